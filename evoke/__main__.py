@@ -1,0 +1,6 @@
+"""`python -m evoke`, the same as `evoke`."""
+
+from evoke.cli import main
+
+if __name__ == "__main__":
+    main()

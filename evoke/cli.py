@@ -1,0 +1,47 @@
+"""The command `evoke`: a table of commands, each imported only when it is called, so that help costs no library."""
+
+import difflib
+import importlib
+
+import click
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "dag": ("evoke.dag:dag", "Hold dvc.yaml against the code, or write it from the code (--fix)."),
+    "params": ("evoke.params:params", "Check the whole of params.yaml."),
+    "preset": ("evoke.preset:preset", "Set params.yaml to a preset: paper, smoke or miniature."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows the names and short helps of its commands, and loads a command when it runs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            nearest = difflib.get_close_matches(cmd_name, COMMANDS, 1, 0.0)[0]
+            raise click.UsageError(f"there is no command {cmd_name!r}; the nearest is {nearest!r}", ctx)
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Runs a command; what a user can mend is one line and exit status 1."""
+        try:
+            return super().invoke(ctx)
+        except (ValueError, OSError) as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=LazyGroup)
+@click.version_option(package_name="evoke")
+def main() -> None:
+    """Emotional image generation and understanding as one reproducible pipeline.
+
+    `dvc repro` (or `make repro`) runs it; these commands prepare, check and use it.
+    """

@@ -1,0 +1,141 @@
+"""`evoke preset NAME`: merges presets/NAME.yaml into params.yaml, keeps its comments, and shows what changed.
+
+params.yaml stays the only truth; a preset is a set of edits to it. A hub model without a revision is pinned when the
+preset is applied: to --revision, else to the pin already there, else to the hub's present commit.
+"""
+
+from collections.abc import Iterator, Mapping
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import click
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.representer import RoundTripRepresenter
+
+from pipeline.params import load_params, parse_params, read_yaml
+from pipeline.work import written_aside
+
+Change = tuple[str, Any, Any]
+
+
+class _Representer(RoundTripRepresenter):
+    """Writes null as null, where ruamel would write nothing."""
+
+
+_Representer.add_representer(type(None), lambda self, _: self.represent_scalar("tag:yaml.org,2002:null", "null"))
+
+
+@click.command()
+@click.argument("name")
+@click.option("--revision", "revisions", multiple=True, metavar="SECTION=HEX", help="Pin a hub model to a commit.")
+def preset(name: str, revisions: tuple[str, ...]) -> None:
+    """Merges presets/NAME.yaml (paper, smoke or miniature) into params.yaml and prints the difference key by key."""
+    path = Path("presets") / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in Path("presets").glob("*.yaml")))
+        raise ValueError(f"there is no preset {name!r}; the presets are {known}")
+    changes = apply_preset(Path("params.yaml"), read_yaml(path), dict(_pair(text) for text in revisions))
+    for key, old, new in changes:
+        click.echo(f"{key}: {_shown(old)} -> {_shown(new)}")
+    click.echo(f"params.yaml: {len(changes)} value(s) changed to the preset {name}")
+
+
+def apply_preset(path: Path, values: dict[str, Any], revisions: Mapping[str, str]) -> list[Change]:
+    """Merges plain values into a params file, in one rename, once the whole is valid. Returns what changed.
+
+    Raises ParamsError where the result would be wrong; the file is then as it was.
+    """
+    yaml = round_trip_yaml()
+    document = yaml.load(path.read_text(encoding="utf-8"))
+    _pin_hub_models(values, document, revisions)
+    changes = list(_merge(document, values, ""))
+    text = StringIO()
+    yaml.dump(document, text)
+    parse_params(YAML(typ="safe", pure=True).load(text.getvalue()), f"{path.name} with the preset")
+    if changes:
+        with written_aside(path) as aside:
+            aside.write_text(text.getvalue(), encoding="utf-8")
+        load_params(path)
+    return changes
+
+
+def round_trip_yaml() -> YAML:
+    """A reader and writer that keeps comments, quotes, order and long lines."""
+    yaml = YAML()
+    yaml.Representer = _Representer
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    return yaml
+
+
+def resolve_revision(hub_id: str) -> str:
+    """The present commit of a hub model, 40 hex digits. Raises ValueError where the hub cannot be asked."""
+    import huggingface_hub
+
+    try:
+        return str(huggingface_hub.HfApi().model_info(hub_id).sha)
+    except (OSError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"cannot ask the hub for the present commit of {hub_id} ({reason})") from None
+
+
+def _pin_hub_models(values: dict[str, Any], document: Mapping[str, Any], revisions: Mapping[str, str]) -> None:
+    """Fills in the revisions that a preset leaves open, in place."""
+    open_sections = [
+        name for name, section in values.items() if isinstance(section, dict) and section.get("source") == "hub"
+    ]
+    for name in revisions:
+        if name not in open_sections:
+            raise ValueError(
+                f"--revision {name}: no hub model of this preset; they are {', '.join(open_sections) or 'none'}"
+            )
+    for name in open_sections:
+        section, present = values[name], document.get(name, {})
+        pinned = present.get("hub_revision") if present.get("hub_id") == section["hub_id"] else None
+        try:
+            section["hub_revision"] = revisions.get(name) or pinned or resolve_revision(section["hub_id"])
+        except ValueError as error:
+            raise ValueError(f"{error}; give it by --revision {name}=<40 hex digits>") from None
+
+
+def _merge(document: CommentedMap, values: Mapping[str, Any], prefix: str) -> Iterator[Change]:
+    """Sets values in a document, key by key, and yields (dotted key, old, new) of those that differ."""
+    for key, value in values.items():
+        old = document.get(key)
+        if isinstance(value, Mapping) and isinstance(old, CommentedMap):
+            yield from _merge(old, value, f"{prefix}{key}.")
+        elif key not in document or old != value:
+            document[key] = _flow(value) if isinstance(value, list) else value
+            _keep_comment_near(document, key)
+            yield f"{prefix}{key}", old, value
+
+
+def _keep_comment_near(document: CommentedMap, key: str) -> None:
+    """Puts the comment at the end of a line two spaces after the new value, so that going back gives the same file."""
+    comment = document.ca.items.get(key, [None] * 3)[2]
+    if comment is not None:
+        comment.column = document.lc.col + len(f"{key}: {_shown(document[key])}") + 2
+
+
+def _flow(values: list[Any]) -> CommentedSeq:
+    """A list that is written as [a, b]."""
+    sequence = CommentedSeq(values)
+    sequence.fa.set_flow_style()
+    return sequence
+
+
+def _pair(text: str) -> tuple[str, str]:
+    section, equals, revision = text.partition("=")
+    if not equals:
+        raise ValueError(f"--revision {text}: wanted SECTION=HEX, such as foundation_clip=<40 hex digits>")
+    return section, revision
+
+
+def _shown(value: Any) -> str:
+    """A value as YAML writes it in a line."""
+    if value is None:
+        return "null"
+    return f"[{', '.join(map(str, value))}]" if isinstance(value, list) else str(value)

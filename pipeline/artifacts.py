@@ -1,0 +1,171 @@
+"""Every file of the DAG, one line each: path, kind and schema. No other string names a data path.
+
+In a path, {item} is the item of a foreach stage, {unit} is `stage` or `stage/item`, and ${section.key} a value of
+params.yaml; so each is a path of dvc.yaml too. Plumbing: no dependency of any stage.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.params import Params
+from pipeline.schemas import (
+    CAPTION_FEATURES_SCHEMA,
+    CAPTION_FILTER_SCHEMA,
+    CAPTIONS_SCHEMA,
+    CORPUS_SCHEMA,
+    FEATURES_SCHEMA,
+    REJECTS_SCHEMA,
+    Schema,
+    TableError,
+    check_columns,
+    check_table,
+    encode_words,
+    hugging_face_metadata,
+)
+from pipeline.work import written_aside
+
+Kind = Literal["folder", "file", "shards", "table", "metrics", "plots"]
+ROWS_PER_GROUP = 1000
+REMEDY = "delete it and run `dvc repro`, which makes it again"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file or folder that stages pass on; shards are part-00000.parquet and on, metrics flat JSON, plots pictures."""
+
+    path: str
+    kind: Kind
+    schema: Schema | None = None
+
+    def of(self, item: str) -> "Artifact":
+        """The artifact of one item, for a stage that is no foreach, or that reads another item than its own."""
+        return replace(self, path=self.path.replace("{item}", item))
+
+    def template(self, stage: str, is_foreach: bool) -> str:
+        """The path as dvc.yaml has it."""
+        unit = f"{stage}/{{item}}" if is_foreach else stage
+        return self.path.replace("{unit}", unit).replace("{item}", "${item}")
+
+    def locate(self, stage: str, item: str | None, params: Params) -> Path:
+        """The path as it is on the disk, relative to the root of the repository."""
+        path = self.path.replace("{unit}", f"{stage}/{item}" if item else stage).replace("{item}", item or "{item}")
+        path = re.sub(r"\$\{(\w+)\.(\w+)\}", lambda match: str(getattr(getattr(params, match[1]), match[2])), path)
+        assert "{" not in path, f"{self.path} needs an item"
+        return Path(path)
+
+
+METRICS = Artifact("metrics/{unit}.json", "metrics")
+PLOTS = Artifact("plots/{unit}", "plots")
+
+MINIATURE = Artifact("data/miniature/{item}", "folder")
+MINIATURE_TRUTH = Artifact("data/miniature/{item}_truth.parquet", "table")
+BUNDLED_CLIP = Artifact("models/miniature/clip", "folder")
+BUNDLED_DIFFUSION = Artifact("models/miniature/diffusion", "folder")
+BUNDLED_CAPTIONER = Artifact("models/miniature/captioner", "folder")
+FOUNDATION_CLIP = Artifact("models/foundation/clip", "folder")
+FOUNDATION_DIFFUSION = Artifact("models/foundation/diffusion", "folder")
+FOUNDATION_CAPTIONER = Artifact("models/foundation/captioner", "folder")
+EMOSET_FOLDER = Artifact("${emoset.folder}", "folder")
+CORPUS = Artifact("data/corpora/{item}", "shards", CORPUS_SCHEMA)
+REJECTS = Artifact("data/rejects/{item}.parquet", "table", REJECTS_SCHEMA)
+FEATURES = Artifact("data/features/{item}", "shards", FEATURES_SCHEMA)
+CAPTIONS_OVERRIDE = Artifact("${captions.override}", "file")
+CAPTIONS = Artifact("data/captions/{item}", "shards", CAPTIONS_SCHEMA)
+CAPTION_FEATURES = Artifact("data/caption_features/{item}", "shards", CAPTION_FEATURES_SCHEMA)
+CAPTION_FILTER = Artifact("data/caption_filter/{item}.parquet", "table", CAPTION_FILTER_SCHEMA)
+
+
+def write_table(path: Path, table: pa.Table, schema: Schema | None = None) -> None:
+    """Checks a table and writes it as Parquet, equal tables as equal bytes. Raises TableError."""
+    if schema is not None:
+        try:
+            table = encode_words(table, schema)
+            check_table(table, schema)
+        except TableError as error:
+            raise TableError(f"{path}: {error}; the stage that writes it is wrong") from None
+    table = table.replace_schema_metadata(hugging_face_metadata(table.schema))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    words = [field.name for field in table.schema if pa.types.is_dictionary(field.type)]
+    with written_aside(path) as aside:
+        pq.write_table(table, aside, row_group_size=ROWS_PER_GROUP, compression="zstd", use_dictionary=words)
+
+
+def read_table(path: Path, schema: Schema | None = None, columns: Sequence[str] | None = None) -> pa.Table:
+    """Reads a Parquet file, of `columns` or all, and checks it. Raises TableError naming file, column and remedy."""
+    try:
+        table = pq.read_table(path, columns=list(columns) if columns else None, partitioning=None)
+        if schema is None:
+            return table
+        table = encode_words(table, schema)
+        (check_columns if columns else check_table)(table, schema)
+    except FileNotFoundError:
+        raise TableError(f"{path}: there is no such file; `dvc repro` makes it") from None
+    except (TableError, pa.ArrowException) as error:
+        raise TableError(f"{path}: {error}; {REMEDY}") from None
+    return table
+
+
+def shard_paths(folder: Path) -> list[Path]:
+    """The shards of a folder in order. Raises TableError where there is none, or one is missing between others."""
+    paths = sorted(folder.glob("part-*.parquet"))
+    if [path.name for path in paths] != [shard_name(index) for index in range(len(paths))] or not paths:
+        raise TableError(
+            f"{folder}: shards are {[path.name for path in paths]}, wanted part-00000.parquet and on; {REMEDY}"
+        )
+    return paths
+
+
+def shard_name(index: int) -> str:
+    """The name of the shard of this index, from 0."""
+    return f"part-{index:05d}.parquet"
+
+
+def read_shards(folder: Path, schema: Schema | None = None, columns: Sequence[str] | None = None) -> pa.Table:
+    """All shards of a folder as one table, sorted by key over all. Raises TableError."""
+    table = pa.concat_tables([read_table(path, schema, columns) for path in shard_paths(folder)])
+    if schema is not None:
+        try:
+            check_columns(table, schema)
+        except TableError as error:
+            raise TableError(f"{folder}: over all shards: {error}; {REMEDY}") from None
+    return table
+
+
+def write_json(path: Path, values: Mapping[str, str | float | int | bool | None]) -> None:
+    """Writes flat metrics: sorted keys, floats to six significant digits. Raises ValueError for other values."""
+    rounded = {key: _rounded(path, key, value) for key, value in values.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_aside(path) as aside:
+        aside.write_text(json.dumps(rounded, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> dict[str, str | float | int | bool | None]:
+    """Reads flat metrics. Raises ValueError naming the file and the remedy."""
+    try:
+        values: dict[str, str | float | int | bool | None] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{path}: there is no such file; `dvc repro` makes it") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: not JSON: {error}; {REMEDY}") from None
+    return values
+
+
+def _rounded(path: Path, key: str, value: object) -> str | float | int | bool | None:
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{path}: {key} = {value} is not finite; leave it out, or write null with a reason")
+        return float(f"{value:.6g}")
+    if value is None or isinstance(value, (str, int)):
+        return value
+    raise ValueError(
+        f"{path}: {key} = {value!r} is {type(value).__name__}; metrics are flat numbers, texts, true/false, null"
+    )

@@ -1,0 +1,126 @@
+"""CoEmoGen's Figure 3 for our captions: similarities before and after the filter, words per emotion, examples kept and dropped."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline.emotions import EMOTIONS
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+STOP_WORDS = frozenset("a an and the with of in on is are there image shows this that it its to".split())
+STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 110}
+KEPT_COLOR, DROPPED_COLOR = "#2b6f8f", "#d9713f"
+
+
+def similarity_histograms(filtered: pa.Table, path: Path) -> None:
+    """One panel an emotion: the similarities of kept and dropped captions of the train split, and the threshold between."""
+    import matplotlib.pyplot as plt
+
+    emotions, similarity, rank, kept = columns(filtered)
+    bins = np.linspace(*np.quantile(similarity, [0.001, 0.999]), 41).tolist()
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(2, 4, figsize=(11, 4.6), sharex=True, constrained_layout=True)
+        for axis, emotion in zip(axes.flat, EMOTIONS, strict=True):
+            members = (emotions == emotion) & rank
+            axis.hist(
+                [similarity[members & kept], similarity[members & ~kept]],
+                bins,
+                stacked=True,
+                color=[KEPT_COLOR, DROPPED_COLOR],
+            )
+            axis.set_title(
+                f"{emotion}  ({int((members & kept).sum())} kept, {int((members & ~kept).sum())} dropped)", fontsize=9
+            )
+        figure.supxlabel("CLIP similarity of picture and caption")
+        figure.supylabel("captions")
+        figure.savefig(path, metadata={"Software": None})
+        plt.close(figure)
+
+
+def word_clouds(captions: Sequence[str], filtered: pa.Table, path: Path) -> None:
+    """One cloud an emotion of the words in its kept captions, sized by how much more frequent they are than elsewhere."""
+    import matplotlib.pyplot as plt
+    from wordcloud import WordCloud
+
+    emotions, _, rank, kept = columns(filtered)
+    counts = {
+        emotion: count_words([captions[i] for i in np.flatnonzero((emotions == emotion) & rank & kept)])
+        for emotion in EMOTIONS
+    }
+    total = {word: sum(count.get(word, 0) for count in counts.values()) for count in counts.values() for word in count}
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(2, 4, figsize=(11, 5.2), constrained_layout=True)
+        for axis, emotion in zip(axes.flat, EMOTIONS, strict=True):
+            weights = {word: count**2 / total[word] for word, count in counts[emotion].items()}
+            if weights:
+                cloud = WordCloud(480, 420, background_color="white", colormap="viridis", random_state=0)
+                axis.imshow(cloud.generate_from_frequencies(weights).to_array())
+            axis.set_title(emotion, fontsize=10)
+            axis.axis("off")
+        figure.savefig(path, metadata={"Software": None})
+        plt.close(figure)
+
+
+def examples(
+    pictures: "Sequence[Image.Image]", titles: Sequence[str], texts: Sequence[str], path: Path, num_columns: int = 4
+) -> None:
+    """Pictures with their captions, row by row."""
+    import textwrap
+
+    import matplotlib.pyplot as plt
+
+    num_rows = -(-len(pictures) // num_columns)
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(num_rows, num_columns, figsize=(2.9 * num_columns, 3.1 * num_rows), squeeze=False)
+        for axis in axes.flat:
+            axis.axis("off")
+        for axis, picture, title, text in zip(axes.flat, pictures, titles, texts, strict=False):
+            axis.imshow(picture, interpolation="nearest")
+            axis.set_title(title, fontsize=9, color=DROPPED_COLOR if "dropped" in title else KEPT_COLOR)
+            axis.text(0.5, -0.03, textwrap.fill(text, 38), transform=axis.transAxes, ha="center", va="top", fontsize=7)
+        figure.subplots_adjust(0.01, 0.06, 0.99, 0.96, 0.05, 0.35)
+        figure.savefig(path, metadata={"Software": None})
+        plt.close(figure)
+
+
+def extremes(filtered: pa.Table) -> list[int]:
+    """Rows to show: for each emotion the best kept, a middling kept, the best dropped and the worst dropped caption."""
+    emotions, similarity, rank, kept = columns(filtered)
+    rows: list[int] = []
+    for emotion in EMOTIONS:
+        members = np.flatnonzero((emotions == emotion) & rank)
+        members = members[np.argsort(-similarity[members], kind="stable")]
+        inside, outside = members[kept[members]], members[~kept[members]]
+        if len(inside) and len(outside):
+            rows += [int(inside[0]), int(inside[len(inside) // 2]), int(outside[0]), int(outside[-1])]
+    return rows
+
+
+def title(row: Mapping[str, Any]) -> str:
+    """ "awe, kept, 0.41" for a row of the filter's table."""
+    return f"{row['emotion']}, {'kept' if row['kept'] else 'dropped'}, {row['similarity']:.2f}"
+
+
+def count_words(captions: Sequence[str]) -> dict[str, int]:
+    """How often each telling word occurs."""
+    counts: dict[str, int] = {}
+    for caption in captions:
+        for word in caption.lower().replace(",", " ").replace(".", " ").split():
+            if word not in STOP_WORDS:
+                counts[word] = counts.get(word, 0) + 1
+    return counts
+
+
+def columns(
+    filtered: pa.Table,
+) -> tuple[NDArray[np.object_], NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Emotion, similarity, whether ranked, whether kept."""
+    emotions = np.array(filtered["emotion"].to_pylist(), dtype=object)
+    ranked = np.array(filtered["rank"].is_valid().to_pylist(), dtype=bool)
+    return emotions, filtered["similarity"].to_numpy(), ranked, filtered["kept"].to_numpy(zero_copy_only=False)

@@ -1,0 +1,64 @@
+"""The CLIP filter: within each emotion, the captions that fit their picture worst are dropped (CoEmoGen, section 3.1)."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pipeline.emotions import EMOTIONS
+
+KEPT, DROPPED, NOT_RANKED = "kept", "low_similarity", "not_in_train"
+
+
+def similarities(image_features: NDArray[np.floating], text_features: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Cosine of each picture with its own caption: two (N, D) in the joint space -> (N,) in [-1, 1]."""
+    norms = np.linalg.norm(image_features, axis=1) * np.linalg.norm(text_features, axis=1)
+    return ((image_features * text_features).sum(1) / norms).astype(np.float32)
+
+
+def drop_worst(rows: pa.Table, drop_fraction: float) -> pa.Table:
+    """Rank the train split within each emotion and drop the worst `drop_fraction` of each, ties by image_id.
+
+    rows: image_id, emotion, split, similarity. Adds rank (0 is the best of its emotion; null outside train), kept and reason;
+    every row is returned, in the same order. Outside train nothing is ranked or dropped: evaluation never sees the filter.
+    Per emotion round(drop_fraction * n) rows are dropped. Raises ValueError for a fraction outside [0, 1)."""
+    if not 0 <= drop_fraction < 1:
+        raise ValueError(f"drop_fraction is {drop_fraction}; it must be at least 0 and below 1")
+    ids, emotions, splits = (
+        np.array(rows[name].to_pylist(), dtype=object) for name in ("image_id", "emotion", "split")
+    )
+    similarity = rows["similarity"].to_numpy()
+    rank = np.full(len(ids), -1)
+    reason = np.full(len(ids), NOT_RANKED, dtype=object)
+    for emotion in EMOTIONS:
+        members = np.flatnonzero((emotions == emotion) & (splits == "train"))
+        best_first = members[np.lexsort((ids[members], -similarity[members]))]
+        rank[best_first] = np.arange(len(members))
+        num_dropped = round(drop_fraction * len(members))
+        reason[best_first] = KEPT
+        reason[best_first[len(members) - num_dropped :]] = DROPPED
+    columns = {
+        "rank": pa.array(rank, pa.int32(), mask=rank < 0),
+        "kept": pa.array(reason != DROPPED, pa.bool_()),
+        "reason": pa.array(reason.tolist(), pa.string()),
+    }
+    for name, values in columns.items():
+        rows = rows.append_column(name, values)
+    return rows
+
+
+def summary(filtered: pa.Table) -> dict[str, float]:
+    """Counts, thresholds and mean similarities of the filtered train split, overall and per emotion."""
+    ranked = filtered.filter(pc.equal(filtered["split"].cast(pa.string()), "train"))
+    emotions = np.array(ranked["emotion"].to_pylist(), dtype=object)
+    similarity, kept = ranked["similarity"].to_numpy(), ranked["kept"].to_numpy(zero_copy_only=False)
+    numbers: dict[str, float] = {"n": len(ranked), "num_rows": len(filtered), "num_kept": int(kept.sum())}
+    for name in ("all", *EMOTIONS):
+        members = np.ones(len(ranked), bool) if name == "all" else emotions == name
+        numbers[f"num_dropped_{name}"] = int((members & ~kept).sum())
+        if members.any():
+            numbers[f"similarity_before_{name}"] = float(similarity[members].mean())
+        if (members & kept).any():
+            numbers[f"similarity_after_{name}"] = float(similarity[members & kept].mean())
+            numbers[f"lowest_kept_{name}"] = float(similarity[members & kept].min())
+    return numbers

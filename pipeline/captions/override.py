@@ -1,0 +1,53 @@
+"""The user's own captions: a CSV of image_id and caption that replaces what the model would write."""
+
+import csv
+from collections.abc import Container, Iterable, Mapping
+from pathlib import Path
+
+COLUMNS = ["image_id", "caption"]
+
+
+def read_captions(path: Path, prefix: str = "") -> dict[str, str]:
+    """Captions by image_id, of ids that begin with `prefix`; a file of the header alone has none.
+
+    Raises ValueError naming the line that is wrong."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.reader(file)
+        header = next(rows, None)
+        if header != COLUMNS:
+            raise ValueError(f"{path}: the first line is {header}; it must be {','.join(COLUMNS)}")
+        captions: dict[str, str] = {}
+        for row in rows:
+            where = f"{path}, line {rows.line_num}"
+            if len(row) != 2:
+                raise ValueError(
+                    f"{where}: {len(row)} columns instead of {','.join(COLUMNS)}; quote captions that hold commas"
+                )
+            image_id, caption = row[0], " ".join(row[1].split())
+            if not caption:
+                raise ValueError(f"{where}: the caption of {image_id} is empty; remove the line to have one written")
+            if image_id in captions:
+                raise ValueError(f"{where}: {image_id} has a caption already")
+            captions[image_id] = caption
+    return {image_id: caption for image_id, caption in captions.items() if image_id.startswith(prefix)}
+
+
+def check_known(captions: Mapping[str, str], image_ids: Container[str], path: Path) -> None:
+    """Raises ValueError where a caption is for a picture that the corpus does not have."""
+    unknown = [image_id for image_id in captions if image_id not in image_ids]
+    if unknown:
+        raise ValueError(
+            f"{path}: {len(unknown)} captions are for no picture of the corpus, the first for {unknown[0]}"
+        )
+
+
+def write_csv(rows: Iterable[tuple[str, str]], path: Path) -> int:
+    """Write (image_id, caption) rows in the form that `read_captions` reads; returns their number."""
+    count = 0
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for row in rows:
+            writer.writerow(row)
+            count += 1
+    return count

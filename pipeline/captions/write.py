@@ -1,0 +1,57 @@
+"""Captions for a shard of a corpus: the multimodal model is asked with the emotion as prior, unless the user wrote the caption."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.captions.prompts import Variant, prompt
+from pipeline.features import batches, pictures
+
+if TYPE_CHECKING:
+    from pipeline.foundation.captioner import Captioner
+    from pipeline.foundation.clip import Clip
+
+
+def write_captions(
+    captioner: "Captioner",
+    clip: "Clip",
+    rows: pa.Table,
+    variant: Variant,
+    batch_size: int,
+    max_new_tokens: int,
+    own: Mapping[str, str],
+) -> pa.Table:
+    """Rows with image_id, image and emotion -> image_id, variant, caption, num_tokens (of CLIP), truncated.
+
+    own: captions of the user by image_id, taken as they are; the model is asked for all others."""
+    asked = rows.filter(pa.array([image_id not in own for image_id in rows["image_id"].to_pylist()], pa.bool_()))
+    written = dict(own)
+    for batch in batches(asked, batch_size):
+        prompts = [prompt(variant, emotion) for emotion in batch["emotion"].to_pylist()]
+        texts = captioner.caption(pictures(batch), prompts, max_new_tokens)
+        written.update(zip(batch["image_id"].to_pylist(), texts, strict=True))
+    captions = [written[image_id] for image_id in rows["image_id"].to_pylist()]
+    num_tokens = [clip.num_tokens(caption) for caption in captions]
+    return pa.table({
+        "image_id": rows["image_id"],
+        "variant": pa.array([variant] * len(rows), pa.string()),
+        "caption": pa.array(captions, pa.string()),
+        "num_tokens": pa.array(num_tokens, pa.int32()),
+        "truncated": pa.array([count > clip.context_length for count in num_tokens], pa.bool_()),
+    })  # fmt: skip
+
+
+def length_summary(parts: Sequence[pa.Table], num_own: int, context_length: int) -> dict[str, float]:
+    """Lengths of all captions in CLIP's tokens, and how many it cuts."""
+    num_tokens = np.concatenate([part["num_tokens"].to_numpy() for part in parts])
+    return {
+        "n": len(num_tokens),
+        "num_own": num_own,
+        "context_length": context_length,
+        "mean_tokens": float(num_tokens.mean()),
+        "max_tokens": int(num_tokens.max()),
+        "num_truncated": int((num_tokens > context_length).sum()),
+        "num_distinct": len({caption for part in parts for caption in part["caption"].to_pylist()}),
+    }

@@ -1,0 +1,277 @@
+"""EmoSet's official layout -> a plan of rows -> records and rejects (REFERENCE D; EmoSet's README and reader).
+
+    info.json  {train,val,test}.json  image/<emotion>/<emotion>_NNNNN.jpg  annotation/<emotion>/<emotion>_NNNNN.json
+
+The plan holds paths only; pictures are read one at a time. What concerns several rows (duplicate ids, shards) is
+settled in the plan. It writes nothing and does not judge the corpus as a whole: that is `pipeline.corpora.validate`.
+"""
+
+import hashlib
+import json
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import Any, NoReturn, cast
+
+from pipeline.corpora.images import MAX_IMAGE_BYTES, Folder, read_image, upright_size
+from pipeline.corpora.records import SPLITS, Reason, Record, Reject, RejectedError, Split, shown
+from pipeline.emotions import EMOTIONS, INDEX, Emotion, polarity
+
+ATTRIBUTES = ("scene", "object", "facial_expression", "human_action")
+MAX_SPLIT_BYTES = 1 << 30  # EmoSet-118K's train.json has about 12 MB
+MAX_ANNOTATION_BYTES = 1 << 20  # EmoSet's have a few hundred bytes
+MAX_NAME_CHARS = 200
+ROW_BYTES = 512  # what a row of a shard needs beside its image, rounded up
+
+_log = logging.getLogger("evoke")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a split file. num_bytes is its image file's size. A row that the plan refuses carries its reject."""
+
+    image_id: str
+    split: Split
+    index: int
+    emotion: str = ""
+    image: str = ""
+    annotation: str = ""
+    num_bytes: int = 0
+    reject: Reject | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """info.json's names in snake_case. An attribute that it does not list has no entry: any name goes."""
+
+    names: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The attributes that info.json does not list."""
+        return tuple(attribute for attribute in ATTRIBUTES if attribute not in self.names)
+
+
+def vocabulary(folder: str | Path) -> Vocabulary:
+    """info.json's names. Missing, damaged or incomplete (old zips hold the emotions only) it is a warning, no error."""
+    try:
+        info = _parse(Folder(folder).read("info.json", MAX_SPLIT_BYTES, Reason.missing_annotation))
+    except RejectedError as why:
+        _log.warning("info.json cannot be used (%s): vocabularies are built from the annotations", why.detail)
+        return Vocabulary()
+    listed = {name: _listed(info.get(name)) for name in ATTRIBUTES} if isinstance(info, dict) else {}
+    found = Vocabulary({name: names for name, names in listed.items() if names})
+    if found.missing:
+        _log.warning("info.json lists no %s: built from the annotations", ", ".join(found.missing))
+    return found
+
+
+def plan(folder: str | Path) -> list[Row]:
+    """Every row of train, val and test.json, in that order; reads no image and no annotation.
+
+    Of rows with one image_id the first good one is kept. Raises ValueError where the folder or a split file is missing
+    or damaged.
+    """
+    door = Folder(folder)
+    raw = [(split, index, row) for split in SPLITS for index, row in enumerate(_raw_rows(door, split))]
+    return _without_repeats([_row(door, *place) for place in raw])
+
+
+def read(folder: str | Path, rows: Sequence[Row]) -> Iterator[Record | Reject]:
+    """One record or reject per row, in the order of the rows, one picture in memory at a time."""
+    door = Folder(folder)
+    return (_outcome(door, row) for row in rows)
+
+
+def shards(rows: Sequence[Row], shard_images: int, max_shard_mb: int) -> list[list[Row]]:
+    """The rows by image_id, cut greedily at `shard_images` rows and `max_shard_mb` million bytes of image files.
+
+    Independent of the order of `rows`. A picture larger than a whole shard gets its own.
+    """
+    if shard_images < 1 or max_shard_mb < 1:
+        raise ValueError(f"a shard holds at least 1 image and 1 MB; got {shard_images=}, {max_shard_mb=}")
+    planned: list[list[Row]] = []
+    num_bytes = 0
+    for row in sorted(rows, key=lambda row: (row.image_id, SPLITS.index(row.split), row.index)):
+        num_bytes += row.num_bytes + ROW_BYTES
+        if not planned or len(planned[-1]) == shard_images or num_bytes > max_shard_mb * 1_000_000:
+            planned.append([])
+            num_bytes = row.num_bytes + ROW_BYTES
+        planned[-1].append(row)
+    return planned
+
+
+def snake_case(name: str) -> str:
+    """An attribute's name as EmoGen's tables spell it: "Alarm clock" -> alarm_clock."""
+    return "_".join(name.lower().split())
+
+
+def _raw_rows(door: Folder, split: Split) -> list[Any]:
+    """The rows of a split file as they stand there, unchecked."""
+    name = f"{split}.json"
+    try:
+        rows = _parse(door.read(name, MAX_SPLIT_BYTES, Reason.missing_annotation))
+        if not isinstance(rows, list):
+            raise RejectedError(Reason.malformed_annotation, f"holds {type(rows).__name__}, not a list of rows")
+    except RejectedError as why:
+        hint = "unpack EmoSet's zip there, all of info.json, train.json, val.json, test.json, image/ and annotation/"
+        raise ValueError(f"cannot read {name} in {door.root} ({why.detail}): {hint}") from None
+    return rows
+
+
+def _row(door: Folder, split: Split, index: int, columns: Any) -> Row:
+    name = f"{split}.json[{index}]"
+    try:
+        emotion, image, annotation = _checked_columns(columns)
+        door.locate(image)
+        name = f"emoset/{PurePosixPath(image).stem}"
+        if emotion not in INDEX:
+            raise RejectedError(Reason.unknown_emotion, f"{shown(emotion)}; the eight are {', '.join(EMOTIONS)}")
+        door.locate(annotation)
+        return Row(name, split, index, emotion, image, annotation, door.size(image, Reason.missing_image))
+    except RejectedError as why:
+        return Row(name, split, index, reject=Reject(name, why.reason, f"{split}.json[{index}]: {why.detail}"))
+
+
+def _checked_columns(columns: Any) -> tuple[str, str, str]:
+    """(emotion, image, annotation) of a 3-column row, or of a 4-column one, whose second is the file stem again."""
+    if not isinstance(columns, list) or len(columns) not in (3, 4):
+        size = f"{len(columns)} columns" if isinstance(columns, list) else type(columns).__name__
+        raise RejectedError(
+            Reason.malformed_row, f"not [emotion, image, annotation], nor with an id after emotion: {size}"
+        )
+    emotion, image, annotation = columns[0], columns[-2], columns[-1]
+    if not (isinstance(emotion, str) and isinstance(image, str) and isinstance(annotation, str)):
+        types = ", ".join(type(column).__name__ for column in columns)
+        raise RejectedError(Reason.malformed_row, f"emotion, image and annotation are text; this row holds {types}")
+    return emotion, image, annotation
+
+
+def _without_repeats(rows: list[Row]) -> list[Row]:
+    """The rows, those refused whose image_id an earlier good row has."""
+    first: dict[str, Row] = {}
+    for row in rows:
+        if row.reject is None:
+            first.setdefault(row.image_id, row)
+    return [row if row.reject or first[row.image_id] is row else _repeated(row, first[row.image_id]) for row in rows]
+
+
+def _repeated(row: Row, kept: Row) -> Row:
+    detail = f"{row.split}.json[{row.index}] repeats {kept.split}.json[{kept.index}], which is kept"
+    return replace(row, num_bytes=0, reject=Reject(row.image_id, Reason.duplicate_id, detail))
+
+
+def _outcome(door: Folder, row: Row) -> Record | Reject:
+    if row.reject:
+        return row.reject
+    try:
+        return _record(door, row)
+    except RejectedError as why:
+        return Reject(row.image_id, why.reason, why.detail)
+
+
+def _record(door: Folder, row: Row) -> Record:
+    data = door.read(row.image, MAX_IMAGE_BYTES, Reason.missing_image)
+    width, height = upright_size(read_image(data))
+    annotation = _annotation(door, row)
+    return Record(
+        image_id=row.image_id,
+        image_bytes=data,
+        path=row.image,
+        emotion=cast(Emotion, row.emotion),
+        polarity=polarity(row.emotion),
+        split=row.split,
+        width=width,
+        height=height,
+        sha256=hashlib.sha256(data).hexdigest(),
+        brightness=_level(annotation, "brightness"),
+        colorfulness=_level(annotation, "colorfulness"),
+        scene=_name(annotation, "scene"),
+        objects=_names(annotation, "object"),
+        facial_expression=_name(annotation, "facial_expression"),
+        human_action=_name(annotation, "human_action"),
+    )
+
+
+def _annotation(door: Folder, row: Row) -> dict[str, Any]:
+    """The parsed annotation of a row, of the row's emotion."""
+    annotation = _parse(door.read(row.annotation, MAX_ANNOTATION_BYTES, Reason.missing_annotation))
+    if not isinstance(annotation, dict):
+        raise RejectedError(Reason.malformed_annotation, f"holds {type(annotation).__name__}, not an object")
+    emotion = annotation.get("emotion", row.emotion)
+    if emotion != row.emotion:
+        said = shown(emotion) if isinstance(emotion, str) else type(emotion).__name__
+        raise RejectedError(
+            Reason.emotion_mismatch, f"{row.split}.json[{row.index}] says {row.emotion}, the annotation {said}"
+        )
+    return annotation
+
+
+def _level(annotation: dict[str, Any], key: str) -> float | None:
+    """brightness or colorfulness in [0, 1], written as a number or as text."""
+    value = annotation.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise RejectedError(Reason.malformed_annotation, f"{key} is {type(value).__name__}, not a number")
+    try:
+        level = float(value)
+    except (ValueError, OverflowError):
+        raise RejectedError(Reason.malformed_annotation, f"{key} is {shown(str(value))}, not a number") from None
+    if not math.isfinite(level):
+        raise RejectedError(Reason.non_finite_value, f"{key} is {level}")
+    if not 0.0 <= level <= 1.0:
+        raise RejectedError(Reason.value_out_of_range, f"{key} is {level}, not in [0, 1]")
+    return level
+
+
+def _name(annotation: dict[str, Any], key: str) -> str | None:
+    """A single attribute in snake_case; None where absent, null or empty."""
+    value = annotation.get(key)
+    return None if value is None else _checked_name(value, key) or None
+
+
+def _names(annotation: dict[str, Any], key: str) -> tuple[str, ...]:
+    """A list of attributes, or a single one, in the annotation's order, each once."""
+    value = annotation.get(key)
+    values = value if isinstance(value, list) else [] if value is None else [value]
+    return tuple(name for name in dict.fromkeys(_checked_name(value, key) for value in values) if name)
+
+
+def _checked_name(value: Any, key: str) -> str:
+    if not isinstance(value, str):
+        raise RejectedError(Reason.malformed_annotation, f"{key} holds {type(value).__name__}, not a name")
+    if len(value) > MAX_NAME_CHARS or not value.isprintable():
+        raise RejectedError(Reason.malformed_annotation, f"{key} holds no name: {shown(value)}")
+    return snake_case(value)
+
+
+def _listed(section: Any) -> frozenset[str]:
+    """The names of one section of info.json: {"label2idx": {name: index}}, {name: index} or [name]."""
+    labels = section.get("label2idx", section) if isinstance(section, dict) else section
+    return (
+        frozenset(snake_case(label) for label in labels if isinstance(label, str))
+        if isinstance(labels, dict | list)
+        else frozenset()
+    )
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise RejectedError(Reason.non_finite_value, f"holds {constant}")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
+
+
+def _parse(data: bytes) -> Any:
+    """JSON in UTF-8, with or without a byte order mark. RejectedError for anything else, NaN and infinities too."""
+    try:
+        return _DECODER.decode(data.decode("utf-8-sig"))
+    except RejectedError:
+        raise
+    except RecursionError:
+        raise RejectedError(Reason.malformed_annotation, "nested too deeply") from None
+    except ValueError as error:  # not UTF-8, not JSON, an integer of thousands of digits
+        raise RejectedError(Reason.malformed_annotation, shown(str(error))) from None

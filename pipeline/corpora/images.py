@@ -1,0 +1,220 @@
+"""The one door through which a reader takes files from a dataset's folder and pixels from a file: it trusts neither.
+
+`Folder` opens only what lies inside its root. `read_image` decodes whole pictures of three formats under a pixel limit.
+`to_rgb` brings every mode to upright RGB. It knows no dataset: the readers of every layout use it.
+"""
+
+import errno
+import os
+import re
+import stat
+import struct
+import warnings
+import zlib
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from pipeline.corpora.records import Reason, RejectedError, shown
+
+FORMATS = ("JPEG", "PNG", "WEBP")
+MAX_PIXELS = 89_478_485  # 256 MiB of RGB; from here on Pillow warns of a decompression bomb
+MAX_IMAGE_BYTES = 64 << 20
+MAX_PATH_CHARS = 1024
+
+# What Pillow's decoders raise on hostile bytes. MemoryError is not among them: that says nothing of the file.
+_DECODER_ERRORS = (
+    ArithmeticError, AttributeError, EOFError, LookupError, OSError, RuntimeError, SyntaxError, TypeError, ValueError,
+    struct.error, zlib.error,
+)  # fmt: skip
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
+_JPEG, _PNG, _RIFF = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF"
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # EXIF orientation -> what brings the picture upright (EXIF 2.3, tag 0x0112)
+_SIDEWAYS = (5, 6, 7, 8)
+
+# Pillow only warns between one and two times its limit. For the process, as catch_warnings is not safe in threads.
+warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+
+
+class Folder:
+    """A dataset's folder, and the only way in which readers open its files. Links may point about inside, never out."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = os.path.realpath(root)
+        self._inside = os.path.join(self.root, "")
+        self._parents: dict[
+            str, str
+        ] = {}  # resolved once per folder: a lookup per file instead of an lstat per path component
+        if not os.path.isdir(self.root):
+            raise ValueError(
+                f"no folder at {root} (looked for {self.root}): check the path, or unpack the dataset there"
+            )
+
+    def locate(self, path: str) -> str:
+        """The real location of a relative path. RejectedError where it is malformed or leads out; opens nothing."""
+        if not 0 < len(path) <= MAX_PATH_CHARS or _FORBIDDEN.search(path) or _not_utf8(path):
+            raise RejectedError(Reason.malformed_path, shown(path))
+        if path.startswith("/") or ".." in path.split("/"):
+            raise RejectedError(Reason.path_outside_folder, shown(path))
+        parent, name = os.path.split(path)
+        if name in ("", "."):
+            raise RejectedError(Reason.malformed_path, f"{shown(path)} names no file")
+        if parent not in self._parents:
+            self._parents[parent] = self._resolve(parent, path)
+        location = os.path.join(self._parents[parent], name)
+        return self._resolve(location, path) if os.path.islink(location) else location
+
+    def size(self, path: str, missing: Reason) -> int:
+        """Bytes of a file without opening it. Raises RejectedError as `read` does, except for its limit."""
+        location = self.locate(path)
+        try:
+            return os.stat(location).st_size
+        except OSError as error:
+            raise _rejected(error, location, missing) from None
+
+    def read(self, path: str, max_bytes: int, missing: Reason) -> bytes:
+        """Bytes of a file, at least one. Raises RejectedError: `missing` where it is not there, else what is wrong."""
+        data = _bytes_of(self.locate(path), max_bytes, missing)
+        if not data:
+            raise RejectedError(Reason.empty_file, f"{shown(path)} has 0 bytes")
+        return data
+
+    def _resolve(self, location: str, path: str) -> str:
+        real = os.path.realpath(os.path.join(self.root, location))
+        if real != self.root and not real.startswith(self._inside):
+            raise RejectedError(Reason.path_outside_folder, f"{shown(path)} is a link out of the folder")
+        return real
+
+
+def read_image(source: bytes | Path) -> Image.Image:
+    """A file's bytes, or a trusted path, decoded in full; of an animation the first frame. Not converted, not turned.
+
+    Raises RejectedError: missing, empty, too large, unsupported format, decompression bomb, truncated, unreadable.
+    """
+    data = source if isinstance(source, bytes) else _bytes_of(str(source), MAX_IMAGE_BYTES, Reason.missing_image)
+    if not data:
+        raise RejectedError(Reason.empty_file, "0 bytes")
+    if len(data) > MAX_IMAGE_BYTES:
+        raise RejectedError(Reason.file_too_large, f"{len(data)} bytes, at most {MAX_IMAGE_BYTES} are read")
+    try:
+        image = Image.open(BytesIO(data), formats=FORMATS)
+        if image.width * image.height > MAX_PIXELS:
+            raise Image.DecompressionBombError(
+                f"{image.width} x {image.height} pixels, at most {MAX_PIXELS} are decoded"
+            )
+        image.load()
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise RejectedError(Reason.decompression_bomb, str(error)) from None
+    except _DECODER_ERRORS as error:
+        raise RejectedError(*_diagnosis(data, error)) from None
+    if image.format == "PNG" and _ends_early(data):  # which Pillow forgives
+        raise RejectedError(Reason.truncated_image, f"{len(data)} bytes: no end mark")
+    return image
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Any mode -> upright RGB: transparency on white, deep greys scaled to 8 bits, EXIF orientation applied."""
+    orientation = _orientation(image)
+    if image.mode.startswith(("I", "F")):
+        image = _to_grey(image)
+    if image.has_transparency_data:
+        picture = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    image = image.convert("RGB")
+    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """(width, height) in pixels of what `to_rgb` returns, without converting."""
+    return (image.height, image.width) if _orientation(image) in _SIDEWAYS else image.size
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation 1-8. A damaged EXIF block, of which there are many, counts as none: the pixels are whole."""
+    try:
+        return int(image.getexif().get(0x0112, 1))
+    except _DECODER_ERRORS:
+        return 1
+
+
+def _to_grey(image: Image.Image) -> Image.Image:
+    """I;16, I and F -> L. I;16 has a full scale of 65535; I and F do not say: the smallest usual one that holds all."""
+    values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0.0, neginf=0.0)
+    scales = (
+        (65535.0,)
+        if image.mode.startswith("I;16")
+        else (255.0, 65535.0)
+        if image.mode == "I"
+        else (1.0, 255.0, 65535.0)
+    )
+    peak = float(values.max())
+    full = next((scale for scale in scales if peak <= scale), peak)
+    return Image.fromarray((np.clip(values / full, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8))
+
+
+def _diagnosis(data: bytes, error: Exception) -> tuple[Reason, str]:
+    """Why decoding failed, in the words of a reason."""
+    unidentified = isinstance(error, UnidentifiedImageError)
+    said = "damaged header" if unidentified else f"{type(error).__name__} {shown(str(error))}"
+    if _ends_early(data) or "truncated" in str(error).lower():
+        return Reason.truncated_image, f"{len(data)} bytes: {said}"
+    known = data.startswith((_JPEG, _PNG)) or (data.startswith(_RIFF) and data[8:12] == b"WEBP")
+    if unidentified and not known:
+        return Reason.unsupported_format, f"not one of {', '.join(FORMATS)}: begins with {data[:16]!r}"
+    return Reason.unreadable_image, said
+
+
+def _ends_early(data: bytes) -> bool:
+    """Whether a file of a known format lacks its end mark: EOI of JPEG, IEND of PNG, the declared length of WebP."""
+    if _JPEG.startswith(data[:3]):
+        return not data.rstrip(b"\0").endswith(b"\xff\xd9")
+    if _PNG.startswith(data[:8]):
+        return not 0 <= data.rfind(b"IEND") <= len(data) - 8  # the mark and its checksum
+    if _RIFF.startswith(data[:4]) and b"WEBP".startswith(data[8:12]):
+        return len(data) < 12 or len(data) < 8 + int.from_bytes(data[4:8], "little")
+    return False
+
+
+def _bytes_of(location: str, max_bytes: int, missing: Reason) -> bytes:
+    """Bytes of a regular file, or RejectedError. O_NONBLOCK: a FIFO must not make the reader wait for a writer."""
+    try:
+        descriptor = os.open(location, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb", buffering=0) as file:
+            info = os.fstat(descriptor)
+            if not stat.S_ISREG(info.st_mode):
+                raise RejectedError(Reason.unreadable_file, f"{shown(os.path.basename(location))} is no regular file")
+            if info.st_size > max_bytes:
+                raise RejectedError(Reason.file_too_large, f"{info.st_size} bytes, at most {max_bytes} are read")
+            return file.readall()
+    except OSError as error:
+        raise _rejected(error, location, missing) from None
+
+
+def _rejected(error: OSError, location: str, missing: Reason) -> Exception:
+    """A file's own error as a RejectedError; one that says nothing of the file (a failing disk) stays what it is."""
+    name = shown(os.path.basename(location))
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return RejectedError(missing, f"no {name} there")
+    if error.errno == errno.ENAMETOOLONG:
+        return RejectedError(Reason.malformed_path, f"{name} is too long a name for this disk")
+    if isinstance(error, PermissionError | IsADirectoryError) or error.errno in (
+        errno.ELOOP,
+        errno.ENXIO,
+    ):  # a link to itself; a socket
+        return RejectedError(Reason.unreadable_file, f"{name}: {error.strerror}")
+    return error
+
+
+def _not_utf8(text: str) -> bool:
+    """Lone surrogates, which JSON can write and no file name or table may hold."""
+    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)

@@ -1,0 +1,94 @@
+"""What every corpus reader yields: a `Record` for a whole and labelled picture, else a `Reject` with its reason.
+
+No reader drops a row silently: each row of a dataset's own list comes out as exactly one of the two.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, Self
+
+from pipeline.emotions import Emotion, Polarity
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+
+class Reason(StrEnum):
+    """Why a picture is not in the corpus. The value stands in rejects and metrics, `doc` says it to people."""
+
+    doc: str
+
+    def __new__(cls, value: str, doc: str = "") -> Self:
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.doc = doc
+        return member
+
+    missing_image = "missing_image", "the image file that a row names is not there"
+    unreadable_image = "unreadable_image", "the image has the right signature, but cannot be decoded"
+    truncated_image = "truncated_image", "the image file ends before its pixels do"
+    decompression_bomb = "decompression_bomb", "the image would decode to more pixels than the limit"
+    unsupported_format = "unsupported_format", "the file is no JPEG, PNG or WebP, whatever its name says"
+    empty_file = "empty_file", "the file has no bytes"
+    file_too_large = "file_too_large", "the file is larger than any honest one of its kind"
+    unreadable_file = "unreadable_file", "the file is there, but is no regular file or may not be read"
+    missing_annotation = "missing_annotation", "the annotation file that a row names is not there"
+    malformed_annotation = "malformed_annotation", "the annotation is no JSON object of the expected shape"
+    non_finite_value = "non_finite_value", "the annotation holds NaN or an infinity"
+    value_out_of_range = "value_out_of_range", "brightness or colorfulness lies outside [0, 1]"
+    unknown_emotion = "unknown_emotion", "the emotion is none of the eight"
+    emotion_mismatch = "emotion_mismatch", "the annotation names another emotion than the row"
+    duplicate_id = "duplicate_id", "an earlier row has the same image_id"
+    path_outside_folder = "path_outside_folder", "the path leaves the dataset's folder"
+    malformed_path = "malformed_path", "the path is empty or overlong, or holds a backslash or a control character"
+    malformed_row = "malformed_row", "the row has another number or type of columns than the layout"
+
+
+class RejectedError(ValueError):
+    """Raised inside a reader for one picture; the reader turns it into a `Reject` and goes on."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One picture that is not in the corpus, by its image_id, or by the place of its row where no id can be made."""
+
+    image_id_or_path: str
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One checked picture with its label and attributes.
+
+    image_bytes are those of the file, untouched; width and height are in pixels after EXIF orientation, as `to_rgb`
+    returns the picture. path is relative to the dataset's folder. brightness and colorfulness are in [0, 1]. Attribute
+    names are snake_case.
+    """
+
+    image_id: str
+    image_bytes: bytes
+    path: str
+    emotion: Emotion
+    polarity: Polarity
+    split: Split
+    width: int
+    height: int
+    sha256: str
+    brightness: float | None
+    colorfulness: float | None
+    scene: str | None
+    objects: tuple[str, ...]
+    facial_expression: str | None
+    human_action: str | None
+
+
+def shown(text: str, limit: int = 120) -> str:
+    """Foreign text for a message or a table: quoted, printable, valid UTF-8, cut at `limit` characters."""
+    quoted = repr(text)
+    return quoted if len(quoted) <= limit else f"{quoted[:limit]}... ({len(text)} characters)"

@@ -1,0 +1,291 @@
+"""Records and rejects -> what a corpus holds, beside what EmoSet-118K publishes, and in plain words what is wrong.
+
+One pass; of each picture only hash and id stay in memory. It repairs and decides nothing: `problems` say what to do.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from pipeline.corpora.emoset import ATTRIBUTES, Vocabulary
+from pipeline.corpora.records import SPLITS, Reason, Record, Reject, Split
+from pipeline.emotions import EMOTIONS, Emotion
+
+# EmoSet-118K's val.json and test.json, counted (REFERENCE D). Train is what is left of the published 118,102.
+PUBLISHED_TOTAL = 118_102
+PUBLISHED_SPLITS: tuple[Split, ...] = ("val", "test")
+PUBLISHED: dict[Emotion, dict[Split, int]] = {
+    "amusement": {"val": 994, "test": 2770},
+    "awe": {"val": 755, "test": 2260},
+    "contentment": {"val": 817, "test": 2484},
+    "excitement": {"val": 977, "test": 3014},
+    "anger": {"val": 518, "test": 1708},
+    "disgust": {"val": 538, "test": 1661},
+    "fear": {"val": 693, "test": 1974},
+    "sadness": {"val": 613, "test": 1845},
+}
+FULL_SIZE_FRAC = 0.9  # a folder with this share of EmoSet-118K's rows is compared with it count by count
+NEAR_EMPTY_FRAC = 0.01  # an attribute on fewer images teaches nothing
+RARE_IMAGES = 10  # a name on fewer images is rare
+LEVELS = ("brightness", "colorfulness")
+MAX_EXAMPLES = 3
+REPEATS = {
+    "within_split": "have the same bytes as another image of their split, so that an epoch sees it twice",
+    "across_splits": "have the same bytes as an image of another split, which makes scores on val and test too good",
+    "across_emotions": "have the same bytes as an image of another emotion, so that no model can get both right",
+}
+
+
+def published_total(emotion: Emotion) -> int:
+    """EmoSet-118K's images of an emotion, estimated as five times val and test, which are 5 % and 15 %."""
+    return 5 * sum(PUBLISHED[emotion].values())
+
+
+@dataclass
+class Report:
+    """Counts over one corpus. `annotated` counts images per attribute, `names` images per attribute and name.
+
+    `repeats` counts images whose content an earlier image has, by the kinds of REPEATS.
+    """
+
+    vocabulary: Vocabulary
+    images: Counter[tuple[Split, Emotion]] = field(default_factory=Counter)
+    annotated: Counter[str] = field(default_factory=Counter)
+    names: dict[str, Counter[str]] = field(default_factory=lambda: {attribute: Counter() for attribute in ATTRIBUTES})
+    rejects: Counter[Reason] = field(default_factory=Counter)
+    reject_examples: dict[Reason, list[Reject]] = field(default_factory=dict)
+    repeats: Counter[str] = field(default_factory=Counter)
+    repeat_examples: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def num_images(self) -> int:
+        """Usable images."""
+        return self.images.total()
+
+    @property
+    def num_rows(self) -> int:
+        """Usable images and rejects."""
+        return self.num_images + self.rejects.total()
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether each split has at least one usable image: without that no later stage can run."""
+        return all(self.in_split(split) for split in SPLITS)
+
+    def in_split(self, split: Split) -> int:
+        """Usable images of a split."""
+        return sum(self.images[split, emotion] for emotion in EMOTIONS)
+
+    def of_emotion(self, emotion: Emotion) -> int:
+        """Usable images of an emotion."""
+        return sum(self.images[split, emotion] for split in SPLITS)
+
+    def coverage(self, attribute: str) -> float:
+        """Share in [0, 1] of the usable images that carry an attribute."""
+        return self.annotated[attribute] / self.num_images if self.num_images else 0.0
+
+    def rare(self, attribute: str) -> int:
+        """How many names of an attribute stand on fewer than RARE_IMAGES images."""
+        return sum(count < RARE_IMAGES for count in self.names[attribute].values())
+
+    def unlisted(self, attribute: str) -> Counter[str]:
+        """Images per name that info.json does not list; empty where it lists none at all."""
+        known = self.vocabulary.names.get(attribute)
+        counts = self.names[attribute]
+        return Counter({name: counts[name] for name in counts if known is not None and name not in known})
+
+    def flat(self) -> dict[str, float]:
+        """Every count and share under a flat key, as metrics files hold them."""
+        numbers: dict[str, float] = {
+            "num_rows": self.num_rows,
+            "num_images": self.num_images,
+            "num_rejects": self.rejects.total(),
+        }
+        numbers |= {f"images.{split}": self.in_split(split) for split in SPLITS}
+        numbers |= {
+            f"images.{split}.{emotion}": self.images[split, emotion] for split in SPLITS for emotion in EMOTIONS
+        }
+        numbers |= {f"coverage.{attribute}": self.coverage(attribute) for attribute in (*LEVELS, *ATTRIBUTES)}
+        for attribute in ATTRIBUTES:
+            numbers[f"names.{attribute}"] = len(self.names[attribute])
+            numbers[f"rare_names.{attribute}"] = self.rare(attribute)
+            numbers[f"unlisted_names.{attribute}"] = len(self.unlisted(attribute))
+        numbers |= {f"repeats.{kind}": self.repeats[kind] for kind in REPEATS}
+        return numbers | {f"rejects.{reason.value}": self.rejects[reason] for reason in Reason}
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong and what to do about it, a sentence or two each; empty for a sound corpus."""
+        checks = (_empty_parts, _refused_rows, _equal_content, _attributes, _differences_from_published)
+        return [problem for check in checks for problem in check(self)]
+
+
+def report(stream: Iterable[Record | Reject], vocabulary: Vocabulary | None = None) -> Report:
+    """Counts a stream to its end. `vocabulary` is info.json's; without it the report is that of a folder with none."""
+    counts = Report(vocabulary or Vocabulary())
+    seen: dict[bytes, list[_Place]] = {}
+    for item in stream:
+        if isinstance(item, Reject):
+            counts.rejects[item.reason] += 1
+            examples = counts.reject_examples.setdefault(item.reason, [])
+            if len(examples) < MAX_EXAMPLES:
+                examples.append(item)
+        else:
+            counts.images[item.split, item.emotion] += 1
+            _count_attributes(counts, item)
+            _count_repeats(counts, item, seen.setdefault(bytes.fromhex(item.sha256), []))
+    return counts
+
+
+def to_text(counts: Report) -> str:
+    """The report for people, at most 110 columns wide but for examples."""
+    sections = (_size_lines, _emotion_lines, _attribute_lines, _repeat_lines, _reject_lines, _problem_lines)
+    return "\n\n".join("\n".join(section(counts)) for section in sections)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    image_id: str
+    split: Split
+    emotion: Emotion
+
+
+def _count_attributes(counts: Report, record: Record) -> None:
+    single = {"scene": record.scene, "facial_expression": record.facial_expression, "human_action": record.human_action}
+    names = {"object": record.objects} | {attribute: (name,) if name else () for attribute, name in single.items()}
+    for attribute, held in names.items():
+        counts.annotated[attribute] += bool(held)
+        counts.names[attribute].update(held)
+    counts.annotated["brightness"] += record.brightness is not None
+    counts.annotated["colorfulness"] += record.colorfulness is not None
+
+
+def _count_repeats(counts: Report, record: Record, places: list[_Place]) -> None:
+    """Compares a record with the earlier ones of equal content; `places` holds the first of each split and emotion."""
+    kinds = {
+        "within_split": next((place for place in places if place.split == record.split), None),
+        "across_splits": next((place for place in places if place.split != record.split), None),
+        "across_emotions": next((place for place in places if place.emotion != record.emotion), None),
+    }
+    for kind, place in kinds.items():
+        if place:
+            counts.repeats[kind] += 1
+            counts.repeat_examples.setdefault(
+                kind, f"{record.image_id} ({record.split}) = {place.image_id} ({place.split})"
+            )
+    if all((place.split, place.emotion) != (record.split, record.emotion) for place in places):
+        places.append(_Place(record.image_id, record.split, record.emotion))
+
+
+def _empty_parts(counts: Report) -> Iterator[str]:
+    for split in SPLITS:
+        absent = [emotion for emotion in EMOTIONS if not counts.images[split, emotion]]
+        if len(absent) == len(EMOTIONS):
+            yield f"{split} has no usable image, and nothing runs without one: check {split}.json and the refused rows."
+        elif absent:
+            yield f"{split} has no usable image of {', '.join(absent)}: no score of it will mean anything. Add some."
+
+
+def _refused_rows(counts: Report) -> Iterator[str]:
+    refused = counts.rejects.total()
+    if refused:
+        yield (
+            f"{refused:,} of {counts.num_rows:,} rows ({refused / counts.num_rows:.2%}) are refused, for the reasons "
+            "listed: repair their files (often a download that broke off) or delete the rows."
+        )
+
+
+def _equal_content(counts: Report) -> Iterator[str]:
+    for kind, meaning in REPEATS.items():
+        if counts.repeats[kind]:
+            example = counts.repeat_examples[kind]
+            yield f"{counts.repeats[kind]:,} images {meaning}, e.g. {example}: delete one row of each pair."
+
+
+def _attributes(counts: Report) -> Iterator[str]:
+    for attribute in (*LEVELS, *ATTRIBUTES):
+        if counts.num_images and counts.coverage(attribute) < NEAR_EMPTY_FRAC:
+            yield (
+                f"{attribute} is on {counts.coverage(attribute):.2%} of the images, which teaches nothing: see that "
+                f'the annotation files spell the key "{attribute}", or leave out what needs it.'
+            )
+    if counts.vocabulary.missing:
+        yield (
+            f"info.json is missing or lists no {', '.join(counts.vocabulary.missing)}: names are taken as annotations "
+            "spell them. Take info.json from EmoSet's repository if their number or order matters."
+        )
+    for attribute in ATTRIBUTES:
+        unlisted = counts.unlisted(attribute)
+        if unlisted:
+            most = ", ".join(name for name, _ in unlisted.most_common(MAX_EXAMPLES))
+            yield (
+                f"{len(unlisted)} names of {attribute} on {unlisted.total():,} images are not in info.json ({most}): "
+                "kept. Correct their spelling or add them to info.json."
+            )
+
+
+def _differences_from_published(counts: Report) -> Iterator[str]:
+    """For a folder of EmoSet-118K's size only: a part of it, or a drawn one, need not have its counts."""
+    if counts.num_rows < FULL_SIZE_FRAC * PUBLISHED_TOTAL:
+        return
+    for emotion, published in PUBLISHED.items():
+        for split, number in published.items():
+            found = counts.images[split, emotion]
+            if found != number:
+                yield (
+                    f"{split} has {found:,} usable images of {emotion}, EmoSet-118K has {number:,}: its scores are not "
+                    "comparable with published ones. Compare the folder with the official download."
+                )
+
+
+def _size_lines(counts: Report) -> Iterator[str]:
+    yield f"{counts.num_images:,} usable images of {counts.num_rows:,} rows"
+
+
+def _emotion_lines(counts: Report) -> Iterator[str]:
+    head = f"{'':12}{'train':>9}{'val':>8}{'test':>8}{'all':>9}{'share':>8}"
+    yield f"{head}   EmoSet-118K:{'val':>6}{'test':>8}{'all, est.':>11}{'share':>8}"
+    estimate = sum(published_total(emotion) for emotion in EMOTIONS)
+    for emotion in EMOTIONS:
+        found, published = counts.of_emotion(emotion), PUBLISHED[emotion]
+        splits = [counts.images[split, emotion] for split in SPLITS]
+        share, published_share = found / max(counts.num_images, 1), published_total(emotion) / estimate
+        yield (
+            f"{emotion:12}{splits[0]:9,}{splits[1]:8,}{splits[2]:8,}{found:9,}{share:8.1%}   "
+            f"{published['val']:18,}{published['test']:8,}{published_total(emotion):11,}{published_share:8.1%}"
+        )
+    splits = [counts.in_split(split) for split in SPLITS]
+    val, test = (sum(published[split] for published in PUBLISHED.values()) for split in PUBLISHED_SPLITS)
+    yield (
+        f"{'all':12}{splits[0]:9,}{splits[1]:8,}{splits[2]:8,}{counts.num_images:9,}{'':11}"
+        f"{val:18,}{test:8,}{PUBLISHED_TOTAL:11,}"
+    )
+
+
+def _attribute_lines(counts: Report) -> Iterator[str]:
+    yield f"{'':19}{'on images':>9}{'names':>8}{f'under {RARE_IMAGES} images':>17}{'not in info.json':>18}"
+    for attribute in LEVELS:
+        yield f"{attribute:19}{counts.coverage(attribute):9.1%}"
+    for attribute in ATTRIBUTES:
+        unlisted = "no list" if attribute in counts.vocabulary.missing else len(counts.unlisted(attribute))
+        names = f"{len(counts.names[attribute]):8}{counts.rare(attribute):17}{unlisted:>18}"
+        yield f"{attribute:19}{counts.coverage(attribute):9.1%}{names}"
+
+
+def _repeat_lines(counts: Report) -> Iterator[str]:
+    repeats = ", ".join(f"{counts.repeats[kind]:,} {kind.replace('_', ' ')}" for kind in REPEATS)
+    yield f"equal content: {repeats}"
+
+
+def _reject_lines(counts: Report) -> Iterator[str]:
+    yield f"refused: {counts.rejects.total():,}"
+    for reason, number in counts.rejects.most_common():
+        yield f"  {number:,} {reason.value}: {reason.doc}"
+        for example in counts.reject_examples[reason]:
+            yield f"      {example.image_id_or_path}: {example.detail}"
+
+
+def _problem_lines(counts: Report) -> Iterator[str]:
+    problems = counts.problems
+    yield f"{len(problems) or 'no'} problem{'' if len(problems) == 1 else 's'}"
+    yield from (f"  - {problem}" for problem in problems)

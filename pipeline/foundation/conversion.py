@@ -1,0 +1,107 @@
+"""Our open_clip CLIP as transformers models: the text encoder of the diffusion model, the vision tower of the captioner.
+
+Only plain CLIP towers are converted: a vision transformer with a class token, a causal text transformer pooled at the end
+token, exact GELU. The outputs are equal (tests/foundation/test_clip.py).
+"""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from pipeline.foundation.clip import CONFIG, WEIGHTS
+from pipeline.foundation.tokenizer import load_text_tokenizer
+from pipeline.weights import load_safetensors
+
+if TYPE_CHECKING:
+    from transformers import CLIPModel, CLIPTextModel
+
+MLP_NAMES = {"mlp.c_fc": "mlp.fc1", "mlp.c_proj": "mlp.fc2"}
+LAYER_NAMES = {"ln_1": "layer_norm1", "ln_2": "layer_norm2", "attn.out_proj": "self_attn.out_proj", **MLP_NAMES}
+NAMES = {
+    "visual.conv1.weight": "vision_model.embeddings.patch_embedding.weight",
+    "visual.class_embedding": "vision_model.embeddings.class_embedding",
+    "visual.positional_embedding": "vision_model.embeddings.position_embedding.weight",
+    "visual.ln_pre.weight": "vision_model.pre_layrnorm.weight",
+    "visual.ln_pre.bias": "vision_model.pre_layrnorm.bias",
+    "visual.ln_post.weight": "vision_model.post_layernorm.weight",
+    "visual.ln_post.bias": "vision_model.post_layernorm.bias",
+    "token_embedding.weight": "text_model.embeddings.token_embedding.weight",
+    "positional_embedding": "text_model.embeddings.position_embedding.weight",
+    "ln_final.weight": "text_model.final_layer_norm.weight",
+    "ln_final.bias": "text_model.final_layer_norm.bias",
+    "logit_scale": "logit_scale",
+}
+TRANSPOSED = {"visual.proj": "visual_projection.weight", "text_projection": "text_projection.weight"}
+
+
+def clip_model(folder: Path) -> "CLIPModel":
+    """The whole CLIP of an open_clip folder in transformers' class, in evaluation mode."""
+    from transformers import CLIPModel
+
+    state, _ = load_safetensors(folder / WEIGHTS)
+    model = CLIPModel(clip_config(folder))
+    model.load_state_dict(transformers_state({name: tensor.float() for name, tensor in state.items()}))
+    return model.eval()
+
+
+def text_encoder(folder: Path) -> "CLIPTextModel":
+    """The text tower alone: BT ids -> states BTD, what a U-Net attends to."""
+    from transformers import CLIPTextModel
+
+    whole = clip_model(folder)
+    tower = CLIPTextModel(whole.config.text_config)
+    tower.load_state_dict({name.removeprefix("text_model."): t for name, t in _prefixed(whole, "text_model.").items()})
+    return tower.eval()
+
+
+def clip_config(folder: Path) -> Any:
+    """transformers' CLIPConfig of an open_clip folder with its tokenizer."""
+    from transformers import CLIPConfig
+
+    model = json.loads((folder / CONFIG).read_text())["model_cfg"]
+    vision, text, tokenizer = model["vision_cfg"], model["text_cfg"], load_text_tokenizer(folder)
+    shared = {"hidden_act": "gelu", "projection_dim": model["embed_dim"]}
+    return CLIPConfig(
+        projection_dim=model["embed_dim"],
+        vision_config={
+            "hidden_size": vision["width"], "intermediate_size": 4 * vision["width"],
+            "num_hidden_layers": vision["layers"], "num_attention_heads": vision["width"] // vision["head_width"],
+            "image_size": vision["image_size"], "patch_size": vision["patch_size"], **shared,
+        },
+        text_config={
+            "hidden_size": text["width"], "intermediate_size": 4 * text["width"], "num_hidden_layers": text["layers"],
+            "num_attention_heads": text["heads"], "vocab_size": text["vocab_size"],
+            "max_position_embeddings": text["context_length"], "bos_token_id": tokenizer.bos_token_id,
+            "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id, **shared,
+        },
+    )  # fmt: skip
+
+
+def transformers_state(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """open_clip's weights under transformers' names: fused query, key, value split, projections transposed."""
+    converted = {NAMES[name]: tensor for name, tensor in state.items() if name in NAMES}
+    converted |= {TRANSPOSED[name]: tensor.T.contiguous() for name, tensor in state.items() if name in TRANSPOSED}
+    for name, tensor in state.items():
+        if ".resblocks." in name:
+            tower = "vision_model" if name.startswith("visual.") else "text_model"
+            layer, _, rest = name.split(".resblocks.")[1].partition(".")
+            converted |= _layer_entries(f"{tower}.encoder.layers.{layer}", rest, tensor)
+    return converted
+
+
+def _layer_entries(prefix: str, name: str, tensor: Tensor) -> dict[str, Tensor]:
+    """One tensor of a transformer layer under its new name or, fused, its three."""
+    if name.startswith("attn.in_proj_"):
+        kind, parts = name.removeprefix("attn.in_proj_"), tensor.chunk(3)
+        return {
+            f"{prefix}.self_attn.{key}_proj.{kind}": part.contiguous() for key, part in zip("qkv", parts, strict=True)
+        }
+    module, _, kind = name.rpartition(".")
+    return {f"{prefix}.{LAYER_NAMES[module]}.{kind}": tensor}
+
+
+def _prefixed(model: torch.nn.Module, prefix: str) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in model.state_dict().items() if name.startswith(prefix)}

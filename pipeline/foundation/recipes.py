@@ -1,0 +1,118 @@
+"""Every number that makes a miniature foundation model, typed: the recipes that params name and that bundled weights carry.
+
+No torch in here: params are validated within a second. The settings follow the studies of feasibility in docs: the VAE
+at factor 8 with 16 channels, a two-level v-prediction U-Net, a CLIP of six vision layers, a LLaVA of three language layers.
+"""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Widths = Annotated[tuple[Annotated[int, Field(ge=4)], ...], Field(strict=False, min_length=1)]
+
+
+class Recipe(BaseModel):
+    """What every training shares: its pictures, steps, batches and learning rate."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    num_pictures: int = Field(ge=1, description="pictures of the foundation stream to train on, >= 1")
+    steps: int = Field(ge=1, description="optimiser steps, >= 1")
+    batch_size: int = Field(ge=1, description="pictures a step, >= 1")
+    learning_rate: float = Field(gt=0, lt=1, description="peak of AdamW's learning rate, in (0, 1)")
+    warmup_steps: int = Field(ge=0, description="steps of linear warm-up, 0 to steps")
+    decay_frac: float = Field(
+        ge=0, le=1, description="share of the steps, at the end, over which the rate falls to 0, in [0, 1]"
+    )
+    weight_decay: float = Field(ge=0, description="AdamW's decay of the matrices, >= 0")
+    seed: int = Field(ge=0, description="seed of initialisation and batches, >= 0")
+
+    @model_validator(mode="after")
+    def _warmup_within_steps(self) -> "Recipe":
+        if self.warmup_steps > self.steps:
+            raise ValueError(f"warmup_steps is {self.warmup_steps}, more than steps ({self.steps})")
+        return self
+
+
+class ClipRecipe(Recipe):
+    """A CLIP of open_clip's plain architecture at 64 px."""
+
+    context_length: int = Field(ge=8, description="tokens of a text, begin and end included, >= 8")
+    texts_per_picture: int = Field(ge=1, description="texts written for each picture, of which a step draws one, >= 1")
+    patch_px: int = Field(ge=2, description="edge of a vision patch, px; divides 64")
+    vision_width: int = Field(ge=16, description="width of the vision transformer, a multiple of heads")
+    vision_layers: int = Field(ge=3, description="layers of the vision transformer; UniEmo's thirds need 3, bundled 6")
+    text_width: int = Field(ge=16, description="width of the text transformer: what the U-Net attends to")
+    text_layers: int = Field(ge=1, description="layers of the text transformer, >= 1")
+    heads: int = Field(ge=1, description="attention heads of both towers, >= 1")
+    embed_dim: int = Field(ge=8, description="width of the joint space, >= 8")
+
+
+class VaeRecipe(Recipe):
+    """An AutoencoderKL at factor 2^(levels - 1) whose latents come out standardised."""
+
+    channels: Widths = Field(
+        description="channels of each level, each a multiple of norm_groups; four levels are factor 8"
+    )
+    latent_channels: int = Field(ge=1, description="channels of the latents, bundled 16")
+    norm_groups: int = Field(ge=1, description="groups of the group norms; 2 keeps object colours where 8 lose them")
+    mse_weight: float = Field(ge=0, description="weight of the squared error beside the absolute one, bundled .5")
+    gradient_weight: float = Field(ge=0, description="weight of the error of neighbour differences, bundled .5")
+    kl_weight: float = Field(ge=0, description="weight of the KL divergence a latent, small")
+    latent_noise: float = Field(ge=0, lt=1, description="noise on the latents while training, share of their deviation")
+    foreground_weight: float = Field(ge=1, description="weight of a pixel in a thing's box, 1 to 3")
+
+
+class UNetRecipe(Recipe):
+    """A UNet2DConditionModel with cross-attention at every level, predicting v."""
+
+    channels: Widths = Field(description="channels of each level, multiples of norm_groups and heads")
+    heads: int = Field(ge=1, description="attention heads, >= 1")
+    norm_groups: int = Field(ge=1, description="groups of the group norms, >= 1")
+    text_dropout: float = Field(ge=0, lt=1, description="share of texts emptied for classifier-free guidance, .1")
+    snr_cap: float = Field(
+        gt=0, description="cap of the signal-to-noise ratio in the timesteps' density (min-SNR-5: 5)"
+    )
+    ema_decay: float = Field(ge=0, lt=1, description="decay of the averaged weights a step, in [0, 1)")
+
+
+class DiffusionRecipe(BaseModel):
+    """The two trained halves of the latent diffusion model; its text encoder is CLIP's."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    vae: VaeRecipe = Field(description="recipe of the autoencoder")
+    unet: UNetRecipe = Field(description="recipe of the U-Net")
+
+
+class CaptionerRecipe(Recipe):
+    """A LLaVA: our CLIP's vision tower, a projector, a small Llama. Its `steps` are the knob that keeps it imperfect."""
+
+    width: int = Field(ge=16, description="width of the language model, a multiple of heads")
+    layers: int = Field(ge=1, description="layers of the language model, >= 1")
+    heads: int = Field(ge=1, description="attention heads, >= 1")
+    max_tokens: int = Field(
+        ge=128, description="tokens of picture, prompt and answer together that training holds, >= 128"
+    )
+
+
+# The size of the bundled models; steps and batches are those of a GPU. Tests shrink them with `model_copy`.
+CLIP = ClipRecipe(
+    num_pictures=300_000, steps=24_000, batch_size=384, learning_rate=1e-3, warmup_steps=500, decay_frac=1.0,
+    weight_decay=0.1, seed=0, context_length=32, texts_per_picture=4, patch_px=8, vision_width=128, vision_layers=6,
+    text_width=128, text_layers=4, heads=4, embed_dim=128,
+)  # fmt: skip
+VAE = VaeRecipe(
+    num_pictures=300_000, steps=24_000, batch_size=64, learning_rate=2e-3, warmup_steps=500, decay_frac=1.0,
+    weight_decay=0.01, seed=0, channels=(16, 32, 64, 96), latent_channels=16, norm_groups=2, mse_weight=0.5,
+    gradient_weight=0.5, kl_weight=1e-6, latent_noise=0.15, foreground_weight=2.0,
+)  # fmt: skip
+UNET = UNetRecipe(
+    num_pictures=300_000, steps=40_000, batch_size=256, learning_rate=1e-3, warmup_steps=500, decay_frac=0.35,
+    weight_decay=0.01, seed=0, channels=(96, 160), heads=4, norm_groups=16, text_dropout=0.1, snr_cap=5.0,
+    ema_decay=0.999,
+)  # fmt: skip
+CAPTIONER = CaptionerRecipe(
+    num_pictures=300_000, steps=3_000, batch_size=64, learning_rate=1.5e-3, warmup_steps=100, decay_frac=0.5,
+    weight_decay=0.05, seed=0, width=128, layers=3, heads=4, max_tokens=256,
+)  # fmt: skip

@@ -1,0 +1,105 @@
+"""What the foundation models learn from besides pixels: texts, dialogues and boxes of drawn pictures, as arrays to index.
+
+Everything is written once before training. The texts themselves are those of `pipeline.miniature.captions`.
+"""
+
+import multiprocessing
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from pipeline.captions.prompts import VARIANTS, prompt
+from pipeline.emotions import EMOTIONS
+from pipeline.foundation.tokenizer import ASSISTANT, CLOSE
+from pipeline.miniature.captions import answer, training_text, vocabulary_texts
+from pipeline.miniature.truth import Truth
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+CHUNK = 5_000
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Dialogues:
+    """What follows the picture in a dialogue: ids NL int16, padded on the right, and where the answer starts, N int16."""
+
+    ids: np.ndarray
+    starts: np.ndarray
+
+
+def text_ids(
+    truths: Sequence[Truth], tokenizer: "PreTrainedTokenizerBase", texts_per_picture: int, seed: int, workers: int
+) -> np.ndarray:
+    """Tokens NKT int16 of K training texts for each of N pictures, T the tokenizer's context, begin and end included."""
+    write = partial(_training_texts, texts_per_picture=texts_per_picture, seed=seed)
+    texts = [text for texts in _per_picture(write, truths, workers) for text in texts]
+    rows = [_padded_ids(tokenizer, texts[start : start + CHUNK]) for start in range(0, len(texts), CHUNK)]
+    return np.concatenate(rows).reshape(len(truths), texts_per_picture, -1)
+
+
+def dialogues(
+    truths: Sequence[Truth], tokenizer: "PreTrainedTokenizerBase", num_tokens: int, seed: int, workers: int
+) -> Dialogues:
+    """One prompt of a variant drawn at random and its answer for each picture; at most `num_tokens` tokens, cut there."""
+    pairs = _per_picture(partial(_dialogue, seed=seed), truths, workers)
+    prompts = tokenizer([asked + ASSISTANT for asked, _ in pairs], add_special_tokens=False)["input_ids"]
+    answers = tokenizer([answered + CLOSE for _, answered in pairs], add_special_tokens=False)["input_ids"]
+    width = min(num_tokens, max(len(asked) + len(answered) for asked, answered in zip(prompts, answers, strict=True)))
+    ids = np.full((len(pairs), width), tokenizer.pad_token_id, np.int16)
+    for row, (asked, answered) in enumerate(zip(prompts, answers, strict=True)):
+        tokens = (asked + answered)[:width]
+        ids[row, : len(tokens)] = tokens
+    return Dialogues(ids, np.array([len(asked) for asked in prompts], np.int16))
+
+
+def foreground_boxes(truths: Sequence[Truth]) -> np.ndarray:
+    """Boxes NM4 float32 (x0, y0, x1, y1 in 0..1) of the things and the figure of each picture; rows of zeros fill up."""
+    boxes = [
+        [*(thing.box for thing in truth.objects), *([truth.person.box] if truth.person else [])] for truth in truths
+    ]
+    filled = np.zeros((len(boxes), max(1, *map(len, boxes)), 4), np.float32)
+    for row, found in enumerate(boxes):
+        filled[row, : len(found)] = np.array(found, np.float32).reshape(-1, 4)
+    return filled
+
+
+def chat_texts(truths: Sequence[Truth], seed: int) -> list[str]:
+    """Texts from which the captioner's tokenizer learns its words: at the start of an answer and behind a space."""
+    words = [variant for text in vocabulary_texts() for variant in (text, f" {text}")]
+    prompts = [prompt(variant, emotion) for variant in VARIANTS for emotion in EMOTIONS]
+    return words + prompts + [answered for _, answered in map(partial(_dialogue, seed=seed), enumerate(truths))]
+
+
+def _training_texts(item: tuple[int, Truth], texts_per_picture: int, seed: int) -> list[str]:
+    index, truth = item
+    rng = np.random.default_rng((seed, index))
+    return [training_text(truth, rng) for _ in range(texts_per_picture)]
+
+
+def _dialogue(item: tuple[int, Truth], seed: int) -> tuple[str, str]:
+    """Prompt and answer. A picture that nobody labelled is asked about with any emotion."""
+    index, truth = item
+    rng = np.random.default_rng((seed, index))
+    variant = VARIANTS[rng.integers(len(VARIANTS))]
+    emotion = truth.label or truth.emotion or EMOTIONS[rng.integers(len(EMOTIONS))]
+    return prompt(variant, emotion), answer(truth, variant, emotion, rng)
+
+
+def _per_picture(write: Callable[[tuple[int, Truth]], T], truths: Sequence[Truth], workers: int) -> list[T]:
+    """`write` of every (index, truth) in order, on fresh processes if there are several workers."""
+    if workers <= 1:
+        return [write(item) for item in enumerate(truths)]
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return list(pool.map(write, enumerate(truths), chunksize=CHUNK))
+
+
+def _padded_ids(tokenizer: "PreTrainedTokenizerBase", texts: list[str]) -> np.ndarray:
+    """Token ids BT int16 of texts, cut and padded to the tokenizer's context."""
+    length = tokenizer.model_max_length
+    return np.array(tokenizer(texts, padding="max_length", truncation=True, max_length=length)["input_ids"], np.int16)

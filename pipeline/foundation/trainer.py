@@ -1,0 +1,244 @@
+"""The one loop that trains every miniature foundation model: batch, loss, step, average, log, checkpoint.
+
+Each step's randomness comes from (seed, step) alone, so that a resumed training equals an uninterrupted one. On a GPU these
+models are bound by kernel launches: after a few eager steps the whole step is captured once as a CUDA graph and replayed
+(EVOKE_CUDA_GRAPHS=0 turns that off, EVOKE_COMPILE=1 compiles the loss). Several GPUs are none of its business: minutes suffice.
+"""
+
+import logging
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pipeline.foundation.checkpoints import Checkpoints
+from pipeline.foundation.recipes import Recipe
+
+Batch = tuple[Tensor, ...]
+EAGER_STEPS = 3  # before the capture: they create the optimiser's state and tune cuDNN
+LOG_SECONDS = 5.0
+GRAD_NORM = 1.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained: `sample` makes a batch of fixed shapes, `loss` a scalar of it; it may draw nothing at random."""
+
+    module: nn.Module
+    sample: Callable[[torch.Generator], Batch]
+    loss: Callable[..., Tensor]
+    ema_decay: float | None = None
+
+
+def fit(task: Task, recipe: Recipe, work: Path, device: torch.device) -> float:
+    """Train the parameters of `task.module` that require gradients, in place, resuming from `work`; the last mean loss.
+
+    With an `ema_decay` the module ends with the averaged weights. ValueError if `work` holds another recipe's checkpoint.
+    """
+    state = TrainingState(task, recipe, device)
+    checkpoints = Checkpoints(work, recipe.model_dump_json(), float(os.environ.get("EVOKE_CHECKPOINT_SECONDS", "60")))
+    first = state.restore(checkpoints.newest(device))
+    generator, step_once = torch.Generator(device), StepFunction(task, state.optimizer, device)
+    meter = LossMeter(type(task.module).__name__, recipe.steps, first)
+    for step in range(first, recipe.steps):
+        generator.manual_seed(step_seed(recipe.seed, step))
+        set_learning_rate(state.optimizer, learning_rate(recipe, step))
+        meter.add(step, step_once(task.sample(generator)))
+        state.average(step)
+        if checkpoints.due():
+            checkpoints.write(step + 1, state.tensors())
+    if first < recipe.steps:
+        checkpoints.write(recipe.steps, state.tensors())
+    state.finish()
+    return meter.mean()
+
+
+class TrainingState:
+    """Weights, moments and averages by name: all that a checkpoint holds besides the step."""
+
+    def __init__(self, task: Task, recipe: Recipe, device: torch.device) -> None:
+        self.parameters = {name: p for name, p in task.module.named_parameters() if p.requires_grad}
+        matrices = [p for p in self.parameters.values() if p.ndim > 1]
+        vectors = [p for p in self.parameters.values() if p.ndim <= 1]
+        graphs = uses_graphs(device)
+        rate = torch.tensor(recipe.learning_rate, device=device) if graphs else recipe.learning_rate
+        self.optimizer = torch.optim.AdamW(
+            [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
+            lr=rate, betas=(0.9, 0.98), eps=1e-8, fused=True, capturable=graphs,
+        )  # fmt: skip
+        self.decay = task.ema_decay
+        averaged = self.parameters if task.ema_decay is not None else {}
+        self.averages = {name: p.detach().clone() for name, p in averaged.items()}
+
+    def average(self, step: int) -> None:
+        """Move the averages towards the weights; early steps count more, as in diffusers' EMAModel."""
+        if self.decay is not None:
+            weight = 1 - min(self.decay, (1 + step) / (10 + step))
+            targets = [p.detach() for p in self.parameters.values()]
+            torch._foreach_lerp_(list(self.averages.values()), targets, weight)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything by name, on the CPU."""
+        named = {f"weight/{name}": p.detach() for name, p in self.parameters.items()}
+        named |= {f"average/{name}": tensor for name, tensor in self.averages.items()}
+        for name, parameter in self.parameters.items():
+            moments = self.optimizer.state[parameter]
+            named |= {f"{key}/{name}": moments[key] for key in ("step", "exp_avg", "exp_avg_sq")}
+        return {name: tensor.cpu().contiguous() for name, tensor in named.items()}
+
+    @torch.no_grad()
+    def restore(self, found: tuple[int, dict[str, Tensor]] | None) -> int:
+        """Take a checkpoint's tensors; the step to go on from."""
+        if found is None:
+            return 0
+        step, tensors = found
+        for name, parameter in self.parameters.items():
+            parameter.copy_(tensors[f"weight/{name}"])
+            moments = {key: tensors[f"{key}/{name}"] for key in ("step", "exp_avg", "exp_avg_sq")}
+            self.optimizer.state[parameter] = moments
+            if name in self.averages:
+                self.averages[name].copy_(tensors[f"average/{name}"])
+        log.info("resumed at step %d", step)
+        return step
+
+    @torch.no_grad()
+    def finish(self) -> None:
+        """Leave the averaged weights in the module, if there are any."""
+        for name, average in self.averages.items():
+            self.parameters[name].copy_(average)
+
+
+class StepFunction:
+    """Batch -> loss (detached, on the device), after one optimiser step; replayed as a CUDA graph where that works."""
+
+    def __init__(self, task: Task, optimizer: torch.optim.Optimizer, device: torch.device) -> None:
+        self.optimizer, self.device, self.calls = optimizer, device, 0
+        self.parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        compiles = device.type == "cuda" and os.environ.get("EVOKE_COMPILE") == "1"
+        self.loss = torch.compile(task.loss) if compiles else task.loss
+        self.graphs = uses_graphs(device)
+        self.stream = torch.cuda.Stream(device) if self.graphs else None
+        self.graph: torch.cuda.CUDAGraph | None = None
+        self.inputs: Batch = ()
+        self.output = torch.zeros((), device=device)
+
+    def __call__(self, batch: Batch) -> Tensor:
+        self.calls += 1
+        if not self.graphs:
+            return self.update(batch)
+        if self.calls <= EAGER_STEPS:
+            return self.update_aside(batch)
+        if self.graph is None:
+            self.capture(batch)
+        for target, source in zip(self.inputs, batch, strict=True):
+            target.copy_(source)
+        assert self.graph is not None
+        self.graph.replay()
+        return self.output.clone()
+
+    def update(self, batch: Batch) -> Tensor:
+        """One eager step."""
+        self.optimizer.zero_grad(set_to_none=True)
+        with autocast(self.device):
+            loss = self.loss(*batch)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.parameters, GRAD_NORM, foreach=True)
+        self.optimizer.step()
+        return loss.detach()
+
+    def update_aside(self, batch: Batch) -> Tensor:
+        """One eager step on a side stream, as capturing demands of the steps before it."""
+        assert self.stream is not None
+        self.stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self.stream):
+            loss = self.update(batch)
+        torch.cuda.current_stream().wait_stream(self.stream)
+        return loss
+
+    def capture(self, batch: Batch) -> None:
+        """Record one step without running it; its batch and its loss are then fixed buffers."""
+        self.inputs = tuple(tensor.clone() for tensor in batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.cuda.synchronize()
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph, stream=self.stream):
+            self.output = self.update(self.inputs)
+
+
+class LossMeter:
+    """Mean loss since the last line, summed on the device; a line about every five seconds."""
+
+    def __init__(self, name: str, steps: int, first: int) -> None:
+        self.name, self.steps, self.last_step = name, steps, first
+        self.since, self.losses = time.monotonic(), []
+        self.last_mean = math.nan
+
+    def add(self, step: int, loss: Tensor) -> None:
+        self.losses.append(loss)
+        seconds = time.monotonic() - self.since
+        if seconds < LOG_SECONDS and step + 1 < self.steps:
+            return
+        self.last_mean = torch.stack(self.losses).float().mean().item()
+        rate = (step + 1 - self.last_step) / max(seconds, 1e-9)
+        left = (self.steps - step - 1) / rate
+        log.info(
+            "%s step %d/%d loss %.4f %.1f steps/s %.0f s left",
+            self.name,
+            step + 1,
+            self.steps,
+            self.last_mean,
+            rate,
+            left,
+        )
+        self.since, self.last_step, self.losses = time.monotonic(), step + 1, []
+
+    def mean(self) -> float:
+        """The loss of the last line; nan where nothing was left to do."""
+        return self.last_mean
+
+
+def learning_rate(recipe: Recipe, step: int) -> float:
+    """Linear warm-up, a plateau, then down to 0 over the last `decay_frac`: a cosine if that is everything, else a line."""
+    warm = min(1.0, (step + 1) / max(recipe.warmup_steps, 1))
+    decay_steps = recipe.decay_frac * recipe.steps
+    left = min(1.0, (recipe.steps - step) / decay_steps) if decay_steps else 1.0
+    shape = 0.5 - 0.5 * math.cos(math.pi * left) if recipe.decay_frac == 1 else left
+    return recipe.learning_rate * warm * shape
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set the rate of every group, in place where it lies on the device."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+
+
+def step_seed(seed: int, step: int) -> int:
+    """A well mixed 32-bit seed: torch's CPU generator takes no more bits."""
+    return int(np.random.SeedSequence((seed, step)).generate_state(1)[0])
+
+
+def draw_rows(num_rows: int, batch_size: int, generator: torch.Generator) -> Tensor:
+    """Rows of a batch, B int64 in [0, num_rows), with replacement."""
+    return torch.randint(num_rows, (batch_size,), generator=generator, device=generator.device)
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """bf16 where the device multiplies it fast. Weights are cast anew at each use: a captured step may not cache them."""
+    fast = device.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.autocast(device.type, torch.bfloat16, enabled=fast, cache_enabled=device.type != "cuda")
+
+
+def uses_graphs(device: torch.device) -> bool:
+    """Whether steps are replayed as CUDA graphs."""
+    return device.type == "cuda" and os.environ.get("EVOKE_CUDA_GRAPHS", "1") == "1"

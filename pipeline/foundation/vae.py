@@ -1,0 +1,136 @@
+"""The autoencoder of the miniature latent diffusion model: AutoencoderKL, factor 8, trained to keep things and faces.
+
+What it holds decides what the U-Net can ever draw. Measured to matter (docs/LOG.md): two norm groups, second convolutions of the
+residual blocks at zero, a small first posterior variance, and a loss that weighs the things' boxes and the edges. No GAN, no LPIPS.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pipeline.foundation.clip import IMAGE_PX, normalized
+from pipeline.foundation.recipes import VaeRecipe
+from pipeline.foundation.trainer import Batch, Task, autocast, draw_rows, fit
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL
+
+FIRST_LOG_VARIANCE = -4.0
+STATISTICS_PICTURES = 8192
+
+
+@dataclass(frozen=True)
+class Latents:
+    """Posterior of every picture: means and standard deviations NCHW float16, unit variance a channel over the pictures."""
+
+    means: Tensor
+    deviations: Tensor
+
+
+def train_vae(
+    images: np.ndarray, boxes: np.ndarray, recipe: VaeRecipe, out: Path, work: Path, device: torch.device
+) -> float:
+    """Train on images N3HW uint8 with boxes NM4 of their things, write the diffusers folder `out`; the last mean loss."""
+    vae = build_vae(recipe).to(device)
+    pictures, places = torch.from_numpy(images).to(device), torch.from_numpy(boxes).to(device)
+    sample = partial(sample_pictures, pictures, places, recipe)
+    loss = fit(Task(vae, sample, partial(reconstruction_loss, vae, recipe)), recipe, work, device)
+    standardise(vae, encode(vae, pictures[:STATISTICS_PICTURES], device).means)
+    vae.cpu().save_pretrained(str(out))
+    return loss
+
+
+def build_vae(recipe: VaeRecipe) -> "AutoencoderKL":
+    """A fresh autoencoder: residual blocks start as the identity, the posterior narrow."""
+    from diffusers import AutoencoderKL
+
+    levels = len(recipe.channels)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        vae = AutoencoderKL(
+            down_block_types=("DownEncoderBlock2D",) * levels, up_block_types=("UpDecoderBlock2D",) * levels,
+            block_out_channels=recipe.channels, layers_per_block=1, latent_channels=recipe.latent_channels,
+            norm_num_groups=recipe.norm_groups, sample_size=IMAGE_PX, mid_block_add_attention=False, scaling_factor=1.0,
+        )  # fmt: skip
+        for name, module in vae.named_modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="linear")
+                nn.init.zeros_(module.bias)
+            if name.endswith(".conv2"):
+                nn.init.zeros_(module.weight)
+        with torch.no_grad():
+            vae.quant_conv.weight[recipe.latent_channels :] *= 0.02
+            vae.quant_conv.bias[recipe.latent_channels :] = FIRST_LOG_VARIANCE
+    return vae
+
+
+def sample_pictures(pictures: Tensor, boxes: Tensor, recipe: VaeRecipe, generator: torch.Generator) -> Batch:
+    """Pictures B3HW uint8, boxes BM4, and two noises of the latents' shape."""
+    rows = draw_rows(len(pictures), recipe.batch_size, generator)
+    edge = IMAGE_PX >> (len(recipe.channels) - 1)
+    shape = (2, recipe.batch_size, recipe.latent_channels, edge, edge)
+    posterior, disturbance = torch.randn(shape, generator=generator, device=generator.device)
+    return pictures[rows], boxes[rows], posterior, disturbance
+
+
+def reconstruction_loss(
+    vae: "AutoencoderKL", recipe: VaeRecipe, pictures: Tensor, boxes: Tensor, *noises: Tensor
+) -> Tensor:
+    """L1 + MSE + gradient differences, heavier within the boxes, + KL. Noise as a share of each latent channel's deviation."""
+    target = normalized(pictures)
+    posterior = vae.encode(target).latent_dist
+    spread = posterior.mean.float().std(dim=(0, 2, 3), keepdim=True).detach()
+    latents = posterior.mean + posterior.std * noises[0] + recipe.latent_noise * spread * noises[1]
+    difference = vae.decode(latents).sample.float() - target
+    weight = 1 + (recipe.foreground_weight - 1) * foreground(boxes, target.shape[-1])
+    error = difference.abs() + recipe.mse_weight * difference**2
+    horizontal, vertical = difference.diff(dim=-1).abs(), difference.diff(dim=-2).abs()
+    edges = (horizontal * weight[..., 1:]).mean() + (vertical * weight[..., 1:, :]).mean()
+    kl = 0.5 * (posterior.mean.float() ** 2 + posterior.var.float() - 1 - posterior.logvar.float()).mean()
+    return (error * weight).mean() + recipe.gradient_weight * edges + recipe.kl_weight * kl
+
+
+def foreground(boxes: Tensor, edge: int) -> Tensor:
+    """Boxes BM4 in 0..1 -> mask B1HW float: 1 within any box."""
+    middles = (torch.arange(edge, device=boxes.device) + 0.5) / edge
+    x0, y0, x1, y1 = boxes[..., None].unbind(2)
+    columns = (middles >= x0) & (middles < x1)
+    rows = (middles >= y0) & (middles < y1)
+    return (rows[..., :, None] & columns[..., None, :]).any(1, keepdim=True).float()
+
+
+@torch.no_grad()
+def encode(vae: "AutoencoderKL", pictures: Tensor, device: torch.device, batch_size: int = 512) -> Latents:
+    """Posterior of pictures N3HW uint8, wherever they lie; the latents lie on `device`."""
+    means, deviations = [], []
+    for start in range(0, len(pictures), batch_size):
+        with autocast(device):
+            posterior = vae.encode(normalized(pictures[start : start + batch_size].to(device))).latent_dist
+        means.append(posterior.mean.half())
+        deviations.append(posterior.std.half())
+    return Latents(torch.cat(means), torch.cat(deviations))
+
+
+@torch.no_grad()
+def standardise(vae: "AutoencoderKL", means: Tensor) -> None:
+    """Fold mean and deviation of each latent channel (of means NCHW) into the two 1x1 convolutions, so that scaling_factor = 1."""
+    center, spread = means.float().mean(dim=(0, 2, 3)), means.float().std(dim=(0, 2, 3))
+    weight, bias = vae.quant_conv.weight, vae.quant_conv.bias
+    channels = len(center)
+    weight[:channels] /= spread[:, None, None, None]
+    bias[:channels] = (bias[:channels] - center) / spread
+    bias[channels:] -= 2 * spread.log()
+    decoder = vae.post_quant_conv
+    decoder.bias += decoder.weight[:, :, 0, 0] @ center
+    decoder.weight *= spread[None, :, None, None]
+
+
+def psnr(images: Tensor, others: Tensor) -> float:
+    """Peak signal-to-noise ratio in dB of two batches in [-1, 1]: of the mean squared error over all pictures."""
+    return float(10 * torch.log10(4.0 / F.mse_loss(images.float(), others.float())))

@@ -1,0 +1,142 @@
+"""How every thing and person of the drawn world is put on paper: thick dark outlines, light from the upper left.
+
+At 64 px only what is large, outlined and rich in contrast is learnt (MINIATURE, second study). Shapes are lists of
+points in *units*, a hundredth of the sprite's width; drawn hard-edged and large, `fit` makes them smooth.
+This file knows nothing of what is drawn.
+"""
+
+from collections.abc import Sequence
+from math import cos, radians, sin
+
+from PIL import Image, ImageChops, ImageColor, ImageDraw
+
+Point = tuple[float, float]
+Points = Sequence[Point]
+
+INK = "#1d1626"
+PX_PER_UNIT = 2.5  # 100 units are about 256 px
+MARGIN_UNITS = 24  # around the sheet, so that nothing is cut
+SHADE = 0.76
+
+
+def toned(colour: str, factor: float) -> str:
+    """`colour` ("#rrggbb") darkened by a factor in [0, 1]."""
+    return "#" + "".join(f"{round(channel * factor):02x}" for channel in ImageColor.getrgb(colour)[:3])
+
+
+def oval(x: float, y: float, rx: float, ry: float, tilt: float = 0, start: float = 0, end: float = 360) -> list[Point]:
+    """Points of an ellipse, or of its arc from `start` to `end`: degrees, clockwise from the right; `tilt` turns it."""
+    num = max(6, round(36 * abs(end - start) / 360))
+    angles = [radians(start + (end - start) * step / num) for step in range(num + 1)]
+    return turned([(x + rx * cos(a), y + ry * sin(a)) for a in angles], (x, y), tilt)
+
+
+def box(left: float, top: float, right: float, bottom: float, radius: float = 0) -> list[Point]:
+    """Points of a rectangle with rounded corners."""
+    if not radius:
+        return [(left, top), (right, top), (right, bottom), (left, bottom)]
+    corners = (
+        (right - radius, top + radius, -90), (right - radius, bottom - radius, 0),
+        (left + radius, bottom - radius, 90), (left + radius, top + radius, 180),
+    )  # fmt: skip
+    return [point for x, y, start in corners for point in oval(x, y, radius, radius, 0, start, start + 90)]
+
+
+def curve(points: Points, closed: bool = False, steps: int = 7) -> list[Point]:
+    """A smooth line through `points` (Catmull-Rom)."""
+    before, after = ((points[-1],), (points[0], points[1])) if closed else ((points[0],), (points[-1],))
+    knots = [*before, *points, *after]
+    smooth: list[Point] = []
+    for a, b, c, d in zip(knots, knots[1:], knots[2:], knots[3:], strict=False):
+        smooth += [_catmull_rom(a, b, c, d, step / steps) for step in range(steps)]
+    return smooth if closed else [*smooth, points[-1]]
+
+
+def _catmull_rom(a: Point, b: Point, c: Point, d: Point, t: float) -> Point:
+    """The point at t in [0, 1] between b and c."""
+    weights = (-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, t**3 - t**2)
+    x, y = (sum(w * knot[axis] for w, knot in zip(weights, (a, b, c, d), strict=True)) / 2 for axis in (0, 1))
+    return x, y
+
+
+def turned(points: Points, centre: Point, degrees: float) -> list[Point]:
+    """`points` turned clockwise about `centre`."""
+    if not degrees:
+        return list(points)
+    c, s, (x0, y0) = cos(radians(degrees)), sin(radians(degrees)), centre
+    return [(x0 + (x - x0) * c - (y - y0) * s, y0 + (x - x0) * s + (y - y0) * c) for x, y in points]
+
+
+def flipped(points: Points, axis: float = 50) -> list[Point]:
+    """`points` mirrored at the vertical line x = `axis`."""
+    return [(2 * axis - x, y) for x, y in points]
+
+
+class Pen:
+    """Draws on a transparent sheet of `width` x `height` units; later shapes lie on top of earlier ones."""
+
+    def __init__(self, width: float = 100, height: float = 135, line: float = 4.6) -> None:
+        """`line` is the outline's width in units: about one final pixel."""
+        size = round((width + 2 * MARGIN_UNITS) * PX_PER_UNIT), round((height + 2 * MARGIN_UNITS) * PX_PER_UNIT)
+        self.line = line
+        self.image = Image.new("RGBA", size, (*ImageColor.getrgb(INK), 0))
+        self._draw = ImageDraw.Draw(self.image)
+
+    def shape(self, points: Points, fill: str, shade: float = 4) -> None:
+        """Filled and outlined; a rim of `shade` units at the lower right lies in a darker tone."""
+        self.patch(points, fill, shade)
+        self._trace([*points, points[0]], INK, self.line)
+
+    def patch(self, points: Points, fill: str, shade: float = 0) -> None:
+        """Filled, without outline."""
+        pixels = _to_px(points)
+        if not shade:
+            self._draw.polygon(pixels, fill=fill)
+            return
+        shift = round(shade * PX_PER_UNIT)
+        left, top = (int(min(p[axis] for p in pixels)) - shift for axis in (0, 1))
+        right, bottom = (int(max(p[axis] for p in pixels)) + shift + 1 for axis in (0, 1))
+        whole = Image.new("L", (right - left, bottom - top))
+        ImageDraw.Draw(whole).polygon([(x - left, y - top) for x, y in pixels], fill=255)
+        lit = ImageChops.darker(whole, ImageChops.offset(whole, -shift, -shift))
+        self.image.paste(toned(fill, SHADE), (left, top), whole)
+        self.image.paste(fill, (left, top), lit)
+
+    def stroke(self, points: Points, colour: str = INK, width: float | None = None, outlined: bool = False) -> None:
+        """A line with round ends, `width` units thick (the outline's when None), itself outlined if asked."""
+        width = self.line if width is None else width
+        if outlined:
+            self._trace(points, INK, width + 2 * self.line)
+        self._trace(points, colour, width)
+
+    def disc(self, x: float, y: float, radius: float, fill: str = INK) -> None:
+        """A filled circle without outline: pupils, dots, glints."""
+        self._draw.circle(_to_px([(x, y)])[0], radius * PX_PER_UNIT, fill=fill)
+
+    def _trace(self, points: Points, colour: str, width: float) -> None:
+        pixels, width_px = _to_px(points), width * PX_PER_UNIT
+        self._draw.line(pixels, fill=colour, width=round(width_px))
+        for point in pixels:  # round joints and ends
+            self._draw.circle(point, (width_px - 1) / 2, fill=colour)
+
+    def cropped(self) -> Image.Image:
+        """The drawing without its transparent rim."""
+        return self.image.crop(self.image.getchannel("A").getbbox())
+
+
+def _to_px(points: Points) -> list[Point]:
+    return [((x + MARGIN_UNITS) * PX_PER_UNIT, (y + MARGIN_UNITS) * PX_PER_UNIT) for x, y in points]
+
+
+def fit(drawing: Image.Image, *, width_px: int | None = None, height_px: int | None = None) -> Image.Image:
+    """Reduces an RGBA drawing to the one given side, keeping its proportions; ValueError unless exactly one is given.
+
+    Pillow resizes RGBA with premultiplied alpha, so no light or dark halo appears at the edges.
+    """
+    if width_px is not None and height_px is None:
+        size = width_px, max(1, round(drawing.height * width_px / drawing.width))
+    elif height_px is not None and width_px is None:
+        size = max(1, round(drawing.width * height_px / drawing.height)), height_px
+    else:
+        raise ValueError(f"give one of width_px and height_px, got {width_px} and {height_px}")
+    return drawing.resize(size, Image.Resampling.BOX)

@@ -1,0 +1,206 @@
+"""The drawn world as a generator with a known joint distribution: it samples what is in a picture, and can say how likely that is.
+
+Deterministic per (seed, stream, index). The truth of a picture is complete here; `annotation.py` decides what a corpus tells of it.
+"""
+
+import itertools
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.emotions import EMOTIONS
+from pipeline.miniature import distributions as d
+from pipeline.miniature.composition import arrange
+from pipeline.miniature.truth import Truth
+from pipeline.miniature.vocabulary import ACTIONS, EXPRESSIONS, OBJECTS, SCENES, STYLES
+
+Stream = Literal["emoset", "wikiart", "foundation", "held_out", "oracle"]
+STREAMS: tuple[Stream, ...] = ("emoset", "wikiart", "foundation", "held_out", "oracle")
+SCENE_NAMES, OBJECT_NAMES = tuple(SCENES), tuple(OBJECTS)
+EXPRESSION_NAMES, ACTION_NAMES = (None, *EXPRESSIONS), tuple(ACTIONS)  # None: a calm face
+Floats = NDArray[np.float64]
+
+
+class World:
+    """The joint distribution. `polarity_share` in [0, 1]: how much of the low level depends on the polarity; the rest moves to the emotion."""
+
+    def __init__(self, seed: int, polarity_share: float = 1.0) -> None:
+        self.seed, self.polarity_share = seed, polarity_share
+
+    # ---- tables: rows are emotions, and sum to one -------------------------------------------------------------------------
+    @cached_property
+    def label_given_emotion(self) -> Floats:
+        """(8, 8): what a picture drawn for the row's emotion is labelled."""
+        return (1 - d.LABEL_NOISE) * np.eye(8) + d.LABEL_NOISE * normalised(d.CONFUSION.astype(float))
+
+    @cached_property
+    def scene_given_emotion(self) -> Floats:
+        """(2, 8, 15): tempered rows (scene not annotated), published rows (annotated)."""
+        rows = attribute_rows(d.SCENE_SHARES)
+        return np.stack([normalised(rows**d.SCENE_TEMPER), rows])
+
+    @cached_property
+    def trigger_given_emotion(self) -> Floats:
+        """(15, 8, 24): triggers by scene and emotion; a scene excludes what is impossible in it."""
+        rows = attribute_rows(d.OBJECT_SHARES)
+        shares = np.array([row for _, row in d.OBJECT_SHARES.values()]).T / 100
+        rows = rows * (shares >= d.TRIGGER_LIFT * d.PRIOR[:, None])
+        return np.stack([normalised(rows * ~self.impossible[s]) for s in range(len(SCENE_NAMES))])
+
+    @cached_property
+    def filler_given_scene(self) -> Floats:
+        """(15, 24): what stands around, by scene."""
+        weights = np.array([count**0.35 for count, _ in d.OBJECT_SHARES.values()])
+        return normalised(membership(d.FILLERS) * weights)
+
+    @cached_property
+    def impossible(self) -> NDArray[np.bool_]:
+        """(15, 24): pairs that the world never shows."""
+        return membership(d.IMPOSSIBLE)
+
+    # ---- sampling ----------------------------------------------------------------------------------------------------------
+    def generator(self, stream: Stream, index: int) -> np.random.Generator:
+        """The random numbers of one picture, the same whoever asks and in whatever order."""
+        return np.random.Generator(np.random.PCG64(np.random.SeedSequence([self.seed, STREAMS.index(stream), index])))
+
+    def truth(self, stream: Stream, index: int) -> Truth:
+        """What is in picture `index` of a stream."""
+        rng = self.generator(stream, index)
+        if stream == "foundation" or stream == "held_out":
+            independent = rng.random() < d.FOUNDATION_INDEPENDENT
+            style = str(rng.choice(STYLES)) if rng.random() < d.FOUNDATION_PAINTED else None
+        else:
+            independent = stream == "wikiart" and rng.random() < d.ART_WITHOUT_EMOTION
+            style = str(rng.choice(STYLES)) if stream == "wikiart" else None
+        return self._independent(rng, style) if independent else self._emotional(rng, style)
+
+    def _emotional(self, rng: np.random.Generator, style: str | None) -> Truth:
+        emotion = pick(d.PRIOR, rng)
+        label = pick(self.label_given_emotion[emotion], rng)
+        votes = rng.multinomial(
+            d.NUM_VOTES,
+            d.VOTE_AGREEMENT * np.eye(8)[label] + (1 - d.VOTE_AGREEMENT) * self.label_given_emotion[emotion],
+        )
+        annotated = bool(rng.random() < d.SCENE_ANNOTATED)
+        scene = pick(self.scene_given_emotion[int(annotated), emotion], rng)
+        num_objects = 1 + pick(np.array(list(d.NUM_OBJECTS.values())), rng)
+        trigger = pick(self.trigger_given_emotion[scene, emotion], rng) if rng.random() < d.TRIGGER_RATE else None
+        objects = [] if trigger is None else [trigger]
+        while len(objects) < num_objects:
+            weights = self.filler_given_scene[scene].copy()
+            weights[objects] = 0
+            objects.append(pick(weights / weights.sum(), rng))
+        rng.shuffle(objects)
+        person = rng.random() < d.PERSON_RATE[num_objects]
+        expression = pick(d.EXPRESSION_SHARES[emotion], rng) if person else 0
+        action = pick(d.ACTION_SHARES[emotion], rng) if person and rng.random() < d.ACTION_RATE else None
+        offset = 0.5 * d.D_PRIME * float(
+            self.polarity_share * d.POLARITY_SIGN[emotion] + (1 - self.polarity_share) * d.EMOTION_SIGN[emotion]
+        )  # fmt: skip
+        brightness, colorfulness = (tone(knob, offset, rng) for knob in (d.BRIGHTNESS, d.COLORFULNESS))
+        things, figure = arrange([OBJECT_NAMES[o] for o in objects], named(person, expression, action), rng)
+        return Truth(
+            emotion=EMOTIONS[emotion], label=EMOTIONS[label], votes=tuple(votes.tolist()),
+            scene=SCENE_NAMES[scene], scene_annotated=annotated, objects=things,
+            trigger=None if trigger is None else OBJECT_NAMES[trigger], person=figure,
+            brightness=brightness, colorfulness=colorfulness, style=style, drawing_seed=int(rng.integers(2**31)),
+        )  # fmt: skip
+
+    def _independent(self, rng: np.random.Generator, style: str | None) -> Truth:
+        """A picture without an emotion: every attribute uniform and for itself, impossible pairs included."""
+        scene = int(rng.integers(len(SCENE_NAMES)))
+        num_objects = 1 + pick(np.array(list(d.NUM_OBJECTS.values())), rng)
+        objects = rng.choice(len(OBJECT_NAMES), num_objects, replace=False).tolist()
+        person = rng.random() < d.PERSON_RATE[num_objects]
+        expression = 0 if rng.random() < d.CALM else int(rng.integers(1, len(EXPRESSION_NAMES)))
+        action = int(rng.integers(len(ACTION_NAMES))) if person and rng.random() < d.ACTION_RATE else None
+        brightness, colorfulness = (float(rng.uniform(*knob[2])) for knob in (d.BRIGHTNESS, d.COLORFULNESS))
+        things, figure = arrange([OBJECT_NAMES[o] for o in objects], named(person, expression, action), rng)
+        return Truth(
+            emotion=None, label=None, votes=(), scene=SCENE_NAMES[scene], scene_annotated=False, objects=things,
+            trigger=None, person=figure, brightness=brightness, colorfulness=colorfulness, style=style,
+            drawing_seed=int(rng.integers(2**31)),
+        )  # fmt: skip
+
+    # ---- likelihood --------------------------------------------------------------------------------------------------------
+    def log_joint(self, scene: str, objects: tuple[str, ...], expression: str | None, person: bool = True) -> Floats:
+        """(8,): log p(emotion, scene, objects, expression), -inf where the world never shows that; no expression is a calm face."""
+        s, o = SCENE_NAMES.index(scene), tuple(OBJECT_NAMES.index(name) for name in objects)
+        p_scene = np.array([1 - d.SCENE_ANNOTATED, d.SCENE_ANNOTATED]) @ self.scene_given_emotion[:, :, s]
+        p_expression = d.EXPRESSION_SHARES[:, EXPRESSION_NAMES.index(expression)] if person else np.ones(8)
+        with np.errstate(divide="ignore"):
+            return np.log(d.PRIOR) + np.log(p_scene) + np.log(self._p_objects(s, o)) + np.log(p_expression)
+
+    def posterior(self, truth: Truth) -> Floats:
+        """(8,): p(label | everything visible in the picture): what the best possible classifier knows."""
+        names = tuple(thing.name for thing in truth.objects)
+        total = self.log_joint(truth.scene, names, truth.expression, truth.person is not None)
+        if truth.action is not None:
+            total = total + np.log(d.ACTION_SHARES[:, ACTION_NAMES.index(truth.action)])
+        offset = 0.5 * d.D_PRIME * (self.polarity_share * d.POLARITY_SIGN + (1 - self.polarity_share) * d.EMOTION_SIGN)
+        for value, (mean, deviation, _) in ((truth.brightness, d.BRIGHTNESS), (truth.colorfulness, d.COLORFULNESS)):
+            total = total - 0.5 * ((value - mean) / deviation - offset) ** 2
+        posterior = np.exp(total - total.max())
+        return (posterior / posterior.sum()) @ self.label_given_emotion
+
+    def _p_objects(self, scene: int, objects: tuple[int, ...]) -> Floats:
+        """(8,): p(this set of objects | emotion, scene), with or without a trigger among them."""
+        fillers = self.filler_given_scene[scene]
+        without = np.full(8, draw_probability(fillers, objects, ()))
+        triggers = self.trigger_given_emotion[scene]
+        with_one = sum(
+            triggers[:, o] * draw_probability(fillers, tuple(x for x in objects if x != o), (o,)) for o in objects
+        )
+        return (1 - d.TRIGGER_RATE) * without + d.TRIGGER_RATE * with_one
+
+
+def named(person: bool, expression: int, action: int | None) -> tuple[str | None, str | None] | None:
+    """The figure's expression and action by name, or None where there is nobody."""
+    if not person:
+        return None
+    return (
+        EXPRESSION_NAMES[expression],
+        None if action is None else ACTION_NAMES[action],
+    )
+
+
+def pick(probabilities: Floats, rng: np.random.Generator) -> int:
+    """One draw from a discrete distribution: an index."""
+    return int(min(np.searchsorted(np.cumsum(probabilities), rng.random(), side="right"), len(probabilities) - 1))
+
+
+def tone(knob: tuple[float, float, tuple[float, float]], offset: float, rng: np.random.Generator) -> float:
+    """A brightness or colourfulness: normal around the mean shifted by `offset` standard deviations, held within the range."""
+    mean, deviation, (low, high) = knob
+    return float(np.clip(mean + deviation * (offset + rng.standard_normal()), low, high))
+
+
+def draw_probability(weights: Floats, chosen: tuple[int, ...], taken: tuple[int, ...]) -> float:
+    """Probability of drawing the set `chosen` one by one without replacement, when `taken` is gone already."""
+    total = 0.0
+    for order in itertools.permutations(chosen):
+        probability, left = 1.0, 1.0 - sum(weights[t] for t in taken)
+        for item in order:
+            probability *= weights[item] / left
+            left -= weights[item]
+        total += probability
+    return total
+
+
+def attribute_rows(table: dict[str, tuple[int, list[int]]]) -> Floats:
+    """(8, attributes): p(attribute | emotion) from published counts and shares."""
+    weights = np.array([count for count, _ in table.values()]) ** d.COUNT_POWER
+    shares = np.array([row for _, row in table.values()]).T / 100 + d.SMOOTHING
+    return normalised(weights * shares)
+
+
+def membership(table: dict[str, str]) -> NDArray[np.bool_]:
+    """(15, 24): which objects each scene's list names."""
+    return np.array([[name in table[scene].split() for name in OBJECT_NAMES] for scene in SCENE_NAMES])
+
+
+def normalised(table: Floats) -> Floats:
+    """Rows scaled to sum to one."""
+    return table / table.sum(-1, keepdims=True)

@@ -1,0 +1,92 @@
+"""Where and how fast a stage runs, by the environment EVOKE_*: nothing here may change a result. And seeded generators.
+
+EVOKE_DEVICE: cpu, cuda, cuda:1. EVOKE_THREADS: threads of torch. OMP_WAIT_POLICY=PASSIVE must be there before Python
+starts (idle threads would spin), so the Makefile exports it.
+"""
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+Key = str | int | None
+T = TypeVar("T")
+
+
+def device() -> "torch.device":
+    """EVOKE_DEVICE, else a GPU if there is one, else the CPU. Raises ValueError for a device that is not there."""
+    import torch
+
+    torch.set_num_threads(threads())
+    wanted = os.environ.get("EVOKE_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(wanted)
+    except RuntimeError:
+        raise ValueError(f"EVOKE_DEVICE = {wanted!r}: allowed are cpu, cuda, cuda:<index>") from None
+    if found.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"EVOKE_DEVICE = {wanted!r}: torch finds no GPU; unset it to run on the CPU")
+    return found
+
+
+def device_class() -> str:
+    """cpu or cuda, as `device` will choose, told without torch (which takes two seconds to import)."""
+    wanted = os.environ.get("EVOKE_DEVICE")
+    if wanted:
+        return wanted.split(":")[0]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "all") not in ("", "-1")
+    return "cuda" if visible and Path("/dev/nvidiactl").exists() else "cpu"
+
+
+def dtype(on: "torch.device") -> "torch.dtype":
+    """bfloat16 where the device computes in it, float32 elsewhere."""
+    import torch
+
+    return torch.bfloat16 if on.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
+
+
+def threads() -> int:
+    """EVOKE_THREADS, else the cores of this machine. Raises ValueError unless it is a whole number >= 1."""
+    value = os.environ.get("EVOKE_THREADS") or str(os.cpu_count() or 1)
+    if not value.isdecimal() or int(value) < 1:
+        raise ValueError(f"EVOKE_THREADS = {value!r}: allowed is a whole number >= 1")
+    return int(value)
+
+
+def forbid_downloads() -> None:
+    """Makes every Hugging Face library work from disk alone; to be called before any of them is imported."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
+
+
+def seed_of(*keys: Key) -> int:
+    """A seed in [0, 2^63) that depends on every key and on their order, equal on every machine."""
+    digest = hashlib.sha256(json.dumps(keys).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def numpy_generator(*keys: Key) -> np.random.Generator:
+    """The generator of these keys, such as (seed, stage, item)."""
+    return np.random.default_rng(seed_of(*keys))
+
+
+def torch_generator(*keys: Key) -> "torch.Generator":
+    """The CPU generator of these keys: draws are the same whatever the device."""
+    import torch
+
+    return torch.Generator().manual_seed(seed_of(*keys))
+
+
+def progress(items: Iterable[T], total: int | None = None, desc: str = "") -> Iterable[T]:
+    """The items, with a bar on a terminal's standard error and silence elsewhere."""
+    from tqdm import tqdm
+
+    bar: Iterable[T] = tqdm(items, total=total, desc=desc, file=sys.stderr, disable=None, leave=False)
+    return bar

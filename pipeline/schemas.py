@@ -1,0 +1,190 @@
+"""The tables of the pipeline, column by column, and what makes a table valid.
+
+A table is sorted by its key, holds no null where none is declared and no non-finite number. Written files carry the
+metadata by which Hugging Face datasets opens them with decoded images. Plumbing: no dependency of any stage.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.emotions import EMOTIONS, POLARITIES
+
+SPLITS = ("train", "val", "test")
+VARIANTS = ("neutral", "emotion", "details", "emotion_details")
+IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+WORD = pa.dictionary(pa.int8(), pa.string())
+VECTOR = pa.list_(pa.float32())  # stands for fixed_size_list<float32, d>, d of the model that made it
+
+
+class TableError(ValueError):
+    """A table does not have the shape that its schema declares; names the file, the column and what to do."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: `words` are the allowed values of a dictionary column, in the order of their codes."""
+
+    name: str
+    type: pa.DataType
+    doc: str
+    nullable: bool = False
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Columns in order; the first is the key by which rows are sorted, each once unless `repeats`."""
+
+    columns: tuple[Column, ...]
+    repeats: bool = False
+
+    @property
+    def key(self) -> str:
+        return self.columns[0].name
+
+    @property
+    def names(self) -> list[str]:
+        return [column.name for column in self.columns]
+
+
+ID = Column("image_id", pa.string(), "corpus/stem of the official file, such as emoset/amusement_00001")
+EMOTION = Column("emotion", WORD, "one of the eight, as labelled", words=EMOTIONS)
+SPLIT = Column("split", WORD, "train, val or test", words=SPLITS)
+
+CORPUS_SCHEMA = Schema(
+    (
+        ID,
+        Column("image", IMAGE, "the encoded file and its path in the data set"),
+        EMOTION,
+        Column("polarity", WORD, "positive or negative", words=POLARITIES),
+        SPLIT,
+        Column("width", pa.int32(), "px"),
+        Column("height", pa.int32(), "px"),
+        Column("sha256", pa.string(), "of the encoded file, hex"),
+        Column("brightness", pa.float32(), "0 to 1 in steps of 0.1, as annotated", nullable=True),
+        Column("colorfulness", pa.float32(), "0 to 1 in steps of 0.1, as annotated", nullable=True),
+        Column("scene", pa.string(), "annotated scene, one of 254 in EmoSet", nullable=True),
+        Column("objects", pa.list_(pa.string()), "annotated objects, of 409 in EmoSet; may be empty"),
+        Column("facial_expression", pa.string(), "annotated expression, one of 6 in EmoSet", nullable=True),
+        Column("human_action", pa.string(), "annotated action, one of 264 in EmoSet", nullable=True),
+    )
+)
+REJECTS_SCHEMA = Schema(
+    (
+        Column("image_id", pa.string(), "id of the rejected image, or its path where it has none"),
+        Column("reason", pa.string(), "one of the enum of the stage that rejects"),
+        Column("detail", pa.string(), "what was found, for a person"),
+    ),
+    repeats=True,
+)
+FEATURES_SCHEMA = Schema((ID, Column("feature", VECTOR, "CLIP image feature v, joint space, as the model gives it")))
+CAPTIONS_SCHEMA = Schema(
+    (
+        ID,
+        Column("variant", WORD, "prompt that it was written for", words=VARIANTS),
+        Column("caption", pa.string(), "what the captioner, or the user, says"),
+        Column("num_tokens", pa.int32(), "length in CLIP's tokens, start and end included"),
+        Column("truncated", pa.bool_(), "longer than CLIP's context"),
+    )
+)
+CAPTION_FEATURES_SCHEMA = Schema((ID, Column("feature", VECTOR, "CLIP text feature, joint space")))
+CAPTION_FILTER_SCHEMA = Schema(
+    (
+        ID,
+        EMOTION,
+        SPLIT,
+        Column("similarity", pa.float32(), "cosine of image and caption feature, -1 to 1"),
+        Column("rank", pa.int32(), "0 is the best of its emotion in the train split; null elsewhere", nullable=True),
+        Column("kept", pa.bool_(), "whether training may use it"),
+        Column("reason", pa.string(), "why it is kept or not"),
+    )
+)
+
+
+def encode_words(table: pa.Table, schema: Schema) -> pa.Table:
+    """Text or dictionary columns that declare words, coded in the declared order. Raises TableError for other words."""
+    for column in schema.columns:
+        if not column.words or column.name not in table.column_names:
+            continue
+        values = table[column.name].combine_chunks().cast(pa.string())
+        codes = pc.index_in(values, value_set=pa.array(column.words)).cast(pa.int8())
+        unknown = pc.filter(values, pc.and_(codes.is_null(), values.is_valid()))
+        if len(unknown):
+            raise TableError(f"column {column.name!r}: {unknown[0].as_py()!r} is not one of {', '.join(column.words)}")
+        coded = pa.DictionaryArray.from_arrays(codes, pa.array(column.words))
+        table = table.set_column(table.column_names.index(column.name), column.name, coded)
+    return table
+
+
+def check_table(table: pa.Table, schema: Schema) -> None:
+    """Raises TableError unless names, order, types, nulls, key and finiteness are as declared."""
+    if table.column_names != schema.names:
+        missing = [name for name in schema.names if name not in table.column_names]
+        excess = [name for name in table.column_names if name not in schema.names]
+        raise TableError(
+            f"columns are {table.column_names}; missing {missing}, not declared {excess}, wanted {schema.names}"
+        )
+    check_columns(table, schema)
+
+
+def check_columns(table: pa.Table, schema: Schema) -> None:
+    """As check_table, for the columns that the table has."""
+    for column in schema.columns:
+        if column.name in table.column_names:
+            _check_column(table[column.name], column)
+    if schema.key in table.column_names:
+        _check_key(table[schema.key], schema)
+
+
+def hugging_face_metadata(schema: pa.Schema) -> dict[bytes, bytes]:
+    """Schema metadata by which `datasets.load_dataset("parquet")` decodes images and reads words as text."""
+    features = {field.name: _feature(field.type) for field in schema}
+    return {b"huggingface": json.dumps({"info": {"features": features}}).encode()}
+
+
+def _check_column(values: pa.ChunkedArray, column: Column) -> None:
+    where = f"column {column.name!r}"
+    fixed = column.type == VECTOR and pa.types.is_fixed_size_list(values.type)
+    if values.type != column.type and not (fixed and values.type.value_type == pa.float32()):
+        wanted = "fixed_size_list<float32>" if column.type == VECTOR else column.type
+        raise TableError(f"{where} is {values.type}, wanted {wanted}")
+    if values.null_count and not column.nullable:
+        raise TableError(f"{where} has {values.null_count} nulls and may have none")
+    if column.type == IMAGE and pc.struct_field(values, "bytes").null_count:
+        raise TableError(f"{where} has images without bytes")
+    numbers = pc.list_flatten(values) if fixed else values
+    if pa.types.is_floating(numbers.type) and (numbers.null_count > values.null_count or not _all_finite(numbers)):
+        raise TableError(f"{where} has a value that is not finite")
+
+
+def _all_finite(numbers: pa.ChunkedArray) -> bool:
+    return bool(pc.all(pc.is_finite(numbers), min_count=0).as_py())
+
+
+def _check_key(keys: pa.ChunkedArray, schema: Schema) -> None:
+    """Rows are sorted by code point, each key once."""
+    whole = keys.combine_chunks()
+    before, after = whole[:-1], whole[1:]
+    in_order = pc.less_equal(before, after) if schema.repeats else pc.less(before, after)
+    position = pc.index(in_order, False).as_py()
+    if position >= 0:
+        first, second = before[position].as_py(), after[position].as_py()
+        raise TableError(f"column {schema.key!r} is not sorted or not unique: {second!r} comes after {first!r}")
+
+
+def _feature(kind: pa.DataType) -> dict[str, Any]:
+    """A column type in the words of datasets.Features."""
+    if kind == IMAGE:
+        return {"_type": "Image"}
+    if pa.types.is_dictionary(kind):
+        return _feature(kind.value_type)
+    if pa.types.is_fixed_size_list(kind):
+        return {"feature": _feature(kind.value_type), "length": kind.list_size, "_type": "List"}
+    if pa.types.is_list(kind):
+        return {"feature": _feature(kind.value_type), "_type": "List"}
+    names = {"float": "float32", "double": "float64"}
+    return {"dtype": names.get(str(kind), str(kind)), "_type": "Value"}

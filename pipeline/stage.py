@@ -1,0 +1,222 @@
+"""The decorator that makes a function a command of the DAG: `python -m stages.NAME [--item ITEM]`.
+
+It validates all params, ties the process to its parent, locks the work folder, hands the function a `Run` that knows
+what it may read and write, and gives complete outs their names at the end. It schedules nothing; DVC does. Plumbing:
+no dependency of any stage.
+"""
+
+import errno
+import importlib
+import inspect
+import json
+import logging
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from pipeline import artifacts, runtime
+from pipeline.artifacts import Artifact
+from pipeline.closure import import_closure
+from pipeline.params import Params, load_params
+from pipeline.work import WorkFolder, die_with_parent, fingerprint, place
+
+LOG = logging.getLogger("evoke")
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What a stage says of itself: the truth that dvc.yaml is held against."""
+
+    stage: str
+    reads: tuple[Artifact, ...]
+    writes: tuple[Artifact, ...]
+    sections: tuple[str, ...]
+    item: str | None
+
+
+@dataclass
+class Run:
+    """One run of a stage: its params, what it may read and write, and its work folder."""
+
+    declaration: Declaration
+    all_params: Params
+    item: str | None
+    work: WorkFolder
+    log: logging.Logger = LOG
+    written: set[Artifact] = field(default_factory=set)
+
+    @property
+    def params(self) -> Any:
+        """The section of params.yaml that has the name of this stage."""
+        return self.section(self.declaration.stage)
+
+    @property
+    def seed(self) -> int:
+        return int(self.section("seed"))
+
+    def section(self, name: str) -> Any:
+        """A declared top-level key of params.yaml."""
+        assert name in self.declaration.sections, f"{self.declaration.stage} does not declare the section {name}"
+        return getattr(self.all_params, name)
+
+    def generator(self, *keys: runtime.Key) -> np.random.Generator:
+        """The generator of (seed, stage, item, keys)."""
+        return runtime.numpy_generator(self.seed, self.declaration.stage, self.item, *keys)
+
+    def path(self, artifact: Artifact) -> Path:
+        """Where a declared input lies."""
+        self._assert_declared(artifact, self.declaration.reads)
+        return artifact.locate(self.declaration.stage, self.item, self.all_params)
+
+    def read(self, artifact: Artifact, columns: Sequence[str] | None = None) -> Any:
+        """A table (pa.Table), all shards as one table, or metrics (dict), checked."""
+        path = self.path(artifact)
+        match artifact.kind:
+            case "table":
+                return artifacts.read_table(path, artifact.schema, columns)
+            case "shards":
+                return artifacts.read_shards(path, artifact.schema, columns)
+            case "metrics":
+                return artifacts.read_json(path)
+        raise AssertionError(f"{artifact.path} is a {artifact.kind}: use path()")
+
+    def shards(self, artifact: Artifact) -> list[Path]:
+        """The paths of the shards of an input, in order; `artifacts.read_table` reads one."""
+        return artifacts.shard_paths(self.path(artifact))
+
+    def write(self, artifact: Artifact, value: Any) -> None:
+        """Writes a table, or shards from an iterable of tables; visible under its name when the stage ends."""
+        path = self._out(artifact)
+        if artifact.kind == "table":
+            artifacts.write_table(path, value, artifact.schema)
+        else:
+            assert artifact.kind == "shards", f"{artifact.path} is a {artifact.kind}: use metrics() or out_folder()"
+            for index, table in enumerate(value):
+                artifacts.write_table(path / artifacts.shard_name(index), table, artifact.schema)
+
+    def metrics(self, values: Mapping[str, str | float | int | bool | None]) -> None:
+        """Writes metrics/<stage>.json, or metrics/<stage>/<item>.json."""
+        artifacts.write_json(self._out(artifacts.METRICS), values)
+
+    def out_folder(self, artifact: Artifact) -> Path:
+        """An empty folder, or the path of a file, that becomes the out when the stage ends."""
+        path = self._out(artifact)
+        (path.parent if artifact.kind == "file" else path).mkdir(parents=True, exist_ok=True)
+        return path
+
+    def assemble(self, artifact: Artifact, names: Sequence[str]) -> None:
+        """Makes the out, a folder, of finished pieces of the work folder."""
+        self.work.assemble(self._out(artifact), names)
+
+    def publish(self) -> None:
+        """Gives every out its final name. All must have been written."""
+        for artifact in self.declaration.writes:
+            assert artifact in self.written, f"{self.declaration.stage} did not write {artifact.path}"
+        for artifact in self.declaration.writes:
+            out = artifact.locate(self.declaration.stage, self.item, self.all_params)
+            place(self.work.outs / out, out)
+
+    def _out(self, artifact: Artifact) -> Path:
+        self._assert_declared(artifact, self.declaration.writes)
+        self.written.add(artifact)
+        return self.work.outs / artifact.locate(self.declaration.stage, self.item, self.all_params)
+
+    def _assert_declared(self, artifact: Artifact, declared: tuple[Artifact, ...]) -> None:
+        assert artifact in declared, f"{self.declaration.stage} does not declare {artifact.path}"
+
+
+def stage(
+    reads: tuple[Artifact, ...] = (),
+    writes: tuple[Artifact, ...] = (),
+    item: str | None = None,
+    sections: tuple[str, ...] | None = None,
+) -> Callable[[Callable[[Run], None]], click.Command]:
+    """Makes `main(run)` the command of the stage that has the name of its file.
+
+    item: what one item of a foreach stage is (a corpus); None for a stage that runs once. sections: every top-level
+    key of params.yaml that it uses, `seed` too; the section of its own name by default.
+    """
+
+    def decorate(main: Callable[[Run], None]) -> click.Command:
+        name = Path(inspect.getfile(main)).stem
+        declaration = Declaration(name, reads, writes, (name,) if sections is None else sections, item)
+
+        def command(item: str | None = None) -> None:
+            with _one_line_errors():
+                run_stage(declaration, main, item)
+
+        options: list[click.Parameter] = [click.Option(["--item"], required=True, help=f"The {item}.")] if item else []
+        result = click.Command(name, params=options, callback=command, help=inspect.getdoc(main))
+        result.declaration = declaration  # type: ignore[attr-defined]
+        return result
+
+    return decorate
+
+
+def declaration_of(module: str) -> Declaration:
+    """The declaration of a stage module such as stages.caption_filter."""
+    declaration: Declaration = importlib.import_module(module).main.declaration
+    return declaration
+
+
+def run_stage(declaration: Declaration, main: Callable[[Run], None], item: str | None) -> None:
+    """Params, parent, lock, run, outs: the life of a stage, in the current folder."""
+    begin = time.monotonic()
+    die_with_parent()
+    params = load_params(Path("params.yaml"))
+    if item is not None and not re.fullmatch(r"\w+", item):
+        raise ValueError(f"--item = {item!r}: allowed are letters, digits and underscores")
+    unit = f"{declaration.stage}@{item}" if item else declaration.stage
+    logging.basicConfig(
+        level=os.environ.get("EVOKE_LOG", "INFO").upper(), format=f"{unit}: %(message)s", stream=sys.stderr
+    )
+    if getattr(getattr(params, declaration.stage, None), "source", None) != "hub":
+        runtime.forbid_downloads()
+    work = WorkFolder(unit, _fingerprint(unit, declaration, params, item))
+    with work.lock():
+        run = Run(declaration, params, item, work)
+        main(run)
+        run.publish()
+        work.finish()
+    _note_timing(unit, time.monotonic() - begin)
+
+
+def _fingerprint(unit: str, declaration: Declaration, params: Params, item: str | None) -> str:
+    """Of params, code and inputs. Raises ValueError for an input that is not there."""
+    deps = [artifact.locate(declaration.stage, item, params) for artifact in declaration.reads]
+    for dep in deps:
+        if not dep.exists():
+            raise ValueError(f"{dep}: there is no such input; `dvc repro {unit}` makes what is missing")
+    sections = params.model_dump(mode="json", include=set(declaration.sections))
+    file = Path("stages") / f"{declaration.stage}.py"
+    return fingerprint(unit, sections, [file, *import_closure(file, Path())], deps, runtime.device_class())
+
+
+def _note_timing(unit: str, seconds: float) -> None:
+    """Leaves the duration in runs/, which git ignores: equal runs give equal outs."""
+    path = Path("runs") / f"{unit}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({"stage": unit, "seconds": round(seconds, 3), "device": runtime.device_class()}) + "\n")
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """Turns what a user can mend into one message and exit status 1; EVOKE_TRACEBACK=1 shows where it came from."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        if os.environ.get("EVOKE_TRACEBACK") == "1":
+            raise
+        full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+        hint = "; free some space and run again: what is finished is kept in .work" if full else ""
+        click.echo(f"error: {error}{hint}", err=True)
+        sys.exit(1)

@@ -1,0 +1,89 @@
+"""Weights files whose bytes depend on nothing but tensors and metadata.
+
+The writer of safetensors 0.8 puts several metadata keys in random order, so the header is written here, in sorted
+order.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.work import written_aside
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+
+def save_safetensors(
+    path: Path, tensors: "Mapping[str, torch.Tensor]", metadata: Mapping[str, str] | None = None
+) -> None:
+    """Writes tensors and metadata as safetensors, equal input as equal bytes, and loads them back as a check.
+
+    Layout: 8 bytes of header length, sorted JSON padded by spaces to a multiple of 8, then the data, widest type
+    first so that all are aligned. Raises ValueError for metadata that is no text.
+    """
+    for key, value in (metadata or {}).items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise ValueError(f"metadata {key!r} = {value!r}: both must be text; write numbers by json.dumps")
+    header, data = _layout(tensors)
+    if metadata:
+        header["__metadata__"] = dict(metadata)
+    text = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_aside(path) as aside:
+        with aside.open("wb") as file:
+            file.write(len(text).to_bytes(8, "little") + text)
+            for block in data:
+                file.write(block.data)
+        _assert_same(aside, tensors)
+
+
+def load_safetensors(path: Path, device: str = "cpu") -> "tuple[dict[str, torch.Tensor], dict[str, str]]":
+    """Tensors and metadata of a file. Raises ValueError that names the file if it is none."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt", device=device) as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+    except FileNotFoundError:
+        raise ValueError(f"{path}: there is no such weights file") from None
+    except SafetensorError as error:
+        raise ValueError(f"{path}: not a safetensors file: {error}") from None
+
+
+def _layout(tensors: "Mapping[str, torch.Tensor]") -> "tuple[dict[str, object], list[np.ndarray]]":
+    """The header without metadata, and the data in its order."""
+    from safetensors.torch import _TYPES
+
+    codes = {dtype: code for code, dtype in _TYPES.items()}
+    header: dict[str, object] = {}
+    data = []
+    begin = 0
+    for name in sorted(tensors, key=lambda name: (-tensors[name].element_size(), name)):
+        block = _bytes_of(tensors[name]).numpy()
+        end = begin + block.size
+        shape = list(tensors[name].shape)
+        header[name] = {"dtype": codes[tensors[name].dtype], "shape": shape, "data_offsets": [begin, end]}
+        data.append(block)
+        begin = end
+    return header, data
+
+
+def _assert_same(path: Path, tensors: "Mapping[str, torch.Tensor]") -> None:
+    import torch
+
+    loaded, _ = load_safetensors(path)
+    assert loaded.keys() == tensors.keys(), f"{path}: names differ after writing"
+    for name, tensor in tensors.items():
+        assert loaded[name].shape == tensor.shape, f"{path}: the shape of {name} differs after writing"
+        assert torch.equal(_bytes_of(loaded[name]), _bytes_of(tensor)), f"{path}: {name} differs after writing"
+
+
+def _bytes_of(tensor: "torch.Tensor") -> "torch.Tensor":
+    """The memory of a tensor as a flat uint8 tensor."""
+    import torch
+
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)

@@ -1,0 +1,30 @@
+"""caption_filter: drop the captions that fit their picture worst, within each emotion (CoEmoGen, section 3.1 and Figure 3)."""
+
+from pipeline.artifacts import CAPTION_FEATURES, CAPTION_FILTER, CAPTIONS, CORPUS, FEATURES, METRICS, PLOTS
+from pipeline.stage import Run, stage
+
+
+@stage(reads=(CORPUS, FEATURES, CAPTIONS, CAPTION_FEATURES), writes=(CAPTION_FILTER, METRICS, PLOTS), item="corpus")
+def main(run: Run) -> None:
+    """Rank, drop and show the captions of one corpus."""
+    from pipeline.captions import figures
+    from pipeline.captions.filter import drop_worst, similarities, summary
+    from pipeline.features import feature_matrix, pictures
+
+    rows = run.read(CORPUS, ["image_id", "emotion", "split"])
+    similarity = similarities(feature_matrix(run.read(FEATURES)), feature_matrix(run.read(CAPTION_FEATURES)))
+    filtered = drop_worst(rows.append_column("similarity", [similarity]), run.params.drop_fraction)
+    run.write(CAPTION_FILTER, filtered)
+    run.metrics(summary(filtered))
+
+    captions, plots = run.read(CAPTIONS, ["image_id", "caption"])["caption"].to_pylist(), run.out_folder(PLOTS)
+    figures.similarity_histograms(filtered, plots / "similarity.png")
+    figures.word_clouds(captions, filtered, plots / "words.png")
+    shown = figures.extremes(filtered)
+    titles = [figures.title(row) for row in filtered.take(shown).to_pylist()]
+    images = pictures(run.take(CORPUS, shown, ["image"]))
+    figures.examples(images, titles, [captions[row] for row in shown], plots / "examples.png")
+
+
+if __name__ == "__main__":
+    main()

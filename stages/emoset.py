@@ -1,0 +1,38 @@
+"""emoset: pack an EmoSet folder into checked shards; what is wrong becomes a row of rejects with its reason."""
+
+from pipeline.artifacts import CORPUS, EMOSET_FOLDER, METRICS, REJECTS, read_table
+from pipeline.stage import Run, stage
+
+CORPUS, REJECTS = CORPUS.of("emoset"), REJECTS.of("emoset")
+
+
+@stage(reads=(EMOSET_FOLDER,), writes=(CORPUS, REJECTS, METRICS))
+def main(run: Run) -> None:
+    """Read, check and pack the EmoSet folder of params.yaml."""
+    import pyarrow as pa
+
+    from pipeline.corpora import emoset, pack
+    from pipeline.corpora.validate import report
+    from pipeline.engine import map_shards
+
+    folder = run.path(EMOSET_FOLDER)
+    rows = emoset.plan(folder)
+    names = map_shards(
+        lambda shard: pack.tables(emoset.read(folder, shard)),
+        emoset.shards(rows, run.params.shard_images, run.params.max_shard_mb),
+        run.work,
+        {"records": CORPUS.schema, "rejects": REJECTS.schema},
+    )
+    rejects = pa.concat_tables([read_table(run.work.part(name)) for name in names["rejects"]])
+    parts = (read_table(run.work.part(name), columns=pack.REPORTED) for name in names["records"])
+    found = report(pack.outcomes(parts, rejects), emoset.vocabulary(folder))
+    for problem in found.problems:
+        run.log.warning(problem)
+    pack.check_rejects(len(rejects), len(rows), run.params.max_reject_frac)
+    run.assemble(CORPUS, names["records"])
+    run.write(REJECTS, rejects.sort_by("image_id"))
+    run.metrics(found.flat())
+
+
+if __name__ == "__main__":
+    main()

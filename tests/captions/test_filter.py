@@ -1,0 +1,58 @@
+"""The CLIP filter ranks within each emotion of the train split and accounts for every row."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.captions.filter import DROPPED, KEPT, NOT_RANKED, drop_worst, similarities
+from pipeline.emotions import EMOTIONS
+
+
+def table(emotions: list[str], splits: list[str], similarity: list[float]) -> pa.Table:
+    ids = [f"emoset/{index:05d}" for index in range(len(emotions))]
+    return pa.table(
+        {"image_id": ids, "emotion": emotions, "split": splits, "similarity": pa.array(similarity, pa.float32())}
+    )
+
+
+ROWS = st.lists(
+    st.tuples(st.sampled_from(EMOTIONS), st.sampled_from(["train", "val", "test"]), st.sampled_from([0.1, 0.2, 0.3])),
+    max_size=60,
+)
+
+
+@given(ROWS, st.floats(0, 0.99))
+def test_each_emotion_loses_its_share_and_never_a_better_caption_than_one_kept(
+    rows: list, drop_fraction: float
+) -> None:
+    emotions, splits, similarity = (list(column) for column in zip(*rows, strict=True)) if rows else ([], [], [])
+    result = drop_worst(table(emotions, splits, similarity), drop_fraction).to_pylist()
+    assert [row["image_id"] for row in result] == sorted(row["image_id"] for row in result) and len(result) == len(rows)
+    for emotion in EMOTIONS:
+        train = [row for row in result if row["emotion"] == emotion and row["split"] == "train"]
+        kept, dropped = ([row for row in train if row["reason"] == reason] for reason in (KEPT, DROPPED))
+        assert len(dropped) == round(drop_fraction * len(train)) and len(kept) + len(dropped) == len(train)
+        assert sorted(row["rank"] for row in train) == list(range(len(train)))
+        if kept and dropped:
+            assert min((row["similarity"], row["rank"] * -1) for row in kept) > max(
+                (row["similarity"], row["rank"] * -1) for row in dropped
+            )
+    others = [row for row in result if row["split"] != "train"]
+    assert all(row["reason"] == NOT_RANKED and row["kept"] and row["rank"] is None for row in others)
+
+
+def test_ties_are_broken_by_id() -> None:
+    result = drop_worst(table(["awe"] * 4, ["train"] * 4, [0.5] * 4), 0.5)
+    assert result["kept"].to_pylist() == [True, True, False, False]
+
+
+def test_a_fraction_of_one_is_refused() -> None:
+    with pytest.raises(ValueError, match="drop_fraction is 1"):
+        drop_worst(table([], [], []), 1.0)
+
+
+def test_similarity_is_the_cosine() -> None:
+    image, text = np.array([[3.0, 4.0], [1.0, 0.0]]), np.array([[3.0, 4.0], [0.0, 2.0]])
+    assert similarities(image, text).tolist() == pytest.approx([1.0, 0.0])

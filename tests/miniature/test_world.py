@@ -1,0 +1,117 @@
+"""The drawn world holds what SCIENCE 1 asks of it."""
+
+import numpy as np
+import pytest
+
+from pipeline.emotions import EMOTIONS, INDEX, polarity
+from pipeline.miniature import distributions as d
+from pipeline.miniature.annotation import annotation
+from pipeline.miniature.truth import Truth
+from pipeline.miniature.world import OBJECT_NAMES, SCENE_NAMES, World, attribute_rows
+
+NUM = 6000
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return World(seed=7)
+
+
+@pytest.fixture(scope="module")
+def truths(world: World) -> list[Truth]:
+    return [world.truth("oracle", index) for index in range(NUM)]
+
+
+def mutual_information(joint: np.ndarray) -> float:
+    joint = joint / joint.sum()
+    independent = joint.sum(0, keepdims=True) * joint.sum(1, keepdims=True)
+    return float((joint * np.log2(np.where(joint > 0, joint / independent, 1))).sum())
+
+
+def test_a_picture_depends_on_seed_stream_and_index_alone(world: World) -> None:
+    again = World(seed=7)
+    assert world.truth("emoset", 5) == again.truth("emoset", 5)
+    assert world.truth("emoset", 5) != world.truth("emoset", 6)
+    assert world.truth("emoset", 5) != world.truth("foundation", 5)
+    assert world.truth("emoset", 5) != World(seed=8).truth("emoset", 5)
+
+
+def test_emotions_follow_the_prior_and_seven_percent_of_labels_differ(truths: list[Truth]) -> None:
+    shares = np.bincount([INDEX[t.emotion] for t in truths], minlength=8) / NUM
+    assert np.abs(shares - d.PRIOR).max() < 0.02
+    assert np.mean([t.label != t.emotion for t in truths]) == pytest.approx(0.07, abs=0.01)
+    assert all(sum(t.votes) == d.NUM_VOTES for t in truths)
+
+
+def test_scenes_tell_about_as_much_of_the_emotion_as_published() -> None:
+    assert 1.4 < mutual_information(d.PRIOR[:, None] * attribute_rows(d.SCENE_SHARES)) < 1.6
+
+
+def test_objects_are_weak(truths: list[Truth]) -> None:
+    joint = np.zeros((8, len(OBJECT_NAMES)))
+    for truth in truths:
+        for thing in truth.objects:
+            joint[INDEX[truth.emotion], OBJECT_NAMES.index(thing.name)] += 1
+    assert 0.45 < mutual_information(joint) < 0.7
+    assert np.mean([len(t.objects) for t in truths]) == pytest.approx(1.8, abs=0.05)
+    assert np.mean([t.trigger is not None for t in truths]) == pytest.approx(0.45, abs=0.02)
+
+
+def test_the_best_possible_classifier_is_as_good_as_the_best_published(world: World, truths: list[Truth]) -> None:
+    posteriors = np.stack([world.posterior(truth) for truth in truths])
+    labels = np.array([INDEX[truth.label] for truth in truths])
+    assert np.allclose(posteriors.sum(1), 1)
+    assert 0.85 < posteriors.max(1).mean() < 0.885
+    assert (posteriors.argmax(1) == labels).mean() == pytest.approx(posteriors.max(1).mean(), abs=0.015)
+
+
+@pytest.mark.parametrize("polarity_share", [1.0, 0.0])
+def test_the_low_level_depends_on_the_polarity_or_on_the_emotion_as_the_knob_says(polarity_share: float) -> None:
+    world = World(seed=7, polarity_share=polarity_share)
+    truths = [world.truth("oracle", index) for index in range(NUM)]
+    for name, (_, deviation, _) in (("brightness", d.BRIGHTNESS), ("colorfulness", d.COLORFULNESS)):
+        means = np.array([np.mean([getattr(t, name) for t in truths if t.emotion == emotion]) for emotion in EMOTIONS])
+        gap = (means[:4].mean() - means[4:].mean()) / deviation
+        within = max(np.ptp(means[:4]), np.ptp(means[4:])) / deviation
+        if polarity_share == 1.0:
+            assert 0.5 < gap < 0.8 and within < 0.25
+        else:
+            assert abs(gap) < 0.12 and within > 0.4
+
+
+def test_impossible_pairs_never_occur_in_a_corpus_but_do_in_the_foundation_stream(
+    world: World, truths: list[Truth]
+) -> None:
+    def impossible(truth: Truth) -> bool:
+        return any(thing.name in d.IMPOSSIBLE[truth.scene].split() for thing in truth.objects)
+
+    assert world.impossible.mean() == pytest.approx(0.15, abs=0.005)
+    assert not any(map(impossible, truths))
+    assert any(impossible(world.truth("foundation", index)) for index in range(200))
+    assert np.isneginf(world.log_joint("bedroom", ("car",), "happy")).all()
+    assert np.isfinite(world.log_joint("bedroom", ("lamp",), "happy")).all()
+
+
+def test_things_lie_in_the_picture_and_are_large(truths: list[Truth]) -> None:
+    for truth in truths[:500]:
+        assert truth.scene in SCENE_NAMES and 1 <= len(truth.objects) <= 3
+        assert len({thing.name for thing in truth.objects}) == len(truth.objects)
+        for thing in truth.objects:
+            x0, y0, x1, y1 = thing.box
+            assert 0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1
+            assert 0.2 <= x1 - x0 <= 0.46
+
+
+def test_the_annotator_is_a_bad_detector(truths: list[Truth]) -> None:
+    found = true = present = bare = 0
+    for index, truth in enumerate(truths):
+        notes = annotation(truth, "x", np.random.default_rng(index))
+        names = {thing.name.replace("_", " ").capitalize() for thing in truth.objects}
+        bare += "object" not in notes and "scene" not in notes
+        if "object" in notes:
+            found, true = found + len(notes["object"]), true + len(names & set(notes["object"]))
+        present += len(names)
+        assert notes["emotion"] == truth.label and polarity(str(truth.label)) in ("positive", "negative")
+    assert true / found == pytest.approx(0.85, abs=0.02)
+    assert true / (present * d.DETECTOR_RATE) == pytest.approx(0.70, abs=0.02)
+    assert bare / NUM == pytest.approx(0.35, abs=0.03)
