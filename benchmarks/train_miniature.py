@@ -3,9 +3,13 @@
     python -m benchmarks.train_miniature draw --data DIR
     python -m benchmarks.train_miniature pair clip vae --data DIR --models DIR --work DIR
     python -m benchmarks.train_miniature pair unet captioner --data DIR --models DIR --work DIR
+    python -m benchmarks.train_miniature pack clip vae --models DIR --bundle DIR
 
-`draw` caches pictures, texts and dialogues as arrays; `clip`, `vae`, `unet`, `captioner` train one model; `pair` starts a
-process for each. Every training resumes from its work folder. `--scale 0.001` shrinks pictures and steps to try things out.
+`draw` caches pictures, texts and dialogues as arrays; `clip`, `vae`, `unet`, `captioner` train one model; `pair`
+starts a process for each. Every training resumes from its work folder. `--captioner-steps 1000 3000` trains a
+captioner for each number (folders captioner-1000, captioner-3000), to choose how often it errs. `pack` writes one
+half-precision file a model, `unpack` makes the folders of them. `--scale 0.001` shrinks pictures and steps to try
+things out.
 """
 
 import argparse
@@ -29,70 +33,106 @@ RECIPES: dict[str, Recipe] = {
     "unet": recipes.UNET,
     "captioner": recipes.CAPTIONER,
 }
-STREAM_SEED = 0
-CHAT_PICTURES = 5_000  # whose answers the captioner's tokenizer learns its words from
+PLACES = {"vae": "diffusion", "unet": "diffusion"}
 
 log = logging.getLogger("train_miniature")
 
 
 def draw(args: argparse.Namespace) -> None:
-    """Pictures of the foundation stream and all that the four trainings need of them, as .npy files and tokenizer folders."""
-    from pipeline.foundation import texts
-    from pipeline.foundation.tokenizer import chat_tokenizer, text_tokenizer
+    """Pictures of the foundation stream and all that the four trainings need of them, as .npy files and tokenizer
+    folders.
+    """
+    from pipeline.foundation import sources, texts
+    from pipeline.foundation.tokenizer import chat_tokenizer, load_text_tokenizer, text_tokenizer
     from pipeline.miniature.captions import vocabulary_texts
-    from pipeline.miniature.stream import pictures
 
-    num = max(recipe.num_pictures for recipe in RECIPES.values())
-    drawn = pictures(STREAM_SEED, 0, max(64, round(num * args.scale)), args.workers)
+    num, seed = max(recipe.num_pictures for recipe in RECIPES.values()), sources.STREAM_SEED
+    drawn = sources.draw(max(64, round(num * args.scale)), args.workers)
     log.info("drew %d pictures", len(drawn.truths))
     args.data.mkdir(parents=True, exist_ok=True)
-    np.save(args.data / "images.npy", np.ascontiguousarray(drawn.images.transpose(0, 3, 1, 2)))
+    np.save(args.data / "images.npy", sources.planes(drawn))
     np.save(args.data / "boxes.npy", texts.foreground_boxes(drawn.truths))
-    clip = recipes.CLIP
-    tokenizer = text_tokenizer(vocabulary_texts(), clip.context_length)
+    trained = args.models / "clip"  # of an earlier call: its tokenizer is the one that counts
+    if trained.exists():
+        tokenizer = load_text_tokenizer(trained)
+    else:
+        tokenizer = text_tokenizer(vocabulary_texts(), recipes.CLIP.context_length)
     tokenizer.save_pretrained(str(args.data / "text_tokenizer"))
-    ids = texts.text_ids(drawn.truths, tokenizer, clip.texts_per_picture, STREAM_SEED, args.workers)
+    ids = texts.text_ids(drawn.truths, tokenizer, recipes.CLIP.texts_per_picture, seed, args.workers)
     np.save(args.data / "text_ids.npy", ids)
     log.info("wrote texts")
-    chat = chat_tokenizer(texts.chat_texts(drawn.truths[:CHAT_PICTURES], STREAM_SEED))
+    chat = chat_tokenizer(texts.chat_texts(drawn.truths[: sources.CHAT_PICTURES], seed))
     chat.save_pretrained(str(args.data / "chat_tokenizer"))
-    places = (64 // clip.patch_px) ** 2 + 1
-    said = texts.dialogues(drawn.truths, chat, recipes.CAPTIONER.max_tokens - places, STREAM_SEED, args.workers)
+    said = texts.dialogues(drawn.truths, chat, recipes.CAPTIONER.max_tokens, seed, args.workers)
     np.save(args.data / "dialogue_ids.npy", said.ids)
     np.save(args.data / "dialogue_starts.npy", said.starts)
     log.info("wrote dialogues of at most %d tokens", said.ids.shape[1])
 
 
 def train(name: str, args: argparse.Namespace) -> None:
-    """Train one model into its folder; a line of its figures into MODELS/NAME.json."""
+    """Train one model, or a captioner for each of the numbers of steps asked for."""
+    if name == "captioner" and args.captioner_steps:
+        for steps in args.captioner_steps:
+            train_one(name, f"{name}-{steps}", argparse.Namespace(**{**vars(args), "steps": steps}))
+    else:
+        train_one(name, name, args)
+
+
+def train_one(name: str, folder: str, args: argparse.Namespace) -> None:
+    """Train one model into MODELS/FOLDER, and what made it into MODELS/FOLDER.json."""
     from pipeline.foundation.captioner import train_captioner
     from pipeline.foundation.clip import train_clip
     from pipeline.foundation.diffusion import train_unet
     from pipeline.foundation.texts import Dialogues
     from pipeline.foundation.tokenizer import load_chat_tokenizer, load_text_tokenizer
     from pipeline.foundation.vae import train_vae
+    from pipeline.miniature.identity import world_hash
     from pipeline.runtime import device
 
     recipe: Any = scaled(RECIPES[name], args)
-    images, work, on = rows(args, "images", recipe), args.work / name, device()
-    clip, vae, started = args.models / "clip", args.models / "vae", time.monotonic()
+    images, work, on = rows(args, "images", recipe), args.work / folder, device()
+    clip, vae, out, started = args.models / "clip", args.models / "vae", args.models / folder, time.monotonic()
     if name == "clip":
         tokenizer = load_text_tokenizer(args.data / "text_tokenizer")
-        loss = train_clip(images, rows(args, "text_ids", recipe), tokenizer, recipe, clip, work, on)
+        loss = train_clip(images, rows(args, "text_ids", recipe), tokenizer, recipe, out, work, on)
     elif name == "vae":
-        loss = train_vae(images, rows(args, "boxes", recipe), recipe, vae, work, on)
+        loss = train_vae(images, rows(args, "boxes", recipe), recipe, out, work, on)
     elif name == "unet":
-        loss = train_unet(
-            images, rows(args, "text_ids", recipe), recipe, clip, vae, args.models / "diffusion", work, on
-        )
+        if load_text_tokenizer(clip).get_vocab() != load_text_tokenizer(args.data / "text_tokenizer").get_vocab():
+            raise ValueError(f"{args.data} was tokenised for another CLIP than {clip}: unpack first, then draw")
+        loss = train_unet(images, rows(args, "text_ids", recipe), recipe, clip, vae, out, work, on)
     else:
         said = Dialogues(rows(args, "dialogue_ids", recipe), rows(args, "dialogue_starts", recipe))
-        tokenizer = load_chat_tokenizer(args.data / "chat_tokenizer")
-        loss = train_captioner(images, said, tokenizer, recipe, clip, args.models / "captioner", work, on)
-    seconds = time.monotonic() - started
-    log.info("%s: loss %.4f after %.0f s", name, loss, seconds)
-    figures = {"loss": loss, "seconds": seconds, "recipe": recipe.model_dump(mode="json")}
-    (args.models / f"{name}.json").write_text(json.dumps(figures, indent=2) + "\n")
+        chat = load_chat_tokenizer(args.data / "chat_tokenizer")
+        loss = train_captioner(images, said, chat, recipe, clip, out, work, on)
+    log.info("%s: loss %.4f after %.0f s", folder, loss, time.monotonic() - started)
+    facts = {"world": world_hash(), "recipe": recipe.model_dump_json(), "loss": f"{loss:.4f}"}
+    (args.models / f"{folder}.json").write_text(json.dumps(facts, indent=2) + "\n")
+
+
+def pack(args: argparse.Namespace) -> None:
+    """One file a model, where models/miniature has it: BUNDLE/clip/clip.safetensors,
+    BUNDLE/diffusion/vae.safetensors.
+    """
+    from pipeline.foundation import bundle
+
+    for name in args.names:
+        source = args.models / name / "unet" if name == "unet" else args.models / name
+        facts = json.loads((args.models / f"{name}.json").read_text())
+        bundle.pack(source, args.bundle / PLACES.get(name, name) / f"{name}.safetensors", facts)
+
+
+def unpack(args: argparse.Namespace) -> None:
+    """The model folders of what the bundle has, as trainings and benchmarks want them."""
+    from pipeline.foundation import bundle
+
+    found = {path.stem: path for path in args.bundle.glob("*/*.safetensors")}
+    for name, file in found.items():
+        if name != "unet":
+            bundle.unpack(file, args.models / name)
+    if found.keys() >= {"clip", "vae", "unet"}:
+        diffusion = args.models / "diffusion"
+        bundle.unpack_diffusion(args.bundle / "diffusion", args.models / "clip", diffusion, args.work)
 
 
 def scaled(recipe: Recipe, args: argparse.Namespace) -> Recipe:
@@ -120,6 +160,8 @@ def pair(args: argparse.Namespace) -> None:
         "--steps",
         args.steps,
     ]
+    if args.captioner_steps:
+        options += ["--captioner-steps", *args.captioner_steps]
     module = [sys.executable, "-m", "benchmarks.train_miniature"]
     running = {name: subprocess.Popen([*module, name, *map(str, options)]) for name in args.names}
     failed = [name for name, process in running.items() if process.wait() != 0]
@@ -130,11 +172,13 @@ def pair(args: argparse.Namespace) -> None:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("draw", "pair", "all", *MODELS))
-    parser.add_argument("names", nargs="*", help="models of `pair`")
+    parser.add_argument("command", choices=("draw", "pair", "all", "pack", "unpack", *MODELS))
+    parser.add_argument("names", nargs="*", help="models of `pair` and `pack`")
     parser.add_argument("--data", type=Path, default=Path(".work/miniature/data"))
     parser.add_argument("--models", type=Path, default=Path("models/foundation"))
     parser.add_argument("--work", type=Path, default=Path(".work/miniature/checkpoints"))
+    parser.add_argument("--bundle", type=Path, default=Path("models/miniature"))
+    parser.add_argument("--captioner-steps", type=int, nargs="+", default=[])
     parser.add_argument("--workers", type=int, default=1, help="processes that draw and write texts")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the recipes' pictures and steps")
     parser.add_argument("--steps", type=int, default=0, help="steps instead of the recipe's")
@@ -148,10 +192,10 @@ def main() -> None:
     if args.command == "all":
         for names in (["clip", "vae"], ["unet", "captioner"]):
             pair(argparse.Namespace(**{**vars(args), "names": names}))
-    elif args.command == "pair":
-        pair(args)
-    elif args.command != "draw":
+    elif args.command in MODELS:
         train(args.command, args)
+    elif args.command != "draw":
+        {"pair": pair, "pack": pack, "unpack": unpack}[args.command](args)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "dag": ("evoke.dag:dag", "Hold dvc.yaml against the code, or write it from the code (--fix)."),
     "params": ("evoke.params:params", "Check the whole of params.yaml."),
     "preset": ("evoke.preset:preset", "Set params.yaml to a preset: paper, smoke or miniature."),
+    "validate": ("evoke.validate:validate", "Check a folder in EmoSet's layout, without a run."),
 }
 
 

@@ -5,7 +5,9 @@ params, outs, metrics, plots.
 """
 
 import difflib
+import re
 from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +36,10 @@ def dag(fix: bool) -> None:
         click.echo(problem)
     if fix:
         fix_stages(document["stages"], Path())
-        with written_aside(path) as aside, aside.open("w", encoding="utf-8") as file:
-            yaml.dump(document, file)
+        text = StringIO()
+        yaml.dump(document, text)
+        with written_aside(path) as aside:
+            aside.write_text(_spaced(text.getvalue()), encoding="utf-8")
         problems = differences(document["stages"], Path())
     if problems:
         raise ValueError(
@@ -92,6 +96,13 @@ def expected_body(declaration: Declaration, root: Path) -> dict[str, Any]:
         "metrics": [{path: {"cache": False}} for path in paths(declaration.writes, "metrics")],
         "plots": paths(declaration.writes, "plots"),
     }
+
+
+def _spaced(text: str) -> str:
+    """The text of dvc.yaml with one empty line before each stage but the first, and no other behind `stages:`."""
+    head, stages, body = text.partition("stages:\n")
+    body = re.sub(r"\n\s*\n", "\n", body)
+    return head + stages + re.sub(r"(?<=\n)(?=  \w+:)", "\n", body)
 
 
 def _body(entry: Any) -> Any:

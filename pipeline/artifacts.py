@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -137,6 +138,23 @@ def read_shards(folder: Path, schema: Schema | None = None, columns: Sequence[st
         except TableError as error:
             raise TableError(f"{folder}: over all shards: {error}; {REMEDY}") from None
     return table
+
+
+def take_rows(
+    folder: Path, rows: Sequence[int], schema: Schema | None = None, columns: Sequence[str] | None = None
+) -> pa.Table:
+    """Single rows of all shards, by their index over all, in the order given; one shard at a time is in memory."""
+    wanted = np.asarray(rows, dtype=np.int64)
+    found, places, begin = [], [], 0
+    for path in shard_paths(folder):
+        end = begin + pq.read_metadata(path).num_rows
+        here = np.flatnonzero((wanted >= begin) & (wanted < end))
+        if len(here):
+            found.append(read_table(path, schema, columns).take(wanted[here] - begin))
+            places.append(here)
+        begin = end
+    assert sum(map(len, places)) == len(wanted), f"{folder} has {begin} rows, asked were {list(rows)}"
+    return pa.concat_tables(found).take(np.argsort(np.concatenate(places)))
 
 
 def write_json(path: Path, values: Mapping[str, str | float | int | bool | None]) -> None:

@@ -50,6 +50,11 @@ class Schema:
     def names(self) -> list[str]:
         return [column.name for column in self.columns]
 
+    @property
+    def arrow(self) -> pa.Schema:
+        """The columns as pyarrow has them, to build tables from rows; a VECTOR has no length in it."""
+        return pa.schema([(column.name, column.type) for column in self.columns])
+
 
 ID = Column("image_id", pa.string(), "corpus/stem of the official file, such as emoset/amusement_00001")
 EMOTION = Column("emotion", WORD, "one of the eight, as labelled", words=EMOTIONS)

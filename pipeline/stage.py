@@ -45,11 +45,11 @@ class Declaration:
 
 @dataclass
 class Run:
-    """One run of a stage: its params, what it may read and write, and its work folder."""
+    """One run of a stage: its params, what it may read and write, and its work folder. item is "" but in a foreach."""
 
     declaration: Declaration
     all_params: Params
-    item: str | None
+    item: str
     work: WorkFolder
     log: logging.Logger = LOG
     written: set[Artifact] = field(default_factory=set)
@@ -92,6 +92,10 @@ class Run:
     def shards(self, artifact: Artifact) -> list[Path]:
         """The paths of the shards of an input, in order; `artifacts.read_table` reads one."""
         return artifacts.shard_paths(self.path(artifact))
+
+    def take(self, artifact: Artifact, rows: Sequence[int], columns: Sequence[str] | None = None) -> Any:
+        """Single rows of shards, by their index over all, in the order given (pa.Table)."""
+        return artifacts.take_rows(self.path(artifact), rows, artifact.schema, columns)
 
     def write(self, artifact: Artifact, value: Any) -> None:
         """Writes a table, or shards from an iterable of tables; visible under its name when the stage ends."""
@@ -183,7 +187,7 @@ def run_stage(declaration: Declaration, main: Callable[[Run], None], item: str |
         runtime.forbid_downloads()
     work = WorkFolder(unit, _fingerprint(unit, declaration, params, item))
     with work.lock():
-        run = Run(declaration, params, item, work)
+        run = Run(declaration, params, item or "", work)
         main(run)
         run.publish()
         work.finish()

@@ -143,6 +143,7 @@ def place(source: Path, out: Path) -> None:
     if out.is_dir():
         _remove(out)
     os.replace(aside, out)
+    _remove(aside)  # rename does nothing where both are links of one file
 
 
 def die_with_parent() -> None:

@@ -1,4 +1,4 @@
-"""Tables are checked when written and when read; equal values give equal bytes; nothing half-written has a final name."""
+"""Tables are checked when written and when read; equal values give equal bytes; failures leave nothing behind."""
 
 import hashlib
 import io
@@ -20,6 +20,7 @@ from pipeline.artifacts import (
     read_table,
     shard_name,
     shard_paths,
+    take_rows,
     write_json,
     write_table,
 )
@@ -153,6 +154,11 @@ def test_shards_are_one_sorted_table(tmp_path: Path) -> None:
         table = example(FEATURES_SCHEMA).set_column(0, "image_id", pa.array(ids(3, begin)))
         write_table(tmp_path / shard_name(index), table, FEATURES_SCHEMA)
     assert read_shards(tmp_path, FEATURES_SCHEMA)["image_id"].to_pylist() == ids(6)
+    assert take_rows(tmp_path, [4, 0, 5, 0], FEATURES_SCHEMA, ["image_id"])["image_id"].to_pylist() == [
+        ids(6)[row] for row in (4, 0, 5, 0)
+    ]
+    with pytest.raises(AssertionError, match="has 6 rows"):
+        take_rows(tmp_path, [6])
     (tmp_path / shard_name(0)).rename(tmp_path / shard_name(2))
     with pytest.raises(TableError, match="wanted part-00000"):
         shard_paths(tmp_path)

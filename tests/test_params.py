@@ -87,7 +87,7 @@ def test_every_problem_is_listed_at_once() -> None:
 
 
 def test_a_number_that_came_as_text_is_explained() -> None:
-    with pytest.raises(ParamsError, match="this is text, not a number: write 0.0001 without quotes"):
+    with pytest.raises(ParamsError, match=r"this is text, not a number: write 0\.0001 without quotes"):
         parse_params(with_value("foundation_clip.recipe.learning_rate", "1e-4"))
 
 

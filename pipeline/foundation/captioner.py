@@ -1,7 +1,8 @@
 """Captioners: our miniature LLaVA's training, and one wrapper for every image-text-to-text model with a chat template.
 
-The LLaVA is our CLIP's vision tower, a projector and a three-layer Llama, trained on answers alone. It is meant to be imperfect:
-its recipe's `steps` decide how often it errs. `Captioner` asks nothing of LLaVA; a Qwen-VL folder runs through the same lines.
+The LLaVA is our CLIP's vision tower, a projector and a three-layer Llama, trained on answers alone. It is meant to be
+imperfect: its recipe's `steps` decide how often it errs. `Captioner` asks nothing of LLaVA; a Qwen-VL folder runs
+through the same lines.
 """
 
 import copy
@@ -52,7 +53,9 @@ class Captioner:
 
 
 def load_captioner(folder: Path, device: torch.device | str = "cpu") -> Captioner:
-    """Any image-text-to-text folder of transformers. FileNotFoundError where there is none, ValueError without a chat template."""
+    """Any image-text-to-text folder of transformers. FileNotFoundError where there is none, ValueError without a chat
+    template.
+    """
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     if not (folder / "config.json").is_file():
@@ -78,7 +81,9 @@ def train_captioner(
     work: Path,
     device: torch.device,
 ) -> float:
-    """Train on images N3HW uint8 and a dialogue of each, from a CLIP folder's vision tower; write `out`; the last mean loss."""
+    """Train on images N3HW uint8 and a dialogue of each, from a CLIP folder's vision tower; write `out`; the last
+    mean loss.
+    """
     model = build_llava(recipe, clip, tokenizer).to(device)
     pictures = torch.from_numpy(images).to(device)
     ids, starts = torch.from_numpy(dialogues.ids).to(device), torch.from_numpy(dialogues.starts).to(device)
@@ -101,8 +106,9 @@ def build_llava(
     seen.num_hidden_layers -= 1
     text = LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=recipe.width, intermediate_size=3 * recipe.width,
-        num_hidden_layers=recipe.layers, num_attention_heads=recipe.heads, max_position_embeddings=4 * recipe.max_tokens,
-        tie_word_embeddings=True, bos_token_id=None, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+        num_hidden_layers=recipe.layers, num_attention_heads=recipe.heads,
+        max_position_embeddings=8 * recipe.max_tokens, tie_word_embeddings=True, bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
     )  # fmt: skip
     config = LlavaConfig(
         vision_config=seen, text_config=text, vision_feature_layer=VISION_LAYER,
@@ -140,7 +146,8 @@ def llava_processor(model: "LlavaForConditionalGeneration", tokenizer: "PreTrain
     )
     return LlavaProcessor(
         image_processor=transform, tokenizer=tokenizer, patch_size=model.config.vision_config.patch_size,
-        vision_feature_select_strategy="default", chat_template=CHAT_TEMPLATE, image_token=IMAGE, num_additional_image_tokens=1,
+        vision_feature_select_strategy="default", chat_template=CHAT_TEMPLATE, image_token=IMAGE,
+        num_additional_image_tokens=1,
     )  # fmt: skip
 
 

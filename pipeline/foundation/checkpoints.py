@@ -1,4 +1,6 @@
-"""Two generations of a training's state in a work folder: whole or not there, and the older one when the newest is torn."""
+"""Two generations of a training's state in a work folder: whole or not there, and the older one when the newest
+is torn.
+"""
 
 import hashlib
 import json

@@ -1,7 +1,8 @@
-"""CLIP: trained from scratch in open_clip's own class, saved as an open_clip `local-dir` folder, converted to transformers.
+"""CLIP: trained from scratch in open_clip's own class, saved as an open_clip `local-dir` folder, converted to
+transformers.
 
-The thin wrapper `Clip` is how every later stage sees a CLIP, be it ours or ViT-L/14: features of unit length in the joint space.
-It deliberately exposes no layers: UniEmo's queries go through `Clip.model`.
+The thin wrapper `Clip` is how every later stage sees a CLIP, be it ours or ViT-L/14: features of unit length in the
+joint space. It deliberately exposes no layers: UniEmo's queries go through `Clip.model`.
 """
 
 import json
@@ -48,12 +49,13 @@ class Clip:
     @property
     def width(self) -> int:
         """Width of the joint space."""
-        projection = self.model.text_projection
-        return int(projection.out_features if isinstance(projection, torch.nn.Linear) else projection.shape[1])
+        return int(self.model.visual.output_dim)
 
     @torch.inference_mode()
     def encode_images(self, images: Sequence[Image.Image] | np.ndarray) -> Tensor:
-        """Images (PIL, or BHWC uint8) -> features BD float32 of unit length on the CPU. One forward: batches are the caller's."""
+        """Images (PIL, or BHWC uint8) -> features BD float32 of unit length on the CPU. One forward: batches are the
+        caller's.
+        """
         pictures = [Image.fromarray(image) if isinstance(image, np.ndarray) else image for image in images]
         pixels = torch.stack([self.transform(picture.convert("RGB")) for picture in pictures]).to(self.device)
         return self.model.encode_image(pixels, normalize=True).float().cpu()

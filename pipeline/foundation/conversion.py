@@ -1,7 +1,7 @@
-"""Our open_clip CLIP as transformers models: the text encoder of the diffusion model, the vision tower of the captioner.
+"""Our open_clip CLIP in transformers: the text encoder of the diffusion model, the vision tower of the captioner.
 
-Only plain CLIP towers are converted: a vision transformer with a class token, a causal text transformer pooled at the end
-token, exact GELU. The outputs are equal (tests/foundation/test_clip.py).
+Only plain CLIP towers are converted: a vision transformer with a class token, a causal text transformer pooled at the
+end token, exact GELU. The outputs are equal (tests/foundation/test_clip.py).
 """
 
 import json

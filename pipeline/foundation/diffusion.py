@@ -1,12 +1,13 @@
 """The miniature Stable Diffusion: a U-Net that predicts v in the autoencoder's latents under CLIP's text states.
 
-Saved as a plain diffusers StableDiffusionPipeline folder. Timesteps are drawn with min-SNR weights (Hang et al. 2023, Eq. 9 for v)
-instead of weighting the loss. The text tower stays frozen and is asked at every step: that costs less than reading cached states.
+Saved as a plain diffusers StableDiffusionPipeline folder. Timesteps are drawn with min-SNR weights (Hang et al. 2023,
+Eq. 9 for v) instead of weighting the loss. The text tower stays frozen and is asked at every step: that costs less
+than reading cached states.
 """
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -18,12 +19,15 @@ from pipeline.foundation.recipes import UNetRecipe
 from pipeline.foundation.tokenizer import load_text_tokenizer
 from pipeline.foundation.trainer import Batch, Task, draw_rows, fit
 from pipeline.foundation.vae import Latents, encode
+from pipeline.weights import load_safetensors
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
     from transformers import CLIPTextModel
 
 TRAIN_TIMESTEPS = 1000
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+Module = TypeVar("Module", bound=Any)
 
 
 def train_unet(
@@ -36,10 +40,12 @@ def train_unet(
     work: Path,
     device: torch.device,
 ) -> float:
-    """Train on images N3HW uint8 and texts NKT int16 over a CLIP and a VAE folder, write the pipeline folder `out`; the last mean loss."""
+    """Train on images N3HW uint8 and texts NKT int16 over a CLIP and a VAE folder, write the pipeline folder `out`;
+    the last mean loss.
+    """
     from diffusers import AutoencoderKL
 
-    autoencoder = AutoencoderKL.from_pretrained(str(vae)).requires_grad_(False).eval()
+    autoencoder = load_module(AutoencoderKL, vae).requires_grad_(False)
     encoder = text_encoder(clip).requires_grad_(False).to(device)
     latents = encode(autoencoder.to(device), torch.from_numpy(images), device)
     unet = build_unet(recipe, latents.means.shape[1:], encoder.config.hidden_size).to(device)
@@ -79,11 +85,15 @@ def scheduler() -> "DPMSolverMultistepScheduler":
 
 
 def timestep_density(snr_cap: float) -> Tensor:
-    """Probability of each timestep, T float32: min(SNR, cap) / (SNR + 1), the min-SNR weight of a v loss."""
+    """Probability of each timestep, T float32: half uniform, half min(SNR, cap) / (SNR + 1), the min-SNR weight of a
+    v loss.
+
+    By itself that weight leaves out the noisiest steps, in which few solver steps lay out the picture.
+    """
     alphas = scheduler().alphas_cumprod.double()
     snr = alphas / (1 - alphas)
     weights = snr.clamp(max=snr_cap) / (snr + 1)
-    return (weights / weights.sum()).float()
+    return ((weights / weights.sum() + 1 / len(weights)) / 2).float()
 
 
 def empty_text(clip: Path) -> Tensor:
@@ -101,7 +111,8 @@ def sample_latents(
     recipe: UNetRecipe,
     generator: torch.Generator,
 ) -> Batch:
-    """Latents BCHW drawn from their posteriors, noise of the same shape, timesteps B int64, text ids BT int64, some emptied.
+    """Latents BCHW drawn from their posteriors, noise of the same shape, timesteps B int64, text ids BT int64, some
+    emptied.
 
     `cumulative` is the distribution function of the timesteps.
     """
@@ -145,8 +156,20 @@ def save_pipeline(unet: "UNet2DConditionModel", vae: "AutoencoderKL", clip: Path
     pipeline.save_pretrained(str(out), safe_serialization=True)
 
 
+def load_module(kind: type[Module], folder: Path) -> Module:
+    """A diffusers model of one weights file. Unlike from_pretrained it does not write the folder's path into the
+    configuration.
+    """
+    state, _ = load_safetensors(folder / WEIGHTS)
+    model = kind.from_config(kind.load_config(str(folder), local_files_only=True))
+    model.load_state_dict(state)
+    return model.eval()
+
+
 def load_pipeline(folder: Path, device: torch.device | str = "cpu") -> "StableDiffusionPipeline":
-    """Any Stable Diffusion folder, silent, on the device. FileNotFoundError where there is none (diffusers would ask a hub)."""
+    """Any Stable Diffusion folder, silent, on the device. FileNotFoundError where there is none (diffusers would ask
+    a hub).
+    """
     from diffusers import StableDiffusionPipeline
 
     if not (folder / "model_index.json").is_file():

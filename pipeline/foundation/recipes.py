@@ -1,7 +1,9 @@
-"""Every number that makes a miniature foundation model, typed: the recipes that params name and that bundled weights carry.
+"""Every number that makes a miniature foundation model, typed: the recipes that params name and that bundled weights
+carry.
 
-No torch in here: params are validated within a second. The settings follow the studies of feasibility in docs: the VAE
-at factor 8 with 16 channels, a two-level v-prediction U-Net, a CLIP of six vision layers, a LLaVA of three language layers.
+No torch in here: params are validated within a second. The settings follow the studies of feasibility in docs: the
+VAE at factor 8 with 16 channels, a two-level v-prediction U-Net, a CLIP of six vision layers, a LLaVA of three
+language layers.
 """
 
 from typing import Annotated
@@ -14,7 +16,7 @@ Widths = Annotated[tuple[Annotated[int, Field(ge=4)], ...], Field(strict=False, 
 class Recipe(BaseModel):
     """What every training shares: its pictures, steps, batches and learning rate."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
     num_pictures: int = Field(ge=1, description="pictures of the foundation stream to train on, >= 1")
     steps: int = Field(ge=1, description="optimiser steps, >= 1")
@@ -69,6 +71,7 @@ class UNetRecipe(Recipe):
     channels: Widths = Field(description="channels of each level, multiples of norm_groups and heads")
     heads: int = Field(ge=1, description="attention heads, >= 1")
     norm_groups: int = Field(ge=1, description="groups of the group norms, >= 1")
+    texts_per_picture: int = Field(ge=1, description="texts written for each picture, of which a step draws one, >= 1")
     text_dropout: float = Field(ge=0, lt=1, description="share of texts emptied for classifier-free guidance, .1")
     snr_cap: float = Field(
         gt=0, description="cap of the signal-to-noise ratio in the timesteps' density (min-SNR-5: 5)"
@@ -79,40 +82,50 @@ class UNetRecipe(Recipe):
 class DiffusionRecipe(BaseModel):
     """The two trained halves of the latent diffusion model; its text encoder is CLIP's."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
     vae: VaeRecipe = Field(description="recipe of the autoencoder")
     unet: UNetRecipe = Field(description="recipe of the U-Net")
 
 
 class CaptionerRecipe(Recipe):
-    """A LLaVA: our CLIP's vision tower, a projector, a small Llama. Its `steps` are the knob that keeps it imperfect."""
+    """A LLaVA: our CLIP's vision tower, a projector, a small Llama. Its `steps` are the knob that keeps it
+    imperfect.
+    """
 
     width: int = Field(ge=16, description="width of the language model, a multiple of heads")
     layers: int = Field(ge=1, description="layers of the language model, >= 1")
     heads: int = Field(ge=1, description="attention heads, >= 1")
-    max_tokens: int = Field(
-        ge=128, description="tokens of picture, prompt and answer together that training holds, >= 128"
-    )
+    max_tokens: int = Field(ge=64, description="tokens of prompt and answer together that training holds, >= 64")
+
+
+class JudgeRecipe(Recipe):
+    """The judge of the foundation models' figures."""
+
+    widths: Widths = Field(description="channels of the stem and of each block, multiples of 8")
 
 
 # The size of the bundled models; steps and batches are those of a GPU. Tests shrink them with `model_copy`.
 CLIP = ClipRecipe(
-    num_pictures=300_000, steps=24_000, batch_size=384, learning_rate=1e-3, warmup_steps=500, decay_frac=1.0,
+    num_pictures=240_000, steps=12_000, batch_size=384, learning_rate=1e-3, warmup_steps=500, decay_frac=1.0,
     weight_decay=0.1, seed=0, context_length=32, texts_per_picture=4, patch_px=8, vision_width=128, vision_layers=6,
     text_width=128, text_layers=4, heads=4, embed_dim=128,
 )  # fmt: skip
 VAE = VaeRecipe(
-    num_pictures=300_000, steps=24_000, batch_size=64, learning_rate=2e-3, warmup_steps=500, decay_frac=1.0,
-    weight_decay=0.01, seed=0, channels=(16, 32, 64, 96), latent_channels=16, norm_groups=2, mse_weight=0.5,
+    num_pictures=240_000, steps=30_000, batch_size=64, learning_rate=2e-3, warmup_steps=500, decay_frac=1.0,
+    weight_decay=0.01, seed=0, channels=(24, 48, 80, 112), latent_channels=16, norm_groups=2, mse_weight=0.5,
     gradient_weight=0.5, kl_weight=1e-6, latent_noise=0.15, foreground_weight=2.0,
 )  # fmt: skip
 UNET = UNetRecipe(
-    num_pictures=300_000, steps=40_000, batch_size=256, learning_rate=1e-3, warmup_steps=500, decay_frac=0.35,
-    weight_decay=0.01, seed=0, channels=(96, 160), heads=4, norm_groups=16, text_dropout=0.1, snr_cap=5.0,
-    ema_decay=0.999,
+    num_pictures=240_000, steps=33_000, batch_size=256, learning_rate=1e-3, warmup_steps=500, decay_frac=0.35,
+    weight_decay=0.01, seed=0, channels=(96, 160), heads=4, norm_groups=16, texts_per_picture=4, text_dropout=0.1,
+    snr_cap=5.0, ema_decay=0.9995,
 )  # fmt: skip
 CAPTIONER = CaptionerRecipe(
-    num_pictures=300_000, steps=3_000, batch_size=64, learning_rate=1.5e-3, warmup_steps=100, decay_frac=0.5,
-    weight_decay=0.05, seed=0, width=128, layers=3, heads=4, max_tokens=256,
+    num_pictures=240_000, steps=3_000, batch_size=64, learning_rate=1.5e-3, warmup_steps=100, decay_frac=0.5,
+    weight_decay=0.05, seed=0, width=128, layers=3, heads=4, max_tokens=192,
+)  # fmt: skip
+JUDGE = JudgeRecipe(
+    num_pictures=40_000, steps=2_500, batch_size=64, learning_rate=2e-3, warmup_steps=100, decay_frac=1.0,
+    weight_decay=0.05, seed=0, widths=(32, 64, 128, 192),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What the foundation models learn from besides pixels: texts, dialogues and boxes of drawn pictures, as arrays to index.
+"""What foundation models learn from besides pixels: texts, dialogues and boxes of drawn pictures, as arrays.
 
 Everything is written once before training. The texts themselves are those of `pipeline.miniature.captions`.
 """
@@ -27,7 +27,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Dialogues:
-    """What follows the picture in a dialogue: ids NL int16, padded on the right, and where the answer starts, N int16."""
+    """What follows the picture in a dialogue: ids NL int16, padded on the right, and where the answer starts, N
+    int16.
+    """
 
     ids: np.ndarray
     starts: np.ndarray
@@ -36,30 +38,32 @@ class Dialogues:
 def text_ids(
     truths: Sequence[Truth], tokenizer: "PreTrainedTokenizerBase", texts_per_picture: int, seed: int, workers: int
 ) -> np.ndarray:
-    """Tokens NKT int16 of K training texts for each of N pictures, T the tokenizer's context, begin and end included."""
-    write = partial(_training_texts, texts_per_picture=texts_per_picture, seed=seed)
-    texts = [text for texts in _per_picture(write, truths, workers) for text in texts]
-    rows = [_padded_ids(tokenizer, texts[start : start + CHUNK]) for start in range(0, len(texts), CHUNK)]
-    return np.concatenate(rows).reshape(len(truths), texts_per_picture, -1)
+    """Tokens NKT int16 of K training texts for each of N pictures, T the tokenizer's context, begin and end
+    included.
+    """
+    write = partial(_training_ids, tokenizer=tokenizer, texts_per_picture=texts_per_picture, seed=seed)
+    return np.stack(_per_picture(write, truths, workers))
 
 
 def dialogues(
     truths: Sequence[Truth], tokenizer: "PreTrainedTokenizerBase", num_tokens: int, seed: int, workers: int
 ) -> Dialogues:
-    """One prompt of a variant drawn at random and its answer for each picture; at most `num_tokens` tokens, cut there."""
-    pairs = _per_picture(partial(_dialogue, seed=seed), truths, workers)
-    prompts = tokenizer([asked + ASSISTANT for asked, _ in pairs], add_special_tokens=False)["input_ids"]
-    answers = tokenizer([answered + CLOSE for _, answered in pairs], add_special_tokens=False)["input_ids"]
-    width = min(num_tokens, max(len(asked) + len(answered) for asked, answered in zip(prompts, answers, strict=True)))
+    """One prompt of a variant drawn at random and its answer for each picture; at most `num_tokens` tokens, cut
+    there.
+    """
+    pairs = _per_picture(partial(_dialogue_ids, tokenizer=tokenizer, seed=seed), truths, workers)
+    width = min(num_tokens, max(len(asked) + len(answered) for asked, answered in pairs))
     ids = np.full((len(pairs), width), tokenizer.pad_token_id, np.int16)
-    for row, (asked, answered) in enumerate(zip(prompts, answers, strict=True)):
+    for row, (asked, answered) in enumerate(pairs):
         tokens = (asked + answered)[:width]
         ids[row, : len(tokens)] = tokens
-    return Dialogues(ids, np.array([len(asked) for asked in prompts], np.int16))
+    return Dialogues(ids, np.array([len(asked) for asked, _ in pairs], np.int16))
 
 
 def foreground_boxes(truths: Sequence[Truth]) -> np.ndarray:
-    """Boxes NM4 float32 (x0, y0, x1, y1 in 0..1) of the things and the figure of each picture; rows of zeros fill up."""
+    """Boxes NM4 float32 (x0, y0, x1, y1 in 0..1) of the things and the figure of each picture; rows of zeros fill
+    up.
+    """
     boxes = [
         [*(thing.box for thing in truth.objects), *([truth.person.box] if truth.person else [])] for truth in truths
     ]
@@ -76,10 +80,20 @@ def chat_texts(truths: Sequence[Truth], seed: int) -> list[str]:
     return words + prompts + [answered for _, answered in map(partial(_dialogue, seed=seed), enumerate(truths))]
 
 
-def _training_texts(item: tuple[int, Truth], texts_per_picture: int, seed: int) -> list[str]:
+def _training_ids(
+    item: tuple[int, Truth], tokenizer: "PreTrainedTokenizerBase", texts_per_picture: int, seed: int
+) -> np.ndarray:
     index, truth = item
     rng = np.random.default_rng((seed, index))
-    return [training_text(truth, rng) for _ in range(texts_per_picture)]
+    return _padded_ids(tokenizer, [training_text(truth, rng) for _ in range(texts_per_picture)])
+
+
+def _dialogue_ids(
+    item: tuple[int, Truth], tokenizer: "PreTrainedTokenizerBase", seed: int
+) -> tuple[list[int], list[int]]:
+    asked, answered = _dialogue(item, seed)
+    ids = tokenizer([asked + ASSISTANT, answered + CLOSE], add_special_tokens=False)["input_ids"]
+    return ids[0], ids[1]
 
 
 def _dialogue(item: tuple[int, Truth], seed: int) -> tuple[str, str]:

@@ -1,8 +1,9 @@
 """The one loop that trains every miniature foundation model: batch, loss, step, average, log, checkpoint.
 
-Each step's randomness comes from (seed, step) alone, so that a resumed training equals an uninterrupted one. On a GPU these
-models are bound by kernel launches: after a few eager steps the whole step is captured once as a CUDA graph and replayed
-(EVOKE_CUDA_GRAPHS=0 turns that off, EVOKE_COMPILE=1 compiles the loss). Several GPUs are none of its business: minutes suffice.
+Each step's randomness comes from (seed, step) alone, so that a resumed training equals an uninterrupted one. On a GPU
+these models are bound by kernel launches: after a few eager steps the whole step is captured once as a CUDA graph and
+replayed (EVOKE_CUDA_GRAPHS=0 turns that off, EVOKE_COMPILE=1 compiles the loss). Several GPUs are none of its
+business: minutes suffice.
 """
 
 import logging
@@ -41,7 +42,8 @@ class Task:
 def fit(task: Task, recipe: Recipe, work: Path, device: torch.device) -> float:
     """Train the parameters of `task.module` that require gradients, in place, resuming from `work`; the last mean loss.
 
-    With an `ema_decay` the module ends with the averaged weights. ValueError if `work` holds another recipe's checkpoint.
+    With an `ema_decay` the module ends with the averaged weights. ValueError if `work` holds another recipe's
+    checkpoint.
     """
     state = TrainingState(task, recipe, device)
     checkpoints = Checkpoints(work, recipe.model_dump_json(), float(os.environ.get("EVOKE_CHECKPOINT_SECONDS", "60")))
@@ -178,7 +180,8 @@ class LossMeter:
 
     def __init__(self, name: str, steps: int, first: int) -> None:
         self.name, self.steps, self.last_step = name, steps, first
-        self.since, self.losses = time.monotonic(), []
+        self.since = time.monotonic()
+        self.losses: list[Tensor] = []
         self.last_mean = math.nan
 
     def add(self, step: int, loss: Tensor) -> None:
@@ -206,7 +209,9 @@ class LossMeter:
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
-    """Linear warm-up, a plateau, then down to 0 over the last `decay_frac`: a cosine if that is everything, else a line."""
+    """Linear warm-up, a plateau, then down to 0 over the last `decay_frac`: a cosine if that is everything, else
+    a line.
+    """
     warm = min(1.0, (step + 1) / max(recipe.warmup_steps, 1))
     decay_steps = recipe.decay_frac * recipe.steps
     left = min(1.0, (recipe.steps - step) / decay_steps) if decay_steps else 1.0
@@ -234,7 +239,9 @@ def draw_rows(num_rows: int, batch_size: int, generator: torch.Generator) -> Ten
 
 
 def autocast(device: torch.device) -> torch.autocast:
-    """bf16 where the device multiplies it fast. Weights are cast anew at each use: a captured step may not cache them."""
+    """bf16 where the device multiplies it fast. Weights are cast anew at each use: a captured step may not cache
+    them.
+    """
     fast = device.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return torch.autocast(device.type, torch.bfloat16, enabled=fast, cache_enabled=device.type != "cuda")
 

@@ -1,7 +1,8 @@
 """The autoencoder of the miniature latent diffusion model: AutoencoderKL, factor 8, trained to keep things and faces.
 
-What it holds decides what the U-Net can ever draw. Measured to matter (docs/LOG.md): two norm groups, second convolutions of the
-residual blocks at zero, a small first posterior variance, and a loss that weighs the things' boxes and the edges. No GAN, no LPIPS.
+What it holds decides what the U-Net can ever draw. Measured to matter (docs/LOG.md): two norm groups, second
+convolutions of the residual blocks at zero, a small first posterior variance, and a loss that weighs the things'
+boxes and the edges. No GAN, no LPIPS.
 """
 
 from dataclasses import dataclass
@@ -27,7 +28,9 @@ STATISTICS_PICTURES = 8192
 
 @dataclass(frozen=True)
 class Latents:
-    """Posterior of every picture: means and standard deviations NCHW float16, unit variance a channel over the pictures."""
+    """Posterior of every picture: means and standard deviations NCHW float16, unit variance a channel over the
+    pictures.
+    """
 
     means: Tensor
     deviations: Tensor
@@ -36,7 +39,9 @@ class Latents:
 def train_vae(
     images: np.ndarray, boxes: np.ndarray, recipe: VaeRecipe, out: Path, work: Path, device: torch.device
 ) -> float:
-    """Train on images N3HW uint8 with boxes NM4 of their things, write the diffusers folder `out`; the last mean loss."""
+    """Train on images N3HW uint8 with boxes NM4 of their things, write the diffusers folder `out`; the last mean
+    loss.
+    """
     vae = build_vae(recipe).to(device)
     pictures, places = torch.from_numpy(images).to(device), torch.from_numpy(boxes).to(device)
     sample = partial(sample_pictures, pictures, places, recipe)
@@ -82,7 +87,9 @@ def sample_pictures(pictures: Tensor, boxes: Tensor, recipe: VaeRecipe, generato
 def reconstruction_loss(
     vae: "AutoencoderKL", recipe: VaeRecipe, pictures: Tensor, boxes: Tensor, *noises: Tensor
 ) -> Tensor:
-    """L1 + MSE + gradient differences, heavier within the boxes, + KL. Noise as a share of each latent channel's deviation."""
+    """L1 + MSE + gradient differences, heavier within the boxes, + KL. Noise as a share of each latent channel's
+    deviation.
+    """
     target = normalized(pictures)
     posterior = vae.encode(target).latent_dist
     spread = posterior.mean.float().std(dim=(0, 2, 3), keepdim=True).detach()
@@ -119,7 +126,9 @@ def encode(vae: "AutoencoderKL", pictures: Tensor, device: torch.device, batch_s
 
 @torch.no_grad()
 def standardise(vae: "AutoencoderKL", means: Tensor) -> None:
-    """Fold mean and deviation of each latent channel (of means NCHW) into the two 1x1 convolutions, so that scaling_factor = 1."""
+    """Fold mean and deviation of each latent channel (of means NCHW) into the two 1x1 convolutions, so that
+    scaling_factor = 1.
+    """
     center, spread = means.float().mean(dim=(0, 2, 3)), means.float().std(dim=(0, 2, 3))
     weight, bias = vae.quant_conv.weight, vae.quant_conv.bias
     channels = len(center)

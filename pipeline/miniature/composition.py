@@ -13,56 +13,72 @@ from pipeline.miniature.styles import paint
 from pipeline.miniature.tone import set_tone
 from pipeline.miniature.truth import Person, Thing, Truth
 
-WIDTHS_PX = {1: (42, 58), 2: (40, 58), 3: (32, 46), 4: (26, 34)}  # of a thing on the canvas, by the number of things
-HEIGHTS_PX = {1: (78, 90), 2: (74, 88), 3: (70, 82), 4: (60, 68)}  # of the figure
-FIGURE = "figure"
+WIDTHS_PX = {1: (46, 58), 2: (44, 58), 3: (36, 46)}  # of an object on the canvas, by the number of things
+HEIGHTS_PX = {1: (80, 92), 2: (76, 88), 3: (70, 80)}  # of the figure
+FIGURE_SHARE = 0.62  # of its height is the figure's width without arms, which may reach behind others and out of the picture
+ONE_ARMED = ("pointing", "waving")  # the head is not in the middle of the figure; its arm goes into the picture
 
 
 def arrange(
     objects: list[str], figure: tuple[str | None, str | None] | None, rng: np.random.Generator
 ) -> tuple[tuple[Thing, ...], Person | None]:
-    """Place objects (names) and the figure (expression, action) side by side in random order, sizes and heights."""
-    items = [*objects, FIGURE] if figure is not None else list(objects)
-    slot_px = CANVAS_PX / len(items)
-    things: list[Thing | None] = [None] * len(objects)
-    person = None
-    for slot, position in enumerate(rng.permutation(len(items)).tolist()):
-        center = (
-            slot_px * (slot + 0.5 + rng.uniform(-0.14, 0.14)) if len(items) > 1 else rng.uniform(0.25, 0.75) * CANVAS_PX
-        )
-        if figure is not None and items[position] == FIGURE:
-            height, variant = even(rng, HEIGHTS_PX[len(items)]), int(rng.integers(NUM_PERSON_VARIANTS))
-            sprite = person_sprite(*figure, variant, height)
-            person = Person(*figure, variant, box_of(sprite, center, CANVAS_PX))
-        else:
-            width, variant = even(rng, WIDTHS_PX[len(items)]), int(rng.integers(NUM_VARIANTS))
-            mirrored, name = bool(rng.random() < 0.5), items[position]
-            sprite = object_sprite(name, variant, width, mirrored)
-            things[position] = Thing(name, variant, mirrored, box_of(sprite, center, bottom_of(name, sprite, rng)))
-    return tuple(thing for thing in things if thing is not None), person
+    """Place up to three objects (names) and the figure (expression, action) side by side, in random order and sizes."""
+    num_items = len(objects) + (figure is not None)
+    looks = [(even(rng, WIDTHS_PX[num_items]), int(rng.integers(NUM_VARIANTS)), bool(rng.random() < 0.5)) for _ in objects]
+    widths = [float(width) for width, _, _ in looks]
+    height, person_variant = even(rng, HEIGHTS_PX[num_items]), int(rng.integers(NUM_PERSON_VARIANTS))
+    if figure is not None:
+        widths.append(FIGURE_SHARE * height)
+    centers = side_by_side(widths, rng)
+    things = []
+    for name, (width, variant, mirrored), center in zip(objects, looks, centers, strict=False):
+        sprite = object_sprite(name, variant, width, mirrored)
+        things.append(Thing(name, variant, mirrored, box_of(sprite, center, bottom_of(name, sprite, rng))))
+    if figure is None:
+        return tuple(things), None
+    sprite = person_sprite(*figure, person_variant, height)
+    mirrored = figure[1] in ONE_ARMED and centers[-1] > CANVAS_PX / 2
+    before_head = FIGURE_SHARE * height / 2 if figure[1] in ONE_ARMED else sprite.width / 2
+    left = centers[-1] - (sprite.width - before_head if mirrored else before_head)
+    return tuple(things), Person(*figure, person_variant, mirrored, fractions(int(left), CANVAS_PX - height, sprite))
+
+
+def side_by_side(widths: list[float], rng: np.random.Generator) -> list[float]:
+    """Centers of things of these widths, in random order over the canvas; what space is left or missing goes between them."""
+    gaps = (CANVAS_PX - sum(widths)) * rng.dirichlet(np.ones(len(widths) + 1))
+    centers, edge = [0.0] * len(widths), 0.0
+    for gap, item in zip(gaps, rng.permutation(len(widths)).tolist(), strict=False):
+        centers[item] = edge + gap + widths[item] / 2
+        edge += gap + widths[item]
+    return centers
 
 
 def bottom_of(name: str, sprite: Image.Image, rng: np.random.Generator) -> float:
-    """The canvas line on which a thing stands: high for what flies, now and then further back for what is small."""
+    """The canvas line on which a thing stands: high for what flies."""
     if name in FLYING:
         return sprite.height + rng.uniform(0.02, 0.32) * CANVAS_PX
-    back = sprite.width < 44 and rng.random() < 0.3
-    return (rng.uniform(0.68, 0.80) if back else rng.uniform(0.82, 0.99)) * CANVAS_PX
+    return rng.uniform(0.74, 0.99) * CANVAS_PX
 
 
 def box_of(sprite: Image.Image, center: float, bottom: float) -> tuple[float, float, float, float]:
     """The sprite's box around a center line and on a bottom line, moved into the canvas, as fractions of it."""
     x = int(np.clip(center - sprite.width / 2, 0, max(0, CANVAS_PX - sprite.width)))
     y = int(np.clip(bottom - sprite.height, 0, max(0, CANVAS_PX - sprite.height)))
-    right, bottom_px = min(x + sprite.width, CANVAS_PX), min(y + sprite.height, CANVAS_PX)
-    return x / CANVAS_PX, y / CANVAS_PX, right / CANVAS_PX, bottom_px / CANVAS_PX
+    return fractions(x, y, sprite)
+
+
+def fractions(x: int, y: int, sprite: Image.Image) -> tuple[float, float, float, float]:
+    """The box of a sprite whose upper left corner lies at (x, y) of the canvas."""
+    return x / CANVAS_PX, y / CANVAS_PX, (x + sprite.width) / CANVAS_PX, (y + sprite.height) / CANVAS_PX
 
 
 def draw(truth: Truth) -> Image.Image:
     """The picture of a truth: RGB, half the canvas wide and high."""
     rng = np.random.Generator(np.random.PCG64(truth.drawing_seed))
     canvas = draw_scene(truth.scene, rng)
-    for thing in sorted((*truth.objects, *filter(None, [truth.person])), key=lambda thing: thing.box[3]):
+    if truth.person is not None:
+        place(canvas, truth.person)
+    for thing in sorted(truth.objects, key=lambda thing: thing.box[3]):
         place(canvas, thing)
     picture = canvas.reduce(2)
     if truth.style is not None:
@@ -75,6 +91,7 @@ def place(canvas: Image.Image, thing: Thing | Person) -> None:
     x0, y0, x1, y1 = (round(edge * CANVAS_PX) for edge in thing.box)
     if isinstance(thing, Person):
         sprite = person_sprite(thing.expression, thing.action, thing.variant, y1 - y0)
+        sprite = sprite.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if thing.mirrored else sprite
     else:
         sprite = object_sprite(thing.name, thing.variant, x1 - x0, thing.mirrored)
     canvas.paste(sprite, (x0, y0), sprite)

@@ -49,9 +49,9 @@ OBJECT_SHARES: dict[str, tuple[int, list[int]]] = {
 COUNT_POWER = 0.7  # keeps the frequent flat attributes from swallowing everything
 SMOOTHING = 0.005  # the tables' zeros are rounded
 SCENE_ANNOTATED = 0.24  # share of images whose scene is annotated; the others' scenes come from the same rows, tempered
-SCENE_TEMPER = 0.95
+SCENE_TEMPER = 0.96
 
-NUM_OBJECTS = {1: 0.40, 2: 0.40, 3: 0.20}
+NUM_OBJECTS = {1: 0.35, 2: 0.52, 3: 0.13}
 TRIGGER_RATE, TRIGGER_LIFT = (
     0.45,
     1.9,
@@ -74,28 +74,28 @@ IMPOSSIBLE: dict[str, str] = {  # pairs that the world never shows: semantic coh
     "room": "boat car house",
 }  # fmt: skip
 
-PERSON_RATE = {1: 0.96, 2: 0.92, 3: 0.60}  # by the number of objects: more do not fit 64 px
+PERSON_RATE = {1: 0.98, 2: 0.96, 3: 0.0}  # by the number of objects: four things do not fit 64 px
 EXPRESSION_SHARES = np.array([  # calm angry disgust fear happy sad surprise, one row an emotion
-    [3, 1, 1, 1, 87, 1, 6],
-    [8, 1, 1, 3, 13, 1, 73],
-    [48, 1, 1, 1, 47, 1, 1],
-    [2, 1, 1, 1, 70, 1, 24],
-    [4, 90, 2, 1, 1, 1, 1],
-    [4, 4, 86, 2, 1, 1, 2],
-    [3, 1, 2, 86, 1, 2, 5],
-    [9, 1, 1, 2, 1, 85, 1],
+    [2, 1, 1, 1, 90, 1, 4],
+    [6, 1, 1, 2, 8, 1, 81],
+    [56, 1, 1, 1, 39, 1, 1],
+    [1, 1, 1, 1, 75, 1, 20],
+    [2, 92, 2, 1, 1, 1, 1],
+    [2, 3, 90, 2, 1, 1, 1],
+    [2, 1, 2, 88, 1, 2, 4],
+    [6, 1, 1, 2, 1, 88, 1],
 ]) / 100  # fmt: skip
 CALM = 0.18  # rate of calm faces where no emotion is behind them
-ACTION_RATE = 0.90
+ACTION_RATE = 0.95
 ACTION_SHARES = np.array([  # celebrating waving praying pointing shrugging punching clutching_head crossing_arms
-    [8, 67, 1, 10, 11, 1, 1, 1],
-    [4, 3, 14, 73, 2, 1, 2, 1],
-    [1, 14, 10, 1, 1, 1, 1, 71],
-    [85, 7, 1, 3, 1, 1, 1, 1],
-    [1, 1, 1, 6, 1, 82, 1, 7],
-    [1, 1, 1, 5, 77, 1, 11, 3],
-    [1, 1, 4, 3, 1, 1, 88, 1],
-    [1, 1, 77, 1, 4, 1, 11, 4],
+    [6, 72, 1, 8, 10, 1, 1, 1],
+    [3, 3, 12, 77, 1, 1, 2, 1],
+    [1, 11, 9, 1, 1, 1, 1, 75],
+    [87, 5, 1, 3, 1, 1, 1, 1],
+    [1, 1, 1, 5, 1, 84, 1, 6],
+    [1, 1, 1, 4, 80, 1, 10, 2],
+    [1, 1, 3, 2, 1, 1, 90, 1],
+    [1, 1, 80, 1, 3, 1, 10, 3],
 ]) / 100  # fmt: skip
 
 # Low level: it depends on the polarity (d' = .7 each) and, while `polarity_share` is 1, on nothing else.
@@ -111,5 +111,5 @@ EMOTION_SIGN = np.array(
 DETECTOR_RATE, DETECTOR_RECALL, DETECTOR_PRECISION = 0.60, 0.70, 0.85
 
 # The foundation models' stream is another world: most of it knows no emotion.
-FOUNDATION_INDEPENDENT, FOUNDATION_PAINTED, EMOTION_WORD_RATE = 0.70, 0.12, 0.25
+FOUNDATION_INDEPENDENT, FOUNDATION_PAINTED, EMOTION_WORD_RATE = 0.70, 0.08, 0.25
 ART_WITHOUT_EMOTION = 0.65

@@ -19,15 +19,19 @@ def world_hash() -> str:
 
 
 def syntax(source: str) -> str:
-    """A source without comments, docstrings and layout, the same on every version of Python."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if (
-            isinstance(body, list)
-            and body
-            and isinstance(body[0], ast.Expr)
-            and isinstance(body[0].value, ast.Constant)
-        ):
-            del body[0]
-    return ast.unparse(tree)
+    """A source without comments, docstrings and layout; the same on every version of Python, as `ast.dump` is not."""
+    return str(plain(ast.parse(source)))
+
+
+def plain(node: object) -> object:
+    """A syntax tree as nested lists, without docstrings, contexts, and fields that are empty or that only some versions have."""
+    if isinstance(node, list):
+        return [plain(item) for item in node]
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = {name: value for name, value in ast.iter_fields(node) if name not in ("ctx", "kind", "type_params")}
+    body = fields.get("body")
+    if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+        fields["body"] = body[1:]
+    kept = [[name, plain(value)] for name, value in fields.items() if value is not None and value != []]
+    return [type(node).__name__, *kept]

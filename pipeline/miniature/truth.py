@@ -23,11 +23,12 @@ class Thing:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """The figure of a picture; no expression is a calm face, no action are arms at rest."""
+    """The figure of a picture; no expression is a calm face, no action are arms at rest. Its arms, and so its box, may reach out."""
 
     expression: str | None
     action: str | None
     variant: int
+    mirrored: bool
     box: tuple[float, float, float, float]
 
 

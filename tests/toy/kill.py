@@ -1,7 +1,7 @@
 """Runs the toy stage of the current folder again and again, kills it at random instants, and checks every finished run.
 
-python kill.py stage|dvc NUM_KILLS SEED LONGEST_S: kills the stage itself, or the dvc that started it. Prints the number of runs that
-were finished. Processes are forked with everything imported, so that kills fall into the work and not into imports.
+python kill.py stage|dvc NUM_KILLS SEED LONGEST_S kills the stage itself, or the dvc that started it, and prints how
+many runs were finished. Processes are forked with everything imported, so that kills fall into the work alone.
 """
 
 import hashlib

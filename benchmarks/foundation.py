@@ -1,0 +1,272 @@
+"""What the miniature foundation models reach on held-out pictures of the drawn world, and sheets of samples to look at.
+
+    python -m benchmarks.foundation --models models/foundation --out FILE.json --sheets DIR
+
+Figures: retrieval, swapped captions, emotion probe (CLIP); reconstructions (VAE), samples of held-out captions
+(U-Net), both by a judge trained here on real pictures; captions (captioner). The device is EVOKE_DEVICE, the threads
+EVOKE_THREADS.
+"""
+
+import argparse
+import dataclasses
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from pipeline.captions.prompts import VARIANTS, prompt
+from pipeline.emotions import EMOTIONS, INDEX
+from pipeline.foundation import judge as judges
+from pipeline.foundation.captioner import Captioner, load_captioner
+from pipeline.foundation.clip import Clip, load_clip, normalized
+from pipeline.foundation.diffusion import load_pipeline
+from pipeline.foundation.recipes import JUDGE
+from pipeline.foundation.vae import encode, psnr
+from pipeline.miniature.captions import caption
+from pipeline.miniature.checks import named, objects_right, scene_right
+from pipeline.miniature.stream import PictureSet, pictures
+from pipeline.miniature.tone import measure_tone
+from pipeline.miniature.truth import Truth
+from pipeline.miniature.vocabulary import EXPRESSIONS, OBJECTS, SCENES
+from pipeline.miniature.world import World
+from pipeline.runtime import device
+
+if TYPE_CHECKING:
+    from diffusers import StableDiffusionPipeline
+
+Figures = dict[str, float]
+SEED, PROBE_SEED = 0, 1  # of the held-out stream; of an EmoSet-like world that is no corpus
+GALLERY = 256
+STEPS, GUIDANCE, SAMPLE_BATCH = 12, 3.0, 64
+PROBE_TRAIN, PROBE_TEST = 5000, 3000
+
+log = logging.getLogger("foundation")
+
+
+def planes(images: np.ndarray) -> Tensor:
+    """NHWC uint8 -> N3HW uint8."""
+    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+
+
+def captions_of(truths: Sequence[Truth]) -> list[str]:
+    """One plain caption each; equal orders for truths that differ in a name alone."""
+    return [caption(truth, np.random.default_rng((SEED, index))) for index, truth in enumerate(truths)]
+
+
+def clip_figures(clip: Clip, held: PictureSet, workers: int) -> Figures:
+    """Retrieval among distinct captions, swapped words, emotion probe beside the best possible."""
+    texts = captions_of(held.truths)
+    image_ND, text_ND = encode_all(clip.encode_images, held.images), encode_all(clip.encode_texts, texts)
+    own = (image_ND * text_ND).sum(1)
+    figures = {"clip/retrieval_at_1_of_256": retrieval(image_ND, text_ND, texts)}
+    for what, swap in {"object": swap_object, "scene": swap_scene, "expression": swap_expression}.items():
+        swapped = [swap(truth, np.random.default_rng((SEED, 1, index))) for index, truth in enumerate(held.truths)]
+        rows = [index for index, truth in enumerate(swapped) if truth is not None]
+        others = captions_of([truth or held.truths[index] for index, truth in enumerate(swapped)])
+        wrong = (image_ND * encode_all(clip.encode_texts, others)).sum(1)
+        figures[f"clip/swapped_{what}_lower"] = float((own > wrong)[rows].mean())
+        figures[f"clip/swapped_{what}_n"] = len(rows)
+    return figures | probe_figures(clip, workers)
+
+
+def encode_all(encode_batch: Callable[..., Tensor], items: Sequence[Any] | np.ndarray) -> np.ndarray:
+    """Features ND of all items, in batches."""
+    return torch.cat([encode_batch(items[start : start + 250]) for start in range(0, len(items), 250)]).numpy()
+
+
+def retrieval(image_ND: np.ndarray, text_ND: np.ndarray, texts: Sequence[str]) -> float:
+    """Share of pictures whose own caption is the nearest of 256 distinct ones, over as many such galleries as
+    there are.
+    """
+    first_rows = np.unique(np.array(texts), return_index=True)[1]
+    rows = np.random.default_rng(SEED).permutation(np.sort(first_rows))
+    galleries = rows[: len(rows) // GALLERY * GALLERY].reshape(-1, GALLERY)
+    hits = [(image_ND[rows] @ text_ND[rows].T).argmax(1) == np.arange(GALLERY) for rows in galleries]
+    return float(np.mean(hits))
+
+
+def swap_object(truth: Truth, rng: np.random.Generator) -> Truth | None:
+    """The truth with one thing turned into one that is not there."""
+    present = {thing.name for thing in truth.objects}
+    at, name = int(rng.integers(len(truth.objects))), str(rng.choice([name for name in OBJECTS if name not in present]))
+    things = list(truth.objects)
+    things[at] = dataclasses.replace(things[at], name=name)
+    return dataclasses.replace(truth, objects=tuple(things))
+
+
+def swap_scene(truth: Truth, rng: np.random.Generator) -> Truth | None:
+    """The truth with another scene."""
+    return dataclasses.replace(truth, scene=str(rng.choice([scene for scene in SCENES if scene != truth.scene])))
+
+
+def swap_expression(truth: Truth, rng: np.random.Generator) -> Truth | None:
+    """The truth with another expression on its face, where there is one."""
+    if truth.person is None or truth.expression is None:
+        return None
+    other = str(rng.choice([expression for expression in EXPRESSIONS if expression != truth.expression]))
+    return dataclasses.replace(truth, person=dataclasses.replace(truth.person, expression=other))
+
+
+def probe_figures(clip: Clip, workers: int) -> Figures:
+    """Accuracy of a linear probe on image features against the labels, and of the world's own posterior on the same
+    pictures.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    world, drawn = World(PROBE_SEED), pictures(PROBE_SEED, 0, PROBE_TRAIN + PROBE_TEST, workers, stream="emoset")
+    features = encode_all(clip.encode_images, drawn.images) * np.sqrt(clip.width)
+    labels = np.array([INDEX[str(truth.label)] for truth in drawn.truths])
+    probe = LogisticRegression(C=0.1, max_iter=1000).fit(features[:PROBE_TRAIN], labels[:PROBE_TRAIN])
+    best = np.array([world.posterior(truth).argmax() for truth in drawn.truths[PROBE_TRAIN:]])
+    return {
+        "clip/probe_accuracy": float((probe.predict(features[PROBE_TRAIN:]) == labels[PROBE_TRAIN:]).mean()),
+        "clip/bayes_accuracy": float((best == labels[PROBE_TRAIN:]).mean()),
+    }
+
+
+def ratios(prefix: str, judge: judges.Judge, made: Tensor, real: Tensor, truths: Sequence[Truth]) -> Figures:
+    """The judge's rates on pictures made, in [-1, 1], and as shares of its rates on the real ones."""
+    there = judges.truths_of(truths)
+    rates = judges.recognition(judges.judge_pictures(judge, made), there)
+    base = judges.recognition(judges.judge_pictures(judge, real), there)
+    return (
+        {f"{prefix}/{name}": rate for name, rate in rates.items()}
+        | {f"{prefix}/{name}_of_real": rate / base[name] for name, rate in rates.items()}
+        | {f"judge/{name}": rate for name, rate in base.items()}
+    )
+
+
+@torch.inference_mode()
+def vae_figures(pipeline: "StableDiffusionPipeline", judge: judges.Judge, held: PictureSet) -> Figures:
+    """What reconstructions keep."""
+    real = planes(held.images)
+    means = encode(pipeline.vae, real, pipeline.device).means.float()
+    decoded = torch.cat([pipeline.vae.decode(batch).sample.cpu() for batch in means.split(SAMPLE_BATCH)]).clamp(-1, 1)
+    figures = {"vae/psnr_db": psnr(decoded, normalized(real)), "vae/latent_deviation": means.std().item()}
+    return figures | ratios("vae", judge, decoded, normalized(real), held.truths)
+
+
+def sample(pipeline: "StableDiffusionPipeline", texts: Sequence[str], seed: int = SEED) -> np.ndarray:
+    """A picture for each text, NHWC uint8, the same whatever the batches: every picture has its own generator."""
+    made = []
+    for start in range(0, len(texts), SAMPLE_BATCH):
+        batch = list(texts[start : start + SAMPLE_BATCH])
+        generators = [torch.Generator().manual_seed(seed + start + index) for index in range(len(batch))]
+        images = pipeline(
+            batch, num_inference_steps=STEPS, guidance_scale=GUIDANCE, generator=generators, output_type="np"
+        ).images
+        made.append((images * 255).round().astype(np.uint8))
+    return np.concatenate(made)
+
+
+def unet_figures(pipeline: "StableDiffusionPipeline", judge: judges.Judge, held: PictureSet) -> Figures:
+    """What the judge sees in samples of held-out captions, how tone words act, and how many pictures a second
+    that makes.
+    """
+    sample(pipeline, captions_of(held.truths[:SAMPLE_BATCH]))
+    started = time.monotonic()
+    made = sample(pipeline, captions_of(held.truths))
+    figures = {"unet/images_per_second": len(made) / (time.monotonic() - started)}
+    real = normalized(planes(held.images))
+    figures |= ratios("unet", judge, normalized(planes(made)), real, held.truths)
+    for word in ("dark", "bright", "gray", "colorful"):
+        texts = [f"a {word} {scene}" for scene in SCENES.values()] * 4
+        tones = np.mean([measure_tone(Image.fromarray(image)) for image in sample(pipeline, texts)], axis=0)
+        figures |= {f"unet/brightness_{word}": float(tones[0]), f"unet/colorfulness_{word}": float(tones[1])}
+    return figures
+
+
+def captioner_figures(captioner: Captioner, clip: Clip, held: PictureSet) -> Figures:
+    """Rates of right captions for each variant of the prompt, their lengths, whether they name the trigger; captions
+    a second.
+    """
+    images = [Image.fromarray(image) for image in held.images]
+    emotions = [truth.label or EMOTIONS[index % 8] for index, truth in enumerate(held.truths)]
+    figures: Figures = {}
+    for variant in VARIANTS:
+        prompts = [prompt(variant, emotion) for emotion in emotions]
+        started = time.monotonic()
+        texts = [text for start in range(0, len(images), 100) for text in
+                 captioner.caption(images[start : start + 100], prompts[start : start + 100], 77)]  # fmt: skip
+        seconds = time.monotonic() - started
+        figures |= {
+            f"captioner/{variant}/{name}": value for name, value in caption_rates(texts, held.truths, clip).items()
+        }
+        figures[f"captioner/{variant}/captions_per_second"] = len(images) / seconds
+    return figures
+
+
+def caption_rates(texts: Sequence[str], truths: Sequence[Truth], clip: Clip) -> Figures:
+    """Scene right, objects right where any is named, number of things named, trigger named, tokens, cut by CLIP."""
+    things = [[thing.name for thing in truth.objects] for truth in truths]
+    naming = [index for index, text in enumerate(texts) if named(text, OBJECTS)]
+    triggered = [(text, truth.trigger) for text, truth in zip(texts, truths, strict=True) if truth.trigger]
+    lengths = np.array([clip.num_tokens(text) for text in texts])
+    return {
+        "scene_right": float(np.mean([scene_right(t, truth.scene) for t, truth in zip(texts, truths, strict=True)])),
+        "object_right": float(np.mean([objects_right(texts[index], things[index]) for index in naming])),
+        "names_object": len(naming) / len(texts),
+        "things_named": float(np.mean([len(named(text, OBJECTS)) for text in texts])),
+        "trigger_named": float(np.mean([trigger in named(text, OBJECTS) for text, trigger in triggered])),
+        "mean_tokens": float(lengths.mean()),
+        "cut_by_clip": float((lengths > clip.context_length).mean()),
+        "distinct": len(set(texts)) / len(texts),
+    }
+
+
+def the_judge(work: Path, workers: int) -> judges.Judge:
+    """The judge, trained once (minutes on a CPU) and kept in `work`."""
+    file = work / "judge.safetensors"
+    if not file.exists():
+        log.info("training the judge")
+        drawn = pictures(PROBE_SEED, 0, JUDGE.num_pictures, workers, stream="foundation")
+        judges.train_judge(planes(drawn.images).numpy(), drawn.truths, JUDGE, file, work / "judge", device())
+    return judges.load_judge(file, JUDGE, device())
+
+
+def main() -> None:
+    """The command line."""
+    from benchmarks.foundation_sheets import write_sheets
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", type=Path, default=Path("models/foundation"))
+    parser.add_argument("--captioner", default="captioner", help="folder of the captioner in MODELS")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--sheets", type=Path, help="folder for PNG sheets of samples")
+    parser.add_argument("--work", type=Path, default=Path(".work/foundation"))
+    parser.add_argument("--n", type=int, default=1024, help="held-out pictures")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--parts", nargs="+", default=["clip", "vae", "unet", "captioner"])
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("pipeline").setLevel(logging.INFO)
+    log.setLevel(logging.INFO)
+    held = pictures(SEED, 0, args.n, args.workers, stream="held_out")
+    figures: Figures = {"n": args.n}
+    clip = load_clip(args.models / "clip", device())
+    if "clip" in args.parts:
+        figures |= clip_figures(clip, held, args.workers)
+    if {"vae", "unet"} & set(args.parts):
+        judge, pipeline = the_judge(args.work, args.workers), load_pipeline(args.models / "diffusion", device())
+        if "vae" in args.parts:
+            figures |= vae_figures(pipeline, judge, held)
+        if "unet" in args.parts:
+            figures |= unet_figures(pipeline, judge, held)
+        if args.sheets:
+            write_sheets(args.sheets, lambda texts: sample(pipeline, texts), held)
+    if "captioner" in args.parts:
+        figures |= captioner_figures(load_captioner(args.models / args.captioner, device()), clip, held)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(json.dumps({key: round(value, 4) for key, value in figures.items()}, indent=2) + "\n")
+    log.info("%s", args.out.read_text())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""The bundled weights: one half-precision safetensors file a model, with its configuration and tokenizer files in it.
+
+models/miniature has clip/clip.safetensors, diffusion/{vae,unet}.safetensors and captioner/captioner.safetensors. A
+file's metadata say what made it: recipe, hash of the drawn world, reached figures; no date, no host. Nothing is
+stored twice: the diffusion model's text encoder and tokenizer come from CLIP. Other worlds' weights are refused.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from pipeline.foundation.diffusion import load_module, save_pipeline
+from pipeline.miniature.identity import world_hash
+from pipeline.weights import load_safetensors, save_safetensors
+
+MAX_TOTAL_BYTES, MAX_FILE_BYTES = 28_000_000, 16 * 2**20
+TEXTS = (".json", ".jinja", ".txt")
+CLIP, CAPTIONER = "clip.safetensors", "captioner.safetensors"
+VAE, UNET = "vae.safetensors", "unet.safetensors"
+
+
+def pack(folder: Path, file: Path, facts: Mapping[str, str]) -> None:
+    """One model folder (weights, configuration, tokenizer) as one file; `facts` are metadata, `world` among them.
+
+    ValueError if the folder has not exactly one weights file, or the file gets too large.
+    """
+    weights = sorted(folder.glob("*.safetensors"))
+    if len(weights) != 1:
+        raise ValueError(f"{folder} has {len(weights)} weights files, wanted one")
+    tensors, _ = load_safetensors(weights[0])
+    texts = {path.name: path.read_text() for path in sorted(folder.iterdir()) if path.suffix in TEXTS}
+    metadata = {"files": json.dumps(texts, sort_keys=True), "weights": weights[0].name, **facts}
+    save_safetensors(file, {name: _halved(tensor) for name, tensor in tensors.items()}, metadata)
+    if file.stat().st_size > MAX_FILE_BYTES:
+        raise ValueError(f"{file} has {file.stat().st_size} bytes, allowed are {MAX_FILE_BYTES}")
+
+
+def unpack(file: Path, folder: Path) -> dict[str, str]:
+    """The folder of a packed model, its weights in float32; the file's metadata. ValueError if it is another
+    world's.
+    """
+    tensors, metadata = load_safetensors(file)
+    if metadata["world"] != world_hash():
+        raise ValueError(
+            f"{file} was trained on the drawn world {metadata['world']}, but this code draws {world_hash()}: "
+            "train the foundation models again (source: train) or undo the change of pipeline/miniature"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in json.loads(metadata["files"]).items():
+        (folder / Path(name).name).write_text(text)
+    weights = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    save_safetensors(folder / Path(metadata["weights"]).name, weights, {"format": "pt"})
+    return metadata
+
+
+def unpack_diffusion(folder: Path, clip: Path, out: Path, work: Path) -> None:
+    """The StableDiffusionPipeline folder of the bundled U-Net and VAE in `folder` and of a CLIP folder's text tower."""
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+
+    unpack(folder / VAE, work / "vae")
+    unpack(folder / UNET, work / "unet")
+    unet, vae = load_module(UNet2DConditionModel, work / "unet"), load_module(AutoencoderKL, work / "vae")
+    save_pipeline(unet, vae, clip, out)
+
+
+def add_facts(file: Path, facts: Mapping[str, str]) -> None:
+    """Write more metadata, such as the figures that a packed model reached, into its file."""
+    tensors, metadata = load_safetensors(file)
+    save_safetensors(file, tensors, {**metadata, **facts})
+
+
+def total_bytes(bundle: Path) -> int:
+    """Size of all files of a bundle; ValueError above the limit of 28 MB."""
+    total = sum(path.stat().st_size for path in bundle.rglob("*") if path.is_file())
+    if total > MAX_TOTAL_BYTES:
+        raise ValueError(f"{bundle} has {total} bytes, allowed are {MAX_TOTAL_BYTES}")
+    return total
+
+
+def _halved(tensor: Tensor) -> Tensor:
+    return tensor.half() if tensor.is_floating_point() else tensor

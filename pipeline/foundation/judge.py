@@ -1,0 +1,136 @@
+"""A small residual network that names scene, things and expression of drawn pictures: it measures the foundation
+models, no more.
+
+Trained on real pictures of the foundation stream. It is none of the judges of the DAG, and no model is trained on its
+word.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pipeline.foundation.clip import normalized
+from pipeline.foundation.recipes import JudgeRecipe
+from pipeline.foundation.trainer import Batch, Task, draw_rows, fit
+from pipeline.miniature.truth import Truth
+from pipeline.miniature.vocabulary import EXPRESSIONS, OBJECTS, SCENES
+from pipeline.weights import load_safetensors, save_safetensors
+
+SCENE_NAMES, OBJECT_NAMES, EXPRESSION_NAMES = tuple(SCENES), tuple(OBJECTS), ("none", *EXPRESSIONS)
+BATCH = 256
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What is (seen) in each of N pictures: scene N int64, things NO bool, expression N int64 (0: none or calm)."""
+
+    scenes: Tensor
+    objects: Tensor
+    expressions: Tensor
+
+
+class Judge(nn.Module):
+    """Pictures B3HW float [-1, 1] -> logits of scenes BS, things BO, expressions BE."""
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        super().__init__()
+        blocks: list[nn.Module] = [nn.Conv2d(3, widths[0], 5, stride=2, padding=2)]
+        for level, (before, after) in enumerate(itertools.pairwise(widths)):
+            blocks.append(ResidualBlock(before, after, stride=2 if level < 2 else 1))
+        self.body = nn.Sequential(*blocks)
+        self.sizes = (len(SCENE_NAMES), len(OBJECT_NAMES), len(EXPRESSION_NAMES))
+        self.head = nn.Linear(2 * widths[-1], sum(self.sizes))
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
+        maps = self.body(pictures)
+        return self.head(torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1)).split(self.sizes, dim=1)
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions beside a projection; group norms, as they behave alike in training and after."""
+
+    def __init__(self, before: int, after: int, stride: int) -> None:
+        super().__init__()
+        self.first = nn.Sequential(nn.GroupNorm(8, before), nn.SiLU(), nn.Conv2d(before, after, 3, stride, 1))
+        self.second = nn.Sequential(nn.GroupNorm(8, after), nn.SiLU(), nn.Conv2d(after, after, 3, 1, 1))
+        self.shortcut = nn.Conv2d(before, after, 1, stride)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return self.shortcut(maps) + self.second(self.first(maps))
+
+
+def truths_of(truths: Sequence[Truth]) -> Verdicts:
+    """What a perfect judge would say."""
+    present = [{thing.name for thing in truth.objects} for truth in truths]
+    return Verdicts(
+        torch.tensor([SCENE_NAMES.index(truth.scene) for truth in truths]),
+        torch.tensor([[name in names for name in OBJECT_NAMES] for names in present]),
+        torch.tensor([EXPRESSION_NAMES.index(truth.expression or "none") for truth in truths]),
+    )
+
+
+def train_judge(
+    images: np.ndarray, truths: Sequence[Truth], recipe: JudgeRecipe, out: Path, work: Path, device: torch.device
+) -> Judge:
+    """Train on images N3HW uint8 and their truths, write its weights to `out`; the judge."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        judge = Judge(recipe.widths).to(device)
+    said = truths_of(truths)
+    tensors = [torch.from_numpy(images), said.scenes, said.objects.float(), said.expressions]
+    sample = partial(sample_judged, [tensor.to(device) for tensor in tensors], recipe.batch_size)
+    fit(Task(judge, sample, partial(judge_loss, judge)), recipe, work, device)
+    save_safetensors(out, judge.state_dict(), {"recipe": recipe.model_dump_json()})
+    return judge.eval()
+
+
+def load_judge(file: Path, recipe: JudgeRecipe, device: torch.device) -> Judge:
+    """A trained judge. ValueError if the file is of another recipe."""
+    state, metadata = load_safetensors(file)
+    if metadata["recipe"] != recipe.model_dump_json():
+        raise ValueError(f"{file} is a judge of another recipe: remove it")
+    judge = Judge(recipe.widths).to(device)
+    judge.load_state_dict(state)
+    return judge.eval()
+
+
+def sample_judged(tensors: Sequence[Tensor], batch_size: int, generator: torch.Generator) -> Batch:
+    """Random rows of pictures, scenes, things, expressions."""
+    rows = draw_rows(len(tensors[0]), batch_size, generator)
+    return tuple(tensor[rows] for tensor in tensors)
+
+
+def judge_loss(judge: Judge, pictures: Tensor, scenes: Tensor, objects: Tensor, expressions: Tensor) -> Tensor:
+    """Cross-entropy of scene and expression, and of each thing for itself."""
+    scene, things, expression = judge(normalized(pictures))
+    of_things = F.binary_cross_entropy_with_logits(things.float(), objects, reduction="none").sum(1).mean()
+    return F.cross_entropy(scene.float(), scenes) + of_things + F.cross_entropy(expression.float(), expressions)
+
+
+@torch.inference_mode()
+def judge_pictures(judge: Judge, pictures: Tensor) -> Verdicts:
+    """The judge's word on pictures N3HW float [-1, 1]."""
+    device = next(judge.parameters()).device
+    parts = [judge(batch.to(device)) for batch in pictures.split(BATCH)]
+    scene, things, expression = (torch.cat(part).cpu() for part in zip(*parts, strict=True))
+    return Verdicts(scene.argmax(1), things > 0, expression.argmax(1))
+
+
+def recognition(seen: Verdicts, there: Verdicts) -> dict[str, float]:
+    """Rates in [0, 1]: scenes right; things that are there seen, things seen that are there; shown expressions
+    right.
+    """
+    both, shown = (seen.objects & there.objects).sum().item(), there.expressions > 0
+    return {
+        "scene": (seen.scenes == there.scenes).float().mean().item(),
+        "object": both / max(there.objects.sum().item(), 1),
+        "object_precision": both / max(seen.objects.sum().item(), 1),
+        "expression": (seen.expressions == there.expressions)[shown].float().mean().item(),
+    }

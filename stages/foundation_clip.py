@@ -1,0 +1,23 @@
+"""foundation_clip: the CLIP of every feature, similarity and text condition."""
+
+from pipeline.artifacts import BUNDLED_CLIP, FOUNDATION_CLIP
+from pipeline.stage import Run, stage
+
+
+@stage(reads=(BUNDLED_CLIP,), writes=(FOUNDATION_CLIP,))
+def main(run: Run) -> None:
+    """Unpack, train or download the CLIP."""
+    from pipeline.foundation import bundle, sources
+    from pipeline.runtime import device, threads
+
+    params, out = run.params, run.out_folder(FOUNDATION_CLIP)
+    if params.source == "bundled":
+        bundle.unpack(run.path(BUNDLED_CLIP) / bundle.CLIP, out)
+    elif params.source == "train":
+        sources.clip_by_recipe(params.recipe, out, run.work.parts, device(), threads())
+    else:
+        sources.download(params.hub_id, params.hub_revision, out, "open_clip_config.json")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Bundled weights: what is packed comes back in half precision, and another world's weights do not."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.foundation import bundle
+from pipeline.foundation.clip import load_clip
+from pipeline.foundation.diffusion import load_pipeline
+from pipeline.miniature.identity import world_hash
+from pipeline.weights import load_safetensors
+from tests.foundation.conftest import CLIP, World
+
+FACTS = {"world": world_hash(), "recipe": CLIP.model_dump_json()}
+
+
+def test_a_packed_clip_comes_back_as_the_same_folder_in_half_precision(
+    clip_folder: Path, world: World, tmp_path: Path
+) -> None:
+    bundle.pack(clip_folder, tmp_path / bundle.CLIP, FACTS)
+    metadata = bundle.unpack(tmp_path / bundle.CLIP, tmp_path / "clip")
+    assert {file.name for file in clip_folder.iterdir()} == {file.name for file in (tmp_path / "clip").iterdir()}
+    assert metadata["recipe"] == FACTS["recipe"]
+    one, two = (load_clip(folder).encode_images(world.drawn.images[:4]) for folder in (clip_folder, tmp_path / "clip"))
+    assert torch.allclose(one, two, atol=5e-3)
+    assert (tmp_path / bundle.CLIP).stat().st_size < 0.6 * (
+        clip_folder / "open_clip_model.safetensors"
+    ).stat().st_size + 60_000
+
+
+def test_packing_twice_gives_equal_bytes(clip_folder: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        bundle.pack(clip_folder, tmp_path / name, FACTS)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_weights_of_another_world_are_refused(clip_folder: Path, tmp_path: Path) -> None:
+    bundle.pack(clip_folder, tmp_path / bundle.CLIP, {**FACTS, "world": "0123456789abcdef"})
+    with pytest.raises(ValueError, match="0123456789abcdef"):
+        bundle.unpack(tmp_path / bundle.CLIP, tmp_path / "clip")
+
+
+def test_figures_join_the_metadata_and_leave_the_weights(clip_folder: Path, tmp_path: Path) -> None:
+    bundle.pack(clip_folder, tmp_path / bundle.CLIP, FACTS)
+    before, _ = load_safetensors(tmp_path / bundle.CLIP)
+    bundle.add_facts(tmp_path / bundle.CLIP, {"figures": "{}"})
+    after, metadata = load_safetensors(tmp_path / bundle.CLIP)
+    assert metadata["figures"] == "{}"
+    assert metadata["world"] == world_hash()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_the_diffusion_folder_comes_back_with_the_text_encoder_of_clip(
+    diffusion_folder: Path, vae_folder: Path, clip_folder: Path, tmp_path: Path
+) -> None:
+    bundle.pack(vae_folder, tmp_path / "b" / bundle.VAE, FACTS)
+    bundle.pack(diffusion_folder / "unet", tmp_path / "b" / bundle.UNET, FACTS)
+    bundle.unpack_diffusion(tmp_path / "b", clip_folder, tmp_path / "out", tmp_path / "work")
+    made = []
+    for folder in (diffusion_folder, tmp_path / "out"):
+        pipeline, generator = load_pipeline(folder), torch.Generator().manual_seed(0)
+        made.append(pipeline("awe", num_inference_steps=2, generator=generator, output_type="np").images)
+    assert np.allclose(*made, atol=0.02)
+    assert bundle.total_bytes(tmp_path / "b") < 1_000_000
+
+
+def test_a_folder_with_no_weights_cannot_be_packed(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="0 weights files"):
+        bundle.pack(tmp_path, tmp_path / "x.safetensors", FACTS)

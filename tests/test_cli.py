@@ -1,0 +1,67 @@
+"""`evoke`: help without libraries, one line for what a user can mend."""
+
+import importlib
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from evoke.cli import COMMANDS, main
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_help_lists_every_command() -> None:
+    output = CliRunner().invoke(main, ["--help"]).output
+    for name, (_, short) in COMMANDS.items():
+        assert name in output
+        assert short.split()[0] in output
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_of_the_table_exists(name: str) -> None:
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    command = getattr(importlib.import_module(module), attribute)
+    assert isinstance(command, click.Command)
+    assert CliRunner().invoke(main, [name, "--help"]).exit_code == 0
+
+
+def test_help_is_fast_and_imports_nothing_heavy(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": str(tmp_path)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    seconds = []
+    for _ in range(4):
+        begin = time.monotonic()
+        subprocess.run(
+            [sys.executable, "-m", "evoke", "--help"], env=environment, cwd=ROOT, check=True, capture_output=True
+        )
+        seconds.append(time.monotonic() - begin)
+    assert min(seconds) < 0.3
+    code = (
+        "import sys\nfrom evoke.cli import main\nmain(['--help'], standalone_mode=False)\n"
+        "heavy = {'torch', 'numpy', 'pyarrow', 'pydantic', 'ruamel.yaml', 'dvc', 'transformers'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], env=environment, cwd=ROOT, check=True, capture_output=True)
+
+
+def test_an_unknown_command_is_told_the_nearest() -> None:
+    result = CliRunner().invoke(main, ["prset"])
+    assert result.exit_code == 2
+    assert "the nearest is 'preset'" in result.output
+
+
+def test_a_user_error_is_one_line(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["params", str(tmp_path / "none.yaml")])
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: ")
+    assert "there is no such file" in result.output
+
+
+def test_the_params_of_the_repository_are_valid() -> None:
+    assert CliRunner().invoke(main, ["params", str(ROOT / "params.yaml")]).output.endswith("valid\n")

@@ -1,0 +1,116 @@
+"""dvc.yaml, the code of the stages, their imports and params.yaml say the same."""
+
+import shutil
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from evoke.dag import differences
+from pipeline.closure import PLUMBING, import_closure
+from pipeline.params import Params, read_yaml
+
+ROOT = Path(__file__).parents[1]
+STAGES: dict[str, Any] = read_yaml(ROOT / "dvc.yaml")["stages"]
+PARAMS: dict[str, Any] = read_yaml(ROOT / "params.yaml")
+
+
+def body(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = STAGES[name].get("do", STAGES[name])
+    return found
+
+
+def paths(name: str, *keys: str) -> set[str]:
+    """Paths of the lists of a stage; ${item} stays."""
+    entries = [entry for key in keys for entry in body(name).get(key, [])]
+    return {entry if isinstance(entry, str) else next(iter(entry)) for entry in entries}
+
+
+def reruns(section: str) -> set[str]:
+    """The stages that a change in a section of params.yaml reruns: those that name it, and all below."""
+    waiting = deque(name for name in STAGES if section in body(name).get("params", []))
+    found: set[str] = set()
+    while waiting:
+        current = waiting.popleft()
+        found.add(current)
+        outs = paths(current, "outs")
+        waiting.extend(name for name in STAGES if name not in found and _meets(outs, paths(name, "deps")))
+    return found
+
+
+def _meets(outs: set[str], deps: set[str]) -> bool:
+    """Whether an out is a dep, where ${item} stands for any word and ${section.key} for its value."""
+    return bool({_filled(path) for path in outs} & {_filled(path) for path in deps})
+
+
+def _filled(path: str) -> str:
+    for section, values in PARAMS.items():
+        for key, value in values.items() if isinstance(values, dict) else ():
+            path = path.replace(f"${{{section}.{key}}}", str(value))
+    return path.replace("${item}", "emoset")
+
+
+def test_dvc_yaml_agrees_with_the_code() -> None:
+    assert differences(STAGES, ROOT) == []
+
+
+def test_every_section_of_params_is_a_stage_or_runs_through_all() -> None:
+    assert set(Params.model_fields) - set(STAGES) <= {"seed", "corpora"}
+
+
+@pytest.mark.parametrize(("preset", "absent"), [("miniature", set()), ("paper", {"miniature", "truth_checks"})])
+def test_dvc_expands_the_dag_of_every_scale(tmp_path: Path, preset: str, absent: set[str]) -> None:
+    from dvc.repo import Repo
+
+    shutil.copy(ROOT / "dvc.yaml", tmp_path)
+    values = read_yaml(ROOT / "presets" / "miniature.yaml")
+    for section, changes in read_yaml(ROOT / "presets" / f"{preset}.yaml").items():
+        values[section] = values[section] | changes if isinstance(changes, dict) else changes
+    with (tmp_path / "params.yaml").open("w") as file:
+        YAML().dump(values, file)
+    with Repo.init(str(tmp_path), no_scm=True) as repo:
+        names = {stage.addressing.split("/")[-1].split(":")[-1].split("@")[0] for stage in repo.index.stages}
+    assert names == set(STAGES) - absent
+
+
+def test_a_change_of_the_filter_reruns_the_filter_and_what_hangs_below() -> None:
+    assert reruns("caption_filter") == {"caption_filter", "truth_checks"}
+
+
+def test_a_change_of_the_captions_leaves_features_and_foundation() -> None:
+    assert reruns("captions") == {"captions", "caption_features", "caption_filter", "truth_checks"}
+
+
+def test_the_plumbing_is_there_and_no_dependency() -> None:
+    assert all((ROOT / path).is_file() for path in PLUMBING)
+    assert not any(PLUMBING & paths(name, "deps") for name in STAGES)
+
+
+def write(folder: Path, **files: str) -> None:
+    for name, text in files.items():
+        path = folder / (name.replace("__init__", "INIT").replace("__", "/").replace("INIT", "__init__") + ".py")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def test_the_closure_follows_every_form_of_import(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        stages__a="import json\nfrom pipeline.b import c, function\nfrom pipeline.stage import Run\n",
+        pipeline__stage="from pipeline import never\n",
+        pipeline__never="",
+        pipeline__b__c="def f():\n    import pipeline.d\n",
+        pipeline__d="from .e import x\nfrom . import f\n",
+        pipeline__e="import torch, pipeline.a_cycle\n",
+        pipeline__a_cycle="import pipeline.d\n",
+        pipeline__f="",
+        pipeline__unused="",
+    )
+    (tmp_path / "pipeline/__init__.py").write_text('"""Only a docstring."""\n')
+    (tmp_path / "pipeline/b/__init__.py").write_text("from pipeline.g import function\n")
+    (tmp_path / "pipeline/g.py").write_text("function = 1\n")
+    names = ["a_cycle", "b/__init__", "b/c", "d", "e", "f", "g"]
+    found = import_closure(Path("stages/a.py"), tmp_path)
+    assert [path.as_posix() for path in found] == [f"pipeline/{name}.py" for name in names]

@@ -1,0 +1,191 @@
+"""Work folders: fingerprints, locks, pieces that are whole or not there."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.work import WorkFolder, fingerprint, place, work_root, written_aside
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> WorkFolder:
+    return WorkFolder("toy", "a" * 64, tmp_path / "work")
+
+
+def python(code: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def fill_disk(path: Path) -> None:
+    path.symlink_to("/dev/full")
+    path.write_text("new" * 10_000)
+
+
+def wait_until_gone(pid: int, seconds: float = 5.0) -> bool:
+    """Whether a process ends, or is left as a zombie, within so long."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        status = Path(f"/proc/{pid}/stat")
+        try:
+            if status.read_text().rsplit(")", 1)[1].split()[0] == "Z":
+                return True
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_the_fingerprint_changes_with_everything_that_may_change_the_result(tmp_path: Path) -> None:
+    code, dep = tmp_path / "code.py", tmp_path / "dep"
+    dep.mkdir()
+    code.write_text("1")
+    (dep / "a").write_text("1")
+
+    def mark(unit: str = "toy@a", value: int = 1, device: str = "cpu") -> str:
+        return fingerprint(unit, {"toy": {"value": value}}, [code], [dep], device)
+
+    marks = [mark(), mark(unit="toy@b"), mark(value=2), mark(device="cuda")]
+    assert mark() == marks[0]
+    code.write_text("2")
+    marks.append(mark())
+    os.utime(dep / "a", ns=(1, 1))
+    marks.append(mark())
+    (dep / "a").write_text("22")
+    marks.append(mark())
+    (dep / "b").write_text("")
+    marks.append(mark())
+    assert len(set(marks)) == len(marks)
+
+
+def test_a_piece_is_whole_or_not_there(work: WorkFolder) -> None:
+    with work.lock():
+        with work.publish("shards/a") as path:
+            path.write_text("whole")
+            assert not work.has("shards/a")
+        with pytest.raises(OSError, match="No space left"), work.publish("shards/b") as path:
+            fill_disk(path)
+        assert work.has("shards/a")
+        assert not work.has("shards/b")
+        assert [path.name for path in work.part("shards").iterdir()] == ["a"]
+        work.discard("shards/a")
+        assert not work.has("shards/a")
+
+
+def test_a_new_run_keeps_pieces_and_clears_what_was_half_written(work: WorkFolder) -> None:
+    with work.lock():
+        with work.publish("a") as path:
+            path.write_text("whole")
+        (work.parts / ".aside-1-b").write_text("half")
+        (work.outs / "out").write_text("half")
+    with work.lock():
+        assert work.has("a")
+        assert [path.name for path in work.parts.iterdir()] == ["a"]
+        assert not list(work.outs.iterdir())
+
+
+def test_assembled_pieces_stay_until_the_end(work: WorkFolder, tmp_path: Path) -> None:
+    with work.lock():
+        for name in ("shards/a", "shards/b"):
+            with work.publish(name) as path:
+                path.write_text(name)
+        work.assemble(work.outs / "data", ["shards/a", "shards/b"])
+        place(work.outs / "data", tmp_path / "final" / "data")
+        assert work.has("shards/a")
+        work.finish()
+        assert not work.folder.exists()
+    assert {path.name: path.read_text() for path in (tmp_path / "final/data").iterdir()} == {
+        "a": "shards/a",
+        "b": "shards/b",
+    }
+
+
+def test_success_clears_the_work_of_other_fingerprints(work: WorkFolder) -> None:
+    other = WorkFolder("toy", "b" * 64, work.stage_folder.parent)
+    with other.lock(), other.publish("a") as path:
+        path.write_text("stale")
+    with work.lock():
+        work.finish()
+    assert not other.folder.exists()
+
+
+def test_placing_replaces_what_was_there(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    for folder, name in ((old, "a"), (new, "b")):
+        folder.mkdir()
+        (folder / name).write_text(name)
+    place(new, old)
+    assert [path.name for path in old.iterdir()] == ["b"]
+    place(new / "b", tmp_path / "file")
+    place(new / "b", tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "b"
+    assert not list(tmp_path.glob(".aside-*"))
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(OSError, match="No space left"), written_aside(path) as aside:
+        fill_disk(aside)
+    assert path.read_text() == "old"
+    assert [found.name for found in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_root_can_be_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("EVOKE_WORK", raising=False)
+    assert work_root() == Path(".work")
+    monkeypatch.setenv("EVOKE_WORK", str(tmp_path))
+    assert work_root() == tmp_path
+
+
+def test_a_second_process_is_refused_with_the_pid_of_the_first_and_let_in_after_its_death(work: WorkFolder) -> None:
+    holder = python(
+        "import pathlib, time; from pipeline.work import WorkFolder\n"
+        f"work = WorkFolder('toy', 'b', pathlib.Path({str(work.stage_folder.parent)!r}))\n"
+        "with work.lock(): print(1, flush=True); time.sleep(60)"
+    )
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    with pytest.raises(ValueError, match=f"toy is being made by process {holder.pid}"), work.lock(wait_s=0.2):
+        pass
+    holder.kill()
+    holder.wait()
+    with work.lock(wait_s=5):
+        pass
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="prctl is of Linux")
+def test_a_stage_ends_with_its_parent() -> None:
+    parent = python(
+        "import subprocess, sys, time\n"
+        "code = 'import os, time; from pipeline.work import die_with_parent; die_with_parent(); '\\\n"
+        "       'print(os.getpid(), flush=True); time.sleep(60)'\n"
+        "subprocess.Popen([sys.executable, '-c', code]); time.sleep(60)"
+    )
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    assert not wait_until_gone(child, 0.1)
+    parent.kill()
+    parent.wait()
+    assert wait_until_gone(child)
+
+
+def test_sigterm_leaves_cleanly() -> None:
+    stage = python(
+        "import time; from pipeline.work import die_with_parent\n"
+        "die_with_parent()\n"
+        "try: print(1, flush=True); time.sleep(60)\n"
+        "finally: print('cleaned', flush=True)"
+    )
+    assert stage.stdout is not None
+    stage.stdout.readline()
+    stage.send_signal(signal.SIGTERM)
+    assert stage.stdout.readline() == "cleaned\n"
+    assert stage.wait() == 128 + signal.SIGTERM
