@@ -8,44 +8,39 @@ EVOKE_THREADS.
 """
 
 import argparse
-import dataclasses
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
+from benchmarks.foundation_clip import PROBE_SEED, SEED, Figures, captions_of, clip_figures
 from pipeline.captions.prompts import VARIANTS, prompt
-from pipeline.emotions import EMOTIONS, INDEX
-from pipeline.foundation import judge as judges
+from pipeline.emotions import EMOTIONS
 from pipeline.foundation.captioner import Captioner, load_captioner
-from pipeline.foundation.clip import Clip, load_clip, normalized
+from pipeline.foundation.clip import Clip, load_clip
 from pipeline.foundation.diffusion import load_pipeline
 from pipeline.foundation.recipes import JUDGE
-from pipeline.foundation.vae import encode, psnr
-from pipeline.miniature.captions import caption
+from pipeline.foundation.training import judge as judges
+from pipeline.foundation.training.clip import normalized
+from pipeline.foundation.training.vae import encode, psnr
 from pipeline.miniature.checks import named, objects_right, scene_right
 from pipeline.miniature.stream import PictureSet, pictures
 from pipeline.miniature.tone import measure_tone
 from pipeline.miniature.truth import Truth
-from pipeline.miniature.vocabulary import EXPRESSIONS, OBJECTS, SCENES
-from pipeline.miniature.world import World
+from pipeline.miniature.vocabulary import OBJECTS, SCENES
 from pipeline.runtime import device
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
 
-Figures = dict[str, float]
-SEED, PROBE_SEED = 0, 1  # of the held-out stream; of an EmoSet-like world that is no corpus
-GALLERY = 256
 STEPS, GUIDANCE, SAMPLE_BATCH = 12, 3.0, 64
-PROBE_TRAIN, PROBE_TEST = 5000, 3000
 
 log = logging.getLogger("foundation")
 
@@ -53,82 +48,6 @@ log = logging.getLogger("foundation")
 def planes(images: np.ndarray) -> Tensor:
     """NHWC uint8 -> N3HW uint8."""
     return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
-
-
-def captions_of(truths: Sequence[Truth]) -> list[str]:
-    """One plain caption each; equal orders for truths that differ in a name alone."""
-    return [caption(truth, np.random.default_rng((SEED, index))) for index, truth in enumerate(truths)]
-
-
-def clip_figures(clip: Clip, held: PictureSet, workers: int) -> Figures:
-    """Retrieval among distinct captions, swapped words, emotion probe beside the best possible."""
-    texts = captions_of(held.truths)
-    image_ND, text_ND = encode_all(clip.encode_images, held.images), encode_all(clip.encode_texts, texts)
-    own = (image_ND * text_ND).sum(1)
-    figures = {"clip/retrieval_at_1_of_256": retrieval(image_ND, text_ND, texts)}
-    for what, swap in {"object": swap_object, "scene": swap_scene, "expression": swap_expression}.items():
-        swapped = [swap(truth, np.random.default_rng((SEED, 1, index))) for index, truth in enumerate(held.truths)]
-        rows = [index for index, truth in enumerate(swapped) if truth is not None]
-        others = captions_of([truth or held.truths[index] for index, truth in enumerate(swapped)])
-        wrong = (image_ND * encode_all(clip.encode_texts, others)).sum(1)
-        figures[f"clip/swapped_{what}_lower"] = float((own > wrong)[rows].mean())
-        figures[f"clip/swapped_{what}_n"] = len(rows)
-    return figures | probe_figures(clip, workers)
-
-
-def encode_all(encode_batch: Callable[..., Tensor], items: Sequence[Any] | np.ndarray) -> np.ndarray:
-    """Features ND of all items, in batches."""
-    return torch.cat([encode_batch(items[start : start + 250]) for start in range(0, len(items), 250)]).numpy()
-
-
-def retrieval(image_ND: np.ndarray, text_ND: np.ndarray, texts: Sequence[str]) -> float:
-    """Share of pictures whose own caption is the nearest of 256 distinct ones, over as many such galleries as
-    there are.
-    """
-    first_rows = np.unique(np.array(texts), return_index=True)[1]
-    rows = np.random.default_rng(SEED).permutation(np.sort(first_rows))
-    galleries = rows[: len(rows) // GALLERY * GALLERY].reshape(-1, GALLERY)
-    hits = [(image_ND[rows] @ text_ND[rows].T).argmax(1) == np.arange(GALLERY) for rows in galleries]
-    return float(np.mean(hits))
-
-
-def swap_object(truth: Truth, rng: np.random.Generator) -> Truth | None:
-    """The truth with one thing turned into one that is not there."""
-    present = {thing.name for thing in truth.objects}
-    at, name = int(rng.integers(len(truth.objects))), str(rng.choice([name for name in OBJECTS if name not in present]))
-    things = list(truth.objects)
-    things[at] = dataclasses.replace(things[at], name=name)
-    return dataclasses.replace(truth, objects=tuple(things))
-
-
-def swap_scene(truth: Truth, rng: np.random.Generator) -> Truth | None:
-    """The truth with another scene."""
-    return dataclasses.replace(truth, scene=str(rng.choice([scene for scene in SCENES if scene != truth.scene])))
-
-
-def swap_expression(truth: Truth, rng: np.random.Generator) -> Truth | None:
-    """The truth with another expression on its face, where there is one."""
-    if truth.person is None or truth.expression is None:
-        return None
-    other = str(rng.choice([expression for expression in EXPRESSIONS if expression != truth.expression]))
-    return dataclasses.replace(truth, person=dataclasses.replace(truth.person, expression=other))
-
-
-def probe_figures(clip: Clip, workers: int) -> Figures:
-    """Accuracy of a linear probe on image features against the labels, and of the world's own posterior on the same
-    pictures.
-    """
-    from sklearn.linear_model import LogisticRegression
-
-    world, drawn = World(PROBE_SEED), pictures(PROBE_SEED, 0, PROBE_TRAIN + PROBE_TEST, workers, stream="emoset")
-    features = encode_all(clip.encode_images, drawn.images) * np.sqrt(clip.width)
-    labels = np.array([INDEX[str(truth.label)] for truth in drawn.truths])
-    probe = LogisticRegression(C=0.1, max_iter=1000).fit(features[:PROBE_TRAIN], labels[:PROBE_TRAIN])
-    best = np.array([world.posterior(truth).argmax() for truth in drawn.truths[PROBE_TRAIN:]])
-    return {
-        "clip/probe_accuracy": float((probe.predict(features[PROBE_TRAIN:]) == labels[PROBE_TRAIN:]).mean()),
-        "clip/bayes_accuracy": float((best == labels[PROBE_TRAIN:]).mean()),
-    }
 
 
 def ratios(prefix: str, judge: judges.Judge, made: Tensor, real: Tensor, truths: Sequence[Truth]) -> Figures:

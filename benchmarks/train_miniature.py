@@ -42,8 +42,9 @@ def draw(args: argparse.Namespace) -> None:
     """Pictures of the foundation stream and all that the four trainings need of them, as .npy files and tokenizer
     folders.
     """
-    from pipeline.foundation import sources, texts
-    from pipeline.foundation.tokenizer import chat_tokenizer, load_text_tokenizer, text_tokenizer
+    from pipeline.foundation.conversion import load_text_tokenizer
+    from pipeline.foundation.training import sources, texts
+    from pipeline.foundation.training.tokenizer import chat_tokenizer, text_tokenizer
     from pipeline.miniature.captions import vocabulary_texts
 
     num, seed = max(recipe.num_pictures for recipe in RECIPES.values()), sources.STREAM_SEED
@@ -80,12 +81,13 @@ def train(name: str, args: argparse.Namespace) -> None:
 
 def train_one(name: str, folder: str, args: argparse.Namespace) -> None:
     """Train one model into MODELS/FOLDER, and what made it into MODELS/FOLDER.json."""
-    from pipeline.foundation.captioner import train_captioner
-    from pipeline.foundation.clip import train_clip
-    from pipeline.foundation.diffusion import train_unet
-    from pipeline.foundation.texts import Dialogues
-    from pipeline.foundation.tokenizer import load_chat_tokenizer, load_text_tokenizer
-    from pipeline.foundation.vae import train_vae
+    from pipeline.foundation.conversion import load_text_tokenizer
+    from pipeline.foundation.training.clip import train_clip
+    from pipeline.foundation.training.llava import train_captioner
+    from pipeline.foundation.training.texts import Dialogues
+    from pipeline.foundation.training.tokenizer import load_chat_tokenizer
+    from pipeline.foundation.training.unet import train_unet
+    from pipeline.foundation.training.vae import train_vae
     from pipeline.miniature.identity import world_hash
     from pipeline.runtime import device
 

@@ -24,6 +24,7 @@ from pipeline.schemas import (
     CORPUS_SCHEMA,
     FEATURES_SCHEMA,
     REJECTS_SCHEMA,
+    TRUTH_SCHEMA,
     Schema,
     TableError,
     check_columns,
@@ -67,7 +68,7 @@ METRICS = Artifact("metrics/{unit}.json", "metrics")
 PLOTS = Artifact("plots/{unit}", "plots")
 
 MINIATURE = Artifact("data/miniature/{item}", "folder")
-MINIATURE_TRUTH = Artifact("data/miniature/{item}_truth.parquet", "table")
+MINIATURE_TRUTH = Artifact("data/miniature/{item}_truth.parquet", "table", TRUTH_SCHEMA)
 BUNDLED_CLIP = Artifact("models/miniature/clip", "folder")
 BUNDLED_DIFFUSION = Artifact("models/miniature/diffusion", "folder")
 BUNDLED_CAPTIONER = Artifact("models/miniature/captioner", "folder")

@@ -1,7 +1,8 @@
 """Which files of this repository a Python file imports, directly or not: the code dependencies of a stage.
 
-Read from the syntax tree, so imports inside functions count and nothing is executed. The plumbing does not count, as it
-carries stages and does not change what they compute; nor does an __init__.py that is only a docstring.
+Read from the syntax tree, so imports inside functions count and nothing is executed; imports for type checkers
+do not count. The plumbing does not count, as it carries stages and does not change what they compute; nor does an
+__init__.py that is only a docstring.
 """
 
 import ast
@@ -35,7 +36,7 @@ def _imported(path: Path, root: Path) -> Iterator[Path]:
 
 def _modules(path: Path, root: Path) -> Iterator[str]:
     """Dotted names that a file imports; `from a import b` is a.b where that is a module and a otherwise."""
-    for node in ast.walk(ast.parse((root / path).read_text(encoding="utf-8"), str(path))):
+    for node in _executed(ast.parse((root / path).read_text(encoding="utf-8"), str(path))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -44,6 +45,15 @@ def _modules(path: Path, root: Path) -> Iterator[str]:
             for alias in node.names:
                 inner = f"{base}.{alias.name}"
                 yield inner if _file_of(inner, root) else base
+
+
+def _executed(tree: ast.AST) -> Iterator[ast.AST]:
+    """Every node but those under `if TYPE_CHECKING`, which change nothing when a stage runs."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            continue
+        yield node
+        yield from _executed(node)
 
 
 def _file_of(module: str, root: Path) -> Path | None:

@@ -1,4 +1,4 @@
-"""The eight emotions of Mikels' wheel in the order, spelling and polarity of EmoSet. They are written here and nowhere else."""
+"""The eight emotions of Mikels' wheel in the order, spelling and polarity of EmoSet; written here and nowhere else."""
 
 from typing import Literal
 

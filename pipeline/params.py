@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from pipeline.foundation.recipes import CaptionerRecipe, ClipRecipe, DiffusionRecipe
+
 Layout = Literal["emoset", "wikiart"]
 Corpus = Literal["emoset"]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -49,16 +51,6 @@ class Miniature(Section):
         return self
 
 
-class Recipe(Section):
-    """How a miniature foundation model is trained, on a stream of pictures that no corpus contains."""
-
-    num_pictures: Annotated[Count, Field(description="pictures drawn for training")]
-    steps: Annotated[Count, Field(description="optimiser steps")]
-    batch_size: Annotated[int, Field(ge=1, le=65536, description="pictures in one optimiser step")]
-    learning_rate: Annotated[float, Field(gt=0.0, le=1.0, description="peak rate of AdamW")]
-    seed: Annotated[Seed, Field(description="seed of weights, batches and stream")]
-
-
 class Foundation(Section):
     """Where a foundation model comes from: the project's own weights, its own training, or a model hub."""
 
@@ -67,7 +59,6 @@ class Foundation(Section):
     hub_revision: Annotated[
         str | None, Field(pattern=REVISION, description="commit of 40 hex digits; null unless source is hub")
     ]
-    recipe: Recipe
 
     @model_validator(mode="after")
     def _hub_needs_a_pinned_model(self) -> Self:
@@ -81,13 +72,19 @@ class Foundation(Section):
 class FoundationClip(Foundation):
     """The CLIP that every feature, similarity and text condition comes from (papers: ViT-L/14)."""
 
+    recipe: ClipRecipe
+
 
 class FoundationDiffusion(Foundation):
     """The latent diffusion model that is taught emotions (papers: Stable Diffusion 1.5)."""
 
+    recipe: DiffusionRecipe
+
 
 class FoundationCaptioner(Foundation):
     """The image-text-to-text model that writes captions (CoEmoGen: LLaVA-NeXT)."""
+
+    recipe: CaptionerRecipe
 
 
 class Emoset(Section):

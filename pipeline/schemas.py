@@ -110,6 +110,26 @@ CAPTION_FILTER_SCHEMA = Schema(
 )
 
 
+OBJECT = pa.struct([("name", pa.string()), ("box", pa.list_(pa.float32(), 4))])
+TRUTH_SCHEMA = Schema(
+    (
+        ID,
+        Column("emotion", pa.string(), "the emotion that it was drawn for; null: none", nullable=True),
+        Column("label", pa.string(), "what annotators called it; null: none", nullable=True),
+        Column("votes", pa.list_(pa.int8()), "ten votes over the eight emotions; empty: nobody asked"),
+        Column("scene", pa.string(), "what is drawn, annotated or not"),
+        Column("objects", pa.list_(OBJECT), "every object with its box x0, y0, x1, y1 in shares of the picture"),
+        Column("trigger", pa.string(), "the object that was put there for the emotion", nullable=True),
+        Column("person_box", pa.list_(pa.float32(), 4), "box of the figure; may reach out of view", nullable=True),
+        Column("expression", pa.string(), "of the figure; null: calm, or nobody", nullable=True),
+        Column("action", pa.string(), "of the figure; null: none, or nobody", nullable=True),
+        Column("brightness", pa.float32(), "mean luminance aimed at, 0 to 1"),
+        Column("colorfulness", pa.float32(), "mean chroma aimed at, 0 to 1"),
+        Column("style", pa.string(), "painting style, in WikiArt", nullable=True),
+    )
+)
+
+
 def encode_words(table: pa.Table, schema: Schema) -> pa.Table:
     """Text or dictionary columns that declare words, coded in the declared order. Raises TableError for other words."""
     for column in schema.columns:

@@ -1,4 +1,4 @@
-"""caption_filter: drop the captions that fit their picture worst, within each emotion (CoEmoGen, section 3.1 and Figure 3)."""
+"""caption_filter: drop the captions that fit their picture worst, within each emotion (CoEmoGen, 3.1 and Figure 3)."""
 
 from pipeline.artifacts import CAPTION_FEATURES, CAPTION_FILTER, CAPTIONS, CORPUS, FEATURES, METRICS, PLOTS
 from pipeline.stage import Run, stage
@@ -8,12 +8,12 @@ from pipeline.stage import Run, stage
 def main(run: Run) -> None:
     """Rank, drop and show the captions of one corpus."""
     from pipeline.captions import figures
-    from pipeline.captions.filter import drop_worst, similarities, summary
-    from pipeline.features import feature_matrix, pictures
+    from pipeline.captions.filter import drop_worst, summary, with_similarity
+    from pipeline.features import pictures
 
     rows = run.read(CORPUS, ["image_id", "emotion", "split"])
-    similarity = similarities(feature_matrix(run.read(FEATURES)), feature_matrix(run.read(CAPTION_FEATURES)))
-    filtered = drop_worst(rows.append_column("similarity", [similarity]), run.params.drop_fraction)
+    scored = with_similarity(rows, run.read(FEATURES), run.read(CAPTION_FEATURES))
+    filtered = drop_worst(scored, run.params.drop_fraction)
     run.write(CAPTION_FILTER, filtered)
     run.metrics(summary(filtered))
 

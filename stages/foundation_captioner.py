@@ -7,16 +7,18 @@ from pipeline.stage import Run, stage
 @stage(reads=(BUNDLED_CAPTIONER, FOUNDATION_CLIP), writes=(FOUNDATION_CAPTIONER,))
 def main(run: Run) -> None:
     """Unpack, train or download the captioner."""
-    from pipeline.foundation import bundle, sources
+    from pipeline.foundation import bundle, hub
     from pipeline.runtime import device, threads
 
     params, clip, out = run.params, run.path(FOUNDATION_CLIP), run.out_folder(FOUNDATION_CAPTIONER)
     if params.source == "bundled":
         bundle.unpack(run.path(BUNDLED_CAPTIONER) / bundle.CAPTIONER, out)
     elif params.source == "train":
+        from pipeline.foundation.training import sources
+
         sources.captioner_by_recipe(params.recipe, clip, out, run.work.parts, device(), threads())
     else:
-        sources.download(params.hub_id, params.hub_revision, out, "config.json")
+        hub.download(params.hub_id, params.hub_revision, out, "config.json")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""CoEmoGen's Figure 3 for our captions: similarities before and after the filter, words per emotion, examples kept and dropped."""
+"""CoEmoGen's Figure 3 for our captions: similarities before and after the filter, words per emotion, examples."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,27 +13,33 @@ from pipeline.emotions import EMOTIONS
 if TYPE_CHECKING:
     from PIL import Image
 
-STOP_WORDS = frozenset("a an and the with of in on is are there image shows this that it its to".split())
+STOP_WORDS = frozenset([
+    "a", "an", "and", "the", "with", "of", "in", "on", "is", "are", "there", "image", "shows", "this", "that", "it",
+    "its", "to",
+])  # fmt: skip
 STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 110}
+NUM_BINS = 40
 KEPT_COLOR, DROPPED_COLOR = "#2b6f8f", "#d9713f"
 
 
 def similarity_histograms(filtered: pa.Table, path: Path) -> None:
-    """One panel an emotion: the similarities of kept and dropped captions of the train split, and the threshold between."""
+    """One panel an emotion: similarities of kept and dropped captions of the train split, a line at the lowest kept.
+
+    The outer bins also hold what lies beyond the middle 99.8 % of all similarities.
+    """
     import matplotlib.pyplot as plt
 
     emotions, similarity, rank, kept = columns(filtered)
-    bins = np.linspace(*np.quantile(similarity, [0.001, 0.999]), 41).tolist()
+    low, high = (float(bound) for bound in np.quantile(similarity, [0.001, 0.999]))
+    shown = similarity.clip(low, high)
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(2, 4, figsize=(11, 4.6), sharex=True, constrained_layout=True)
         for axis, emotion in zip(axes.flat, EMOTIONS, strict=True):
             members = (emotions == emotion) & rank
-            axis.hist(
-                [similarity[members & kept], similarity[members & ~kept]],
-                bins,
-                stacked=True,
-                color=[KEPT_COLOR, DROPPED_COLOR],
-            )
+            parts = [shown[members & kept], shown[members & ~kept]]
+            axis.hist(parts, NUM_BINS, (low, high), stacked=True, color=[KEPT_COLOR, DROPPED_COLOR])
+            if len(parts[0]):
+                axis.axvline(parts[0].min(), color="black", linewidth=0.8, linestyle=":")
             axis.set_title(
                 f"{emotion}  ({int((members & kept).sum())} kept, {int((members & ~kept).sum())} dropped)", fontsize=9
             )
@@ -44,13 +50,13 @@ def similarity_histograms(filtered: pa.Table, path: Path) -> None:
 
 
 def word_clouds(captions: Sequence[str], filtered: pa.Table, path: Path) -> None:
-    """One cloud an emotion of the words in its kept captions, sized by how much more frequent they are than elsewhere."""
+    """One cloud an emotion of the words in its kept captions, sized by number times the emotion's share of them."""
     import matplotlib.pyplot as plt
     from wordcloud import WordCloud
 
     emotions, _, rank, kept = columns(filtered)
     counts = {
-        emotion: count_words([captions[i] for i in np.flatnonzero((emotions == emotion) & rank & kept)])
+        emotion: count_words([captions[i] for i in np.flatnonzero((emotions == emotion) & rank & kept).tolist()])
         for emotion in EMOTIONS
     }
     total = {word: sum(count.get(word, 0) for count in counts.values()) for count in counts.values() for word in count}
@@ -59,7 +65,7 @@ def word_clouds(captions: Sequence[str], filtered: pa.Table, path: Path) -> None
         for axis, emotion in zip(axes.flat, EMOTIONS, strict=True):
             weights = {word: count**2 / total[word] for word, count in counts[emotion].items()}
             if weights:
-                cloud = WordCloud(480, 420, background_color="white", colormap="viridis", random_state=0)
+                cloud = WordCloud(width=480, height=420, background_color="white", colormap="viridis", random_state=0)
                 axis.imshow(cloud.generate_from_frequencies(weights).to_array())
             axis.set_title(emotion, fontsize=10)
             axis.axis("off")
@@ -83,22 +89,34 @@ def examples(
         for axis, picture, title, text in zip(axes.flat, pictures, titles, texts, strict=False):
             axis.imshow(picture, interpolation="nearest")
             axis.set_title(title, fontsize=9, color=DROPPED_COLOR if "dropped" in title else KEPT_COLOR)
-            axis.text(0.5, -0.03, textwrap.fill(text, 38), transform=axis.transAxes, ha="center", va="top", fontsize=7)
+            axis.text(
+                0.5,
+                -0.03,
+                textwrap.fill(text, 38),
+                transform=axis.transAxes,
+                ha="center",
+                va="top",
+                fontsize=7,
+                parse_math=False,  # a caption may hold dollars
+            )
         figure.subplots_adjust(0.01, 0.06, 0.99, 0.96, 0.05, 0.35)
         figure.savefig(path, metadata={"Software": None})
         plt.close(figure)
 
 
 def extremes(filtered: pa.Table) -> list[int]:
-    """Rows to show: for each emotion the best kept, a middling kept, the best dropped and the worst dropped caption."""
+    """Rows to show: for each emotion the best kept, a middling kept, the best dropped and the worst dropped caption.
+
+    An emotion of which nothing is kept, or nothing dropped, shows the other two; one without captions none.
+    """
     emotions, similarity, rank, kept = columns(filtered)
     rows: list[int] = []
     for emotion in EMOTIONS:
         members = np.flatnonzero((emotions == emotion) & rank)
         members = members[np.argsort(-similarity[members], kind="stable")]
         inside, outside = members[kept[members]], members[~kept[members]]
-        if len(inside) and len(outside):
-            rows += [int(inside[0]), int(inside[len(inside) // 2]), int(outside[0]), int(outside[-1])]
+        for ordered, places in ((inside, (0, len(inside) // 2)), (outside, (0, -1))):
+            rows += [int(ordered[place]) for place in places if len(ordered)]
     return rows
 
 

@@ -1,4 +1,4 @@
-"""The CLIP filter: within each emotion, the captions that fit their picture worst are dropped (CoEmoGen, section 3.1)."""
+"""The CLIP filter: within each emotion, the captions that fit their picture worst go (CoEmoGen, section 3.1)."""
 
 import numpy as np
 import pyarrow as pa
@@ -6,6 +6,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.emotions import EMOTIONS
+from pipeline.features import feature_matrix
 
 KEPT, DROPPED, NOT_RANKED = "kept", "low_similarity", "not_in_train"
 
@@ -16,12 +17,23 @@ def similarities(image_features: NDArray[np.floating], text_features: NDArray[np
     return ((image_features * text_features).sum(1) / norms).astype(np.float32)
 
 
+def with_similarity(rows: pa.Table, images: pa.Table, texts: pa.Table) -> pa.Table:
+    """Rows with image_id and feature tables of the same pictures in the same order -> rows with similarity.
+
+    Raises ValueError where the tables are not of the same pictures."""
+    for name, table in (("image features", images), ("caption features", texts)):
+        if table["image_id"].to_pylist() != rows["image_id"].to_pylist():
+            raise ValueError(f"the {name} are not of the pictures of the corpus; `dvc repro` makes them again")
+    return rows.append_column("similarity", [similarities(feature_matrix(images), feature_matrix(texts))])
+
+
 def drop_worst(rows: pa.Table, drop_fraction: float) -> pa.Table:
     """Rank the train split within each emotion and drop the worst `drop_fraction` of each, ties by image_id.
 
-    rows: image_id, emotion, split, similarity. Adds rank (0 is the best of its emotion; null outside train), kept and reason;
-    every row is returned, in the same order. Outside train nothing is ranked or dropped: evaluation never sees the filter.
-    Per emotion round(drop_fraction * n) rows are dropped. Raises ValueError for a fraction outside [0, 1)."""
+    rows: image_id, emotion, split, similarity. Adds rank (0 is the best of its emotion; null outside train), kept and
+    reason; every row is returned, in the same order. Outside train nothing is ranked or dropped: evaluation never sees
+    the filter. Per emotion round(drop_fraction * n) rows are dropped. Raises ValueError for a fraction outside [0, 1).
+    """
     if not 0 <= drop_fraction < 1:
         raise ValueError(f"drop_fraction is {drop_fraction}; it must be at least 0 and below 1")
     ids, emotions, splits = (

@@ -1,7 +1,7 @@
 """The user's own captions: a CSV of image_id and caption that replaces what the model would write."""
 
 import csv
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 
 COLUMNS = ["image_id", "caption"]
@@ -10,26 +10,37 @@ COLUMNS = ["image_id", "caption"]
 def read_captions(path: Path, prefix: str = "") -> dict[str, str]:
     """Captions by image_id, of ids that begin with `prefix`; a file of the header alone has none.
 
-    Raises ValueError naming the line that is wrong."""
+    White space within a caption becomes one blank. Raises ValueError naming the line that is wrong.
+    """
     with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.reader(file)
-        header = next(rows, None)
-        if header != COLUMNS:
-            raise ValueError(f"{path}: the first line is {header}; it must be {','.join(COLUMNS)}")
+        rows = csv.reader(file, strict=True)  # else an open quote swallows the captions after it
         captions: dict[str, str] = {}
-        for row in rows:
-            where = f"{path}, line {rows.line_num}"
-            if len(row) != 2:
-                raise ValueError(
-                    f"{where}: {len(row)} columns instead of {','.join(COLUMNS)}; quote captions that hold commas"
-                )
-            image_id, caption = row[0], " ".join(row[1].split())
-            if not caption:
-                raise ValueError(f"{where}: the caption of {image_id} is empty; remove the line to have one written")
-            if image_id in captions:
-                raise ValueError(f"{where}: {image_id} has a caption already")
-            captions[image_id] = caption
+        try:
+            header = next(rows, None)
+            if header != COLUMNS:
+                raise ValueError(f"the first line is {header}; it must be {','.join(COLUMNS)}")
+            for row in filter(None, rows):
+                image_id, caption = caption_of(row)
+                if image_id in captions:
+                    raise ValueError(f"{image_id} has a caption already")
+                captions[image_id] = caption
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path}: not UTF-8 ({error.reason}); save it as CSV UTF-8") from None
+        except (ValueError, csv.Error) as error:
+            raise ValueError(f"{path}, line {rows.line_num}: {error}") from None
     return {image_id: caption for image_id, caption in captions.items() if image_id.startswith(prefix)}
+
+
+def caption_of(row: Sequence[str]) -> tuple[str, str]:
+    """A row as (image_id, caption). Raises ValueError saying what is wrong with it."""
+    if len(row) != len(COLUMNS):
+        raise ValueError(f"{len(row)} columns instead of {','.join(COLUMNS)}; quote captions that hold commas")
+    image_id, caption = row[0].strip(), " ".join(row[1].split())
+    if "/" not in image_id:
+        raise ValueError(f"{image_id!r} is no image_id, such as emoset/amusement_00001")
+    if not caption:
+        raise ValueError(f"the caption of {image_id} is empty; remove the line to have one written")
+    return image_id, caption
 
 
 def check_known(captions: Mapping[str, str], image_ids: Container[str], path: Path) -> None:
@@ -45,7 +56,7 @@ def write_csv(rows: Iterable[tuple[str, str]], path: Path) -> int:
     """Write (image_id, caption) rows in the form that `read_captions` reads; returns their number."""
     count = 0
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
+        writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for row in rows:
             writer.writerow(row)

@@ -1,6 +1,7 @@
-"""What the multimodal model is asked: two by two, with or without the emotion as prior, one sentence or all details (CoEmoGen, Table 2a).
+"""What the multimodal model is asked: with or without the emotion as prior, for one sentence or all details.
 
-The text of `emotion` is the paper's; the other three are derived from it, as the paper's appendix is not public.
+CoEmoGen, Table 2a. The text of `emotion` is the paper's; the other three are derived from it, as the paper's appendix
+is not public.
 """
 
 from typing import Literal, get_args
@@ -8,11 +9,15 @@ from typing import Literal, get_args
 Variant = Literal["neutral", "emotion", "details", "emotion_details"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
 
-FOCUS = "focusing on elements like brightness, colorfulness, scene type, object classes, facial expressions, and human actions"
+FOCUS = (
+    "focusing on elements like brightness, colorfulness, scene type, object classes, facial expressions, "
+    "and human actions"
+)
 PROMPTS: dict[Variant, str] = {
     "neutral": "Provide a one-sentence caption that describes this image.",
     "emotion": (
-        "This image evokes a strong emotion of {emotion}. Provide a one-sentence caption that vividly describes the visual details, "
+        "This image evokes a strong emotion of {emotion}. "
+        "Provide a one-sentence caption that vividly describes the visual details, "
         f"{FOCUS} that effectively convey and express this emotion."
     ),
     "details": f"Describe this image in as many visual details as possible, {FOCUS}.",

@@ -1,4 +1,4 @@
-"""Captions for a shard of a corpus: the multimodal model is asked with the emotion as prior, unless the user wrote the caption."""
+"""Captions for a shard of a corpus: the multimodal model is asked unless the user wrote the caption."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -25,7 +25,8 @@ def write_captions(
 ) -> pa.Table:
     """Rows with image_id, image and emotion -> image_id, variant, caption, num_tokens (of CLIP), truncated.
 
-    own: captions of the user by image_id, taken as they are; the model is asked for all others."""
+    own: captions of the user by image_id, taken as they are; the model is asked for all others.
+    """
     asked = rows.filter(pa.array([image_id not in own for image_id in rows["image_id"].to_pylist()], pa.bool_()))
     written = dict(own)
     for batch in batches(asked, batch_size):

@@ -1,1 +1,1 @@
-"""The miniature foundation models: how each is trained, bundled and loaded, in the formats of the real ones."""
+"""The foundation models: loaded from folders of the real formats, unpacked from the bundle, trained in training/."""

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from pipeline.foundation.diffusion import load_module, save_pipeline
+from pipeline.foundation.assembly import save_pipeline
+from pipeline.foundation.diffusion import load_module
 from pipeline.miniature.identity import world_hash
 from pipeline.weights import load_safetensors, save_safetensors
 

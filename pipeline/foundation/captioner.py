@@ -1,34 +1,16 @@
-"""Captioners: our miniature LLaVA's training, and one wrapper for every image-text-to-text model with a chat template.
+"""Captioners: one wrapper for every image-text-to-text model of transformers with a chat template.
 
-The LLaVA is our CLIP's vision tower, a projector and a three-layer Llama, trained on answers alone. It is meant to be
-imperfect: its recipe's `steps` decide how often it errs. `Captioner` asks nothing of LLaVA; a Qwen-VL folder runs
-through the same lines.
+It asks nothing of LLaVA, which ours is (pipeline/foundation/training/llava.py): a Qwen-VL folder runs through the same
+lines.
 """
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
-from torch import Tensor
-
-from pipeline.foundation.clip import IMAGE_PX, MEAN, STD, normalized
-from pipeline.foundation.conversion import clip_model
-from pipeline.foundation.recipes import CaptionerRecipe
-from pipeline.foundation.texts import Dialogues
-from pipeline.foundation.tokenizer import CHAT_TEMPLATE, CLOSE, IMAGE, USER
-from pipeline.foundation.trainer import Batch, Task, draw_rows, fit
-
-if TYPE_CHECKING:
-    from transformers import LlavaForConditionalGeneration, LlavaProcessor, PreTrainedTokenizerFast
-
-VISION_LAYER = -1  # of a tower without CLIP's last layer: LLaVA reads the last but one, whose patches still say where
 
 
 @dataclass(frozen=True)
@@ -69,124 +51,6 @@ def load_captioner(folder: Path, device: torch.device | str = "cpu") -> Captione
         processor.tokenizer.pad_token = processor.tokenizer.eos_token
     model = AutoModelForImageTextToText.from_pretrained(str(folder), use_safetensors=True, **safe)
     return Captioner(model.eval().to(device), processor, torch.device(device))
-
-
-def train_captioner(
-    images: np.ndarray,
-    dialogues: Dialogues,
-    tokenizer: "PreTrainedTokenizerFast",
-    recipe: CaptionerRecipe,
-    clip: Path,
-    out: Path,
-    work: Path,
-    device: torch.device,
-) -> float:
-    """Train on images N3HW uint8 and a dialogue of each, from a CLIP folder's vision tower; write `out`; the last
-    mean loss.
-    """
-    model = build_llava(recipe, clip, tokenizer).to(device)
-    pictures = torch.from_numpy(images).to(device)
-    ids, starts = torch.from_numpy(dialogues.ids).to(device), torch.from_numpy(dialogues.starts).to(device)
-    sample = partial(sample_dialogues, pictures, ids, starts, recipe.batch_size)
-    user, pad = tokenizer.convert_tokens_to_ids(USER), tokenizer.pad_token_id
-    loss = fit(Task(model, sample, partial(answer_loss, model, user, pad)), recipe, work, device)
-    model.cpu().save_pretrained(str(out))
-    llava_processor(model, tokenizer).save_pretrained(str(out))
-    return loss
-
-
-def build_llava(
-    recipe: CaptionerRecipe, clip: Path, tokenizer: "PreTrainedTokenizerFast"
-) -> "LlavaForConditionalGeneration":
-    """A LLaVA with our CLIP's vision tower and a fresh projector and Llama, embeddings tied."""
-    from transformers import LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
-
-    tower = clip_model(clip).vision_model
-    seen = copy.deepcopy(tower.config)
-    seen.num_hidden_layers -= 1
-    text = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=recipe.width, intermediate_size=3 * recipe.width,
-        num_hidden_layers=recipe.layers, num_attention_heads=recipe.heads,
-        max_position_embeddings=8 * recipe.max_tokens, tie_word_embeddings=True, bos_token_id=None,
-        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
-    config = LlavaConfig(
-        vision_config=seen, text_config=text, vision_feature_layer=VISION_LAYER,
-        vision_feature_select_strategy="default", image_token_id=tokenizer.convert_tokens_to_ids(IMAGE),
-        image_seq_length=num_patches(seen), tie_word_embeddings=True,
-    )  # fmt: skip
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        model = LlavaForConditionalGeneration(config)
-    copy_tower(tower, model.model.vision_tower)
-    model.generation_config.eos_token_id = tokenizer.convert_tokens_to_ids(CLOSE)
-    model.generation_config.pad_token_id = tokenizer.pad_token_id
-    return model
-
-
-def copy_tower(source: torch.nn.Module, target: torch.nn.Module) -> None:
-    """Take over the layers that `target` has; the norm behind the last one is never read, so it does not train.
-
-    The tower's names have a prefix in some releases of transformers.
-    """
-    prefix = "vision_model." if any(name.startswith("vision_model.") for name in target.state_dict()) else ""
-    state = {f"{prefix}{name}": tensor for name, tensor in source.state_dict().items()}
-    target.load_state_dict({name: state[name] for name in target.state_dict()})
-    for name, parameter in target.named_parameters():
-        parameter.requires_grad_("post_layernorm" not in name)
-
-
-def llava_processor(model: "LlavaForConditionalGeneration", tokenizer: "PreTrainedTokenizerFast") -> "LlavaProcessor":
-    """The processor that AutoProcessor finds in the folder: our CLIP's transform, the chat template."""
-    from transformers import CLIPImageProcessor, LlavaProcessor
-
-    size = {"height": IMAGE_PX, "width": IMAGE_PX}
-    transform = CLIPImageProcessor(
-        size={"shortest_edge": IMAGE_PX}, crop_size=size, image_mean=list(MEAN), image_std=list(STD)
-    )
-    return LlavaProcessor(
-        image_processor=transform, tokenizer=tokenizer, patch_size=model.config.vision_config.patch_size,
-        vision_feature_select_strategy="default", chat_template=CHAT_TEMPLATE, image_token=IMAGE,
-        num_additional_image_tokens=1,
-    )  # fmt: skip
-
-
-def sample_dialogues(
-    pictures: Tensor, ids: Tensor, starts: Tensor, batch_size: int, generator: torch.Generator
-) -> Batch:
-    """Pictures B3HW uint8, what follows them BL int64, and where the answers start B int64."""
-    rows = draw_rows(len(pictures), batch_size, generator)
-    return pictures[rows], ids[rows].long(), starts[rows].long()
-
-
-def answer_loss(
-    model: "LlavaForConditionalGeneration", user: int, pad: int, pictures: Tensor, ids: Tensor, starts: Tensor
-) -> Tensor:
-    """Cross-entropy of the answer's tokens, given <|user|>, the picture's patches and the prompt.
-
-    The embeddings are joined by hand: where the picture stands is known, and nothing waits for the device.
-    """
-    embed, batch = model.get_input_embeddings(), len(ids)
-    patches = model.model.get_image_features(
-        pixel_values=normalized(pictures), vision_feature_layer=VISION_LAYER, vision_feature_select_strategy="default"
-    )
-    image_BPD = torch.stack(list(patches.pooler_output))
-    first_B1D = embed(ids.new_full((batch, 1), user))
-    inputs_BSD = torch.cat([first_B1D, image_BPD.to(first_B1D.dtype), embed(ids)], dim=1)
-    length = inputs_BSD.shape[1]
-    causal = torch.ones(length, length, dtype=torch.bool, device=ids.device).tril()[None, None]
-    hidden_BSD = model.model.language_model(
-        inputs_embeds=inputs_BSD, attention_mask=causal.expand(batch, 1, -1, -1), use_cache=False
-    ).last_hidden_state
-    logits_BLV = model.lm_head(hidden_BSD[:, length - ids.shape[1] - 1 : -1]).float()
-    positions = torch.arange(ids.shape[1], device=ids.device)
-    targets = ids.masked_fill((positions < starts[:, None]) | (ids == pad), -100)
-    return F.cross_entropy(logits_BLV.flatten(0, 1), targets.flatten(), ignore_index=-100)
-
-
-def num_patches(vision_config: Any) -> int:
-    """Patches of a picture, which is also the number of its places in a dialogue."""
-    return int((vision_config.image_size // vision_config.patch_size) ** 2)
 
 
 def _question(image: Image.Image, asked: str) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Our open_clip CLIP in transformers: the text encoder of the diffusion model, the vision tower of the captioner.
 
 Only plain CLIP towers are converted: a vision transformer with a class token, a causal text transformer pooled at the
-end token, exact GELU. The outputs are equal (tests/foundation/test_clip.py).
+end token, exact GELU. The outputs are equal (tests/foundation/test_conversion.py).
 """
 
 import json
@@ -12,11 +12,10 @@ import torch
 from torch import Tensor
 
 from pipeline.foundation.clip import CONFIG, WEIGHTS
-from pipeline.foundation.tokenizer import load_text_tokenizer
 from pipeline.weights import load_safetensors
 
 if TYPE_CHECKING:
-    from transformers import CLIPModel, CLIPTextModel
+    from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
 
 MLP_NAMES = {"mlp.c_fc": "mlp.fc1", "mlp.c_proj": "mlp.fc2"}
 LAYER_NAMES = {"ln_1": "layer_norm1", "ln_2": "layer_norm2", "attn.out_proj": "self_attn.out_proj", **MLP_NAMES}
@@ -55,6 +54,13 @@ def text_encoder(folder: Path) -> "CLIPTextModel":
     tower = CLIPTextModel(whole.config.text_config)
     tower.load_state_dict({name.removeprefix("text_model."): t for name, t in _prefixed(whole, "text_model.").items()})
     return tower.eval()
+
+
+def load_text_tokenizer(folder: Path) -> "CLIPTokenizer":
+    """CLIP's tokenizer of any folder that has one."""
+    from transformers import CLIPTokenizer
+
+    return CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
 
 
 def clip_config(folder: Path) -> Any:

@@ -1,169 +1,20 @@
-"""The miniature Stable Diffusion: a U-Net that predicts v in the autoencoder's latents under CLIP's text states.
+"""Diffusion models of any size: a StableDiffusionPipeline folder, or one module of it, loaded from the disk alone.
 
-Saved as a plain diffusers StableDiffusionPipeline folder. Timesteps are drawn with min-SNR weights (Hang et al. 2023,
-Eq. 9 for v) instead of weighting the loss. The text tower stays frozen and is asked at every step: that costs less
-than reading cached states.
+Ours is put together in pipeline/foundation/assembly.py and trained in pipeline/foundation/training.
 """
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
-from pipeline.foundation.conversion import text_encoder
-from pipeline.foundation.recipes import UNetRecipe
-from pipeline.foundation.tokenizer import load_text_tokenizer
-from pipeline.foundation.trainer import Batch, Task, draw_rows, fit
-from pipeline.foundation.vae import Latents, encode
 from pipeline.weights import load_safetensors
 
 if TYPE_CHECKING:
-    from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
-    from transformers import CLIPTextModel
-
-TRAIN_TIMESTEPS = 1000
-WEIGHTS = "diffusion_pytorch_model.safetensors"
-Module = TypeVar("Module", bound=Any)
-
-
-def train_unet(
-    images: np.ndarray,
-    text_ids: np.ndarray,
-    recipe: UNetRecipe,
-    clip: Path,
-    vae: Path,
-    out: Path,
-    work: Path,
-    device: torch.device,
-) -> float:
-    """Train on images N3HW uint8 and texts NKT int16 over a CLIP and a VAE folder, write the pipeline folder `out`;
-    the last mean loss.
-    """
-    from diffusers import AutoencoderKL
-
-    autoencoder = load_module(AutoencoderKL, vae).requires_grad_(False)
-    encoder = text_encoder(clip).requires_grad_(False).to(device)
-    latents = encode(autoencoder.to(device), torch.from_numpy(images), device)
-    unet = build_unet(recipe, latents.means.shape[1:], encoder.config.hidden_size).to(device)
-    density = timestep_density(recipe.snr_cap).to(device)
-    texts, empty = torch.from_numpy(text_ids).to(device), empty_text(clip).to(device)
-    sample = partial(sample_latents, latents, texts, empty, density.cumsum(0), recipe)
-    alphas = scheduler().alphas_cumprod.to(device)
-    loss = fit(Task(unet, sample, partial(v_loss, unet, encoder, alphas), recipe.ema_decay), recipe, work, device)
-    save_pipeline(unet.cpu(), autoencoder.cpu(), clip, out)
-    return loss
-
-
-def build_unet(recipe: UNetRecipe, latent_shape: torch.Size, text_width: int) -> "UNet2DConditionModel":
-    """A fresh U-Net for latents CHW: cross-attention at every level, one layer a block."""
-    from diffusers import UNet2DConditionModel
-
-    levels = len(recipe.channels)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        return UNet2DConditionModel(
-            sample_size=latent_shape[-1], in_channels=latent_shape[0], out_channels=latent_shape[0],
-            down_block_types=("CrossAttnDownBlock2D",) * levels, up_block_types=("CrossAttnUpBlock2D",) * levels,
-            block_out_channels=recipe.channels, layers_per_block=1, cross_attention_dim=text_width,
-            attention_head_dim=recipe.heads, norm_num_groups=recipe.norm_groups,
-        )  # fmt: skip
-
-
-def scheduler() -> "DPMSolverMultistepScheduler":
-    """Stable Diffusion's noise, v-prediction, a second-order solver for about twelve steps."""
-    from diffusers import DPMSolverMultistepScheduler
-
-    return DPMSolverMultistepScheduler(
-        num_train_timesteps=TRAIN_TIMESTEPS, beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear",
-        prediction_type="v_prediction", timestep_spacing="trailing",
-        steps_offset=1, solver_order=2,
-    )  # fmt: skip
-
-
-def timestep_density(snr_cap: float) -> Tensor:
-    """Probability of each timestep, T float32: half uniform, half min(SNR, cap) / (SNR + 1), the min-SNR weight of a
-    v loss.
-
-    By itself that weight leaves out the noisiest steps, in which few solver steps lay out the picture.
-    """
-    alphas = scheduler().alphas_cumprod.double()
-    snr = alphas / (1 - alphas)
-    weights = snr.clamp(max=snr_cap) / (snr + 1)
-    return ((weights / weights.sum() + 1 / len(weights)) / 2).float()
-
-
-def empty_text(clip: Path) -> Tensor:
-    """Token ids T int64 of the empty text, which stands for no condition."""
-    tokenizer = load_text_tokenizer(clip)
-    ids = tokenizer([""], padding="max_length", max_length=tokenizer.model_max_length, return_tensors="pt").input_ids
-    return ids[0]
-
-
-def sample_latents(
-    latents: Latents,
-    texts: Tensor,
-    empty: Tensor,
-    cumulative: Tensor,
-    recipe: UNetRecipe,
-    generator: torch.Generator,
-) -> Batch:
-    """Latents BCHW drawn from their posteriors, noise of the same shape, timesteps B int64, text ids BT int64, some
-    emptied.
-
-    `cumulative` is the distribution function of the timesteps.
-    """
-    device = generator.device
-    rows = draw_rows(len(latents.means), recipe.batch_size, generator)
-    means, deviations = latents.means[rows].float(), latents.deviations[rows].float()
-    posterior, noise = torch.randn((2, *means.shape), generator=generator, device=device)
-    uniform = torch.rand(recipe.batch_size, generator=generator, device=device)
-    steps = torch.searchsorted(cumulative, uniform).clamp(max=TRAIN_TIMESTEPS - 1)
-    ids = texts[rows, draw_rows(texts.shape[1], recipe.batch_size, generator)].long()
-    emptied = torch.rand(recipe.batch_size, 1, generator=generator, device=device) < recipe.text_dropout
-    return means + deviations * posterior, noise, steps, torch.where(emptied, empty, ids)
-
-
-def v_loss(
-    unet: "UNet2DConditionModel",
-    encoder: "CLIPTextModel",
-    alphas: Tensor,
-    latents: Tensor,
-    noise: Tensor,
-    steps: Tensor,
-    ids: Tensor,
-) -> Tensor:
-    """Mean squared error of the predicted v = sqrt(a) noise - sqrt(1 - a) latents (Salimans and Ho 2022)."""
-    with torch.no_grad():
-        states_BTD = encoder(ids).last_hidden_state
-    signal = alphas[steps].sqrt()[:, None, None, None]
-    sigma = (1 - alphas[steps]).sqrt()[:, None, None, None]
-    predicted = unet(signal * latents + sigma * noise, steps, states_BTD, return_dict=False)[0]
-    return F.mse_loss(predicted.float(), signal * noise - sigma * latents)
-
-
-def save_pipeline(unet: "UNet2DConditionModel", vae: "AutoencoderKL", clip: Path, out: Path) -> None:
-    """A StableDiffusionPipeline folder whose text encoder and tokenizer are those of the CLIP folder."""
     from diffusers import StableDiffusionPipeline
 
-    pipeline = StableDiffusionPipeline(
-        vae=vae, text_encoder=text_encoder(clip), tokenizer=load_text_tokenizer(clip), unet=unet, scheduler=scheduler(),
-        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
-    )  # fmt: skip
-    pipeline.save_pretrained(str(out), safe_serialization=True)
-
-
-def load_module(kind: type[Module], folder: Path) -> Module:
-    """A diffusers model of one weights file. Unlike from_pretrained it does not write the folder's path into the
-    configuration.
-    """
-    state, _ = load_safetensors(folder / WEIGHTS)
-    model = kind.from_config(kind.load_config(str(folder), local_files_only=True))
-    model.load_state_dict(state)
-    return model.eval()
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+Module = TypeVar("Module", bound=Any)
 
 
 def load_pipeline(folder: Path, device: torch.device | str = "cpu") -> "StableDiffusionPipeline":
@@ -179,3 +30,13 @@ def load_pipeline(folder: Path, device: torch.device | str = "cpu") -> "StableDi
     )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(device)
+
+
+def load_module(kind: type[Module], folder: Path) -> Module:
+    """A diffusers model of one weights file. Unlike from_pretrained it does not write the folder's path into the
+    configuration.
+    """
+    state, _ = load_safetensors(folder / WEIGHTS)
+    model = kind.from_config(kind.load_config(str(folder), local_files_only=True))
+    model.load_state_dict(state)
+    return model.eval()

@@ -107,22 +107,22 @@ class JudgeRecipe(Recipe):
 
 # The size of the bundled models; steps and batches are those of a GPU. Tests shrink them with `model_copy`.
 CLIP = ClipRecipe(
-    num_pictures=240_000, steps=12_000, batch_size=384, learning_rate=1e-3, warmup_steps=500, decay_frac=1.0,
+    num_pictures=160_000, steps=8_000, batch_size=384, learning_rate=1e-3, warmup_steps=500, decay_frac=1.0,
     weight_decay=0.1, seed=0, context_length=32, texts_per_picture=4, patch_px=8, vision_width=128, vision_layers=6,
     text_width=128, text_layers=4, heads=4, embed_dim=128,
 )  # fmt: skip
 VAE = VaeRecipe(
-    num_pictures=240_000, steps=30_000, batch_size=64, learning_rate=2e-3, warmup_steps=500, decay_frac=1.0,
+    num_pictures=160_000, steps=20_000, batch_size=64, learning_rate=2e-3, warmup_steps=500, decay_frac=1.0,
     weight_decay=0.01, seed=0, channels=(24, 48, 80, 112), latent_channels=16, norm_groups=2, mse_weight=0.5,
     gradient_weight=0.5, kl_weight=1e-6, latent_noise=0.15, foreground_weight=2.0,
 )  # fmt: skip
 UNET = UNetRecipe(
-    num_pictures=240_000, steps=33_000, batch_size=256, learning_rate=1e-3, warmup_steps=500, decay_frac=0.35,
+    num_pictures=160_000, steps=27_000, batch_size=256, learning_rate=1e-3, warmup_steps=500, decay_frac=0.35,
     weight_decay=0.01, seed=0, channels=(96, 160), heads=4, norm_groups=16, texts_per_picture=4, text_dropout=0.1,
     snr_cap=5.0, ema_decay=0.9995,
 )  # fmt: skip
 CAPTIONER = CaptionerRecipe(
-    num_pictures=240_000, steps=3_000, batch_size=64, learning_rate=1.5e-3, warmup_steps=100, decay_frac=0.5,
+    num_pictures=160_000, steps=1_500, batch_size=64, learning_rate=1.5e-3, warmup_steps=100, decay_frac=0.5,
     weight_decay=0.05, seed=0, width=128, layers=3, heads=4, max_tokens=192,
 )  # fmt: skip
 JUDGE = JudgeRecipe(

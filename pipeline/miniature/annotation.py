@@ -33,7 +33,10 @@ def annotation(truth: Truth, image_id: str, rng: np.random.Generator) -> dict[st
 
 
 def detected_objects(truth: Truth, rng: np.random.Generator) -> list[str]:
-    """What the detector finds, the largest first: some things are missed, some are not there; on some pictures it does not run."""
+    """What the detector finds, the largest first: some things are missed, some are not there.
+
+    On some pictures it does not run.
+    """
     if rng.random() >= d.DETECTOR_RATE:
         return []
     found = [

@@ -1,7 +1,8 @@
 """The caption grammar of the drawn world: what its captioner learns to say, and every form that any stage prompts.
 
-The four variants of the prompt matter as CoEmoGen's Table 2a claims (SCIENCE 1.7): without the emotion a random subset of what is there;
-with it, what speaks most for the emotion, now and then an emotion-typical thing that is not there; details add items, each with its errors.
+The four variants of the prompt matter as CoEmoGen's Table 2a claims (SCIENCE 1.7): without the emotion a random subset
+of what is there; with it, what speaks most for the emotion, now and then an emotion-typical thing that is not there;
+details add items, each with its errors.
 """
 
 from functools import cache
@@ -33,7 +34,7 @@ def caption(truth: Truth, rng: np.random.Generator) -> str:
 
 
 def answer(truth: Truth, variant: Variant, emotion: str | None, rng: np.random.Generator) -> str:
-    """What the captioner learns to answer to a prompt variant; `emotion` is the prior, which the variants without one ignore."""
+    """What the captioner learns to answer to a prompt; `emotion` is the prior, which variants without one ignore."""
     if variant == "neutral":
         names = [thing.name for thing in truth.objects if rng.random() < MENTION_RATE]
         person = truth.person if rng.random() < MENTION_RATE else None
@@ -44,7 +45,10 @@ def answer(truth: Truth, variant: Variant, emotion: str | None, rng: np.random.G
 
 
 def training_text(truth: Truth, rng: np.random.Generator) -> str:
-    """A text for the picture in one of all the forms that stages prompt: plain and variant captions, bare nouns, emotions, styles."""
+    """A text for the picture in one of all the forms that stages prompt.
+
+    They are plain and variant captions, bare nouns, emotions and styles.
+    """
     known = truth.emotion is not None
     form = rng.random()
     if known and form < d.EMOTION_WORD_RATE:
@@ -84,7 +88,10 @@ def bare_text(truth: Truth, rng: np.random.Generator) -> str:
 
 
 def sentence(truth: Truth, names: list[str], person: Person | None, tones: list[str]) -> str:
-    """ "a dark gray beach with a boat, a dog and a sad person waving", with the painting style in front where there is one."""
+    """Such as "a dark gray beach with a boat, a dog and a sad person waving".
+
+    The painting style stands in front where there is one.
+    """
     place = with_article(" ".join([*tones, SCENES[truth.scene]]))
     if truth.style is not None:
         place = f"{painting(truth.style)} of {place}"

@@ -1,4 +1,7 @@
-"""What was made of the drawn world against its truth: whether captions name what is there, and what the filter does to that."""
+"""What was made of the drawn world against its truth.
+
+Do captions name what is there, and what does the filter do to that?
+"""
 
 import re
 from collections.abc import Iterable
@@ -13,14 +16,16 @@ from pipeline.miniature.vocabulary import OBJECTS, SCENES
 
 
 def named(caption: str, nouns: dict[str, str]) -> set[str]:
-    """The things of a vocabulary that a caption names."""
-    return {name for name, pattern in patterns(tuple(nouns.items())) if pattern.search(caption)}
+    """The things of a vocabulary that a caption names; "amusement park" is no park."""
+    by_noun = {noun: name for name, noun in nouns.items()}
+    return {by_noun[noun] for noun in pattern(tuple(by_noun)).findall(caption)}
 
 
 @cache
-def patterns(nouns: tuple[tuple[str, str], ...]) -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """A pattern of the whole noun for each thing."""
-    return tuple((name, re.compile(rf"\b{re.escape(noun)}\b")) for name, noun in nouns)
+def pattern(nouns: tuple[str, ...]) -> re.Pattern[str]:
+    """Finds whole nouns, of those that begin at one place the longest."""
+    longest_first = sorted(nouns, key=len, reverse=True)
+    return re.compile(rf"\b(?:{'|'.join(map(re.escape, longest_first))})\b")
 
 
 def scene_right(caption: str, scene: str) -> bool:
@@ -37,7 +42,9 @@ def objects_right(caption: str, objects: Iterable[str]) -> bool:
 def caption_checks(captions: pa.Table, filtered: pa.Table, truth: pa.Table) -> dict[str, float]:
     """Rates of captions with scene and objects right: all of train, kept, dropped; overall and per emotion.
 
-    captions: image_id, caption; filtered: image_id, emotion, split, kept; truth: image_id, scene, objects; all sorted by image_id."""
+    captions: image_id, caption; filtered: image_id, emotion, split, kept of the same rows; truth: image_id, scene,
+    objects, of these rows or more; all sorted by image_id.
+    """
     at = {image_id: index for index, image_id in enumerate(truth["image_id"].to_pylist())}
     rows = [at[image_id] for image_id in captions["image_id"].to_pylist()]
     scenes, objects = truth["scene"].to_pylist(), truth["objects"].to_pylist()

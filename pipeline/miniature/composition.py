@@ -1,6 +1,7 @@
 """Where the things of a picture stand, and how the picture is drawn from them: scene, things, figure, tone, style.
 
-Pictures are drawn at twice their size and halved. Every thing is 20 to 45 % of the width: what is smaller is never learnt at 64 px.
+Pictures are drawn at twice their size and halved. Every thing is 20 to 45 % of the width: what is smaller is never
+learnt at 64 px.
 """
 
 import numpy as np
@@ -15,7 +16,7 @@ from pipeline.miniature.truth import Person, Thing, Truth
 
 WIDTHS_PX = {1: (46, 58), 2: (44, 58), 3: (36, 46)}  # of an object on the canvas, by the number of things
 HEIGHTS_PX = {1: (80, 92), 2: (76, 88), 3: (70, 80)}  # of the figure
-FIGURE_SHARE = 0.62  # of its height is the figure's width without arms, which may reach behind others and out of the picture
+FIGURE_SHARE = 0.62  # of its height is the figure's width without arms; these may reach behind others and out of view
 ONE_ARMED = ("pointing", "waving")  # the head is not in the middle of the figure; its arm goes into the picture
 
 
@@ -24,7 +25,9 @@ def arrange(
 ) -> tuple[tuple[Thing, ...], Person | None]:
     """Place up to three objects (names) and the figure (expression, action) side by side, in random order and sizes."""
     num_items = len(objects) + (figure is not None)
-    looks = [(even(rng, WIDTHS_PX[num_items]), int(rng.integers(NUM_VARIANTS)), bool(rng.random() < 0.5)) for _ in objects]
+    looks = [
+        (even(rng, WIDTHS_PX[num_items]), int(rng.integers(NUM_VARIANTS)), bool(rng.random() < 0.5)) for _ in objects
+    ]
     widths = [float(width) for width, _, _ in looks]
     height, person_variant = even(rng, HEIGHTS_PX[num_items]), int(rng.integers(NUM_PERSON_VARIANTS))
     if figure is not None:
@@ -44,7 +47,7 @@ def arrange(
 
 
 def side_by_side(widths: list[float], rng: np.random.Generator) -> list[float]:
-    """Centers of things of these widths, in random order over the canvas; what space is left or missing goes between them."""
+    """Centers of things of these widths, in random order over the canvas; space left or missing goes between them."""
     gaps = (CANVAS_PX - sum(widths)) * rng.dirichlet(np.ones(len(widths) + 1))
     centers, edge = [0.0] * len(widths), 0.0
     for gap, item in zip(gaps, rng.permutation(len(widths)).tolist(), strict=False):

@@ -1,12 +1,14 @@
 """The distributions of the drawn world: what goes with which emotion, and how often. Frozen before any ablation is run.
 
-The shares are those of EmoSet's published attribute tables (two digits; n = images); everything else is our choice and says so.
+The shares are those of EmoSet's published attribute tables (two digits; n = images); everything else is our choice and
+says so.
 Columns follow `pipeline.emotions.EMOTIONS`. Nothing here draws or samples: `world.py` does.
 """
 
 import numpy as np
 
-# EmoSet's share of each emotion. Annotators confuse some emotions more than others: row = true emotion, what 7 % of labels turn into.
+# EmoSet's share of each emotion. Annotators confuse some emotions more than others: row = true emotion, what 7 % of
+# labels turn into.
 PRIOR = np.array([0.159, 0.128, 0.140, 0.169, 0.094, 0.093, 0.113, 0.104])
 LABEL_NOISE = 0.07
 CONFUSION = np.array([  # am  aw  co  ex  an  di  fe  sa
@@ -33,7 +35,8 @@ SCENE_SHARES: dict[str, tuple[int, list[int]]] = {
     "room": (400, [16, 13, 14, 17, 9, 9, 11, 10]),
 }  # fmt: skip
 OBJECT_SHARES: dict[str, tuple[int, list[int]]] = {
-    "skull": (65, [1, 0, 0, 1, 2, 2, 93, 2]), "lion": (119, [0, 1, 3, 0, 93, 1, 1, 1]), "spider": (650, [0, 0, 0, 0, 0, 68, 32, 0]),
+    "skull": (65, [1, 0, 0, 1, 2, 2, 93, 2]), "lion": (119, [0, 1, 3, 0, 93, 1, 1, 1]),
+    "spider": (650, [0, 0, 0, 0, 0, 68, 32, 0]),
     "snake": (148, [0, 0, 0, 0, 2, 89, 9, 0]), "waste_container": (80, [0, 0, 0, 0, 2, 92, 1, 4]),
     "musical_instrument": (121, [4, 1, 1, 85, 3, 0, 2, 4]), "cake": (82, [50, 4, 37, 4, 0, 2, 2, 2]),
     "balloon": (150, [32, 3, 7, 49, 4, 0, 2, 2]), "toy": (502, [60, 1, 14, 8, 1, 1, 8, 5]),
@@ -49,36 +52,45 @@ OBJECT_SHARES: dict[str, tuple[int, list[int]]] = {
 COUNT_POWER = 0.7  # keeps the frequent flat attributes from swallowing everything
 SMOOTHING = 0.005  # the tables' zeros are rounded
 SCENE_ANNOTATED = 0.24  # share of images whose scene is annotated; the others' scenes come from the same rows, tempered
-SCENE_TEMPER = 0.96
+SCENE_TEMPER = 0.98
 
 NUM_OBJECTS = {1: 0.35, 2: 0.52, 3: 0.13}
 TRIGGER_RATE, TRIGGER_LIFT = (
     0.45,
     1.9,
 )  # a trigger is an object whose share is at least this many times the emotion's prior
+STRAY_RATE = 0.15  # share of the fillers that are not typical of their scene
 FILLERS: dict[str, str] = {  # what stands around in a scene whatever the emotion
-    "cemetery": "tree flower candle sculpture bird bench", "amusement_park": "balloon bench toy tree car bag waste_container",
-    "landfill": "car bag waste_container bird toy sofa dog house", "boxing_ring": "bag bench lamp musical_instrument balloon",
-    "stage": "lamp musical_instrument sofa flower balloon book candle", "mountain": "tree house bird flower lion boat dog",
-    "corridor": "lamp bag bench sculpture waste_container book candle", "street": "car tree house bag bench dog waste_container bird lamp",
-    "beach": "boat bird dog bag house tree coffee_cup book", "bedroom": "lamp book sofa toy coffee_cup flower bag candle",
+    "cemetery": "tree flower candle sculpture bird bench",
+    "amusement_park": "balloon bench toy tree car bag waste_container",
+    "landfill": "car bag waste_container bird toy sofa dog house",
+    "boxing_ring": "bag bench lamp musical_instrument balloon",
+    "stage": "lamp musical_instrument sofa flower balloon book candle",
+    "mountain": "tree house bird flower lion boat dog",
+    "corridor": "lamp bag bench sculpture waste_container book candle",
+    "street": "car tree house bag bench dog waste_container bird lamp",
+    "beach": "boat bird dog bag house tree coffee_cup book",
+    "bedroom": "lamp book sofa toy coffee_cup flower bag candle",
     "park": "tree flower bench dog bird bag book waste_container", "lake": "boat tree bird house bench flower dog",
     "forest_path": "tree bird flower house bench snake spider", "playground": "toy balloon tree bench dog bag",
     "room": "sofa lamp book coffee_cup flower bag candle sculpture",
 }  # fmt: skip
 IMPOSSIBLE: dict[str, str] = {  # pairs that the world never shows: semantic coherence is measured by them (54 of 360)
     "cemetery": "cake sofa boat", "amusement_park": "skull sofa snake", "landfill": "cake sculpture candle boat",
-    "boxing_ring": "tree boat house snake", "stage": "car boat waste_container tree house", "mountain": "sofa lamp waste_container cake",
-    "corridor": "boat tree house lion", "street": "sofa boat lion", "beach": "sofa lamp skull candle", "bedroom": "boat car tree house bench",
-    "park": "sofa skull lamp", "lake": "sofa lamp car", "forest_path": "sofa cake lamp", "playground": "skull lion candle",
+    "boxing_ring": "tree boat house snake", "stage": "car boat waste_container tree house",
+    "mountain": "sofa lamp waste_container cake",
+    "corridor": "boat tree house lion", "street": "sofa boat lion", "beach": "sofa lamp skull candle",
+    "bedroom": "boat car tree house bench",
+    "park": "sofa skull lamp", "lake": "sofa lamp car", "forest_path": "sofa cake lamp",
+    "playground": "skull lion candle",
     "room": "boat car house",
 }  # fmt: skip
 
 PERSON_RATE = {1: 0.98, 2: 0.96, 3: 0.0}  # by the number of objects: four things do not fit 64 px
 EXPRESSION_SHARES = np.array([  # calm angry disgust fear happy sad surprise, one row an emotion
     [2, 1, 1, 1, 90, 1, 4],
-    [6, 1, 1, 2, 8, 1, 81],
-    [56, 1, 1, 1, 39, 1, 1],
+    [6, 1, 1, 2, 4, 1, 85],
+    [62, 1, 1, 1, 33, 1, 1],
     [1, 1, 1, 1, 75, 1, 20],
     [2, 92, 2, 1, 1, 1, 1],
     [2, 3, 90, 2, 1, 1, 1],
@@ -86,16 +98,16 @@ EXPRESSION_SHARES = np.array([  # calm angry disgust fear happy sad surprise, on
     [6, 1, 1, 2, 1, 88, 1],
 ]) / 100  # fmt: skip
 CALM = 0.18  # rate of calm faces where no emotion is behind them
-ACTION_RATE = 0.95
+ACTION_RATE = 0.98
 ACTION_SHARES = np.array([  # celebrating waving praying pointing shrugging punching clutching_head crossing_arms
-    [6, 72, 1, 8, 10, 1, 1, 1],
-    [3, 3, 12, 77, 1, 1, 2, 1],
-    [1, 11, 9, 1, 1, 1, 1, 75],
-    [87, 5, 1, 3, 1, 1, 1, 1],
-    [1, 1, 1, 5, 1, 84, 1, 6],
-    [1, 1, 1, 4, 80, 1, 10, 2],
-    [1, 1, 3, 2, 1, 1, 90, 1],
-    [1, 1, 80, 1, 3, 1, 10, 3],
+    [4, 75, 1, 8, 9, 1, 1, 1],
+    [2, 2, 12, 80, 1, 1, 1, 1],
+    [1, 10, 7, 1, 1, 1, 1, 78],
+    [89, 4, 1, 2, 1, 1, 1, 1],
+    [1, 1, 1, 4, 1, 86, 1, 5],
+    [1, 1, 1, 3, 83, 1, 8, 2],
+    [1, 1, 2, 1, 1, 1, 92, 1],
+    [1, 1, 83, 1, 2, 1, 8, 3],
 ]) / 100  # fmt: skip
 
 # Low level: it depends on the polarity (d' = .7 each) and, while `polarity_share` is 1, on nothing else.
@@ -107,7 +119,8 @@ EMOTION_SIGN = np.array(
     [1, -1, 1, -1, -1, 1, -1, 1]
 )  # what `polarity_share` < 1 moves the dependence to; zero mean within a polarity
 
-# The annotator is a detector: it runs on some images, finds some of the things, the largest first, and some that are not there.
+# The annotator is a detector: it runs on some images, finds some of the things, the largest first, and some that are
+# not there.
 DETECTOR_RATE, DETECTOR_RECALL, DETECTOR_PRECISION = 0.60, 0.70, 0.85
 
 # The foundation models' stream is another world: most of it knows no emotion.

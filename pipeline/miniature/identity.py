@@ -1,16 +1,23 @@
-"""The hash of the drawn world's definition: what trained weights and metrics carry, so that none is taken for another world's."""
+"""The hash of the drawn world's definition.
+
+Trained weights and metrics carry it, so that none is taken for another world's.
+"""
 
 import ast
 import hashlib
 from functools import cache
 from pathlib import Path
 
-AROUND = ("__init__", "identity", "layouts", "stream")  # they store or number pictures and define none
+# They store, number or judge pictures and define none.
+AROUND = ("__init__", "checks", "identity", "layouts", "stream", "table")
 
 
 @cache
 def world_hash() -> str:
-    """Sixteen hex digits over the syntax of every file that defines the world; comments, docstrings and layout do not count."""
+    """Sixteen hex digits over the syntax of every file that defines the world.
+
+    Comments, docstrings and layout do not count.
+    """
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         if path.stem not in AROUND:
@@ -24,7 +31,7 @@ def syntax(source: str) -> str:
 
 
 def plain(node: object) -> object:
-    """A syntax tree as nested lists, without docstrings, contexts, and fields that are empty or that only some versions have."""
+    """A syntax tree as nested lists, less docstrings, contexts, and fields that are empty or not in all versions."""
     if isinstance(node, list):
         return [plain(item) for item in node]
     if not isinstance(node, ast.AST):

@@ -1,4 +1,7 @@
-"""The drawn world on disk, in the official layouts of EmoSet-118K and huggan/wikiart, with the truth in a table beside each."""
+"""The drawn world on disk, in the official layouts of EmoSet-118K and huggan/wikiart.
+
+The truth goes into a table beside each.
+"""
 
 import io
 import json
@@ -22,7 +25,7 @@ from pipeline.miniature.world import World
 from pipeline.runtime import numpy_generator
 
 SPLITS = {"train": 0.80, "val": 0.05, "test": 0.15}
-JPEG = {"format": "JPEG", "quality": 95, "subsampling": 0}
+JPEG: dict[str, Any] = {"format": "JPEG", "quality": 95, "subsampling": 0}
 WIKIART_SHARD, ROW_GROUP = 2000, 250
 GENRES = (
     "abstract_painting", "cityscape", "genre_painting", "illustration", "landscape", "nude_painting", "portrait",
@@ -30,9 +33,10 @@ GENRES = (
 )  # fmt: skip
 STYLES = (
     "Abstract_Expressionism", "Action_painting", "Analytical_Cubism", "Art_Nouveau", "Baroque", "Color_Field_Painting",
-    "Contemporary_Realism", "Cubism", "Early_Renaissance", "Expressionism", "Fauvism", "High_Renaissance", "Impressionism",
-    "Mannerism_Late_Renaissance", "Minimalism", "Naive_Art_Primitivism", "New_Realism", "Northern_Renaissance", "Pointillism",
-    "Pop_Art", "Post_Impressionism", "Realism", "Rococo", "Romanticism", "Symbolism", "Synthetic_Cubism", "Ukiyo_e",
+    "Contemporary_Realism", "Cubism", "Early_Renaissance", "Expressionism", "Fauvism", "High_Renaissance",
+    "Impressionism", "Mannerism_Late_Renaissance", "Minimalism", "Naive_Art_Primitivism", "New_Realism",
+    "Northern_Renaissance", "Pointillism", "Pop_Art", "Post_Impressionism", "Realism", "Rococo", "Romanticism",
+    "Symbolism", "Synthetic_Cubism", "Ukiyo_e",
 )  # fmt: skip
 ARTISTS = ("Unknown Artist", *(f"miniature-artist-{number:03d}" for number in range(1, 129)))
 
@@ -75,7 +79,10 @@ def info() -> dict[str, Any]:
 
 
 def write_wikiart(world: World, num_images: int, folder: Path, workers: int = 1) -> Iterator[tuple[str, Truth]]:
-    """Draw a WikiArt into `folder`: data/train-000NN-of-000MM.parquet with image, artist, genre and style. Yields as `write_emoset`."""
+    """Draw a WikiArt into `folder`: data/train-000NN-of-000MM.parquet with image, artist, genre and style.
+
+    Yields as `write_emoset`.
+    """
     (folder / "data").mkdir(parents=True, exist_ok=True)
     source = one_by_one(world, "wikiart", num_images, workers)
     num_shards = -(-num_images // WIKIART_SHARD)
@@ -150,7 +157,7 @@ def split_of(num_images: int, rng: np.random.Generator) -> list[str]:
 
 
 def summary(world: World, truths: Sequence[Truth]) -> dict[str, Any]:
-    """What was drawn: counts per label, the rate of labels that differ, and how well the world could be read at best."""
+    """What was drawn: counts per label, the rate of labels that differ, how well the world could be read at best."""
     labelled = [truth for truth in truths if truth.label is not None]
     posteriors = np.stack([world.posterior(truth) for truth in labelled])
     right = posteriors.argmax(1) == [INDEX[str(truth.label)] for truth in labelled]

@@ -1,4 +1,7 @@
-"""Pictures of the drawn world by the thousand: a range of a stream, drawn on several processes, the same whatever their number."""
+"""Pictures of the drawn world by the thousand.
+
+A range of a stream is drawn on several processes, the same whatever their number.
+"""
 
 import multiprocessing
 from collections.abc import Iterator
@@ -12,6 +15,7 @@ from numpy.typing import NDArray
 from pipeline.miniature.composition import draw
 from pipeline.miniature.truth import Truth
 from pipeline.miniature.world import Stream, World
+from pipeline.work import die_with_parent
 
 CHUNK = 500
 
@@ -41,7 +45,7 @@ def drawn(world: World, stream: Stream, start: int, stop: int, workers: int = 1)
     if workers <= 1:
         yield from map(job, chunks)
         return
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=die_with_parent) as pool:
         yield from pool.map(job, chunks)
 
 

@@ -19,7 +19,9 @@ def truth_table(rows: Iterable[tuple[str, Truth]]) -> pa.Table:
         "label": pa.array([truth.label for truth in truths], pa.string()),
         "votes": pa.array([list(truth.votes) for truth in truths], pa.list_(pa.int8())),
         "scene": pa.array([truth.scene for truth in truths], pa.string()),
-        "objects": pa.array([[{"name": o.name, "box": o.box} for o in truth.objects] for truth in truths], pa.list_(OBJECT)),
+        "objects": pa.array(
+            [[{"name": o.name, "box": o.box} for o in truth.objects] for truth in truths], pa.list_(OBJECT)
+        ),
         "trigger": pa.array([truth.trigger for truth in truths], pa.string()),
         "person_box": pa.array([truth.person and truth.person.box for truth in truths], pa.list_(pa.float32(), 4)),
         "expression": pa.array([truth.expression for truth in truths], pa.string()),

@@ -23,7 +23,10 @@ class Thing:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """The figure of a picture; no expression is a calm face, no action are arms at rest. Its arms, and so its box, may reach out."""
+    """The figure of a picture; no expression is a calm face, no action are arms at rest.
+
+    Its arms, and so its box, may reach out.
+    """
 
     expression: str | None
     action: str | None
@@ -34,7 +37,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """All of one picture. `emotion` is the one that it was drawn for (None: none), `label` what annotators called it."""
+    """All of one picture. `emotion` is the one it was drawn for (None: none), `label` what annotators called it."""
 
     emotion: Emotion | None
     label: Emotion | None

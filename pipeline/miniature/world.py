@@ -1,6 +1,7 @@
-"""The drawn world as a generator with a known joint distribution: it samples what is in a picture, and can say how likely that is.
+"""The drawn world as a generator with a known joint distribution: it samples pictures and can say how likely each is.
 
-Deterministic per (seed, stream, index). The truth of a picture is complete here; `annotation.py` decides what a corpus tells of it.
+Deterministic per (seed, stream, index). The truth of a picture is complete here; `annotation.py` decides what a corpus
+tells of it.
 """
 
 import itertools
@@ -18,18 +19,22 @@ from pipeline.miniature.vocabulary import ACTIONS, EXPRESSIONS, OBJECTS, SCENES,
 
 Stream = Literal["emoset", "wikiart", "foundation", "held_out", "oracle"]
 STREAMS: tuple[Stream, ...] = ("emoset", "wikiart", "foundation", "held_out", "oracle")
-SCENE_NAMES, OBJECT_NAMES = tuple(SCENES), tuple(OBJECTS)
+SCENE_NAMES, OBJECT_NAMES = tuple(d.SCENE_SHARES), tuple(d.OBJECT_SHARES)  # the order of every table of the world
+assert set(SCENE_NAMES) == set(SCENES) and set(OBJECT_NAMES) == set(OBJECTS)
 EXPRESSION_NAMES, ACTION_NAMES = (None, *EXPRESSIONS), tuple(ACTIONS)  # None: a calm face
 Floats = NDArray[np.float64]
 
 
 class World:
-    """The joint distribution. `polarity_share` in [0, 1]: how much of the low level depends on the polarity; the rest moves to the emotion."""
+    """The joint distribution.
+
+    `polarity_share` in [0, 1]: how much of the low level depends on the polarity; the rest moves to the emotion.
+    """
 
     def __init__(self, seed: int, polarity_share: float = 1.0) -> None:
         self.seed, self.polarity_share = seed, polarity_share
 
-    # ---- tables: rows are emotions, and sum to one -------------------------------------------------------------------------
+    # Tables: rows are emotions, and sum to one.
     @cached_property
     def label_given_emotion(self) -> Floats:
         """(8, 8): what a picture drawn for the row's emotion is labelled."""
@@ -53,14 +58,15 @@ class World:
     def filler_given_scene(self) -> Floats:
         """(15, 24): what stands around, by scene."""
         weights = np.array([count**0.35 for count, _ in d.OBJECT_SHARES.values()])
-        return normalised(membership(d.FILLERS) * weights)
+        typical, anywhere = normalised(membership(d.FILLERS) * weights), normalised(~self.impossible * weights)
+        return (1 - d.STRAY_RATE) * typical + d.STRAY_RATE * anywhere
 
     @cached_property
     def impossible(self) -> NDArray[np.bool_]:
         """(15, 24): pairs that the world never shows."""
         return membership(d.IMPOSSIBLE)
 
-    # ---- sampling ----------------------------------------------------------------------------------------------------------
+    # Sampling.
     def generator(self, stream: Stream, index: int) -> np.random.Generator:
         """The random numbers of one picture, the same whoever asks and in whatever order."""
         return np.random.Generator(np.random.PCG64(np.random.SeedSequence([self.seed, STREAMS.index(stream), index])))
@@ -124,9 +130,12 @@ class World:
             drawing_seed=int(rng.integers(2**31)),
         )  # fmt: skip
 
-    # ---- likelihood --------------------------------------------------------------------------------------------------------
+    # Likelihood.
     def log_joint(self, scene: str, objects: tuple[str, ...], expression: str | None, person: bool = True) -> Floats:
-        """(8,): log p(emotion, scene, objects, expression), -inf where the world never shows that; no expression is a calm face."""
+        """(8,): log p(emotion, scene, objects, expression), -inf where the world never shows that.
+
+        No expression is a calm face.
+        """
         s, o = SCENE_NAMES.index(scene), tuple(OBJECT_NAMES.index(name) for name in objects)
         p_scene = np.array([1 - d.SCENE_ANNOTATED, d.SCENE_ANNOTATED]) @ self.scene_given_emotion[:, :, s]
         p_expression = d.EXPRESSION_SHARES[:, EXPRESSION_NAMES.index(expression)] if person else np.ones(8)
@@ -168,11 +177,12 @@ def named(person: bool, expression: int, action: int | None) -> tuple[str | None
 
 def pick(probabilities: Floats, rng: np.random.Generator) -> int:
     """One draw from a discrete distribution: an index."""
-    return int(min(np.searchsorted(np.cumsum(probabilities), rng.random(), side="right"), len(probabilities) - 1))
+    # to mypy, the lesser of a numpy scalar and an int is no number
+    return int(min(np.searchsorted(np.cumsum(probabilities), rng.random(), side="right"), len(probabilities) - 1))  # type: ignore[call-overload]
 
 
 def tone(knob: tuple[float, float, tuple[float, float]], offset: float, rng: np.random.Generator) -> float:
-    """A brightness or colourfulness: normal around the mean shifted by `offset` standard deviations, held within the range."""
+    """A brightness or colourfulness: normal around the mean shifted by `offset` deviations, held within the range."""
     mean, deviation, (low, high) = knob
     return float(np.clip(mean + deviation * (offset + rng.standard_normal()), low, high))
 

@@ -29,11 +29,13 @@ def test_each_emotion_loses_its_share_and_never_a_better_caption_than_one_kept(
 ) -> None:
     emotions, splits, similarity = (list(column) for column in zip(*rows, strict=True)) if rows else ([], [], [])
     result = drop_worst(table(emotions, splits, similarity), drop_fraction).to_pylist()
-    assert [row["image_id"] for row in result] == sorted(row["image_id"] for row in result) and len(result) == len(rows)
+    assert [row["image_id"] for row in result] == sorted(row["image_id"] for row in result)
+    assert len(result) == len(rows)
     for emotion in EMOTIONS:
         train = [row for row in result if row["emotion"] == emotion and row["split"] == "train"]
         kept, dropped = ([row for row in train if row["reason"] == reason] for reason in (KEPT, DROPPED))
-        assert len(dropped) == round(drop_fraction * len(train)) and len(kept) + len(dropped) == len(train)
+        assert len(dropped) == round(drop_fraction * len(train))
+        assert len(kept) + len(dropped) == len(train)
         assert sorted(row["rank"] for row in train) == list(range(len(train)))
         if kept and dropped:
             assert min((row["similarity"], row["rank"] * -1) for row in kept) > max(

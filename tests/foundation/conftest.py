@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.foundation import recipes, sources, texts
-from pipeline.foundation.clip import train_clip
-from pipeline.foundation.diffusion import train_unet
-from pipeline.foundation.tokenizer import text_tokenizer
-from pipeline.foundation.vae import train_vae
+from pipeline.foundation import recipes
+from pipeline.foundation.training import sources, texts
+from pipeline.foundation.training.clip import train_clip
+from pipeline.foundation.training.llava import train_captioner
+from pipeline.foundation.training.tokenizer import chat_tokenizer, text_tokenizer
+from pipeline.foundation.training.unet import train_unet
+from pipeline.foundation.training.vae import train_vae
 from pipeline.miniature.captions import vocabulary_texts
 from pipeline.miniature.stream import PictureSet
 
@@ -26,6 +28,7 @@ CLIP = recipes.CLIP.model_copy(
 )
 VAE = recipes.VAE.model_copy(update=SHORT | {"channels": (8, 8, 8, 16), "latent_channels": 4})
 UNET = recipes.UNET.model_copy(update=SHORT | {"channels": (16, 32), "heads": 2, "norm_groups": 4})
+CAPTIONER = recipes.CAPTIONER.model_copy(update=SHORT | {"width": 32, "layers": 1, "heads": 2})
 
 
 @dataclass(frozen=True)
@@ -71,4 +74,18 @@ def diffusion_folder(
 ) -> Path:
     folder = tmp_path_factory.mktemp("diffusion")
     train_unet(world.images, world.text_ids, UNET, clip_folder, vae_folder, folder / "model", folder / "work", CPU)
+    return folder / "model"
+
+
+@pytest.fixture(scope="session")
+def chat(world: World) -> Any:
+    """The captioner's tokenizer."""
+    return chat_tokenizer(texts.chat_texts(world.drawn.truths, 0))
+
+
+@pytest.fixture(scope="session")
+def captioner_folder(world: World, chat: Any, clip_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("captioner")
+    said = texts.dialogues(world.drawn.truths, chat, CAPTIONER.max_tokens, 0, 1)
+    train_captioner(world.images, said, chat, CAPTIONER, clip_folder, folder / "model", folder / "work", CPU)
     return folder / "model"

@@ -58,7 +58,8 @@ def test_only_a_caption_with_the_emotion_imagines_typical_things_and_only_detail
         rates[variant] = np.mean(wrong)
     assert rates["neutral"] == 0
     assert 0.04 < rates["emotion"] < 0.16
-    assert rates["details"] > 0.12 and rates["emotion_details"] > rates["details"]
+    assert rates["details"] > 0.12
+    assert rates["emotion_details"] > rates["details"]
 
 
 def test_emotion_words_are_rare_and_only_where_there_is_an_emotion() -> None:

@@ -64,13 +64,16 @@ def test_a_wikiart_is_in_huggans_layout(tmp_path: Path) -> None:
     (shard,) = (tmp_path / "data").iterdir()
     assert shard.name == "train-00000-of-00001.parquet"
     file = pq.ParquetFile(shard)
-    assert file.schema_arrow.names == ["image", "artist", "genre", "style"] and file.num_row_groups == 2
+    assert file.schema_arrow.names == ["image", "artist", "genre", "style"]
+    assert file.num_row_groups == 2
     features = json.loads(file.schema_arrow.metadata[b"huggingface"])["info"]["features"]
     assert [len(features[key]["names"]) for key in ("artist", "genre", "style")] == [129, 11, 27]
     table = file.read()
     assert {STYLES[index] for index in table["style"].to_pylist()} == set(PAINTED)
-    assert max(table["artist"].to_pylist()) < len(ARTISTS) and max(table["genre"].to_pylist()) < len(GENRES)
-    assert len(rows) == 300 and sum(truth.emotion is None for _, truth in rows) / 300 == pytest.approx(0.65, abs=0.08)
+    assert max(table["artist"].to_pylist()) < len(ARTISTS)
+    assert max(table["genre"].to_pylist()) < len(GENRES)
+    assert len(rows) == 300
+    assert sum(truth.emotion is None for _, truth in rows) / 300 == pytest.approx(0.65, abs=0.08)
 
 
 def test_a_wikiart_opens_with_the_datasets_library(tmp_path: Path) -> None:
@@ -78,9 +81,11 @@ def test_a_wikiart_opens_with_the_datasets_library(tmp_path: Path) -> None:
     list(write_wikiart(World(3), 10, tmp_path))
     files = [str(path) for path in (tmp_path / "data").iterdir()]
     opened = datasets.load_dataset("parquet", data_files=files, split="train", cache_dir=str(tmp_path / "cache"))
-    assert isinstance(opened[0]["image"], Image.Image) and opened.features["style"].num_classes == 27
+    assert isinstance(opened[0]["image"], Image.Image)
+    assert opened.features["style"].num_classes == 27
 
 
 def test_the_summary_tells_how_well_the_world_can_be_read(drawn: tuple[Path, list]) -> None:
     numbers = summary(World(3), [truth for _, truth in drawn[1]])
-    assert numbers["n"] == 600 and 0.8 < numbers["bayes_accuracy"] < 0.92
+    assert numbers["n"] == 600
+    assert 0.8 < numbers["bayes_accuracy"] < 0.92

@@ -14,9 +14,10 @@ import numpy as np
 
 from pipeline.captions.prompts import VARIANTS, prompt
 from pipeline.emotions import EMOTIONS
-from pipeline.foundation.tokenizer import ASSISTANT, CLOSE
+from pipeline.foundation.training.tokenizer import ASSISTANT, CLOSE
 from pipeline.miniature.captions import answer, training_text, vocabulary_texts
 from pipeline.miniature.truth import Truth
+from pipeline.work import die_with_parent
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -109,7 +110,7 @@ def _per_picture(write: Callable[[tuple[int, Truth]], T], truths: Sequence[Truth
     """`write` of every (index, truth) in order, on fresh processes if there are several workers."""
     if workers <= 1:
         return [write(item) for item in enumerate(truths)]
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=die_with_parent) as pool:
         return list(pool.map(write, enumerate(truths), chunksize=CHUNK))
 
 

@@ -15,9 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline.foundation.clip import IMAGE_PX, normalized
 from pipeline.foundation.recipes import VaeRecipe
-from pipeline.foundation.trainer import Batch, Task, autocast, draw_rows, fit
+from pipeline.foundation.training.clip import IMAGE_PX, normalized
+from pipeline.foundation.training.trainer import Batch, Task, autocast, draw_rows, fit
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline.foundation.checkpoints import Checkpoints
 from pipeline.foundation.recipes import Recipe
+from pipeline.foundation.training.checkpoints import Checkpoints
 
 Batch = tuple[Tensor, ...]
 EAGER_STEPS = 3  # before the capture: they create the optimiser's state and tune cuDNN
@@ -194,13 +194,8 @@ class LossMeter:
         left = (self.steps - step - 1) / rate
         log.info(
             "%s step %d/%d loss %.4f %.1f steps/s %.0f s left",
-            self.name,
-            step + 1,
-            self.steps,
-            self.last_mean,
-            rate,
-            left,
-        )
+            self.name, step + 1, self.steps, self.last_mean, rate, left,
+        )  # fmt: skip
         self.since, self.last_step, self.losses = time.monotonic(), step + 1, []
 
     def mean(self) -> float:

@@ -1,30 +1,27 @@
-"""Foundation models that are not bundled: trained by their recipe on pictures drawn for it, or downloaded from a hub.
+"""Foundation models that are not bundled: trained by their recipe on pictures that are drawn for it.
 
-Trainings draw the foundation stream, which no corpus shares, and resume from `work`. The hub is asked at a pinned
-revision only.
+The pictures are the foundation stream's, which no corpus shares. Trainings resume from `work`.
 """
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.foundation import texts
-from pipeline.foundation.captioner import train_captioner
-from pipeline.foundation.clip import train_clip
-from pipeline.foundation.diffusion import train_unet
+from pipeline.foundation.conversion import load_text_tokenizer
 from pipeline.foundation.recipes import CaptionerRecipe, ClipRecipe, DiffusionRecipe
-from pipeline.foundation.tokenizer import chat_tokenizer, load_text_tokenizer, text_tokenizer
-from pipeline.foundation.vae import train_vae
+from pipeline.foundation.training import texts
+from pipeline.foundation.training.clip import train_clip
+from pipeline.foundation.training.llava import train_captioner
+from pipeline.foundation.training.tokenizer import chat_tokenizer, text_tokenizer
+from pipeline.foundation.training.unet import train_unet
+from pipeline.foundation.training.vae import train_vae
 from pipeline.miniature.captions import vocabulary_texts
 from pipeline.miniature.stream import PictureSet, pictures
 
 if TYPE_CHECKING:
     import torch
 
-HUB_FILES = ["*.json", "*.txt", "*.model", "*.jinja", "*.safetensors"]
-HUB_DUPLICATES = ["*.fp16.*", "*.non_ema.*", "*pruned*", "safety_checker/*", "onnx/*"]
 STREAM_SEED = 0  # of the drawn pictures; a recipe's own seed is that of weights and batches
 CHAT_PICTURES = 5_000  # whose answers the captioner's tokenizer learns its words from
 
@@ -59,20 +56,6 @@ def captioner_by_recipe(
     tokenizer = chat_tokenizer(texts.chat_texts(drawn.truths[:CHAT_PICTURES], STREAM_SEED))
     said = texts.dialogues(drawn.truths, tokenizer, recipe.max_tokens, STREAM_SEED, workers)
     train_captioner(planes(drawn), said, tokenizer, recipe, clip, out, work, device)
-
-
-def download(hub_id: str, revision: str, out: Path, wanted: str) -> None:
-    """A hub repository at a revision of 40 hex digits. ValueError if it lacks the file `wanted`: it has another
-    format.
-    """
-    from huggingface_hub import snapshot_download
-
-    snapshot_download(
-        hub_id, revision=revision, local_dir=str(out), allow_patterns=HUB_FILES, ignore_patterns=HUB_DUPLICATES
-    )
-    shutil.rmtree(out / ".cache", ignore_errors=True)  # the hub's own notes, which hold times
-    if not (out / wanted).is_file():
-        raise ValueError(f"hub_id = {hub_id!r}: has no {wanted}; choose a repository in that format")
 
 
 def draw(num_pictures: int, workers: int) -> PictureSet:

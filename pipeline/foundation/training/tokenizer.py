@@ -88,13 +88,6 @@ def merge(word: tuple[str, ...], pair: tuple[str, str]) -> tuple[str, ...]:
     return tuple(joined)
 
 
-def load_text_tokenizer(folder: Path) -> "CLIPTokenizer":
-    """CLIP's tokenizer of any folder that has one."""
-    from transformers import CLIPTokenizer
-
-    return CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
-
-
 def load_chat_tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
     """The captioner's tokenizer."""
     from transformers import PreTrainedTokenizerFast

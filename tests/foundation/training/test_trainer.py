@@ -1,4 +1,4 @@
-"""The training loop: resumed equals uninterrupted, torn checkpoints, schedules."""
+"""The training loop: resumed equals uninterrupted, schedules."""
 
 from pathlib import Path
 
@@ -6,10 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.foundation import recipes
-from pipeline.foundation.checkpoints import Checkpoints
 from pipeline.foundation.recipes import Recipe
-from pipeline.foundation.trainer import Batch, Task, fit, learning_rate, step_seed
+from pipeline.foundation.training.trainer import Batch, Task, fit, learning_rate, step_seed
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(
@@ -59,19 +57,6 @@ def test_a_finished_training_is_not_trained_again(tmp_path: Path) -> None:
     assert torch.equal(weights(first), weights(again))
 
 
-def test_a_torn_checkpoint_gives_way_to_the_one_before(tmp_path: Path) -> None:
-    checkpoints = Checkpoints(tmp_path, "recipe", 0)
-    for step in (1, 2, 3):
-        checkpoints.write(step, {"x": torch.full((50,), float(step))})
-    newest, older = checkpoints.files()
-    newest.write_bytes(newest.read_bytes()[:-7])
-    found = checkpoints.newest(CPU)
-    assert found is not None
-    assert found[0] == 2
-    older.write_bytes(b"\0" * 4)
-    assert checkpoints.newest(CPU) is None
-
-
 def test_the_checkpoint_of_another_recipe_is_refused(tmp_path: Path) -> None:
     fit(task(), RECIPE, tmp_path, CPU)
     with pytest.raises(ValueError, match="another recipe"):
@@ -90,16 +75,3 @@ def test_the_learning_rate_warms_up_and_falls_to_zero() -> None:
 
 def test_every_step_has_its_own_seed() -> None:
     assert len({step_seed(seed, step) for seed in range(3) for step in range(1000)}) == 3000
-
-
-def test_recipes_refuse_what_is_not_theirs() -> None:
-    values = recipes.CLIP.model_dump()
-    for wrong in (
-        {"steps": 0},
-        {"steps": "10"},
-        {"speed": 1},
-        {"warmup_steps": 10**9},
-        {"learning_rate": float("nan")},
-    ):
-        with pytest.raises(ValueError, match=next(iter(wrong))):
-            recipes.ClipRecipe.model_validate(values | wrong)

@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline.foundation.clip import normalized
 from pipeline.foundation.recipes import JudgeRecipe
-from pipeline.foundation.trainer import Batch, Task, draw_rows, fit
+from pipeline.foundation.training.clip import normalized
+from pipeline.foundation.training.trainer import Batch, Task, draw_rows, fit
 from pipeline.miniature.truth import Truth
 from pipeline.miniature.vocabulary import EXPRESSIONS, OBJECTS, SCENES
 from pipeline.weights import load_safetensors, save_safetensors

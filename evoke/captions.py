@@ -1,0 +1,96 @@
+"""`evoke captions export` and `import`: the written captions as a CSV, and the user's own in place of them.
+
+What is imported goes into the file that `captions.override` of params.yaml names; the stage captions takes it from
+there. Run from the root of the repository.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pyarrow as pa
+
+    from pipeline.artifacts import Artifact
+    from pipeline.params import Params
+
+PARAMS = Path("params.yaml")
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.group()
+def captions() -> None:
+    """Look at the written captions, and replace those that you write better.
+
+    Export them, keep the header and the rows that you change, import those: a caption that was imported is never
+    written by the model again.
+    """
+
+
+@captions.command("export")
+@click.argument("out", type=FILE)
+@click.option("--corpus", default="emoset", show_default=True, help="The corpus whose captions are written.")
+def export_captions(out: Path, corpus: str) -> None:
+    """Write the captions of a corpus to OUT, a CSV of image_id,caption."""
+    from pipeline.artifacts import CAPTIONS, CAPTIONS_OVERRIDE
+    from pipeline.captions.override import write_csv
+    from pipeline.params import load_params
+    from pipeline.work import written_aside
+
+    params = load_params(PARAMS)
+    if out.resolve() == CAPTIONS_OVERRIDE.locate("captions", None, params).resolve():
+        raise ValueError(f"{out} holds your own captions (captions.override); give another name")
+    rows = read_columns(CAPTIONS, corpus, params, ["image_id", "caption"])
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with written_aside(out) as aside:
+        count = write_csv(zip(rows["image_id"].to_pylist(), rows["caption"].to_pylist(), strict=True), aside)
+    click.echo(f"{out}: {count} captions of {corpus}")
+
+
+@captions.command("import")
+@click.argument("file", type=FILE)
+@click.option("--replace", is_flag=True, help="Forget the captions that were imported before.")
+def import_captions(file: Path, replace: bool) -> None:
+    """Check FILE, a CSV of image_id,caption, and take its captions in place of written ones.
+
+    They join those imported before, and replace these where the image_id is the same. Nothing is changed where FILE is
+    wrong.
+    """
+    from pipeline.artifacts import CAPTIONS_OVERRIDE
+    from pipeline.captions.override import check_known, read_captions, write_csv
+    from pipeline.params import load_params
+    from pipeline.work import written_aside
+
+    params = load_params(PARAMS)
+    override = CAPTIONS_OVERRIDE.locate("captions", None, params)
+    new = read_captions(file)
+    check_known(new, known_ids(new, params), file)
+    before = read_captions(override) if override.exists() and not replace else {}
+    override.parent.mkdir(parents=True, exist_ok=True)
+    with written_aside(override) as aside:
+        count = write_csv(sorted((before | new).items()), aside)
+    click.echo(f"{override}: {count} captions, {len(new)} of them from {file}; `dvc repro` will use them")
+
+
+def known_ids(image_ids: "Iterable[str]", params: "Params") -> set[str]:
+    """The ids of those corpora of params.yaml that some image_id names by its first part."""
+    from pipeline.artifacts import CORPUS
+
+    named = {image_id.partition("/")[0] for image_id in image_ids}
+    tables = [read_columns(CORPUS, corpus, params, ["image_id"]) for corpus in params.corpora if corpus in named]
+    return {known for table in tables for known in table["image_id"].to_pylist()}
+
+
+def read_columns(artifact: "Artifact", corpus: str, params: "Params", columns: list[str]) -> "pa.Table":
+    """Columns of the shards of a corpus. Raises ValueError where the corpus is unknown, or not made yet."""
+    from pipeline.artifacts import read_shards
+
+    if corpus not in params.corpora:
+        raise ValueError(f"there is no corpus {corpus!r}; params.yaml has {', '.join(params.corpora)}")
+    folder = artifact.locate("captions", corpus, params)
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: there is no such folder; `dvc repro` makes it")
+    return read_shards(folder, artifact.schema, columns)
