@@ -113,7 +113,7 @@ class Captions(Section):
     max_new_tokens: Annotated[int, Field(ge=1, le=1024, description="length of a caption, in the captioner's tokens")]
     override: Annotated[
         str,
-        Field(min_length=1, description="CSV or Parquet of image_id, caption that replace written ones; may be empty"),
+        Field(min_length=1, description="CSV of image_id, caption that replace written ones; may be empty"),
     ]
 
 

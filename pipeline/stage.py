@@ -180,9 +180,9 @@ def run_stage(declaration: Declaration, main: Callable[[Run], None], item: str |
     if item is not None and not re.fullmatch(r"\w+", item):
         raise ValueError(f"--item = {item!r}: allowed are letters, digits and underscores")
     unit = f"{declaration.stage}@{item}" if item else declaration.stage
-    logging.basicConfig(
-        level=os.environ.get("EVOKE_LOG", "INFO").upper(), format=f"{unit}: %(message)s", stream=sys.stderr
-    )
+    logging.basicConfig(level=logging.WARNING, format=f"{unit}: %(message)s", stream=sys.stderr)
+    for name in ("evoke", "pipeline"):
+        logging.getLogger(name).setLevel(os.environ.get("EVOKE_LOG", "INFO").upper())
     if getattr(getattr(params, declaration.stage, None), "source", None) != "hub":
         runtime.forbid_downloads()
     work = WorkFolder(unit, _fingerprint(unit, declaration, params, item))

@@ -8,6 +8,7 @@ Plumbing: no dependency of any stage.
 import hashlib
 import importlib.metadata
 import json
+import multiprocessing
 import os
 import platform
 import shutil
@@ -149,9 +150,11 @@ def place(source: Path, out: Path) -> None:
 def die_with_parent() -> None:
     """Asks the kernel to end this process with its parent (Linux; nothing elsewhere), and leaves cleanly on SIGTERM.
 
-    Without it a stage outlives a killed dvc and races the next run.
+    Without it a stage outlives a killed dvc and races the next run. The worker of a pool ends at once instead: its pool
+    would take SystemExit for the failure of one item and give it the next.
     """
-    signal.signal(signal.SIGTERM, _leave)
+    if multiprocessing.parent_process() is None:
+        signal.signal(signal.SIGTERM, _leave)
     if not sys.platform.startswith("linux"):
         return
     import ctypes

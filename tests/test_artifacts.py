@@ -5,6 +5,7 @@ import io
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -70,11 +71,19 @@ def example(schema: Schema, num_rows: int = 3) -> pa.Table:
         elif column.type == IMAGE:
             columns[column.name] = pa.array([{"bytes": b"x", "path": "x.jpg"}] * num_rows, IMAGE)
         else:
-            value = {"string": "a", "bool": True}.get(str(column.type), 1)
-            columns[column.name] = pa.array(
-                [["a", "b"] if pa.types.is_list(column.type) else value] * num_rows, column.type
-            )
+            columns[column.name] = pa.array([example_value(column.type)] * num_rows, column.type)
     return pa.table(columns)
+
+
+def example_value(kind: pa.DataType) -> Any:
+    """A value of a type."""
+    if pa.types.is_struct(kind):
+        return {field.name: example_value(field.type) for field in kind}
+    if pa.types.is_fixed_size_list(kind):
+        return [example_value(kind.value_type)] * kind.list_size
+    if pa.types.is_list(kind):
+        return [example_value(kind.value_type)] * 2
+    return {"string": "a", "bool": True}.get(str(kind), 1)
 
 
 @pytest.mark.parametrize(("path", "schema"), SCHEMAS)

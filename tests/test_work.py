@@ -20,8 +20,12 @@ def work(tmp_path: Path) -> WorkFolder:
 
 
 def python(code: str) -> subprocess.Popen[str]:
+    return start("-c", code)
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen([sys.executable, *arguments], env=environment, stdout=subprocess.PIPE, text=True)
 
 
 def fill_disk(path: Path) -> None:
@@ -175,6 +179,27 @@ def test_a_stage_ends_with_its_parent() -> None:
     parent.kill()
     parent.wait()
     assert wait_until_gone(child)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="prctl is of Linux")
+def test_the_busy_workers_of_a_pool_end_with_their_stage(tmp_path: Path) -> None:
+    script = tmp_path / "pool.py"
+    script.write_text(
+        "import multiprocessing, os, time\n"
+        "from concurrent.futures import ProcessPoolExecutor\n"
+        "from pipeline.work import die_with_parent\n"
+        "def work(_):\n    print(os.getpid(), flush=True)\n    time.sleep(60)\n"
+        "if __name__ == '__main__':\n"
+        "    context = multiprocessing.get_context('spawn')\n"
+        "    with ProcessPoolExecutor(2, mp_context=context, initializer=die_with_parent) as pool:\n"
+        "        list(pool.map(work, range(8)))\n"
+    )
+    stage = start(str(script))
+    assert stage.stdout is not None
+    workers = [int(stage.stdout.readline()) for _ in range(2)]
+    stage.kill()
+    stage.wait()
+    assert all(wait_until_gone(worker) for worker in workers)
 
 
 def test_sigterm_leaves_cleanly() -> None:
