@@ -74,10 +74,11 @@ def round_trip_yaml() -> YAML:
 def resolve_revision(hub_id: str) -> str:
     """The present commit of a hub model, 40 hex digits. Raises ValueError where the hub cannot be asked."""
     import huggingface_hub
+    from huggingface_hub.errors import HTTPError  # a broken connection is no OSError
 
     try:
         return str(huggingface_hub.HfApi().model_info(hub_id).sha)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(f"cannot ask the hub for the present commit of {hub_id} ({reason})") from None
 

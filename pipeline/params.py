@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from pipeline.captions.prompts import Variant
 from pipeline.foundation.recipes import CaptionerRecipe, ClipRecipe, DiffusionRecipe
 
 Layout = Literal["emoset", "wikiart"]
@@ -106,14 +107,14 @@ class Captions(Section):
     """One caption per image that says what triggers its emotion (CoEmoGen 3.1)."""
 
     variant: Annotated[
-        Literal["neutral", "emotion", "details", "emotion_details"],
+        Variant,
         Field(description="prompt of the captioner (CoEmoGen Table 2a; the paper's choice is emotion)"),
     ]
     batch_size: BatchSize
     max_new_tokens: Annotated[int, Field(ge=1, le=1024, description="length of a caption, in the captioner's tokens")]
     override: Annotated[
         str,
-        Field(min_length=1, description="CSV of image_id, caption that replace written ones; may be empty"),
+        Field(min_length=1, description="CSV of image_id, caption in place of written ones; at least its header"),
     ]
 
 
@@ -232,8 +233,13 @@ def _problem(detail: Any) -> str:
 
 
 def _hint(value: object, names: list[str]) -> str:
-    """Helps where a number came as text: quoted, or in a form that YAML does not take for a number."""
-    if not isinstance(value, str) or _schema_of(names).get("type") not in ("integer", "number"):
+    """Helps where a word is misspelt, or a number came as text: quoted, or in a form that YAML takes for no number."""
+    schema = _schema_of(names)
+    if not isinstance(value, str):
+        return ""
+    if words := schema.get("items", schema).get("enum"):
+        return f"; the nearest is {difflib.get_close_matches(value, words, 1, 0.0)[0]}"
+    if schema.get("type") not in ("integer", "number"):
         return ""
     try:
         return f" (this is text, not a number: write {float(value):.12g} without quotes)"

@@ -11,10 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.captions.prompts import VARIANTS
+from pipeline.corpora.records import SPLITS
 from pipeline.emotions import EMOTIONS, POLARITIES
 
-SPLITS = ("train", "val", "test")
-VARIANTS = ("neutral", "emotion", "details", "emotion_details")
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 WORD = pa.dictionary(pa.int8(), pa.string())
 VECTOR = pa.list_(pa.float32())  # stands for fixed_size_list<float32, d>, d of the model that made it
@@ -86,7 +86,7 @@ REJECTS_SCHEMA = Schema(
     ),
     repeats=True,
 )
-FEATURES_SCHEMA = Schema((ID, Column("feature", VECTOR, "CLIP image feature v, joint space, as the model gives it")))
+FEATURES_SCHEMA = Schema((ID, Column("feature", VECTOR, "CLIP image feature v, joint space, of unit length")))
 CAPTIONS_SCHEMA = Schema(
     (
         ID,
@@ -96,7 +96,7 @@ CAPTIONS_SCHEMA = Schema(
         Column("truncated", pa.bool_(), "longer than CLIP's context"),
     )
 )
-CAPTION_FEATURES_SCHEMA = Schema((ID, Column("feature", VECTOR, "CLIP text feature, joint space")))
+CAPTION_FEATURES_SCHEMA = Schema((ID, Column("feature", VECTOR, "CLIP text feature, joint space, of unit length")))
 CAPTION_FILTER_SCHEMA = Schema(
     (
         ID,

@@ -5,7 +5,8 @@ order.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,19 @@ def load_safetensors(path: Path, device: str = "cpu") -> "tuple[dict[str, torch.
         raise ValueError(f"{path}: there is no such weights file") from None
     except SafetensorError as error:
         raise ValueError(f"{path}: not a safetensors file: {error}") from None
+
+
+@contextmanager
+def damage_named(folder: Path) -> Iterator[None]:
+    """Around what loads the weights of a folder: a damaged file is a ValueError that names folder and remedy."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except SafetensorError as error:
+        raise ValueError(
+            f"{folder}: its weights are damaged: {error}; delete it and run `dvc repro`, which makes it again"
+        ) from None
 
 
 def _layout(tensors: "Mapping[str, torch.Tensor]") -> "tuple[dict[str, object], list[np.ndarray]]":

@@ -24,10 +24,10 @@ def main(run: Run) -> None:
     from pipeline.foundation.clip import load_clip
     from pipeline.runtime import device
 
-    captioner = load_captioner(run.path(FOUNDATION_CAPTIONER), device())
-    clip = load_clip(run.path(FOUNDATION_CLIP), device())
     own = read_captions(run.path(CAPTIONS_OVERRIDE), f"{run.item}/")
     check_known(own, set(run.read(CORPUS, ["image_id"])["image_id"].to_pylist()), run.path(CAPTIONS_OVERRIDE))
+    captioner = load_captioner(run.path(FOUNDATION_CAPTIONER), device())
+    clip = load_clip(run.path(FOUNDATION_CLIP), device())
     names = map_shards(
         lambda shard: write_captions(
             captioner, clip, read_table(shard, columns=["image_id", "image", "emotion"]),

@@ -18,7 +18,7 @@ def main(run: Run) -> None:
 
         sources.captioner_by_recipe(params.recipe, clip, out, run.work.parts, device(), threads())
     else:
-        hub.download(params.hub_id, params.hub_revision, out, "config.json")
+        hub.download(params.hub_id, params.hub_revision, out, run.work.parts, "config.json")
 
 
 if __name__ == "__main__":

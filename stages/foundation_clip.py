@@ -18,7 +18,7 @@ def main(run: Run) -> None:
 
         sources.clip_by_recipe(params.recipe, out, run.work.parts, device(), threads())
     else:
-        hub.download(params.hub_id, params.hub_revision, out, "open_clip_config.json")
+        hub.download(params.hub_id, params.hub_revision, out, run.work.parts, "open_clip_config.json")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ def main(run: Run) -> None:
 
         sources.diffusion_by_recipe(params.recipe, clip, out, run.work.parts, device(), threads())
     else:
-        hub.download(params.hub_id, params.hub_revision, out, "model_index.json")
+        hub.download(params.hub_id, params.hub_revision, out, run.work.parts, "model_index.json")
 
 
 if __name__ == "__main__":

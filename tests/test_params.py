@@ -83,7 +83,16 @@ def test_every_problem_is_listed_at_once() -> None:
     lines = str(error.value).splitlines()
     assert lines[0] == "params.yaml: 3 problem(s)"
     assert "  features.batch_size = 0: allowed is a whole number >= 1 and <= 65536" in lines
-    assert "  captions.variant = 'emotional': allowed is one of neutral, emotion, details, emotion_details" in lines
+    assert any(line.startswith("  captions.variant = 'emotional': allowed is one of neutral, emotion") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "nearest"),
+    [("captions.variant", "emtion", "emotion"), ("miniature.layouts", ["wikart"], "wikiart")],
+)
+def test_a_misspelt_choice_is_told_the_nearest(key: str, value: Any, nearest: str) -> None:
+    with pytest.raises(ParamsError, match=rf"{key}.*; the nearest is {nearest}\b"):
+        parse_params(with_value(key, value))
 
 
 def test_a_number_that_came_as_text_is_explained() -> None:

@@ -100,3 +100,18 @@ def test_a_preset_that_makes_wrong_params_changes_nothing(project: Path) -> None
 def test_an_unknown_preset_names_the_known_ones(project: Path) -> None:
     result = CliRunner().invoke(preset, ["papre"])
     assert "the presets are miniature, paper, smoke" in str(result.exception)
+
+
+def test_a_hub_that_cannot_be_reached_is_one_line(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub.errors import HTTPError
+
+    def model_info(self: object, hub_id: str) -> None:
+        raise HTTPError("name or service not known")
+
+    monkeypatch.undo()
+    monkeypatch.chdir(project)
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", model_info)
+    before = Path("params.yaml").read_text()
+    with pytest.raises(ValueError, match=r"not known\); give it by --revision foundation_clip=<40 hex digits>"):
+        apply_preset(Path("params.yaml"), read_yaml(Path("presets/paper.yaml")), {})
+    assert Path("params.yaml").read_text() == before

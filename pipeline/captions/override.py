@@ -1,10 +1,12 @@
 """The user's own captions: a CSV of image_id and caption that replaces what the model would write."""
 
 import csv
+import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 
 COLUMNS = ["image_id", "caption"]
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def read_captions(path: Path, prefix: str = "") -> dict[str, str]:
@@ -17,6 +19,8 @@ def read_captions(path: Path, prefix: str = "") -> dict[str, str]:
         captions: dict[str, str] = {}
         try:
             header = next(rows, None)
+            if header is None:
+                raise ValueError(f"the file is empty; its first line must be {','.join(COLUMNS)}")
             if header != COLUMNS:
                 raise ValueError(f"the first line is {header}; it must be {','.join(COLUMNS)}")
             for row in filter(None, rows):
@@ -40,6 +44,8 @@ def caption_of(row: Sequence[str]) -> tuple[str, str]:
         raise ValueError(f"{image_id!r} is no image_id, such as emoset/amusement_00001")
     if not caption:
         raise ValueError(f"the caption of {image_id} is empty; remove the line to have one written")
+    if CONTROL.search(caption):
+        raise ValueError(f"the caption of {image_id} holds a control character: {caption!r}")
     return image_id, caption
 
 

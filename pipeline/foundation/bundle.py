@@ -39,10 +39,12 @@ def pack(folder: Path, file: Path, facts: Mapping[str, str]) -> None:
 
 
 def unpack(file: Path, folder: Path) -> dict[str, str]:
-    """The folder of a packed model, its weights in float32; the file's metadata. ValueError if it is another
-    world's.
+    """The folder of a packed model, its weights in float32; the file's metadata. ValueError if it is not packed, or
+    another world's.
     """
     tensors, metadata = load_safetensors(file)
+    if not {"world", "files", "weights"} <= metadata.keys():
+        raise ValueError(f"{file} is no bundled model: its metadata are {sorted(metadata)}; restore it from git")
     if metadata["world"] != world_hash():
         raise ValueError(
             f"{file} was trained on the drawn world {metadata['world']}, but this code draws {world_hash()}: "

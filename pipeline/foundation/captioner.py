@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from PIL import Image
 
+from pipeline.weights import damage_named
+
 
 @dataclass(frozen=True)
 class Captioner:
@@ -36,7 +38,7 @@ class Captioner:
 
 def load_captioner(folder: Path, device: torch.device | str = "cpu") -> Captioner:
     """Any image-text-to-text folder of transformers. FileNotFoundError where there is none, ValueError without a chat
-    template.
+    template or with damaged weights.
     """
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
@@ -49,7 +51,8 @@ def load_captioner(folder: Path, device: torch.device | str = "cpu") -> Captione
     processor.tokenizer.padding_side = "left"
     if processor.tokenizer.pad_token is None:
         processor.tokenizer.pad_token = processor.tokenizer.eos_token
-    model = AutoModelForImageTextToText.from_pretrained(str(folder), use_safetensors=True, **safe)
+    with damage_named(folder):
+        model = AutoModelForImageTextToText.from_pretrained(str(folder), use_safetensors=True, **safe)
     return Captioner(model.eval().to(device), processor, torch.device(device))
 
 

@@ -14,6 +14,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from pipeline.weights import damage_named
+
 WEIGHTS, CONFIG = "open_clip_model.safetensors", "open_clip_config.json"
 
 
@@ -58,11 +60,16 @@ class Clip:
 
 
 def load_clip(folder: Path, device: torch.device | str = "cpu") -> Clip:
-    """Any open_clip folder, ours or a real one. FileNotFoundError where it lacks its config."""
+    """Any open_clip folder, ours or a real one. FileNotFoundError where it lacks its config or weights, which open_clip
+    would draw at random; ValueError where the weights are damaged.
+    """
     import open_clip
 
     if not (folder / CONFIG).is_file():
         raise FileNotFoundError(f"{folder} is no open_clip folder: it has no {CONFIG}")
+    if not any(folder.glob("*.safetensors")):
+        raise FileNotFoundError(f"{folder} has no weights: no file *.safetensors")
     name = f"local-dir:{folder}"
-    model, _, transform = open_clip.create_model_and_transforms(name, device=device)
+    with damage_named(folder):
+        model, _, transform = open_clip.create_model_and_transforms(name, device=device, require_pretrained=True)
     return Clip(model.eval(), transform, open_clip.get_tokenizer(name), torch.device(device))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
-from pipeline.weights import load_safetensors
+from pipeline.weights import damage_named, load_safetensors
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
@@ -19,15 +19,16 @@ Module = TypeVar("Module", bound=Any)
 
 def load_pipeline(folder: Path, device: torch.device | str = "cpu") -> "StableDiffusionPipeline":
     """Any Stable Diffusion folder, silent, on the device. FileNotFoundError where there is none (diffusers would ask
-    a hub).
+    a hub), ValueError where weights are damaged.
     """
     from diffusers import StableDiffusionPipeline
 
     if not (folder / "model_index.json").is_file():
         raise FileNotFoundError(f"{folder} is no diffusers folder: it has no model_index.json")
-    pipeline = StableDiffusionPipeline.from_pretrained(
-        str(folder), use_safetensors=True, local_files_only=True, safety_checker=None, requires_safety_checker=False
-    )
+    with damage_named(folder):
+        pipeline = StableDiffusionPipeline.from_pretrained(
+            str(folder), use_safetensors=True, local_files_only=True, safety_checker=None, requires_safety_checker=False
+        )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(device)
 

@@ -1,5 +1,6 @@
 """Foundation models from a model hub, at a pinned revision only and in the formats that the pipeline loads."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -7,15 +8,24 @@ HUB_FILES = ["*.json", "*.txt", "*.model", "*.jinja", "*.safetensors"]
 HUB_DUPLICATES = ["*.fp16.*", "*.non_ema.*", "*pruned*", "safety_checker/*", "onnx/*"]
 
 
-def download(hub_id: str, revision: str, out: Path, wanted: str) -> None:
-    """A hub repository at a revision of 40 hex digits. ValueError if it lacks the file `wanted`: it has another
+def download(hub_id: str, revision: str, out: Path, work: Path, wanted: str) -> None:
+    """A hub repository at a revision of 40 hex digits, as the folder `out`; what has arrived waits in `work`.
+
+    ValueError if the connection breaks, or if the repository lacks the file `wanted` or safetensors: it has another
     format.
     """
     from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HTTPError  # a broken connection is no OSError
 
-    snapshot_download(
-        hub_id, revision=revision, local_dir=str(out), allow_patterns=HUB_FILES, ignore_patterns=HUB_DUPLICATES
-    )
-    shutil.rmtree(out / ".cache", ignore_errors=True)  # the hub's own notes, which hold times
-    if not (out / wanted).is_file():
-        raise ValueError(f"hub_id = {hub_id!r}: has no {wanted}; choose a repository in that format")
+    arrived = work / "hub"
+    try:
+        snapshot_download(
+            hub_id, revision=revision, local_dir=str(arrived), allow_patterns=HUB_FILES, ignore_patterns=HUB_DUPLICATES
+        )
+    except HTTPError as error:
+        raise ValueError(f"hub_id = {hub_id!r}: {error}; run again: what has arrived is kept") from None
+    for file in (wanted, "**/*.safetensors"):
+        if not any(arrived.glob(file)):
+            raise ValueError(f"hub_id = {hub_id!r}: has no {file}; choose a repository in that format")
+    notes = shutil.ignore_patterns(".cache")  # the hub's own, which hold times
+    shutil.copytree(arrived, out, copy_function=os.link, ignore=notes, dirs_exist_ok=True)

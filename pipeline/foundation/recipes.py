@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+IMAGE_PX = 64  # edge of a drawn picture
 Widths = Annotated[tuple[Annotated[int, Field(ge=4)], ...], Field(strict=False, min_length=1)]
 
 
@@ -49,6 +50,13 @@ class ClipRecipe(Recipe):
     heads: int = Field(ge=1, description="attention heads of both towers, >= 1")
     embed_dim: int = Field(ge=8, description="width of the joint space, >= 8")
 
+    @model_validator(mode="after")
+    def _sizes_divide(self) -> "ClipRecipe":
+        _check_multiple("vision_width", self.vision_width, "heads", self.heads)
+        _check_multiple("text_width", self.text_width, "heads", self.heads)
+        _check_multiple("the edge of a picture", IMAGE_PX, "patch_px", self.patch_px)
+        return self
+
 
 class VaeRecipe(Recipe):
     """An AutoencoderKL at factor 2^(levels - 1) whose latents come out standardised."""
@@ -64,6 +72,12 @@ class VaeRecipe(Recipe):
     latent_noise: float = Field(ge=0, lt=1, description="noise on the latents while training, share of their deviation")
     foreground_weight: float = Field(ge=1, description="weight of a pixel in a thing's box, 1 to 3")
 
+    @model_validator(mode="after")
+    def _sizes_divide(self) -> "VaeRecipe":
+        for width in self.channels:
+            _check_multiple("channels", width, "norm_groups", self.norm_groups)
+        return self
+
 
 class UNetRecipe(Recipe):
     """A UNet2DConditionModel with cross-attention at every level, predicting v."""
@@ -77,6 +91,13 @@ class UNetRecipe(Recipe):
         gt=0, description="cap of the signal-to-noise ratio in the timesteps' density (min-SNR-5: 5)"
     )
     ema_decay: float = Field(ge=0, lt=1, description="decay of the averaged weights a step, in [0, 1)")
+
+    @model_validator(mode="after")
+    def _sizes_divide(self) -> "UNetRecipe":
+        for width in self.channels:
+            _check_multiple("channels", width, "norm_groups", self.norm_groups)
+            _check_multiple("channels", width, "heads", self.heads)
+        return self
 
 
 class DiffusionRecipe(BaseModel):
@@ -98,11 +119,21 @@ class CaptionerRecipe(Recipe):
     heads: int = Field(ge=1, description="attention heads, >= 1")
     max_tokens: int = Field(ge=64, description="tokens of prompt and answer together that training holds, >= 64")
 
+    @model_validator(mode="after")
+    def _sizes_divide(self) -> "CaptionerRecipe":
+        _check_multiple("width", self.width, "heads", self.heads)
+        return self
+
 
 class JudgeRecipe(Recipe):
     """The judge of the foundation models' figures."""
 
     widths: Widths = Field(description="channels of the stem and of each block, multiples of 8")
+
+
+def _check_multiple(name: str, value: int, of: str, divisor: int) -> None:
+    if value % divisor:
+        raise ValueError(f"{name} is {value}, no multiple of {of} ({divisor})")
 
 
 # The size of the bundled models; steps and batches are those of a GPU. Tests shrink them with `model_copy`.

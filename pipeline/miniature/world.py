@@ -20,7 +20,7 @@ from pipeline.miniature.vocabulary import ACTIONS, EXPRESSIONS, OBJECTS, SCENES,
 Stream = Literal["emoset", "wikiart", "foundation", "held_out", "oracle"]
 STREAMS: tuple[Stream, ...] = ("emoset", "wikiart", "foundation", "held_out", "oracle")
 SCENE_NAMES, OBJECT_NAMES = tuple(d.SCENE_SHARES), tuple(d.OBJECT_SHARES)  # the order of every table of the world
-assert set(SCENE_NAMES) == set(SCENES) and set(OBJECT_NAMES) == set(OBJECTS)
+assert set(SCENE_NAMES) == set(SCENES) and set(OBJECT_NAMES) == set(OBJECTS)  # noqa: PT018
 EXPRESSION_NAMES, ACTION_NAMES = (None, *EXPRESSIONS), tuple(ACTIONS)  # None: a calm face
 Floats = NDArray[np.float64]
 

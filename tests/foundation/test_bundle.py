@@ -10,9 +10,10 @@ from pipeline.foundation import bundle
 from pipeline.foundation.clip import load_clip
 from pipeline.foundation.diffusion import load_pipeline
 from pipeline.miniature.identity import world_hash
-from pipeline.weights import load_safetensors
+from pipeline.weights import load_safetensors, save_safetensors
 from tests.foundation.conftest import CLIP, World
 
+BUNDLED = Path(__file__).parents[2] / "models/miniature"
 FACTS = {"world": world_hash(), "recipe": CLIP.model_dump_json()}
 
 
@@ -69,3 +70,20 @@ def test_the_diffusion_folder_comes_back_with_the_text_encoder_of_clip(
 def test_a_folder_with_no_weights_cannot_be_packed(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="0 weights files"):
         bundle.pack(tmp_path, tmp_path / "x.safetensors", FACTS)
+
+
+def test_weights_that_were_not_packed_are_refused(tmp_path: Path) -> None:
+    save_safetensors(tmp_path / "x.safetensors", {"a": torch.zeros(1)})
+    with pytest.raises(ValueError, match="no bundled model"):
+        bundle.unpack(tmp_path / "x.safetensors", tmp_path / "out")
+
+
+def test_the_bundled_weights_are_of_this_world_and_within_the_limits() -> None:
+    files = sorted(BUNDLED.rglob("*.safetensors"))
+    assert [file.name for file in files] == [bundle.CAPTIONER, bundle.CLIP, bundle.UNET, bundle.VAE]
+    for file in files:
+        _, metadata = load_safetensors(file)
+        assert metadata["world"] == world_hash()
+        assert metadata["recipe"]
+        assert file.stat().st_size <= bundle.MAX_FILE_BYTES
+    assert bundle.total_bytes(BUNDLED) <= bundle.MAX_TOTAL_BYTES

@@ -1,5 +1,6 @@
 """Captioners: our LLaVA and a Qwen2.5-VL through the same wrapper."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,14 @@ def test_a_batch_padded_on_the_left_answers_as_each_picture_alone(name: str, req
     alone = [captioner.caption([image], [asked], 6)[0] for image, asked in zip(PICTURES, QUESTIONS, strict=True)]
     assert together == alone
     assert all(asked not in answer for asked, answer in zip(QUESTIONS, together, strict=True))
+
+
+def test_damaged_weights_are_an_error_that_names_the_folder(captioner_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "captioner"
+    shutil.copytree(captioner_folder, folder)
+    (folder / "model.safetensors").write_bytes(b"torn")
+    with pytest.raises(ValueError, match=rf"{folder}: its weights are damaged"):
+        load_captioner(folder)
 
 
 def test_a_folder_without_a_model_is_an_error_that_names_it(tmp_path: Path) -> None:

@@ -1,13 +1,14 @@
 """CLIP: features of our folder and of a real one, counted tokens."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
-from pipeline.foundation.clip import CONFIG, Clip, load_clip
+from pipeline.foundation.clip import CONFIG, WEIGHTS, Clip, load_clip
 from pipeline.foundation.training.clip import build_clip, model_config
 from pipeline.weights import save_safetensors
 from tests.foundation.conftest import CLIP, World
@@ -48,3 +49,16 @@ def test_a_real_open_clip_folder_with_its_own_tokenizer_loads(tmp_path: Path) ->
 def test_a_folder_without_a_clip_is_an_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=CONFIG):
         load_clip(tmp_path)
+
+
+@pytest.mark.parametrize(("content", "error"), [(None, FileNotFoundError), (b"torn", ValueError)])
+def test_a_folder_without_whole_weights_is_an_error_and_no_random_model(
+    clip_folder: Path, tmp_path: Path, content: bytes | None, error: type[Exception]
+) -> None:
+    folder = tmp_path / "clip"
+    shutil.copytree(clip_folder, folder)
+    (folder / WEIGHTS).unlink()
+    if content is not None:
+        (folder / WEIGHTS).write_bytes(content)
+    with pytest.raises(error, match=rf"{folder}.*weights"):
+        load_clip(folder)

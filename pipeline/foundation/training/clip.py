@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pipeline.foundation.clip import CONFIG, WEIGHTS
-from pipeline.foundation.recipes import ClipRecipe
+from pipeline.foundation.recipes import IMAGE_PX, ClipRecipe
 from pipeline.foundation.training.trainer import Batch, Task, draw_rows, fit
 from pipeline.weights import save_safetensors
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from open_clip import CLIP
     from transformers import CLIPTokenizer
 
-IMAGE_PX = 64
 MEAN = STD = (0.5, 0.5, 0.5)
 MAX_LOGIT_SCALE = float(np.log(100.0))
 

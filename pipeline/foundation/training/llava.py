@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pipeline.foundation.conversion import clip_model
-from pipeline.foundation.recipes import CaptionerRecipe
-from pipeline.foundation.training.clip import IMAGE_PX, MEAN, STD, normalized
+from pipeline.foundation.recipes import IMAGE_PX, CaptionerRecipe
+from pipeline.foundation.training.clip import MEAN, STD, normalized
 from pipeline.foundation.training.texts import Dialogues
 from pipeline.foundation.training.tokenizer import CHAT_TEMPLATE, CLOSE, IMAGE, USER
 from pipeline.foundation.training.trainer import Batch, Task, draw_rows, fit

@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline.foundation.recipes import VaeRecipe
-from pipeline.foundation.training.clip import IMAGE_PX, normalized
+from pipeline.foundation.recipes import IMAGE_PX, VaeRecipe
+from pipeline.foundation.training.clip import normalized
 from pipeline.foundation.training.trainer import Batch, Task, autocast, draw_rows, fit
 
 if TYPE_CHECKING:

@@ -1,0 +1,83 @@
+"""The whole pipeline as a user runs it, on few pictures: a copy of the repository, the smoke preset, `dvc repro`."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+ROOT = Path(__file__).parents[1]
+COPIED = (
+    "dvc.yaml",
+    "params.yaml",
+    "presets",
+    "stages",
+    "pipeline",
+    "evoke",
+    "data/overrides",
+    "models/miniature",
+    ".dvcignore",
+)
+
+
+def run(folder: Path, *command: str) -> str:
+    """Standard output of a command in a folder, with the programs of this environment first."""
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": programs, "PYTHONPATH": str(folder)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+    return done.stdout
+
+
+def metrics(folder: Path, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "metrics" / f"{name}.json").read_text())
+    return found
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("repository")
+    for name in COPIED:
+        source, target = ROOT / name, folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(source, target, ignore=ignored) if source.is_dir() else shutil.copy(source, target)
+    run(folder, "git", "init", "-q")
+    run(folder, "dvc", "init", "-q")
+    run(folder, sys.executable, "-m", "evoke", "preset", "smoke")
+    run(folder, "dvc", "repro", "-q")
+    return folder
+
+
+def test_every_picture_of_the_smoke_preset_is_packed_captioned_and_filtered(made: Path) -> None:
+    assert [metrics(made, "emoset")[key] for key in ("num_images", "num_rejects")] == [200, 0]
+    tables = [
+        pq.read_table(made / f"data/{name}/emoset") for name in ("corpora", "features", "captions", "caption_features")
+    ]
+    tables.append(pq.read_table(made / "data/caption_filter/emoset.parquet"))
+    assert all(table["image_id"].to_pylist() == tables[0]["image_id"].to_pylist() for table in tables)
+    assert metrics(made, "caption_filter/emoset")["num_dropped_all"] == pytest.approx(0.2 * 160, abs=4)
+    assert {path.name for path in (made / "plots/caption_filter/emoset").iterdir()} == {
+        "similarity.png",
+        "words.png",
+        "examples.png",
+    }
+
+
+def test_the_filter_raises_the_rate_of_right_captions(made: Path) -> None:
+    rates = metrics(made, "truth_checks/emoset")
+    assert rates["scene_right_before"] >= 0.95
+    assert rates["both_right_dropped"] < rates["both_right_before"] < rates["both_right_after"]
+
+
+def test_a_second_run_does_nothing_and_a_key_reruns_what_names_it(made: Path) -> None:
+    assert "Running stage" not in run(made, "dvc", "repro")
+    text = (made / "params.yaml").read_text()
+    (made / "params.yaml").write_text(text.replace("drop_fraction: 0.2", "drop_fraction: 0.3"))
+    ran = [line for line in run(made, "dvc", "repro").splitlines() if line.startswith("Running stage")]
+    assert [line.split("'")[1] for line in ran] == ["caption_filter@emoset", "truth_checks@emoset"]
