@@ -8,6 +8,7 @@ import click
 COMMANDS: dict[str, tuple[str, str]] = {
     "captions": ("evoke.captions:captions", "Export the written captions as a CSV, or import your own."),
     "dag": ("evoke.dag:dag", "Hold dvc.yaml against the code, or write it from the code (--fix)."),
+    "oracle": ("evoke.oracle:oracle", "Draw any number of test pictures that no corpus has."),
     "params": ("evoke.params:params", "Check the whole of params.yaml."),
     "preset": ("evoke.preset:preset", "Set params.yaml to a preset: paper, smoke or miniature."),
     "validate": ("evoke.validate:validate", "Check a folder in EmoSet's layout, without a run."),

@@ -23,13 +23,13 @@ def validate(folder: Path, as_json: bool, strict: bool) -> None:
     from pipeline.corpora.validate import report, to_text
 
     try:
-        rows = emoset.plan(folder)
+        rows, known = emoset.plan(folder), emoset.vocabulary(folder)
     except ValueError as error:
         raise click.ClickException(str(error)) from None
     stream = tqdm(
         emoset.read(folder, rows), total=len(rows), desc="validate", unit="img", file=sys.stderr, mininterval=1
     )
-    counts = report(stream, emoset.vocabulary(folder))
+    counts = report(stream, known)
     if as_json:
         answer = {"usable": counts.is_usable, "problems": counts.problems, "numbers": counts.flat()}
         click.echo(json.dumps(answer, indent=2))

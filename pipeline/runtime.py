@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import torch
 
 Key = str | int | None
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 T = TypeVar("T")
 
 
@@ -45,19 +46,20 @@ def device_class() -> str:
     return "cuda" if visible and Path("/dev/nvidiactl").exists() else "cpu"
 
 
-def dtype(on: "torch.device") -> "torch.dtype":
-    """bfloat16 where the device computes in it, float32 elsewhere."""
-    import torch
-
-    return torch.bfloat16 if on.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
-
-
 def threads() -> int:
     """EVOKE_THREADS, else the cores of this machine. Raises ValueError unless it is a whole number >= 1."""
     value = os.environ.get("EVOKE_THREADS") or str(os.cpu_count() or 1)
     if not value.isdecimal() or int(value) < 1:
         raise ValueError(f"EVOKE_THREADS = {value!r}: allowed is a whole number >= 1")
     return int(value)
+
+
+def log_level() -> str:
+    """EVOKE_LOG, INFO by default. Raises ValueError for a level that logging does not know."""
+    level = os.environ.get("EVOKE_LOG", "INFO").upper()
+    if level not in LOG_LEVELS:
+        raise ValueError(f"EVOKE_LOG = {level!r}: allowed are {', '.join(LOG_LEVELS)}")
+    return level
 
 
 def forbid_downloads() -> None:

@@ -182,7 +182,7 @@ def run_stage(declaration: Declaration, main: Callable[[Run], None], item: str |
     unit = f"{declaration.stage}@{item}" if item else declaration.stage
     logging.basicConfig(level=logging.WARNING, format=f"{unit}: %(message)s", stream=sys.stderr)
     for name in ("evoke", "pipeline"):
-        logging.getLogger(name).setLevel(os.environ.get("EVOKE_LOG", "INFO").upper())
+        logging.getLogger(name).setLevel(runtime.log_level())
     if getattr(getattr(params, declaration.stage, None), "source", None) != "hub":
         runtime.forbid_downloads()
     work = WorkFolder(unit, _fingerprint(unit, declaration, params, item))

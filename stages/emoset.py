@@ -28,6 +28,8 @@ def main(run: Run) -> None:
     found = report(pack.outcomes(parts, rejects), emoset.vocabulary(folder))
     for problem in found.problems:
         run.log.warning(problem)
+    if not found.is_usable:
+        raise ValueError(f"{folder} cannot be used: {'; '.join(found.problems)}")
     pack.check_rejects(len(rejects), len(rows), run.params.max_reject_frac)
     run.assemble(CORPUS, names["records"])
     run.write(REJECTS, rejects.sort_by("image_id"))

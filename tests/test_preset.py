@@ -64,9 +64,9 @@ def test_the_difference_is_shown_key_by_key(project: Path) -> None:
 
 def test_what_a_preset_does_not_name_stays(project: Path) -> None:
     path = Path("params.yaml")
-    path.write_text(path.read_text().replace("drop_fraction: 0.2", "drop_fraction: 0.35  # mine"))
+    path.write_text(path.read_text().replace("polarity_share: 1.0", "polarity_share: 0.5"))
     apply_preset(path, read_yaml(Path("presets/paper.yaml")), {})
-    assert "drop_fraction: 0.35  # mine" in path.read_text()
+    assert "polarity_share: 0.5" in path.read_text()
 
 
 def test_a_pin_is_given_or_kept_or_resolved(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

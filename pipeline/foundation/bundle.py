@@ -2,7 +2,8 @@
 
 models/miniature has clip/clip.safetensors, diffusion/{vae,unet}.safetensors and captioner/captioner.safetensors. A
 file's metadata say what made it: recipe, hash of the drawn world, reached figures; no date, no host. Nothing is
-stored twice: the diffusion model's text encoder and tokenizer come from CLIP. Other worlds' weights are refused.
+stored twice: the diffusion model's text encoder and tokenizer come from CLIP. Weights of other worlds are refused, but
+for those of RELATED_WORLDS.
 """
 
 import json
@@ -17,6 +18,9 @@ from pipeline.miniature.identity import world_hash
 from pipeline.weights import load_safetensors, save_safetensors
 
 MAX_TOTAL_BYTES, MAX_FILE_BYTES = 28_000_000, 16 * 2**20
+RELATED_WORLDS = {  # accepted beside the present one until the models are trained again, and why (docs/LOG.md)
+    "2355321bd5def207": "same drawings and words; in the emotional 30 % of its stream scenes go with other emotions",
+}
 TEXTS = (".json", ".jinja", ".txt")
 CLIP, CAPTIONER = "clip.safetensors", "captioner.safetensors"
 VAE, UNET = "vae.safetensors", "unet.safetensors"
@@ -45,7 +49,7 @@ def unpack(file: Path, folder: Path) -> dict[str, str]:
     tensors, metadata = load_safetensors(file)
     if not {"world", "files", "weights"} <= metadata.keys():
         raise ValueError(f"{file} is no bundled model: its metadata are {sorted(metadata)}; restore it from git")
-    if metadata["world"] != world_hash():
+    if metadata["world"] not in (world_hash(), *RELATED_WORLDS):
         raise ValueError(
             f"{file} was trained on the drawn world {metadata['world']}, but this code draws {world_hash()}: "
             "train the foundation models again (source: train) or undo the change of pipeline/miniature"

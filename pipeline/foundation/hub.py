@@ -1,8 +1,9 @@
 """Foundation models from a model hub, at a pinned revision only and in the formats that the pipeline loads."""
 
-import os
 import shutil
 from pathlib import Path
+
+from pipeline.work import place
 
 HUB_FILES = ["*.json", "*.txt", "*.model", "*.jinja", "*.safetensors"]
 HUB_DUPLICATES = ["*.fp16.*", "*.non_ema.*", "*pruned*", "safety_checker/*", "onnx/*"]
@@ -27,5 +28,5 @@ def download(hub_id: str, revision: str, out: Path, work: Path, wanted: str) -> 
     for file in (wanted, "**/*.safetensors"):
         if not any(arrived.glob(file)):
             raise ValueError(f"hub_id = {hub_id!r}: has no {file}; choose a repository in that format")
-    notes = shutil.ignore_patterns(".cache")  # the hub's own, which hold times
-    shutil.copytree(arrived, out, copy_function=os.link, ignore=notes, dirs_exist_ok=True)
+    shutil.rmtree(arrived / ".cache", ignore_errors=True)  # the hub's own notes, which hold times
+    place(arrived, out)

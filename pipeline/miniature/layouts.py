@@ -21,7 +21,7 @@ from pipeline.miniature.identity import world_hash
 from pipeline.miniature.stream import drawn
 from pipeline.miniature.truth import Truth
 from pipeline.miniature.vocabulary import ACTIONS, EXPRESSIONS, OBJECTS, SCENES
-from pipeline.miniature.world import World
+from pipeline.miniature.world import Stream, World
 from pipeline.runtime import numpy_generator
 
 SPLITS = {"train": 0.80, "val": 0.05, "test": 0.15}
@@ -41,23 +41,25 @@ STYLES = (
 ARTISTS = ("Unknown Artist", *(f"miniature-artist-{number:03d}" for number in range(1, 129)))
 
 
-def write_emoset(world: World, num_images: int, folder: Path, workers: int = 1) -> Iterator[tuple[str, Truth]]:
+def write_emoset(
+    world: World, num_images: int, folder: Path, workers: int = 1, stream: Stream = "emoset"
+) -> Iterator[tuple[str, Truth]]:
     """Draw an EmoSet into `folder`: info.json, three split files of 4-column rows, image/ and annotation/ by label.
 
     Yields (image_id, truth) of each picture as it is written; the layout is complete when the iterator is exhausted."""
-    splits = split_of(num_images, numpy_generator(world.seed, "miniature", "emoset", "splits"))
+    splits = split_of(num_images, numpy_generator(world.seed, "miniature", stream, "splits"))
     rows: dict[str, list[list[str]]] = {split: [] for split in SPLITS}
     seen: Counter[str] = Counter()
     for emotion in EMOTIONS:
         (folder / "image" / emotion).mkdir(parents=True, exist_ok=True)
         (folder / "annotation" / emotion).mkdir(parents=True, exist_ok=True)
-    for index, (picture, truth) in enumerate(one_by_one(world, "emoset", num_images, workers)):
+    for index, (picture, truth) in enumerate(one_by_one(world, stream, num_images, workers)):
         label = str(truth.label)
         stem = f"{label}_{seen[label]:05d}"
         seen[label] += 1
         image, notes = f"image/{label}/{stem}.jpg", f"annotation/{label}/{stem}.json"
         (folder / image).write_bytes(encoded(picture))
-        fields = annotation(truth, stem, numpy_generator(world.seed, "miniature", "annotation", index))
+        fields = annotation(truth, stem, numpy_generator(world.seed, "miniature", stream, "annotation", index))
         (folder / notes).write_text(json.dumps(fields))
         rows[splits[index]].append([label, stem, image, notes])
         yield f"emoset/{stem}", truth
@@ -136,7 +138,7 @@ def genre(truth: Truth) -> str:
     return "landscape"
 
 
-def one_by_one(world: World, stream: Any, num_images: int, workers: int) -> Iterator[tuple[Image.Image, Truth]]:
+def one_by_one(world: World, stream: Stream, num_images: int, workers: int) -> Iterator[tuple[Image.Image, Truth]]:
     """Picture and truth after one another."""
     for part in drawn(world, stream, 0, num_images, workers):
         yield from zip(map(Image.fromarray, part.images), part.truths, strict=True)

@@ -90,7 +90,6 @@ def test_captions_longer_than_the_context_are_marked_and_counted() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.skipif(not BUNDLED.is_file(), reason="the bundled CLIP is not there")
 def test_tokens_are_those_of_clip_with_begin_and_end(tmp_path: Path) -> None:
     from pipeline.foundation.bundle import unpack
     from pipeline.foundation.clip import load_clip

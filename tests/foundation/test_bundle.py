@@ -43,6 +43,13 @@ def test_weights_of_another_world_are_refused(clip_folder: Path, tmp_path: Path)
         bundle.unpack(tmp_path / bundle.CLIP, tmp_path / "clip")
 
 
+def test_weights_of_a_related_world_are_accepted_and_say_which(clip_folder: Path, tmp_path: Path) -> None:
+    (related, *_), file = bundle.RELATED_WORLDS, tmp_path / bundle.CLIP
+    assert related != world_hash()
+    bundle.pack(clip_folder, file, {**FACTS, "world": related})
+    assert bundle.unpack(file, tmp_path / "clip")["world"] == related
+
+
 def test_figures_join_the_metadata_and_leave_the_weights(clip_folder: Path, tmp_path: Path) -> None:
     bundle.pack(clip_folder, tmp_path / bundle.CLIP, FACTS)
     before, _ = load_safetensors(tmp_path / bundle.CLIP)
@@ -83,7 +90,8 @@ def test_the_bundled_weights_are_of_this_world_and_within_the_limits() -> None:
     assert [file.name for file in files] == [bundle.CAPTIONER, bundle.CLIP, bundle.UNET, bundle.VAE]
     for file in files:
         _, metadata = load_safetensors(file)
-        assert metadata["world"] == world_hash()
+        assert metadata["world"] in (world_hash(), *bundle.RELATED_WORLDS)
         assert metadata["recipe"]
+        assert metadata["figures"]
         assert file.stat().st_size <= bundle.MAX_FILE_BYTES
     assert bundle.total_bytes(BUNDLED) <= bundle.MAX_TOTAL_BYTES

@@ -85,6 +85,13 @@ def test_damaged_weights_are_an_error_that_names_the_folder(captioner_folder: Pa
         load_captioner(folder)
 
 
+def test_a_model_without_a_chat_template_is_refused(captioner_folder: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(captioner_folder, tmp_path / "silent")
+    (folder / "chat_template.jinja").unlink()
+    with pytest.raises(ValueError, match="has no chat template"):
+        load_captioner(folder)
+
+
 def test_a_folder_without_a_model_is_an_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"config\.json"):
         load_captioner(tmp_path)
