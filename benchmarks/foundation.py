@@ -40,7 +40,7 @@ from pipeline.runtime import device
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
 
-STEPS, GUIDANCE, SAMPLE_BATCH = 12, 3.0, 64
+STEPS, GUIDANCE, SAMPLE_BATCH = 12, 4.5, 64
 
 log = logging.getLogger("foundation")
 
@@ -181,7 +181,8 @@ def main() -> None:
         if args.sheets:
             write_sheets(args.sheets, lambda texts: sample(pipeline, texts), held)
     if "captioner" in args.parts:
-        figures |= captioner_figures(load_captioner(args.models / args.captioner, device()), clip, held)
+        corpus_like = pictures(SEED, 0, args.n, args.workers, stream="oracle")  # only these have an emotion as prior
+        figures |= captioner_figures(load_captioner(args.models / args.captioner, device()), clip, corpus_like)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps({key: round(value, 4) for key, value in figures.items()}, indent=2) + "\n")
     log.info("%s", args.out.read_text())

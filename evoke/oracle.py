@@ -1,4 +1,4 @@
-"""`evoke oracle FOLDER`: any number of test pictures of the drawn world, for claims that one test split cannot carry."""
+"""`evoke oracle FOLDER`: any number of test pictures of the drawn world, for claims that a test split cannot carry."""
 
 from pathlib import Path
 
