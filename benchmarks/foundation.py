@@ -29,6 +29,7 @@ from pipeline.foundation.diffusion import load_pipeline
 from pipeline.foundation.recipes import JUDGE
 from pipeline.foundation.training import judge as judges
 from pipeline.foundation.training.clip import normalized
+from pipeline.foundation.training.sources import planes
 from pipeline.foundation.training.vae import encode, psnr
 from pipeline.miniature.checks import named, objects_right, scene_right
 from pipeline.miniature.stream import PictureSet, pictures
@@ -45,9 +46,9 @@ STEPS, GUIDANCE, SAMPLE_BATCH = 12, 4.5, 64
 log = logging.getLogger("foundation")
 
 
-def planes(images: np.ndarray) -> Tensor:
-    """NHWC uint8 -> N3HW uint8."""
-    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+def pixels(images: np.ndarray) -> Tensor:
+    """NHWC uint8 -> N3HW uint8, a tensor."""
+    return torch.from_numpy(planes(images))
 
 
 def ratios(prefix: str, judge: judges.Judge, made: Tensor, real: Tensor, truths: Sequence[Truth]) -> Figures:
@@ -65,7 +66,7 @@ def ratios(prefix: str, judge: judges.Judge, made: Tensor, real: Tensor, truths:
 @torch.inference_mode()
 def vae_figures(pipeline: "StableDiffusionPipeline", judge: judges.Judge, held: PictureSet) -> Figures:
     """What reconstructions keep."""
-    real = planes(held.images)
+    real = pixels(held.images)
     means = encode(pipeline.vae, real, pipeline.device).means.float()
     decoded = torch.cat([pipeline.vae.decode(batch).sample.cpu() for batch in means.split(SAMPLE_BATCH)]).clamp(-1, 1)
     figures = {"vae/psnr_db": psnr(decoded, normalized(real)), "vae/latent_deviation": means.std().item()}
@@ -93,8 +94,8 @@ def unet_figures(pipeline: "StableDiffusionPipeline", judge: judges.Judge, held:
     started = time.monotonic()
     made = sample(pipeline, captions_of(held.truths))
     figures = {"unet/images_per_second": len(made) / (time.monotonic() - started)}
-    real = normalized(planes(held.images))
-    figures |= ratios("unet", judge, normalized(planes(made)), real, held.truths)
+    real = normalized(pixels(held.images))
+    figures |= ratios("unet", judge, normalized(pixels(made)), real, held.truths)
     for word in ("dark", "bright", "gray", "colorful"):
         texts = [f"a {word} {scene}" for scene in SCENES.values()] * 4
         tones = np.mean([measure_tone(Image.fromarray(image)) for image in sample(pipeline, texts)], axis=0)
@@ -146,7 +147,7 @@ def the_judge(work: Path, workers: int) -> judges.Judge:
     if not file.exists():
         log.info("training the judge")
         drawn = pictures(PROBE_SEED, 0, JUDGE.num_pictures, workers, stream="foundation")
-        judges.train_judge(planes(drawn.images).numpy(), drawn.truths, JUDGE, file, work / "judge", device())
+        judges.train_judge(planes(drawn.images), drawn.truths, JUDGE, file, work / "judge", device())
     return judges.load_judge(file, JUDGE, device())
 
 

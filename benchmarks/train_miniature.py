@@ -26,13 +26,13 @@ import numpy as np
 from pipeline.foundation import recipes
 from pipeline.foundation.recipes import Recipe
 
-MODELS = ("clip", "vae", "unet", "captioner")
 RECIPES: dict[str, Recipe] = {
     "clip": recipes.CLIP,
     "vae": recipes.VAE,
     "unet": recipes.UNET,
     "captioner": recipes.CAPTIONER,
 }
+MODELS = tuple(RECIPES)
 PLACES = {"vae": "diffusion", "unet": "diffusion"}
 
 log = logging.getLogger("train_miniature")
@@ -51,7 +51,7 @@ def draw(args: argparse.Namespace) -> None:
     drawn = sources.draw(max(64, round(num * args.scale)), args.workers)
     log.info("drew %d pictures", len(drawn.truths))
     args.data.mkdir(parents=True, exist_ok=True)
-    np.save(args.data / "images.npy", sources.planes(drawn))
+    np.save(args.data / "images.npy", sources.planes(drawn.images))
     np.save(args.data / "boxes.npy", texts.foreground_boxes(drawn.truths))
     trained = args.models / "clip"  # of an earlier call: its tokenizer is the one that counts
     if trained.exists():

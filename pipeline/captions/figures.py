@@ -1,6 +1,7 @@
 """CoEmoGen's Figure 3 for our captions: similarities before and after the filter, words per emotion, examples."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from pipeline.emotions import EMOTIONS
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from PIL import Image
 
 STOP_WORDS = frozenset([
@@ -27,13 +29,10 @@ def similarity_histograms(filtered: pa.Table, path: Path) -> None:
 
     The outer bins also hold what lies beyond the middle 99.8 % of all similarities.
     """
-    import matplotlib.pyplot as plt
-
     emotions, similarity, rank, kept = columns(filtered)
     low, high = (float(bound) for bound in np.quantile(similarity, [0.001, 0.999]))
     shown = similarity.clip(low, high)
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(2, 4, figsize=(11, 4.6), sharex=True, constrained_layout=True)
+    with drawn(path, 2, 4, figsize=(11, 4.6), sharex=True, constrained_layout=True) as (figure, axes):
         for axis, emotion in zip(axes.flat, EMOTIONS, strict=True):
             members = (emotions == emotion) & rank
             parts = [shown[members & kept], shown[members & ~kept]]
@@ -45,13 +44,10 @@ def similarity_histograms(filtered: pa.Table, path: Path) -> None:
             )
         figure.supxlabel("CLIP similarity of picture and caption")
         figure.supylabel("captions")
-        figure.savefig(path, metadata={"Software": None})
-        plt.close(figure)
 
 
 def word_clouds(captions: Sequence[str], filtered: pa.Table, path: Path) -> None:
     """One cloud an emotion of the words in its kept captions, sized by number times the emotion's share of them."""
-    import matplotlib.pyplot as plt
     from wordcloud import WordCloud
 
     emotions, _, rank, kept = columns(filtered)
@@ -60,8 +56,7 @@ def word_clouds(captions: Sequence[str], filtered: pa.Table, path: Path) -> None
         for emotion in EMOTIONS
     }
     total = {word: sum(count.get(word, 0) for count in counts.values()) for count in counts.values() for word in count}
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(2, 4, figsize=(11, 5.2), constrained_layout=True)
+    with drawn(path, 2, 4, figsize=(11, 5.2), constrained_layout=True) as (_, axes):
         for axis, emotion in zip(axes.flat, EMOTIONS, strict=True):
             weights = {word: count**2 / total[word] for word, count in counts[emotion].items()}
             if weights:
@@ -69,8 +64,6 @@ def word_clouds(captions: Sequence[str], filtered: pa.Table, path: Path) -> None
                 axis.imshow(cloud.generate_from_frequencies(weights).to_array())
             axis.set_title(emotion, fontsize=10)
             axis.axis("off")
-        figure.savefig(path, metadata={"Software": None})
-        plt.close(figure)
 
 
 def examples(
@@ -79,11 +72,9 @@ def examples(
     """Pictures with their captions, row by row."""
     import textwrap
 
-    import matplotlib.pyplot as plt
-
     num_rows = -(-len(pictures) // num_columns)
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(num_rows, num_columns, figsize=(2.9 * num_columns, 3.1 * num_rows), squeeze=False)
+    figsize = (2.9 * num_columns, 3.1 * num_rows)
+    with drawn(path, num_rows, num_columns, figsize=figsize, squeeze=False) as (figure, axes):
         for axis in axes.flat:
             axis.axis("off")
         for axis, picture, title, text in zip(axes.flat, pictures, titles, texts, strict=False):
@@ -100,6 +91,16 @@ def examples(
                 parse_math=False,  # a caption may hold dollars
             )
         figure.subplots_adjust(0.01, 0.06, 0.99, 0.96, 0.05, 0.35)
+
+
+@contextmanager
+def drawn(path: Path, num_rows: int, num_columns: int, **options: Any) -> "Iterator[tuple[Figure, Any]]":
+    """A figure in our style and its axes to draw on; saved when the block ends, equal figures as equal bytes."""
+    import matplotlib.pyplot as plt
+
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(num_rows, num_columns, **options)
+        yield figure, axes
         figure.savefig(path, metadata={"Software": None})
         plt.close(figure)
 

@@ -5,28 +5,20 @@ from collections.abc import Iterable
 import pyarrow as pa
 
 from pipeline.miniature.truth import Truth
-
-OBJECT = pa.struct([("name", pa.string()), ("box", pa.list_(pa.float32(), 4))])
+from pipeline.schemas import TRUTH_SCHEMA
 
 
 def truth_table(rows: Iterable[tuple[str, Truth]]) -> pa.Table:
-    """(image_id, truth) in any order -> a row a picture, sorted by image_id; see TRUTH_SCHEMA for the columns."""
-    pairs = sorted(rows, key=lambda row: row[0])
-    truths = [truth for _, truth in pairs]
-    return pa.table({
-        "image_id": pa.array([image_id for image_id, _ in pairs], pa.string()),
-        "emotion": pa.array([truth.emotion for truth in truths], pa.string()),
-        "label": pa.array([truth.label for truth in truths], pa.string()),
-        "votes": pa.array([list(truth.votes) for truth in truths], pa.list_(pa.int8())),
-        "scene": pa.array([truth.scene for truth in truths], pa.string()),
-        "objects": pa.array(
-            [[{"name": o.name, "box": o.box} for o in truth.objects] for truth in truths], pa.list_(OBJECT)
-        ),
-        "trigger": pa.array([truth.trigger for truth in truths], pa.string()),
-        "person_box": pa.array([truth.person and truth.person.box for truth in truths], pa.list_(pa.float32(), 4)),
-        "expression": pa.array([truth.expression for truth in truths], pa.string()),
-        "action": pa.array([truth.action for truth in truths], pa.string()),
-        "brightness": pa.array([truth.brightness for truth in truths], pa.float32()),
-        "colorfulness": pa.array([truth.colorfulness for truth in truths], pa.float32()),
-        "style": pa.array([truth.style for truth in truths], pa.string()),
-    })  # fmt: skip
+    """(image_id, truth) in any order -> a row a picture under the columns of TRUTH_SCHEMA, sorted by image_id."""
+    ordered = sorted(rows, key=lambda row: row[0])
+    return pa.Table.from_pylist([row_of(image_id, truth) for image_id, truth in ordered], schema=TRUTH_SCHEMA.arrow)
+
+
+def row_of(image_id: str, truth: Truth) -> dict[str, object]:
+    """One picture under the columns of TRUTH_SCHEMA; a column that has another name here is made of several fields."""
+    made = {
+        "image_id": image_id,
+        "objects": [{"name": thing.name, "box": thing.box} for thing in truth.objects],
+        "person_box": None if truth.person is None else truth.person.box,
+    }
+    return {name: made[name] if name in made else getattr(truth, name) for name in TRUTH_SCHEMA.names}

@@ -50,7 +50,7 @@ def _one_thread() -> None:
 def world() -> World:
     drawn = sources.draw(60, 1)
     tokenizer = text_tokenizer(vocabulary_texts(), 32)
-    return World(drawn, sources.planes(drawn), texts.text_ids(drawn.truths, tokenizer, 2, 0, 1), tokenizer)
+    return World(drawn, sources.planes(drawn.images), texts.text_ids(drawn.truths, tokenizer, 2, 0, 1), tokenizer)
 
 
 @pytest.fixture(scope="session")

@@ -5,13 +5,14 @@ is torn.
 import hashlib
 import json
 import logging
-import os
 import time
 from pathlib import Path
 
 import torch
 from safetensors.torch import load, save
 from torch import Tensor
+
+from pipeline.work import written_aside
 
 GENERATIONS = 2
 
@@ -30,15 +31,11 @@ class Checkpoints:
         return time.monotonic() - self.written_at >= self.interval_seconds
 
     def write(self, step: int, tensors: dict[str, Tensor]) -> None:
-        """Write aside, sync, rename; then drop all but the newest two."""
+        """Write whole or not at all; then drop all but the newest two."""
         data = save(tensors, {"recipe": self.recipe, "step": str(step)})
         digest = hashlib.sha256(data).hexdigest()[:16]
-        aside = self.folder / f".step-{step:09d}.partial"
-        with aside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, self.folder / f"step-{step:09d}-{digest}.safetensors")
+        with written_aside(self.folder / f"step-{step:09d}-{digest}.safetensors") as aside:
+            aside.write_bytes(data)
         for old in self.files()[GENERATIONS:]:
             old.unlink()
         self.written_at = time.monotonic()

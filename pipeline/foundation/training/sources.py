@@ -31,7 +31,7 @@ def clip_by_recipe(recipe: ClipRecipe, out: Path, work: Path, device: "torch.dev
     drawn = draw(recipe.num_pictures, workers)
     tokenizer = text_tokenizer(vocabulary_texts(), recipe.context_length)
     ids = texts.text_ids(drawn.truths, tokenizer, recipe.texts_per_picture, STREAM_SEED, workers)
-    train_clip(planes(drawn), ids, tokenizer, recipe, out, work, device)
+    train_clip(planes(drawn.images), ids, tokenizer, recipe, out, work, device)
 
 
 def diffusion_by_recipe(
@@ -39,7 +39,7 @@ def diffusion_by_recipe(
 ) -> None:
     """Draw, train the VAE, then the U-Net over it and the CLIP folder; the StableDiffusionPipeline folder `out`."""
     drawn = draw(max(recipe.vae.num_pictures, recipe.unet.num_pictures), workers)
-    images, vae = planes(drawn), work / "vae_folder"
+    images, vae = planes(drawn.images), work / "vae_folder"
     train_vae(
         images[: recipe.vae.num_pictures], texts.foreground_boxes(drawn.truths), recipe.vae, vae, work / "vae", device
     )
@@ -55,7 +55,7 @@ def captioner_by_recipe(
     drawn = draw(recipe.num_pictures, workers)
     tokenizer = chat_tokenizer(texts.chat_texts(drawn.truths[:CHAT_PICTURES], STREAM_SEED))
     said = texts.dialogues(drawn.truths, tokenizer, recipe.max_tokens, STREAM_SEED, workers)
-    train_captioner(planes(drawn), said, tokenizer, recipe, clip, out, work, device)
+    train_captioner(planes(drawn.images), said, tokenizer, recipe, clip, out, work, device)
 
 
 def draw(num_pictures: int, workers: int) -> PictureSet:
@@ -63,6 +63,6 @@ def draw(num_pictures: int, workers: int) -> PictureSet:
     return pictures(STREAM_SEED, 0, num_pictures, workers, stream="foundation")
 
 
-def planes(drawn: PictureSet) -> np.ndarray:
-    """Images N3HW uint8."""
-    return np.ascontiguousarray(drawn.images.transpose(0, 3, 1, 2))
+def planes(images: np.ndarray) -> np.ndarray:
+    """NHWC uint8 -> N3HW uint8."""
+    return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
