@@ -7,7 +7,11 @@ import click
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "captions": ("evoke.captions:captions", "Export the written captions as a CSV, or import your own."),
+    "curate": ("evoke.curate:curate", "Build an emotional corpus from any folder of pictures."),
     "dag": ("evoke.dag:dag", "Hold dvc.yaml against the code, or write it from the code (--fix)."),
+    "export": ("evoke.export:export", "Write an emotion as a LoRA and an embedding that other tools load."),
+    "generate": ("evoke.generate:generate", "Make pictures of an emotion, or of several, with a trained model."),
+    "import-emogen": ("evoke.import_emogen:import_emogen", "Convert what EmoGen published to files that stages take."),
     "oracle": ("evoke.oracle:oracle", "Draw any number of test pictures that no corpus has."),
     "params": ("evoke.params:params", "Check the whole of params.yaml."),
     "preset": ("evoke.preset:preset", "Set params.yaml to a preset: paper, smoke or miniature."),

@@ -1,0 +1,55 @@
+"""`evoke import-emogen FOLDER --out DIR`: EmoGen's published classifier, coefficients and lists as files of ours."""
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from pipeline.foreign.emogen import Row
+
+
+@click.command("import-emogen")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Where to write: data/imports/emogen to use it, or any empty folder to look at it.",
+)
+def import_emogen(folder: Path, out: Path) -> None:
+    """Convert what EmoGen published, in a checkout FOLDER of it, to safetensors and Parquet.
+
+    Any of it may be absent or a Git-LFS pointer. Each artefact is a row of the printed table and of DIR/manifest.json.
+    Nothing that a file says is run: pickles that call for code are refused, and so is what is damaged or of another
+    shape. Where one is refused the others are converted all the same, and the exit status is 1.
+
+    \b
+    With DIR data/imports/emogen, in params.yaml:
+      emotion_classifier.source: imported   its classifier judges Emo-A
+      correlation.source: imported          its coefficients weigh UniEmo's queries
+    """
+    from pipeline.foreign.emogen import import_emogen as convert
+
+    rows = convert(folder, out)
+    click.echo(to_text(rows))
+    counts = Counter(row.status for row in rows)
+    summary = f"{out}: " + ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
+    if counts["refused"] or not counts["converted"]:
+        raise click.ClickException(f"{summary}; not all could be taken, see above")
+    click.echo(summary)
+
+
+def to_text(rows: "list[Row]") -> str:
+    """A line per artefact: status, kind, source, and what it became or why not."""
+    cells = [(row.status, row.kind, row.source or "-", _outcome(row)) for row in rows]
+    widths = [max(len(line[column]) for line in cells) for column in range(3)]
+    return "\n".join(
+        "  ".join([*(cell.ljust(width) for cell, width in zip(line, widths, strict=False)), line[3]]) for line in cells
+    )
+
+
+def _outcome(row: "Row") -> str:
+    return "; ".join(text for text in (f"-> {row.target}" if row.target else "", row.reason or "") if text)
