@@ -22,8 +22,15 @@ from pipeline.schemas import (
     CAPTION_FILTER_SCHEMA,
     CAPTIONS_SCHEMA,
     CORPUS_SCHEMA,
+    CORRELATION_SCHEMA,
+    CURATION_SCHEMA,
+    EMOART_SCHEMA,
+    EMOSET_SCHEMA,
     FEATURES_SCHEMA,
+    IMAGES_SCHEMA,
+    LATENTS_SCHEMA,
     REJECTS_SCHEMA,
+    SCORES_SCHEMA,
     TRUTH_SCHEMA,
     Schema,
     TableError,
@@ -76,13 +83,31 @@ FOUNDATION_CLIP = Artifact("models/foundation/clip", "folder")
 FOUNDATION_DIFFUSION = Artifact("models/foundation/diffusion", "folder")
 FOUNDATION_CAPTIONER = Artifact("models/foundation/captioner", "folder")
 EMOSET_FOLDER = Artifact("${emoset.folder}", "folder")
+WIKIART_FOLDER = Artifact("${emoart.folder}", "folder")
+IMPORTED_EMOGEN = Artifact("data/imports/emogen", "folder")
+PRETRAINED = Artifact("models/pretrained", "folder")
 CORPUS = Artifact("data/corpora/{item}", "shards", CORPUS_SCHEMA)
+EMOSET = Artifact("data/corpora/emoset", "shards", EMOSET_SCHEMA)
+EMOART = Artifact("data/corpora/emoart", "shards", EMOART_SCHEMA)
+CURATION = Artifact("data/curation/emoart.parquet", "table", CURATION_SCHEMA)
 REJECTS = Artifact("data/rejects/{item}.parquet", "table", REJECTS_SCHEMA)
 FEATURES = Artifact("data/features/{item}", "shards", FEATURES_SCHEMA)
+EMOTION_CLASSIFIER = Artifact("models/emotion_classifier", "folder")
+JUDGES = Artifact("models/judges", "folder")
+CORRELATION = Artifact("data/correlation.parquet", "table", CORRELATION_SCHEMA)
 CAPTIONS_OVERRIDE = Artifact("${captions.override}", "file")
 CAPTIONS = Artifact("data/captions/{item}", "shards", CAPTIONS_SCHEMA)
 CAPTION_FEATURES = Artifact("data/caption_features/{item}", "shards", CAPTION_FEATURES_SCHEMA)
 CAPTION_FILTER = Artifact("data/caption_filter/{item}.parquet", "table", CAPTION_FILTER_SCHEMA)
+LATENTS = Artifact("data/latents/{item}", "shards", LATENTS_SCHEMA)
+COEMOGEN = Artifact("models/coemogen_{item}", "folder")
+STABLE_DIFFUSION = Artifact("models/stable_diffusion", "folder")
+UNIEMO_UNDERSTANDING = Artifact("models/uniemo_understanding", "folder")
+GENERATOR = Artifact("models/{item}", "folder")
+IMAGES = Artifact("data/images/{item}", "shards", IMAGES_SCHEMA)
+REAL_SCORES = Artifact("data/scores/real", "shards", SCORES_SCHEMA)
+REAL_METRICS = Artifact("metrics/real_scores.json", "metrics")
+SCORES = Artifact("data/scores/{item}", "shards", SCORES_SCHEMA)
 
 
 def write_table(path: Path, table: pa.Table, schema: Schema | None = None) -> None:

@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
 
 def image_features(clip: "Clip", rows: pa.Table, batch_size: int) -> pa.Table:
-    """Rows with image_id and image -> image_id, feature (D float32 of unit length)."""
-    features = [clip.encode_images(pictures(batch)).numpy() for batch in batches(rows, batch_size)]
-    return feature_table(rows, features, clip.width)
+    """Rows with image_id and image -> image_id, feature (D float32 of unit length), norm (before)."""
+    features = [clip.encode_images(pictures(batch), normalize=False).numpy() for batch in batches(rows, batch_size)]
+    norms = [np.linalg.norm(batch, axis=1) for batch in features]
+    units = [batch / norm[:, None] for batch, norm in zip(features, norms, strict=True)]
+    norm = pa.array(np.concatenate([np.empty(0, np.float32), *norms]), pa.float32())
+    return feature_table(rows, units, clip.width).append_column("norm", norm)
 
 
 def text_features(clip: "Clip", rows: pa.Table, batch_size: int) -> pa.Table:

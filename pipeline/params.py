@@ -14,12 +14,19 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pipeline.captions.prompts import Variant
+from pipeline.emotions import Emotion
 from pipeline.foundation.recipes import CaptionerRecipe, ClipRecipe, DiffusionRecipe
 
 Layout = Literal["emoset", "wikiart"]
-Corpus = Literal["emoset"]
+Corpus = Literal["emoset", "emoart"]
+Half = Literal["first", "second", "both"]
+Rate = Annotated[float, Field(gt=0.0, lt=1.0)]
+NonNegative = Annotated[float, Field(ge=0.0)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Count = Annotated[int, Field(ge=1)]
+Sampler = Literal["oversample", "weighted", "plain"]
+Source = Literal["diagonal", "full", "mean", "real"]
+Method = Literal["stable_diffusion", "coemogen_emoset", "coemogen_emoart"]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 BatchSize = Annotated[int, Field(ge=1, le=65536, description="images or texts in one forward pass; changes low bits")]
 REVISION = r"^[0-9a-f]{40}$"
@@ -103,6 +110,68 @@ class Features(Section):
     batch_size: BatchSize
 
 
+class EmotionClassifier(Section):
+    """Two fully connected layers on frozen CLIP features: curation, correlation, Emo-A as published."""
+
+    source: Annotated[Literal["train", "imported"], Field(description="or what `evoke import-emogen` left in imports")]
+    half: Annotated[Half, Field(description="half of the train split that it learns from; judges take the other")]
+    hidden: Annotated[Count, Field(description="units between the two layers")]
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0, description="share of hidden units dropped while training")]
+    epochs: Annotated[Count, Field(description="passes over the pictures; the best on val is kept")]
+    batch_size: Annotated[Count, Field(description="pictures a step")]
+    learning_rate: Annotated[Rate, Field(description="peak of AdamW's rate, cosine to 0")]
+    weight_decay: Annotated[NonNegative, Field(description="AdamW's decay")]
+
+
+class Judges(Section):
+    """Networks on pixels that only score: emotion, scene, object (SCIENCE 2)."""
+
+    half: Annotated[Half, Field(description="half of the train split that they learn from")]
+    backbone: Annotated[
+        Literal["small", "resnet18", "resnet50"], Field(description="ours for 64 px, or one of torchvision")
+    ]
+    image_px: Annotated[int, Field(ge=32, le=512, description="edge of the square that they see")]
+    epochs: Annotated[Count, Field(description="passes over the pictures")]
+    batch_size: Annotated[Count, Field(description="pictures a step")]
+    learning_rate: Annotated[Rate, Field(description="peak of AdamW's rate, cosine to 0")]
+    weight_decay: Annotated[NonNegative, Field(description="AdamW's decay")]
+    backbone_weights: Annotated[
+        str | None, Field(description="file in models/pretrained that the backbone starts from (safetensors)")
+    ]
+    scene_weights: Annotated[
+        str | None, Field(description="ResNet-50 of Places365 in models/pretrained as scene judge; null: train one")
+    ]
+    object_weights: Annotated[
+        str | None, Field(description="ResNet-50 of ImageNet in models/pretrained as object judge; null: train one")
+    ]
+
+
+class Emoart(Section):
+    """The pictures of WikiArt that the emotion classifier is sure of (CoEmoGen 3.1)."""
+
+    folder: Annotated[str, Field(min_length=1, description="WikiArt in huggan's layout, or any folder of images")]
+    min_confidence: Annotated[Fraction, Field(description="least probability of the top emotion (CoEmoGen: 0.75)")]
+    min_emotion_frac: Annotated[
+        Fraction, Field(description="emotions rarer than this among the confident are dropped (CoEmoGen: 0.01)")
+    ]
+    val_frac: Annotated[float, Field(ge=0.0, lt=0.5, description="share of each emotion in the val split")]
+    test_frac: Annotated[float, Field(ge=0.0, lt=0.5, description="share of each emotion in the test split")]
+    batch_size: BatchSize
+    shard_images: Annotated[int, Field(ge=1, le=100_000, description="images of one shard, at most")]
+    max_reject_frac: Annotated[Fraction, Field(description="rejected share of the images above which the stage fails")]
+
+
+class Correlation(Section):
+    """How strongly an attribute speaks for an emotion (UniEmo Eq. 5)."""
+
+    source: Annotated[Literal["computed", "imported"], Field(description="or EmoGen's tables, imported")]
+    value: Annotated[
+        Literal["probability", "log_probability"], Field(description="what is averaged; UniEmo writes log, releases p")
+    ]
+    folds: Annotated[int, Field(ge=2, le=20, description="parts of the train split, each judged by the others")]
+    shrinkage: Annotated[NonNegative, Field(description="images' worth of the emotion prior; 0 is off")]
+
+
 class Captions(Section):
     """One caption per image that says what triggers its emotion (CoEmoGen 3.1)."""
 
@@ -130,6 +199,141 @@ class CaptionFilter(Section):
     drop_fraction: Annotated[float, Field(ge=0.0, lt=1.0, description="share dropped per emotion (CoEmoGen: 0.2)")]
 
 
+class Latents(Section):
+    """Pictures in the autoencoder's latents, encoded once."""
+
+    fit: Annotated[
+        Literal["crop", "squash"], Field(description="how a picture becomes a square: its middle, or squashed (EmoGen)")
+    ]
+    batch_size: BatchSize
+
+
+class Training(Section):
+    """What the one training loop may be told (pipeline/training)."""
+
+    steps: Annotated[Count, Field(description="optimiser steps")]
+    batch_size: Annotated[Count, Field(description="pictures a step, over all processes")]
+    learning_rate: Annotated[Rate, Field(description="peak of AdamW's rate")]
+    weight_decay: Annotated[NonNegative, Field(description="AdamW's decay")]
+    warmup_steps: Annotated[int, Field(ge=0, description="steps of linear warm-up")]
+    schedule: Annotated[Literal["constant", "cosine"], Field(description="of the rate after the warm-up")]
+    max_grad_norm: Annotated[float | None, Field(gt=0, description="clip of the gradient's norm; null: none")]
+    ema_decay: Annotated[
+        float | None, Field(gt=0, lt=1, description="decay of the averaged weights a step; null: none")
+    ]
+    precision: Annotated[Literal["fp32", "bf16"], Field(description="of the forward pass; weights stay fp32")]
+    sampler: Annotated[
+        Sampler,
+        Field(description="oversample: EmoGen's balanced list; weighted: drawn by class weight; plain: in turn"),
+    ]
+    sheet_steps: Annotated[int, Field(ge=0, description="steps between two sheets of samples; 0: none")]
+
+
+class DiffusionTraining(Training):
+    """Trainings through the diffusion loss."""
+
+    mirror: Annotated[bool, Field(description="half of the pictures as mirror images")]
+    text_dropout: Annotated[Fraction, Field(description="samples without a condition, for classifier-free guidance")]
+    snr_cap: Annotated[float | None, Field(gt=0, description="min-SNR weights with this cap (5); null: none")]
+
+
+class Coemogen(DiffusionTraining):
+    """Mapper, visual perception and HiLoRA (CoEmoGen 3.2-3.4)."""
+
+    prompt: Annotated[str, Field(pattern=r"^[^{}]*\{S\}[^{}]*$", description="of training; {S} is the embedding")]
+    input: Annotated[Literal["onehot", "learnable", "text"], Field(description="of the mapper (Table 2b)")]
+    mapper_hidden: Annotated[Count, Field(description="units between the mapper's two layers (CoEmoGen: 512)")]
+    perception: Annotated[
+        Literal["residual", "literal"], Field(description="Eq. 1 made to act, or as written, where e has no effect")
+    ]
+    visual_tokens: Annotated[Count, Field(description="tokens that v is split into, with perception: residual")]
+    rank: Annotated[Count, Field(description="of each of the ten adapters (CoEmoGen: 4)")]
+    emotion_adapters: Annotated[bool, Field(description="the eight; false is an ablation of Table 1")]
+    polarity_adapters: Annotated[bool, Field(description="the two; false is an ablation of Table 1")]
+    matched_rank: Annotated[bool, Field(description="twice the rank where one kind is off: a control of capacity")]
+    sem_weight: Annotated[NonNegative, Field(description="of L_SEM beside L_LDM; 0 is an ablation of Table 1")]
+    sem_distance: Annotated[Literal["cosine", "mae", "mse", "kl"], Field(description="of L_SEM (Table 2c)")]
+    sem_equalised: Annotated[bool, Field(description="distances scaled to 1 for orthogonal vectors, else raw")]
+    kl_temperature: Annotated[float, Field(gt=0, description="of the softmaxes of sem_distance: kl")]
+    embedding_rate: Annotated[Rate, Field(description="peak rate of mapper and visual perception")]
+
+    @model_validator(mode="after")
+    def _something_is_adapted(self) -> Self:
+        if self.matched_rank and self.emotion_adapters == self.polarity_adapters:
+            raise ValueError("matched_rank = True: of emotion_adapters and polarity_adapters just one must be on")
+        return self
+
+
+class UniemoUnderstanding(Training):
+    """The CLIP ViT with scene and object queries that reads an emotion (UniEmo III-A)."""
+
+    queries: Annotated[Literal["both", "scene", "object", "none"], Field(description="that are there (Fig. 6-7)")]
+    query_length: Annotated[Count, Field(description="queries of each kind (UniEmo's code: 32)")]
+    entry: Annotated[
+        Literal["hierarchical", "single_step"],
+        Field(description="object queries enter behind the scene queries' layers (UniEmo), or both at layer 1"),
+    ]
+    scene_layer: Annotated[int | None, Field(ge=1, description="L1, after which scenes are told; null: a third")]
+    object_layer: Annotated[int | None, Field(ge=1, description="L2, after which objects are told; null: two thirds")]
+    positives: Annotated[
+        Literal["equal", "literal"],
+        Field(description="Eq. 4: equal attributes are positives and missing ones no negatives, or as written"),
+    ]
+    temperature: Annotated[float, Field(gt=0, description="tau of Eq. 4 (UniEmo: 0.07)")]
+    scene_weight: Annotated[NonNegative, Field(description="of L_S in Eq. 9 (UniEmo: 0.25)")]
+    object_weight: Annotated[NonNegative, Field(description="of L_O in Eq. 9 (UniEmo: 0.25)")]
+    emotion_weight: Annotated[NonNegative, Field(description="of L_cls in Eq. 9 (UniEmo: 0.5)")]
+    head_hidden: Annotated[Count, Field(description="units between the two layers of the head (UniEmo's code: 768)")]
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0, description="in the head (UniEmo's code: 0.5)")]
+    backbone_rate: Annotated[float, Field(ge=0.0, lt=1.0, description="peak rate of the ViT; 0: frozen")]
+    query_rate: Annotated[Rate, Field(description="peak rate of queries, interactive blocks and projections")]
+    image_px: Annotated[int, Field(ge=32, le=1024, description="edge of the cached squares that crops are taken of")]
+    min_crop: Annotated[float, Field(gt=0, le=1, description="least area of a random crop; 1: none")]
+    val_steps: Annotated[Count, Field(description="steps between two looks at the val split; the best is kept")]
+
+
+class StableDiffusion(Section):
+    """The foundation model asked in words (CoEmoGen Table 1)."""
+
+    prompt: Annotated[str, Field(pattern=r"^[^{}]*\{S\}[^{}]*$", description="{S} is the name of the emotion")]
+
+
+class Images(Section):
+    """Images of every emotion by each method."""
+
+    num_per_emotion: Annotated[Count, Field(description="images of each emotion (papers: 1000)")]
+    prompt: Annotated[str, Field(pattern=r"^[^{}]*\{S\}[^{}]*$", description="{S} is the emotion")]
+    source: Annotated[Source, Field(description="of v: diagonal Gaussian (papers), full, class mean, real val v")]
+    strength: Annotated[NonNegative, Field(description="of the adapters; 1 as trained")]
+    solver: Annotated[
+        Literal["dpmsolver++", "unipc", "ddim", "euler"], Field(description="of diffusers (EmoGen: unipc)")
+    ]
+    steps: Annotated[Count, Field(description="solver steps (EmoGen: 50)")]
+    guidance: Annotated[float, Field(ge=1, description="scale of classifier-free guidance; 1: none (EmoGen: 7.5)")]
+    batch_size: BatchSize
+
+
+class Scores(Section):
+    """What judges say of images."""
+
+    batch_size: BatchSize
+
+
+class Grids(Section):
+    """Sheets that show a method: emotions, transfer, fusion, strength (CoEmoGen Fig. 7-8)."""
+
+    nouns: Annotated[
+        tuple[str, ...], Field(strict=False, min_length=1, description="neutral things to transfer an emotion to")
+    ]
+    fused: Annotated[
+        tuple[Emotion, ...], Field(strict=False, min_length=2, description="emotions fused pairwise (CoEmoGen: three)")
+    ]
+    strengths: Annotated[
+        tuple[NonNegative, ...], Field(strict=False, min_length=1, description="of the adapters, side by side")
+    ]
+    images_per_cell: Annotated[Count, Field(description="seeds shown of each combination")]
+
+
 class TruthChecks(Section):
     """What was made against what was drawn; of the miniature alone."""
 
@@ -148,31 +352,58 @@ class Params(Section):
     corpora: Annotated[
         tuple[Corpus, ...], Field(strict=False, min_length=1, description="corpora to caption and filter")
     ]
+    methods: Annotated[tuple[Method, ...], Field(strict=False, min_length=1, description="generators that make images")]
     miniature: Miniature
     foundation_clip: FoundationClip
     foundation_diffusion: FoundationDiffusion
     foundation_captioner: FoundationCaptioner
     emoset: Emoset
     features: Features
+    emotion_classifier: EmotionClassifier
+    judges: Judges
+    emoart: Emoart
+    correlation: Correlation
     captions: Captions
     caption_features: CaptionFeatures
     caption_filter: CaptionFilter
+    latents: Latents
+    coemogen: Coemogen
+    stable_diffusion: StableDiffusion
+    uniemo_understanding: UniemoUnderstanding
+    images: Images
+    scores: Scores
+    grids: Grids
     truth_checks: TruthChecks
 
     @model_validator(mode="after")
     def _truth_is_drawn(self) -> Self:
         _check_distinct("corpora", self.corpora)
+        _check_distinct("methods", self.methods)
+        for method in self.methods:
+            corpus = method.removeprefix("coemogen_")
+            if method.startswith("coemogen_") and corpus not in self.corpora:
+                raise ValueError(f"methods: {method} needs {corpus} among corpora ({', '.join(self.corpora)})")
         for corpus in self.truth_checks.corpora:
             if corpus not in self.corpora:
                 raise ValueError(f"truth_checks.corpora: {corpus} is not one of corpora ({', '.join(self.corpora)})")
-            if corpus not in self.miniature.layouts:
-                raise ValueError(
-                    f"truth_checks.corpora: {corpus} is not drawn; add it to miniature.layouts or remove it"
-                )
-        drawn = Path("data/miniature") / "emoset"
-        if Path(self.emoset.folder) == drawn and "emoset" not in self.miniature.layouts:
+            for layout in ("emoset", "wikiart"):
+                if layout not in self.miniature.layouts:
+                    raise ValueError(
+                        f"truth_checks.corpora: {corpus} needs both drawn layouts; add {layout} to miniature.layouts, "
+                        "or set truth_checks.corpora to []"
+                    )
+        for section, layout in (("emoset", "emoset"), ("emoart", "wikiart")):
+            folder = getattr(self, section).folder
+            if Path(folder) == Path("data/miniature") / layout and layout not in self.miniature.layouts:
+                raise ValueError(f"{section}.folder = {folder!r}: nothing draws it; add {layout} to miniature.layouts")
+        return self
+
+    @model_validator(mode="after")
+    def _judges_are_independent(self) -> Self:
+        trained = self.emotion_classifier.source == "train"
+        if trained and self.judges.half == self.emotion_classifier.half != "both":
             raise ValueError(
-                f"emoset.folder = {self.emoset.folder!r}: nothing draws it; add emoset to miniature.layouts"
+                f"judges.half = {self.judges.half!r}: the emotion classifier learns from that half; take the other"
             )
         return self
 

@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -17,11 +18,15 @@ from pipeline.emotions import EMOTIONS, POLARITIES
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 WORD = pa.dictionary(pa.int8(), pa.string())
+ATTRIBUTE_KINDS = ("scene", "object")
 VECTOR = pa.list_(pa.float32())  # stands for fixed_size_list<float32, d>, d of the model that made it
 
 
 class TableError(ValueError):
     """A table does not have the shape that its schema declares; names the file, the column and what to do."""
+
+
+HALVES = pa.list_(pa.float16())  # likewise fixed_size_list<float16, d>
 
 
 @dataclass(frozen=True)
@@ -60,22 +65,43 @@ ID = Column("image_id", pa.string(), "corpus/stem of the official file, such as 
 EMOTION = Column("emotion", WORD, "one of the eight, as labelled", words=EMOTIONS)
 SPLIT = Column("split", WORD, "train, val or test", words=SPLITS)
 
-CORPUS_SCHEMA = Schema(
+PICTURE = (
+    ID,
+    Column("image", IMAGE, "the encoded file and its path in the data set"),
+    EMOTION,
+    Column("polarity", WORD, "positive or negative", words=POLARITIES),
+    SPLIT,
+    Column("width", pa.int32(), "px"),
+    Column("height", pa.int32(), "px"),
+    Column("sha256", pa.string(), "of the encoded file, hex"),
+)
+ART = (
+    Column("artist", pa.string(), "artist, one of 129 in WikiArt; null: none is told", nullable=True),
+    Column("genre", pa.string(), "genre, one of 11 in WikiArt; null: none is told", nullable=True),
+    Column("style", pa.string(), "style, one of 27 in WikiArt; null: none is told", nullable=True),
+)
+CONFIDENCE = Column("confidence", pa.float32(), "calibrated probability of the emotion, 0 to 1")
+
+CORPUS_SCHEMA = Schema(PICTURE)  # what every corpus has; each has more
+EMOSET_SCHEMA = Schema(
     (
-        ID,
-        Column("image", IMAGE, "the encoded file and its path in the data set"),
-        EMOTION,
-        Column("polarity", WORD, "positive or negative", words=POLARITIES),
-        SPLIT,
-        Column("width", pa.int32(), "px"),
-        Column("height", pa.int32(), "px"),
-        Column("sha256", pa.string(), "of the encoded file, hex"),
+        *PICTURE,
         Column("brightness", pa.float32(), "0 to 1 in steps of 0.1, as annotated", nullable=True),
         Column("colorfulness", pa.float32(), "0 to 1 in steps of 0.1, as annotated", nullable=True),
         Column("scene", pa.string(), "annotated scene, one of 254 in EmoSet", nullable=True),
         Column("objects", pa.list_(pa.string()), "annotated objects, of 409 in EmoSet; may be empty"),
         Column("facial_expression", pa.string(), "annotated expression, one of 6 in EmoSet", nullable=True),
         Column("human_action", pa.string(), "annotated action, one of 264 in EmoSet", nullable=True),
+    )
+)
+EMOART_SCHEMA = Schema((*PICTURE, CONFIDENCE, *ART))
+CURATION_SCHEMA = Schema(
+    (
+        ID,
+        Column("emotion", WORD, "the most probable of the eight", words=EMOTIONS),
+        CONFIDENCE,
+        Column("reason", WORD, "why it is kept or not", words=("kept", "unsure", "rare_emotion")),
+        *ART,
     )
 )
 REJECTS_SCHEMA = Schema(
@@ -86,7 +112,13 @@ REJECTS_SCHEMA = Schema(
     ),
     repeats=True,
 )
-FEATURES_SCHEMA = Schema((ID, Column("feature", VECTOR, "CLIP image feature v, joint space, of unit length")))
+FEATURES_SCHEMA = Schema(
+    (
+        ID,
+        Column("feature", VECTOR, "CLIP image feature v, joint space, of unit length"),
+        Column("norm", pa.float32(), "length of v before, which EmoGen's classifier wants back"),
+    )
+)
 CAPTIONS_SCHEMA = Schema(
     (
         ID,
@@ -108,7 +140,57 @@ CAPTION_FILTER_SCHEMA = Schema(
         Column("reason", pa.string(), "why it is kept or not"),
     )
 )
-
+CORRELATION_SCHEMA = Schema(
+    (
+        Column("attribute", pa.string(), "kind/name, such as scene/beach"),
+        Column("kind", WORD, "scene or object", words=ATTRIBUTE_KINDS),
+        Column("name", pa.string(), "as EmoSet's vocabulary has it, in snake_case"),
+        Column("num_images", pa.int32(), "M_j, train pictures that have it"),
+        Column("coefficient", VECTOR, "alpha of each emotion, in their order (UniEmo Eq. 5), shrunk by params"),
+        Column("mean", VECTOR, "the same, not shrunk"),
+        Column("standard_error", VECTOR, "of the mean; of one picture alone the deviation over all pictures"),
+        Column("in_sample", VECTOR, "mean by a classifier that has seen these pictures, for comparison"),
+    )
+)
+LATENTS_SCHEMA = Schema(
+    (
+        ID,
+        Column("mean", HALVES, "of the latent's posterior, CHW flat, times the scaling factor"),
+        Column("logvar", HALVES, "logarithm of its variance, likewise"),
+        Column("mirrored_mean", HALVES, "the same of the mirror image"),
+        Column("mirrored_logvar", HALVES, "the same of the mirror image"),
+    )
+)
+IMAGES_SCHEMA = Schema(
+    (
+        Column("image_id", pa.string(), "method/emotion/index, such as coemogen_emoset/awe/00001"),
+        Column("image", IMAGE, "PNG"),
+        Column("emotion", WORD, "the one that was asked for", words=EMOTIONS),
+        Column("polarity", WORD, "positive or negative", words=POLARITIES),
+        Column("width", pa.int32(), "px"),
+        Column("height", pa.int32(), "px"),
+        Column("sha256", pa.string(), "of the encoded file, hex"),
+        Column("method", pa.string(), "generator that made it"),
+        Column("prompt", pa.string(), "with {S} where the emotion stood"),
+        Column("seed", pa.int64(), "that makes it again, alone or in any batch"),
+        Column("model", pa.string(), "hash of the generator's files, sixteen hex digits"),
+    )
+)
+SCORES_SCHEMA = Schema(
+    (
+        Column("image_id", pa.string(), "of the image, generated or real"),
+        Column("emotion", WORD, "the one that was asked for, or the label", words=EMOTIONS),
+        Column("classifier", VECTOR, "calibrated probabilities of the eight by the head on CLIP features"),
+        Column("judge", VECTOR, "the same by the judge on pixels"),
+        Column("clarity", pa.float32(), "Sem-C: largest probability of a scene or an object, 0 to 1"),
+        Column("scene", pa.string(), "that the judge finds most probable; none: nothing is to be seen"),
+        Column("object", pa.string(), "likewise"),
+        Column("luminance", pa.float32(), "mean of the picture, 0 to 1"),
+        Column("chroma", pa.float32(), "mean distance from grey"),
+        Column("feature", VECTOR, "CLIP image feature, of unit length"),
+        Column("judge_feature", VECTOR, "pooled features of the judge on pixels"),
+    )
+)
 
 OBJECT = pa.struct([("name", pa.string()), ("box", pa.list_(pa.float32(), 4))])
 TRUTH_SCHEMA = Schema(
@@ -126,6 +208,11 @@ TRUTH_SCHEMA = Schema(
         Column("brightness", pa.float32(), "mean luminance aimed at, 0 to 1"),
         Column("colorfulness", pa.float32(), "mean chroma aimed at, 0 to 1"),
         Column("style", pa.string(), "painting style, in WikiArt", nullable=True),
+        Column(
+            "posterior",
+            pa.list_(pa.float32()),
+            "of the eight labels, given all that is drawn; empty: no emotion was drawn",
+        ),
     )
 )
 
@@ -173,9 +260,10 @@ def hugging_face_metadata(schema: pa.Schema) -> dict[bytes, bytes]:
 
 def _check_column(values: pa.ChunkedArray, column: Column) -> None:
     where = f"column {column.name!r}"
-    fixed = column.type == VECTOR and pa.types.is_fixed_size_list(values.type)
-    if values.type != column.type and not (fixed and values.type.value_type == pa.float32()):
-        wanted = "fixed_size_list<float32>" if column.type == VECTOR else column.type
+    is_vector = column.type in (VECTOR, HALVES)
+    fixed = is_vector and pa.types.is_fixed_size_list(values.type)
+    if values.type != column.type and not (fixed and values.type.value_type == column.type.value_type):
+        wanted = f"fixed_size_list<{column.type.value_type}>" if is_vector else column.type
         raise TableError(f"{where} is {values.type}, wanted {wanted}")
     if values.null_count and not column.nullable:
         raise TableError(f"{where} has {values.null_count} nulls and may have none")
@@ -187,6 +275,8 @@ def _check_column(values: pa.ChunkedArray, column: Column) -> None:
 
 
 def _all_finite(numbers: pa.ChunkedArray) -> bool:
+    if pa.types.is_float16(numbers.type):  # Arrow has no is_finite for it
+        return all(bool(np.isfinite(chunk.to_numpy(zero_copy_only=False)).all()) for chunk in numbers.chunks)
     return bool(pc.all(pc.is_finite(numbers), min_count=0).as_py())
 
 
@@ -211,5 +301,5 @@ def _feature(kind: pa.DataType) -> dict[str, Any]:
         return {"feature": _feature(kind.value_type), "length": kind.list_size, "_type": "List"}
     if pa.types.is_list(kind):
         return {"feature": _feature(kind.value_type), "_type": "List"}
-    names = {"float": "float32", "double": "float64"}
+    names = {"halffloat": "float16", "float": "float32", "double": "float64"}
     return {"dtype": names.get(str(kind), str(kind)), "_type": "Value"}

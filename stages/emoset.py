@@ -1,12 +1,12 @@
 """emoset: pack an EmoSet folder into checked shards; what is wrong becomes a row of rejects with its reason."""
 
-from pipeline.artifacts import CORPUS, EMOSET_FOLDER, METRICS, REJECTS, read_table
+from pipeline.artifacts import EMOSET, EMOSET_FOLDER, METRICS, REJECTS, read_table
 from pipeline.stage import Run, stage
 
-CORPUS, REJECTS = CORPUS.of("emoset"), REJECTS.of("emoset")
+REJECTS = REJECTS.of("emoset")
 
 
-@stage(reads=(EMOSET_FOLDER,), writes=(CORPUS, REJECTS, METRICS))
+@stage(reads=(EMOSET_FOLDER,), writes=(EMOSET, REJECTS, METRICS))
 def main(run: Run) -> None:
     """Read, check and pack the EmoSet folder of params.yaml."""
     import pyarrow as pa
@@ -21,7 +21,7 @@ def main(run: Run) -> None:
         lambda shard: pack.tables(emoset.read(folder, shard)),
         emoset.shards(rows, run.params.shard_images, run.params.max_shard_mb),
         run.work,
-        {"records": CORPUS.schema, "rejects": REJECTS.schema},
+        {"records": EMOSET.schema, "rejects": REJECTS.schema},
     )
     rejects = pa.concat_tables([read_table(run.work.part(name)) for name in names["rejects"]])
     parts = (read_table(run.work.part(name), columns=pack.REPORTED) for name in names["records"])
@@ -31,7 +31,7 @@ def main(run: Run) -> None:
     if not found.is_usable:
         raise ValueError(f"{folder} cannot be used: {'; '.join(found.problems)}")
     pack.check_rejects(len(rejects), len(rows), run.params.max_reject_frac)
-    run.assemble(CORPUS, names["records"])
+    run.assemble(EMOSET, names["records"])
     run.write(REJECTS, rejects.sort_by("image_id"))
     run.metrics(found.flat())
 

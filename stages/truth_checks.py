@@ -1,16 +1,42 @@
-"""truth_checks: captions and filter of a drawn corpus against what was drawn; there is no such stage at paper scale."""
+"""truth_checks: what was made of a drawn corpus against what was drawn; there is no such stage at paper scale."""
 
-from pipeline.artifacts import CAPTION_FILTER, CAPTIONS, METRICS, MINIATURE_TRUTH
+from pipeline.artifacts import (
+    CAPTION_FILTER,
+    CAPTIONS,
+    CORRELATION,
+    CURATION,
+    METRICS,
+    MINIATURE_TRUTH,
+    REAL_SCORES,
+)
 from pipeline.stage import Run, stage
 
+TRUTHS = {"emoset": MINIATURE_TRUTH.of("emoset"), "emoart": MINIATURE_TRUTH.of("wikiart")}
 
-@stage(reads=(CAPTIONS, CAPTION_FILTER, MINIATURE_TRUTH), writes=(METRICS,), item="corpus", sections=())
+
+@stage(
+    reads=(CAPTIONS, CAPTION_FILTER, *TRUTHS.values(), REAL_SCORES, CURATION, CORRELATION),
+    writes=(METRICS,),
+    item="corpus",
+    sections=(),
+)
 def main(run: Run) -> None:
-    """Check the captions of one drawn corpus."""
-    from pipeline.miniature.checks import caption_checks
+    """Check captions, and emotions as judged or curated, of one drawn corpus; of EmoSet the correlation too."""
+    from pipeline.metrics.emotion_accuracy import probabilities
+    from pipeline.miniature.checks import correlation, emotions
+    from pipeline.miniature.checks.captions import caption_checks
+    from pipeline.miniature.checks.rates import of_corpus, of_pictures
 
-    captions = run.read(CAPTIONS, ["image_id", "caption"])
-    run.metrics(caption_checks(captions, run.read(CAPTION_FILTER), run.read(MINIATURE_TRUTH)))
+    truth = of_corpus(run.read(TRUTHS[run.item]), run.item)
+    rates = caption_checks(run.read(CAPTIONS, ["image_id", "caption"]), run.read(CAPTION_FILTER), truth)
+    if run.item == "emoset":
+        scores = run.read(REAL_SCORES, ["image_id", "classifier", "judge"])
+        judged = {name: probabilities(scores, name) for name in ("classifier", "judge")}
+        rates |= emotions.emotion_checks(judged, of_pictures(truth, scores["image_id"]))
+        rates |= correlation.correlation_checks(run.read(CORRELATION))
+    else:
+        rates |= emotions.curation_checks(run.read(CURATION), truth)
+    run.metrics(rates)
 
 
 if __name__ == "__main__":

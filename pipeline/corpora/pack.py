@@ -1,14 +1,19 @@
 """Records and rejects as the tables that a corpus is made of, and back."""
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, fields
+from typing import TypeVar
 
 import pyarrow as pa
 
 from pipeline.corpora.records import Reason, Record, Reject
-from pipeline.schemas import CORPUS_SCHEMA, REJECTS_SCHEMA
+from pipeline.schemas import EMOSET_SCHEMA, REJECTS_SCHEMA
 
+Item = TypeVar("Item")
+Weight = tuple[int, int]  # rows, size
 STORED_ASIDE = ("image_bytes", "path")  # of a record; the table has them in its image column
+MAX_SHARD_BYTES = 256_000_000  # of picture files where no param says it; emoset.max_shard_mb allows as many
 REPORTED = [field.name for field in fields(Record) if field.name not in STORED_ASIDE]
 
 
@@ -16,19 +21,23 @@ def tables(outcomes: Iterable[Record | Reject]) -> dict[str, pa.Table]:
     """What a reader yields -> {"records", "rejects"}, each sorted by its key."""
     found = list(outcomes)
     records = [row_of(outcome) for outcome in found if isinstance(outcome, Record)]
-    rejects = [
-        {"image_id": reject.image_id_or_path, "reason": reject.reason.value, "detail": reject.detail}
-        for reject in found
-        if isinstance(reject, Reject)
-    ]
     return {
-        name: pa.Table.from_pylist(sorted(rows, key=lambda row: str(row["image_id"])), schema=schema.arrow)
-        for name, rows, schema in (("records", records, CORPUS_SCHEMA), ("rejects", rejects, REJECTS_SCHEMA))
+        "records": pa.Table.from_pylist(sorted(records, key=lambda row: str(row["image_id"])), EMOSET_SCHEMA.arrow),
+        "rejects": reject_table(outcome for outcome in found if isinstance(outcome, Reject)),
     }
 
 
+def reject_table(rejects: Iterable[Reject]) -> pa.Table:
+    """Rejects under the columns of REJECTS_SCHEMA, sorted by their id."""
+    rows = [
+        {"image_id": reject.image_id_or_path, "reason": reject.reason.value, "detail": reject.detail}
+        for reject in rejects
+    ]
+    return pa.Table.from_pylist(sorted(rows, key=lambda row: row["image_id"]), REJECTS_SCHEMA.arrow)
+
+
 def row_of(record: Record) -> dict[str, object]:
-    """A record under the columns of CORPUS_SCHEMA."""
+    """A record under the columns of EMOSET_SCHEMA."""
     row = {name: value for name, value in asdict(record).items() if name in REPORTED}
     return row | {"image": {"bytes": record.image_bytes, "path": record.path}}
 
@@ -42,10 +51,43 @@ def outcomes(records: Iterable[pa.Table], rejects: pa.Table) -> Iterator[Record 
         yield Reject(row["image_id"], Reason(row["reason"]), row["detail"])
 
 
-def check_rejects(num_rejects: int, num_rows: int, max_reject_frac: float) -> None:
-    """Raises ValueError where more of the rows are rejected than the params allow."""
+def check_rejects(
+    num_rejects: int,
+    num_rows: int,
+    max_reject_frac: float,
+    corpus: str = "emoset",
+    why: str = "`evoke validate FOLDER` says why",
+) -> None:
+    """Raises ValueError, which says why in the words given, where more rows are rejected than the params allow."""
     if num_rejects > max_reject_frac * num_rows:
         raise ValueError(
             f"{num_rejects} of {num_rows} rows are rejected, more than max_reject_frac = {max_reject_frac} allows; "
-            "`evoke validate FOLDER` says why; mend the folder, or raise emoset.max_reject_frac"
+            f"{why}; mend the folder, or raise {corpus}.max_reject_frac"
         )
+
+
+def told(rejects: pa.Table) -> str:
+    """Rejects in one line: how many for each reason, the most frequent first, and the first of each by its id."""
+    first: dict[str, str] = {}
+    for row in rejects.select(["image_id", "reason"]).to_pylist():
+        first.setdefault(row["reason"], row["image_id"])
+    counts = Counter(rejects["reason"].to_pylist()).most_common()
+    return ", ".join(f"{number} {reason} (first {first[reason]})" for reason, number in counts)
+
+
+def runs(items: Iterable[Item], max_rows: int, max_size: int, weigh: Callable[[Item], Weight]) -> Iterator[list[Item]]:
+    """Consecutive items, as many at a time as have at most `max_rows` rows and `max_size` in all; at least one.
+
+    weigh: (rows, size) of an item, the size in the unit of `max_size`.
+    """
+    run: list[Item] = []
+    num_rows = size = 0
+    for item in items:
+        more_rows, more_size = weigh(item)
+        if run and (num_rows + more_rows > max_rows or size + more_size > max_size):
+            yield run
+            run, num_rows, size = [], 0, 0
+        run.append(item)
+        num_rows, size = num_rows + more_rows, size + more_size
+    if run:
+        yield run

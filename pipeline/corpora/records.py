@@ -11,6 +11,7 @@ from pipeline.emotions import Emotion, Polarity
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
+KEPT, UNSURE, RARE = "kept", "unsure", "rare_emotion"  # what a curation says of a picture that can be read
 
 
 class Reason(StrEnum):
@@ -42,6 +43,10 @@ class Reason(StrEnum):
     path_outside_folder = "path_outside_folder", "the path leaves the dataset's folder"
     malformed_path = "malformed_path", "the path is empty or overlong, or holds a backslash or a control character"
     malformed_row = "malformed_row", "the row has another number or type of columns than the layout"
+    null_image = "null_image", "the row of a table holds no picture"
+    unknown_class_label = "unknown_class_label", "artist, genre or style is a number without a name, or no name"
+    extreme_shape = "extreme_shape", "the picture is a strip, which no model of square pictures can see"
+    duplicate_image = "duplicate_image", "an earlier picture has the same bytes"
 
 
 class RejectedError(ValueError):

@@ -5,20 +5,23 @@ from collections.abc import Iterable
 import pyarrow as pa
 
 from pipeline.miniature.truth import Truth
+from pipeline.miniature.world import World
 from pipeline.schemas import TRUTH_SCHEMA
 
 
-def truth_table(rows: Iterable[tuple[str, Truth]]) -> pa.Table:
-    """(image_id, truth) in any order -> a row a picture under the columns of TRUTH_SCHEMA, sorted by image_id."""
+def truth_table(world: World, rows: Iterable[tuple[str, Truth]]) -> pa.Table:
+    """(image_id, truth) of a world in any order -> a row a picture under TRUTH_SCHEMA, sorted by image_id."""
     ordered = sorted(rows, key=lambda row: row[0])
-    return pa.Table.from_pylist([row_of(image_id, truth) for image_id, truth in ordered], schema=TRUTH_SCHEMA.arrow)
+    rows_made = [row_of(world, image_id, truth) for image_id, truth in ordered]
+    return pa.Table.from_pylist(rows_made, schema=TRUTH_SCHEMA.arrow)
 
 
-def row_of(image_id: str, truth: Truth) -> dict[str, object]:
+def row_of(world: World, image_id: str, truth: Truth) -> dict[str, object]:
     """One picture under the columns of TRUTH_SCHEMA; a column that has another name here is made of several fields."""
     made = {
         "image_id": image_id,
         "objects": [{"name": thing.name, "box": thing.box} for thing in truth.objects],
+        "posterior": [] if truth.emotion is None else world.posterior(truth).tolist(),
         "person_box": None if truth.person is None else truth.person.box,
     }
     return {name: made[name] if name in made else getattr(truth, name) for name in TRUTH_SCHEMA.names}

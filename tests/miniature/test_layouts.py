@@ -49,9 +49,10 @@ def test_an_emoset_has_the_official_files_and_reads_without_a_reject(drawn: tupl
 
 
 def test_the_truth_has_a_row_for_each_picture_and_its_label_is_the_folder(drawn: tuple[Path, list]) -> None:
-    table = truth_table(drawn[1])
+    table = truth_table(World(3), drawn[1])
     assert table["image_id"].to_pylist() == sorted(table["image_id"].to_pylist())
     assert all(row["label"] in row["image_id"] and len(row["objects"]) >= 1 for row in table.to_pylist())
+    assert all(sum(row["posterior"]) == pytest.approx(1, abs=1e-5) for row in table.to_pylist())
 
 
 def test_the_folder_is_the_same_with_two_processes(drawn: tuple[Path, list], tmp_path: Path) -> None:

@@ -1,7 +1,4 @@
-"""What was made of the drawn world against its truth.
-
-Do captions name what is there, and what does the filter do to that?
-"""
+"""Do captions name what is there, and what does the filter do to that?"""
 
 import re
 from collections.abc import Iterable
@@ -9,9 +6,9 @@ from functools import cache
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from pipeline.emotions import EMOTIONS
+from pipeline.miniature.checks.rates import share
 from pipeline.miniature.vocabulary import OBJECTS, SCENES
 
 
@@ -65,8 +62,3 @@ def caption_checks(captions: pa.Table, filtered: pa.Table, truth: pa.Table) -> d
         for emotion in EMOTIONS:
             rates[f"both_right_{part}_{emotion}"] = share((scene_ok & object_ok)[members & (emotions == emotion)])
     return {key: value for key, value in rates.items() if np.isfinite(value)}
-
-
-def share(values: NDArray[np.bool_]) -> float:
-    """The mean, NaN for nothing."""
-    return float(values.mean()) if len(values) else float("nan")

@@ -1,0 +1,65 @@
+"""A curated corpus as a folder that `datasets.load_dataset` opens and the hub shows.
+
+README.md  data/<split>-<shard>-of-<shards>.parquet  sheets/<emotion>.png  curation.parquet  rejects.parquet
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from pipeline.artifacts import write_table
+from pipeline.corpora.card import card
+from pipeline.corpora.records import SPLITS, Split
+from pipeline.corpora.selection import Selection, shards
+from pipeline.corpora.sheets import most_confident, sheet, thumbnails
+from pipeline.emotions import EMOTIONS
+from pipeline.schemas import CURATION_SCHEMA, EMOART_SCHEMA, REJECTS_SCHEMA
+
+if TYPE_CHECKING:
+    from pipeline.params import Emoart
+
+
+def write_dataset(
+    folder: Path,
+    name: str,
+    found: Selection,
+    confident: Callable[[], Iterator[pa.Table]],
+    settings: "Emoart",
+    accuracy: float | None,
+) -> None:
+    """Write the whole folder, which is not there yet.
+
+    confident: gives the pieces of the first pass, in order, each time that it is called. accuracy: of the classifier on
+    EmoSet's test split, None where it is not known.
+    """
+    for split in SPLITS:
+        members = {image_id: of for image_id, of in found.splits.items() if of == split}
+        write_split(folder / "data", split, shards(confident(), members, settings.shard_images))
+    write_sheets(folder / "sheets", found, confident())
+    write_table(folder / "curation.parquet", found.judged, CURATION_SCHEMA)
+    write_table(folder / "rejects.parquet", found.rejects, REJECTS_SCHEMA)
+    (folder / "README.md").write_text(card(name, found, settings, accuracy), encoding="utf-8")
+
+
+def write_split(folder: Path, split: Split, tables: Iterable[pa.Table]) -> None:
+    """The shards of a split under the names by which load_dataset knows it; the last part is their number."""
+    paths: list[Path] = []
+    for table in tables:
+        paths.append(folder / f"{split}-{len(paths):05d}")
+        write_table(paths[-1], table, EMOART_SCHEMA)
+    for path in paths:
+        path.rename(folder / f"{path.name}-of-{len(paths):05d}.parquet")
+
+
+def write_sheets(folder: Path, found: Selection, confident: Iterable[pa.Table]) -> None:
+    """A contact sheet of each emotion that has pictures."""
+    ranked: Mapping[str, list[tuple[str, float]]] = {
+        emotion: most_confident(found.judged, emotion) for emotion in EMOTIONS
+    }
+    small = thumbnails(confident, [image_id for pairs in ranked.values() for image_id, _ in pairs])
+    folder.mkdir(parents=True)
+    for emotion, pairs in ranked.items():
+        if pairs:
+            sheet(pairs, small).save(folder / f"{emotion}.png")

@@ -1,0 +1,93 @@
+"""The funnel of a curation: collected -> readable -> confident -> frequent -> captioned -> kept (CoEmoGen 3.1).
+
+Totals have all six steps. Per emotion, style and genre it begins with the readable: what cannot be read has no emotion,
+and its table of rejects has no style. Its figure is `pipeline.corpora.funnel_figure`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pipeline.corpora.records import RARE, UNSURE
+from pipeline.emotions import EMOTIONS
+
+STEPS = ("readable", "confident", "frequent", "captioned", "kept")
+GROUPS = ("emotion", "style", "genre")
+NOT_TOLD = "(not told)"
+Counts = tuple[int, ...]  # of each of STEPS
+
+
+@dataclass(frozen=True)
+class Funnel:
+    """total: pictures that passed each of STEPS. by: the same per group and name, the names in order.
+
+    Of emotions all eight are there; of style and genre those that occur, and none where no picture has any.
+    """
+
+    num_collected: int
+    total: Counts
+    by: Mapping[str, Mapping[str, Counts]]
+
+
+def funnel(judged: pa.Table, num_rejects: int, filtered: pa.Table) -> Funnel:
+    """The pictures that passed each step.
+
+    judged: CURATION_SCHEMA. filtered: CAPTION_FILTER_SCHEMA, a row for each captioned picture; those outside the train
+    split are kept, as the filter does not rank them. Raises ValueError where it has pictures that were not judged, or
+    not kept.
+    """
+    passed = _passed(judged, filtered)
+    by = {
+        group: {
+            name: _counts(passed, members) for name, members in _members(judged[group], EMOTIONS * (group == "emotion"))
+        }
+        for group in GROUPS
+    }
+    return Funnel(len(judged) + num_rejects, _counts(passed, np.ones(len(judged), bool)), by)
+
+
+def metrics(found: Funnel) -> dict[str, str | int]:
+    """Flat: a number for each total and each emotion, one line of text for each style and genre."""
+    total = {f"num_{step}": number for step, number in zip(STEPS, found.total, strict=True)}
+    emotions = {
+        f"num_{step}_{emotion}": number
+        for emotion, counts in found.by["emotion"].items()
+        for step, number in zip(STEPS, counts, strict=True)
+    }
+    lines = {
+        f"{group}/{name}": " > ".join(map(str, counts))
+        for group in GROUPS[1:]
+        for name, counts in found.by[group].items()
+    }
+    return {"num_collected": found.num_collected, "steps": " > ".join(STEPS), **total, **emotions, **lines}
+
+
+def _passed(judged: pa.Table, filtered: pa.Table) -> NDArray[np.bool_]:
+    """Rows by steps: whether a picture passed a step."""
+    ids, reasons = judged["image_id"], np.array(judged["reason"].to_pylist(), dtype=object)
+    confident, frequent = reasons != UNSURE, ~np.isin(reasons, (UNSURE, RARE))
+    captioned = _among(ids, filtered["image_id"])
+    kept = _among(ids, filtered.filter(filtered["kept"])["image_id"])
+    if captioned.sum() != len(filtered) or (captioned & ~frequent).any():
+        raise ValueError("the captions are not of the pictures that were kept; `dvc repro` makes them again")
+    return np.stack([np.ones(len(judged), bool), confident, frequent, captioned, kept], axis=1)
+
+
+def _among(ids: pa.ChunkedArray, chosen: pa.ChunkedArray) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = pc.is_in(ids, value_set=chosen.combine_chunks()).to_numpy()
+    return found
+
+
+def _members(column: pa.ChunkedArray, names: Sequence[str]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Each name, or each that occurs where none is given, with the rows that have it."""
+    values = np.array([NOT_TOLD if value is None else value for value in column.to_pylist()], dtype=object)
+    occurring = [] if column.null_count == len(column) else sorted(set(values.tolist()))
+    return ((name, values == name) for name in names or occurring)
+
+
+def _counts(passed: NDArray[np.bool_], members: NDArray[np.bool_]) -> Counts:
+    return tuple(int(number) for number in passed[members].sum(0))

@@ -1,0 +1,77 @@
+"""Contact sheets of a curation: the pictures of each emotion that the classifier is most sure of, on one page."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from PIL import Image, ImageDraw, ImageFont
+
+from pipeline.corpora.images import read_image, to_rgb
+from pipeline.corpora.records import KEPT
+
+COLUMNS, ROWS = 6, 5
+CELL_PX, TEXT_PX, GAP_PX = 192, 20, 8
+FONT_PX = 12
+
+
+def most_confident(judged: pa.Table, emotion: str, num: int = COLUMNS * ROWS) -> list[tuple[str, float]]:
+    """(image_id, confidence) of the kept pictures of an emotion, the surest first, ties by image_id."""
+    wanted = pc.and_(_equal(judged["emotion"], emotion), _equal(judged["reason"], KEPT))
+    ranked = judged.filter(wanted).sort_by([("confidence", "descending"), ("image_id", "ascending")]).slice(0, num)
+    return list(zip(ranked["image_id"].to_pylist(), ranked["confidence"].to_pylist(), strict=True))
+
+
+def thumbnails(confident: Iterable[pa.Table], image_ids: Collection[str]) -> dict[str, Image.Image]:
+    """Small versions of single pictures of the pieces of confident ones, one large one in memory at a time."""
+    wanted = pa.array(image_ids, pa.string())
+    found: dict[str, Image.Image] = {}
+    for piece in confident:
+        for row in piece.filter(pc.is_in(piece["image_id"], wanted)).select(["image_id", "image"]).to_pylist():
+            found[row["image_id"]] = _small(to_rgb(read_image(row["image"]["bytes"])))
+    return found
+
+
+def sheet(ranked: Sequence[tuple[str, float]], small: Mapping[str, Image.Image]) -> Image.Image:
+    """A page of COLUMNS pictures a row, each with its confidence and the end of its name below."""
+    width, height = CELL_PX + GAP_PX, CELL_PX + TEXT_PX + GAP_PX
+    page = Image.new("RGB", (COLUMNS * width + GAP_PX, -(-len(ranked) // COLUMNS) * height + GAP_PX), "white")
+    pen, font = ImageDraw.Draw(page), _font()
+    for place, (image_id, confidence) in enumerate(ranked):
+        left, top = GAP_PX + place % COLUMNS * width, GAP_PX + place // COLUMNS * height
+        picture = small[image_id]
+        page.paste(picture, (left + (CELL_PX - picture.width) // 2, top + (CELL_PX - picture.height) // 2))
+        text = _fitting(f"{confidence:.2f}", image_id.partition("/")[2], font)
+        pen.text((left + CELL_PX // 2, top + CELL_PX + TEXT_PX // 2), text, "black", font, "mm")
+    return page
+
+
+def _small(picture: Image.Image) -> Image.Image:
+    """The picture as large as fits a cell; tiny ones by whole factors, so that their pixels stay squares."""
+    factor = CELL_PX // max(picture.size)
+    if factor >= 1:
+        return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
+    picture.thumbnail((CELL_PX, CELL_PX))
+    return picture
+
+
+def _fitting(confidence: str, name: str, font: ImageFont.FreeTypeFont) -> str:
+    """ "0.98  beach/boat", or what fits a cell of the end of the name."""
+    text = f"{confidence}  {name}"
+    begin = max(0, len(name) - CELL_PX // 2)  # every letter is wider than 2 px
+    while len(text) > CELL_PX or font.getlength(text) > CELL_PX:
+        begin += 1
+        text = f"{confidence}  …{name[begin:]}"
+    return text
+
+
+def _font() -> ImageFont.FreeTypeFont:
+    """The font of matplotlib, which has more alphabets than Pillow's own and is the same on every machine."""
+    import matplotlib
+
+    path = Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"
+    return ImageFont.truetype(path, FONT_PX, layout_engine=ImageFont.Layout.BASIC)
+
+
+def _equal(column: pa.ChunkedArray, word: str) -> pa.ChunkedArray:
+    return pc.equal(column.cast(pa.string()), word)

@@ -1,0 +1,181 @@
+"""WikiArt in huggan's layout -> runs of row groups -> pictures and rejects (REFERENCE D).
+
+    data/*.parquet    image {bytes, path}; artist, genre, style: class labels, or text, or not there
+
+A plan reads the footers only. A run is streamed: beside the row group that Parquet makes of it, a few rows are in
+memory at a time. It judges no picture: that is `pipeline.corpora.curate`.
+"""
+
+import json
+import logging
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.corpora.pack import MAX_SHARD_BYTES, runs
+from pipeline.corpora.picture import Picture, checked
+from pipeline.corpora.records import Reason, Reject, RejectedError, shown
+
+LABELS = ("artist", "genre", "style")
+NO_LABEL = -1  # the datasets library's class label of a row that has none
+MIN_DIGITS = 6  # of a row's number in its id
+ROWS_AT_ONCE = 32
+BUFFER_BYTES = 1 << 20  # read a column of a row group page by page, not at once
+MAX_NAME_CHARS = 200
+NUMBERED = re.compile(r"(.+)-\d{5}-of-(\d{5})\.parquet")
+Names = dict[str, tuple[str, ...]]
+
+_log = logging.getLogger("evoke")
+
+
+@dataclass(frozen=True, slots=True)
+class RowGroups:
+    """Consecutive row groups of one file. first: number of their first row, counted over all files of the folder."""
+
+    file: Path
+    groups: tuple[int, ...]
+    first: int
+    num_rows: int
+    corpus: str
+    digits: int
+
+    def read(self) -> Iterator[Picture | Reject]:
+        """One picture or reject per row, in their order. Raises ValueError that names the file where it is damaged."""
+        with _errors_name(self.file), pq.ParquetFile(self.file, buffer_size=BUFFER_BYTES) as file:
+            names = _names(file.schema_arrow)
+            columns = [name for name in ("image", *LABELS) if name in file.schema_arrow.names]
+            index = self.first
+            for group in self.groups:
+                for batch in file.iter_batches(ROWS_AT_ONCE, [group], columns, use_threads=False):
+                    for row in batch.to_pylist():
+                        yield _outcome(f"{self.corpus}/{index:0{self.digits}d}", row, names)
+                        index += 1
+
+
+def parquet_files(folder: Path) -> list[Path]:
+    """data/*.parquet in order. Links are followed, as Hugging Face's cache is made of them."""
+    return sorted(path for path in (folder / "data").glob("*.parquet") if not path.name.startswith("."))
+
+
+def plan(folder: Path, corpus: str, shard_images: int) -> list[RowGroups]:
+    """All rows as runs of about `shard_images` rows, at least one row group each.
+
+    Raises ValueError where a file is cut off, is no Parquet, lacks the pictures, or has labels of another kind.
+    """
+    files = parquet_files(folder)
+    _warn_of_missing(files)
+    footers = [_footer(file) for file in files]
+    total = sum(footer.num_rows for footer in footers)
+    if not total:
+        raise ValueError(f"{folder}: data/*.parquet hold no row")
+    digits = max(MIN_DIGITS, len(str(total - 1)))
+    planned: list[RowGroups] = []
+    first = 0
+    for file, footer in zip(files, footers, strict=True):
+        sizes = [_size(footer, group) for group in range(footer.num_row_groups)]
+        for run in runs(range(len(sizes)), shard_images, MAX_SHARD_BYTES, sizes.__getitem__):
+            num_rows = sum(sizes[group][0] for group in run)
+            planned.append(RowGroups(file, tuple(run), first, num_rows, corpus, digits))
+            first += num_rows
+    return planned
+
+
+def _warn_of_missing(files: Sequence[Path]) -> None:
+    """A part of WikiArt is welcome, but hardly ever meant."""
+    matches = [match for file in files if (match := NUMBERED.fullmatch(file.name))]
+    for (prefix, total), count in Counter(match.groups() for match in matches).items():
+        if count < int(total):
+            _log.warning("%d of %d files %s-*.parquet are there: is the download complete?", count, int(total), prefix)
+
+
+def _footer(file: Path) -> pq.FileMetaData:
+    """The footer of a file whose columns are those of the layout."""
+    with _errors_name(file), pq.ParquetFile(file) as opened:
+        schema, footer = opened.schema_arrow, opened.metadata
+    kinds = dict(zip(schema.names, schema.types, strict=True))
+    if not _holds_pictures(kinds.get("image")):
+        found = f"is {kinds['image']}" if "image" in kinds else "is missing"
+        raise ValueError(
+            f"{file}: column image {found}; wanted is struct<bytes: binary, path: string>, as huggan has it"
+        )
+    for name in LABELS:
+        if name in kinds and not _holds_labels(kinds[name]):
+            raise ValueError(f"{file}: column {name} is {kinds[name]}; wanted are class labels or text")
+    for name in set(LABELS) & set(kinds) - set(_names(schema)):
+        if pa.types.is_integer(kinds[name]):
+            _log.warning("%s: column %s has numbers without names; they stand as numbers", file.name, name)
+    return footer
+
+
+def _holds_pictures(kind: pa.DataType | None) -> bool:
+    if kind is None or not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
+        return False
+    inner = kind.field("bytes").type
+    path = kind.field("path").type if kind.get_field_index("path") >= 0 else pa.string()
+    return bool((pa.types.is_binary(inner) or pa.types.is_large_binary(inner)) and path == pa.string())
+
+
+def _holds_labels(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    tests = (pa.types.is_integer, pa.types.is_string, pa.types.is_large_string, pa.types.is_null)
+    return any(test(kind) for test in tests)
+
+
+def _size(footer: pq.FileMetaData, group: int) -> tuple[int, int]:
+    found = footer.row_group(group)
+    return found.num_rows, found.total_byte_size
+
+
+def _names(schema: pa.Schema) -> Names:
+    """The names of each class label, from the metadata that the datasets library writes; without them no entry."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        listed = {name: features[name].get("names") for name in LABELS if name in features}
+    except (KeyError, TypeError, AttributeError, ValueError):  # not there, or of another shape
+        return {}
+    return {name: tuple(found) for name, found in listed.items() if isinstance(found, list) and _all_text(found)}
+
+
+def _all_text(values: list[Any]) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+def _outcome(image_id: str, row: dict[str, Any], names: Names) -> Picture | Reject:
+    try:
+        image = row["image"] or {}
+        if image.get("bytes") is None:
+            raise RejectedError(Reason.null_image, "no bytes in column image")
+        art = {name: _label(name, row.get(name), names.get(name)) for name in LABELS}
+        return checked(image_id, image["bytes"], image.get("path"), **art)
+    except RejectedError as why:
+        return Reject(image_id, why.reason, why.detail)
+
+
+def _label(column: str, value: int | str | None, names: tuple[str, ...] | None) -> str | None:
+    """A class label or a text as text; None where the row has none. A number outside the file's own list rejects."""
+    if value is None or (value == NO_LABEL and names is not None):
+        return None
+    if isinstance(value, int) and names is not None and not 0 <= value < len(names):
+        raise RejectedError(Reason.unknown_class_label, f"{column} is {value}, of {len(names)} that have names")
+    text = names[value] if isinstance(value, int) and names is not None else str(value).strip()
+    if len(text) > MAX_NAME_CHARS or not text.isprintable():
+        raise RejectedError(Reason.unknown_class_label, f"{column} is no name: {shown(text)}")
+    return text or None
+
+
+@contextmanager
+def _errors_name(file: Path) -> Iterator[None]:
+    """Turns what Arrow says of a file into one line that names it: of a cut file not one row can be told."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        said = " ".join(str(error).split())
+        raise ValueError(f"{file} is damaged, cut off or no Parquet ({shown(said)}); fetch it again") from None

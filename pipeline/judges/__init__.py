@@ -1,0 +1,1 @@
+"""Classifiers that score and curate: the emotion head on CLIP features, and the independent networks on pixels."""

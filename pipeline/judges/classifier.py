@@ -1,0 +1,82 @@
+"""The emotion classifier of the corpus: trained on its train split, or EmoGen's published one, calibrated on val."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline.emotions import INDEX
+from pipeline.features import feature_matrix
+from pipeline.judges.halves import in_half
+from pipeline.judges.head import EmotionHead, calibrate, fit_head, load_head
+from pipeline.runtime import seed_of
+
+if TYPE_CHECKING:
+    from pipeline.params import EmotionClassifier
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """N pictures: ids, splits, emotions N int64, unit features ND float32, and the lengths N that these had."""
+
+    image_ids: NDArray[np.object_]
+    splits: NDArray[np.object_]
+    emotions: NDArray[np.int64]
+    features: NDArray[np.float32]
+    norms: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, rows: pa.Table, features: pa.Table) -> Self:
+        """Rows with image_id, emotion, split, and their features. Raises ValueError where these are of others."""
+        ids, splits = (np.array(rows[name].to_pylist(), object) for name in ("image_id", "split"))
+        if features["image_id"].to_pylist() != ids.tolist():
+            raise ValueError("the features are not of the pictures of the corpus; `dvc repro` makes them again")
+        emotions = np.array([INDEX[emotion] for emotion in rows["emotion"].to_pylist()], np.int64)
+        return cls(ids, splits, emotions, feature_matrix(features), features["norm"].to_numpy())
+
+    def where(self, wanted: NDArray[np.bool_]) -> "Pictures":
+        """Those of a mask N."""
+        return Pictures(
+            self.image_ids[wanted],
+            self.splits[wanted],
+            self.emotions[wanted],
+            self.features[wanted],
+            self.norms[wanted],
+        )
+
+    def in_split(self, split: str) -> "Pictures":
+        return self.where(self.splits == split)
+
+
+def trained_classifier(pictures: Pictures, settings: "EmotionClassifier", seed: int) -> tuple[EmotionHead, int]:
+    """A head fitted on the half of the train split that the settings name, and how many pictures that are."""
+    train, val = pictures.in_split("train"), pictures.in_split("val")
+    train = train.where(in_half(train.image_ids.tolist(), settings.half))
+    head_seed = seed_of(seed, "emotion_classifier")
+    head = fit_head(train.features, train.emotions, val.features, val.emotions, settings, head_seed)
+    return head, len(train.emotions)
+
+
+def imported_classifier(pictures: Pictures, folder: Path) -> EmotionHead:
+    """A published head, calibrated on val, which moves no verdict.
+
+    Raises ValueError where there is none, or it is for features of another width.
+    """
+    if not folder.is_dir():
+        raise ValueError(
+            f"{folder}: there is no imported emotion classifier; run `evoke import-emogen`, or set "
+            "emotion_classifier.source to train"
+        )
+    head, width = load_head(folder), pictures.features.shape[1]
+    if head.width != width:
+        raise ValueError(
+            f"{folder}: this emotion classifier takes features of width {head.width}, those of foundation_clip have "
+            f"{width}; take the CLIP that it was trained on (EmoGen: ViT-L/14, width 768), or set "
+            "emotion_classifier.source to train"
+        )
+    val = pictures.in_split("val")
+    calibrate(head, val.features, val.norms, val.emotions)
+    return head

@@ -1,0 +1,195 @@
+"""Training of the network on pixels: emotion by all pictures, scene and object by those that are annotated, `none` by
+destroyed ones.
+
+The last epoch is kept, as the rate has fallen to 0 by then and val is small; val sets the temperature alone.
+"""
+
+import logging
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pipeline.judges.calibration import fit_temperature
+from pipeline.judges.distortion import augmented, destroyed
+from pipeline.judges.examples import UNKNOWN, Examples, Names
+from pipeline.judges.panel import OBJECT_KIND, SCENE_KIND, Judges, published_on
+from pipeline.judges.pixels import Logits, PixelJudge
+from pipeline.judges.pretrained import load_backbone, weights_file
+from pipeline.runtime import device, fast_autocast, torch_generator
+from pipeline.training.checkpoints import Checkpoints
+
+if TYPE_CHECKING:
+    from pipeline.params import Judges as Settings
+
+DESTROYED_FRAC = 1 / 8  # destroyed pictures of a batch, for each of its own
+LABEL_SMOOTHING = 0.1  # of emotions, of which 7 % are wrong in the miniature
+ATTRIBUTE_WEIGHT = 0.25  # of scene and of object beside emotion
+WARMUP_FRAC = 0.1
+GRAD_NORM = 1.0
+BETAS = (0.9, 0.98)
+
+log = logging.getLogger("evoke")
+
+
+def fit_judges(train: Examples, val: Examples, settings: "Settings", pretrained: Path, seed: int, work: Path) -> Judges:
+    """Trains a network on `train` and calibrates it on `val`; `settings` may put published networks beside it.
+
+    pretrained: the folder of their files. work: where a checkpoint of long trainings waits. Raises ValueError where
+    there is nothing to learn from, and for a weights file that is missing or of another network.
+    """
+    if not len(train.targets):
+        raise ValueError(f"no picture in the {settings.half} half of the train split: the judges learn from nothing")
+    target = device()
+    published = [
+        published_on(weights_file(pretrained, key, name), kind, target) if name else None
+        for key, name, kind in (
+            ("scene_weights", settings.scene_weights, SCENE_KIND),
+            ("object_weights", settings.object_weights, OBJECT_KIND),
+        )
+    ]
+    network = build_network(train.names, settings, pretrained, seed).to(target)
+    train_network(network, train, settings, seed, work)
+    judges = Judges(network.eval(), settings.backbone, settings.image_px, train.names, *published)
+    if len(val.targets):
+        network.temperature.fill_(fit_temperature(judges.emotion_logits(val.squares), val.targets.emotions))
+    return judges
+
+
+def build_network(names: Names, settings: "Settings", pretrained: Path, seed: int) -> PixelJudge:
+    """The network before training, with heads for what no published network judges."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        num_scenes = 0 if settings.scene_weights else len(names.scenes)
+        num_objects = 0 if settings.object_weights else len(names.objects)
+        network = PixelJudge(settings.backbone, num_scenes, num_objects)
+    if settings.backbone_weights:
+        if settings.backbone == "small":
+            raise ValueError(
+                f"judges.backbone_weights = {settings.backbone_weights!r}: the backbone `small` is ours and has no "
+                "published weights; set it to null, or judges.backbone to resnet18 or resnet50"
+            )
+        load_backbone(network.backbone.net, weights_file(pretrained, "backbone_weights", settings.backbone_weights))
+    return network
+
+
+def train_network(network: PixelJudge, train: Examples, settings: "Settings", seed: int, work: Path) -> None:
+    """AdamW for `settings.epochs`, each with its own randomness, so that one that was killed goes on as if not."""
+    state = TrainingState(network, settings, len(train.targets), work)
+    for epoch in range(state.restore(), settings.epochs):
+        generator = torch_generator(seed, "epoch", epoch)
+        losses = []
+        for rows in torch.randperm(len(train.targets), generator=generator).split(settings.batch_size):
+            losses.append(state.step(draw(train, rows, generator)))
+        log.info("epoch %d of %d, loss %.3f", epoch + 1, settings.epochs, torch.stack(losses).mean())
+        if state.checkpoints.due():
+            state.save(epoch + 1)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Squares BHWC uint8 and their targets, each B int64, on the CPU."""
+
+    squares: Tensor
+    emotions: Tensor
+    scenes: Tensor
+    objects: Tensor
+
+
+def draw(train: Examples, rows: Tensor, generator: torch.Generator) -> Batch:
+    """The pictures of rows B, augmented, and then some of them destroyed: scene and object `none`, no emotion."""
+    squares = augmented(torch.from_numpy(train.squares)[rows], generator)
+    ruined = destroyed(squares[: math.ceil(DESTROYED_FRAC * len(rows))], generator)
+    targets = [
+        F.pad(torch.from_numpy(values)[rows], (0, len(ruined)), value=value)
+        for values, value in (
+            (train.targets.emotions, UNKNOWN), (train.targets.scenes, 0), (train.targets.objects, 0),
+        )
+    ]  # fmt: skip
+    return Batch(torch.cat([squares, ruined]), *targets)
+
+
+class TrainingState:
+    """Weights and moments: what a step changes and a checkpoint holds."""
+
+    def __init__(self, network: PixelJudge, settings: "Settings", num_pictures: int, work: Path) -> None:
+        self.network, self.settings = network, settings
+        self.steps_per_epoch = -(-num_pictures // settings.batch_size)
+        self.num_steps = 0
+        self.parameters = dict(network.named_parameters())
+        groups = [
+            {"params": [p for p in self.parameters.values() if (p.ndim > 1) == decays], "weight_decay": decay}
+            for decays, decay in ((True, settings.weight_decay), (False, 0.0))
+        ]
+        self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=BETAS, fused=True)
+        interval = float(os.environ.get("EVOKE_CHECKPOINT_SECONDS", "60"))
+        self.checkpoints = Checkpoints(work / "checkpoints", settings.model_dump_json(), interval)
+
+    def step(self, batch: Batch) -> Tensor:
+        """One optimiser step; the loss, detached."""
+        where = self.network.temperature.device
+        self.network.train()
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.learning_rate * self._rate()
+        self.optimizer.zero_grad()
+        with fast_autocast(where):
+            logits = self.network(batch.squares.to(where))
+        loss = total_loss(logits, batch)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), GRAD_NORM)
+        self.optimizer.step()
+        self.num_steps += 1
+        return loss.detach()
+
+    def _rate(self) -> float:
+        """Share of the peak rate: a line up, then a cosine down to 0."""
+        all_steps = self.settings.epochs * self.steps_per_epoch
+        warmup = WARMUP_FRAC * all_steps
+        falling = max(0.0, self.num_steps - warmup) / (all_steps - warmup)
+        return min(1.0, (self.num_steps + 1) / warmup) * (0.5 + 0.5 * math.cos(math.pi * falling))
+
+    def save(self, epoch: int) -> None:
+        """Leave a checkpoint of what is after `epoch` epochs."""
+        tensors = {f"weight/{name}": tensor for name, tensor in self.network.state_dict().items()}
+        for name, parameter in self.parameters.items():
+            tensors |= {f"{key}/{name}": tensor for key, tensor in self.optimizer.state[parameter].items()}
+        self.checkpoints.write(epoch, {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+
+    def restore(self) -> int:
+        """Take the newest whole checkpoint, if there is one; the number of epochs that are done."""
+        found = self.checkpoints.newest(self.network.temperature.device)
+        if found is None:
+            return 0
+        epoch, tensors = found
+        self.network.load_state_dict({name: tensors[f"weight/{name}"] for name in self.network.state_dict()})
+        for name, parameter in self.parameters.items():
+            moments = {key: torch.empty_like(parameter) for key in ("exp_avg", "exp_avg_sq")}  # laid out as it is
+            for key, moment in moments.items():
+                moment.copy_(tensors[f"{key}/{name}"])
+            self.optimizer.state[parameter] = {"step": tensors[f"step/{name}"], **moments}
+        self.num_steps = epoch * self.steps_per_epoch
+        log.info("going on after epoch %d", epoch)
+        return epoch
+
+
+def total_loss(logits: Logits, batch: Batch) -> Tensor:
+    """Cross-entropies of emotion, scene and object, each a mean over the pictures of which it is known."""
+    loss = cross_entropy(logits.emotions, batch.emotions, LABEL_SMOOTHING)
+    for head, targets in ((logits.scenes, batch.scenes), (logits.objects, batch.objects)):
+        if head is not None:
+            loss = loss + ATTRIBUTE_WEIGHT * cross_entropy(head, targets)
+    return loss
+
+
+def cross_entropy(logits: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Mean over the targets that are known; 0 where none is."""
+    targets = targets.to(logits.device)
+    total = F.cross_entropy(
+        logits.float(), targets, ignore_index=UNKNOWN, reduction="sum", label_smoothing=label_smoothing
+    )
+    return total / (targets != UNKNOWN).sum().clamp(min=1)

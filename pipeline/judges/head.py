@@ -1,0 +1,157 @@
+"""The emotion classifier on frozen CLIP features: curation, correlation, and Emo-A as published.
+
+Two fully connected layers of ours, or one as EmoGen published; both give calibrated probabilities. It is not the
+independent judge: it sees what CLIP sees (SCIENCE 2).
+"""
+
+import json
+import logging
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pipeline.emotions import EMOTIONS
+from pipeline.judges.calibration import fit_temperature
+from pipeline.runtime import torch_generator
+from pipeline.weights import load_safetensors, save_safetensors
+
+if TYPE_CHECKING:
+    from pipeline.params import EmotionClassifier
+
+FILE, SHAPE = "head.safetensors", "head"
+BATCH = 8192
+Data = tuple[Tensor, Tensor]  # features ND, emotions N
+
+log = logging.getLogger("evoke")
+
+
+class EmotionHead(nn.Module):
+    """Features BD -> logits B8 in the order of EMOTIONS: Linear, ReLU, Dropout, Linear; without `hidden` one Linear.
+
+    normalized: whether features are wanted of unit length; EmoGen's classifier takes v of its own length. `epoch` is
+    the pass over the pictures that the weights are of, 0 where none is known.
+    """
+
+    def __init__(self, width: int, hidden: int | None, dropout: float = 0.0, normalized: bool = True) -> None:
+        super().__init__()
+        self.width, self.hidden, self.dropout, self.normalized = width, hidden, dropout, normalized
+        last = nn.Linear(hidden or width, len(EMOTIONS))
+        first = [nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout)] if hidden else []
+        self.layers = nn.Sequential(*first, last)
+        self.register_buffer("temperature", torch.ones(()))
+        self.epoch = 0
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits before temperature. Unit features are first scaled to a mean square of 1, as suits the first layer."""
+        return self.layers(features * self.width**0.5 if self.normalized else features)
+
+    @torch.inference_mode()
+    def logits(self, features: NDArray[np.float32], norms: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Unit features ND and their lengths before, N -> logits N8 before temperature."""
+        if features.shape[1] != self.width:
+            raise ValueError(f"features have {features.shape[1]} numbers, this emotion classifier takes {self.width}")
+        whole = features if self.normalized else features * norms[:, None]
+        parts = torch.from_numpy(np.ascontiguousarray(whole, np.float32)).split(BATCH)
+        found = torch.cat([self.eval()(part.to(self.temperature.device)).float().cpu() for part in parts])
+        return np.asarray(found.numpy())
+
+    def probabilities(self, features: NDArray[np.float32], norms: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Unit features ND and their lengths before, N -> calibrated probabilities N8 float32."""
+        scaled = torch.from_numpy(self.logits(features, norms)) / self.temperature.cpu()
+        return np.asarray(scaled.softmax(1).numpy())
+
+
+def fit_head(
+    features: NDArray[np.float32],
+    emotions: NDArray[np.int64],
+    val_features: NDArray[np.float32],
+    val_emotions: NDArray[np.int64],
+    settings: "EmotionClassifier",
+    seed: int,
+) -> EmotionHead:
+    """Two layers on unit features ND, emotions N; the epoch with the least loss on val is kept, then calibrated there.
+
+    AdamW, its rate falling as a cosine to 0. Raises ValueError without pictures in train or val.
+    """
+    for name, values in (("train", emotions), ("val", val_emotions)):
+        if not len(values):
+            raise ValueError(f"no picture in the {name} split to fit the emotion classifier on; it needs at least one")
+    train = _tensors(features, emotions)
+    val = _tensors(val_features, val_emotions)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        head = EmotionHead(features.shape[1], settings.hidden, settings.dropout)
+        _train(head, train, val, settings, torch_generator(seed, "order"))
+    calibrate(head, val_features, np.ones(len(val_features), np.float32), val_emotions)
+    return head.eval()
+
+
+def calibrate(
+    head: EmotionHead, features: NDArray[np.float32], norms: NDArray[np.float32], emotions: NDArray[np.int64]
+) -> None:
+    """Set the temperature that makes emotions N most likely, given unit features ND and their lengths before, N."""
+    head.temperature.fill_(fit_temperature(head.logits(features, norms), emotions))
+
+
+def save_head(head: EmotionHead, folder: Path, metadata: Mapping[str, str]) -> None:
+    """Writes FOLDER/head.safetensors: weights, temperature, shape, and what else is told of them."""
+    assert SHAPE not in metadata, f"metadata {SHAPE!r} is the shape's"
+    shape = {name: getattr(head, name) for name in ("width", "hidden", "dropout", "normalized", "epoch")}
+    save_safetensors(folder / FILE, head.state_dict(), {**metadata, SHAPE: json.dumps(shape, sort_keys=True)})
+
+
+def load_head(folder: Path, device: torch.device | str = "cpu") -> EmotionHead:
+    """The head of a folder, ready to use. Raises ValueError that names the file where it is missing or no head."""
+    state, metadata = load_safetensors(folder / FILE)
+    try:
+        shape = json.loads(metadata[SHAPE])
+        epoch = shape.pop("epoch")
+        head = EmotionHead(**shape)
+        head.load_state_dict(state)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{folder / FILE}: not an emotion classifier of this project: {reason}") from None
+    head.epoch = epoch
+    return head.to(device).eval()
+
+
+def _train(
+    head: EmotionHead, train: Data, val: Data, settings: "EmotionClassifier", generator: torch.Generator
+) -> None:
+    """All epochs; leaves the weights of the one with the least loss on val, the first of equals."""
+    optimizer = torch.optim.AdamW(
+        head.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
+    num_batches = -(-len(train[0]) // settings.batch_size)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs * num_batches)
+    best, least = {}, math.inf
+    for epoch in range(1, settings.epochs + 1):
+        head.train()
+        for rows in torch.randperm(len(train[0]), generator=generator).split(settings.batch_size):
+            optimizer.zero_grad()
+            F.cross_entropy(head(train[0][rows]), train[1][rows]).backward()
+            optimizer.step()
+            schedule.step()
+        loss = _loss(head, val)
+        if loss < least:
+            least, head.epoch = loss, epoch
+            best = {name: tensor.clone() for name, tensor in head.state_dict().items()}
+    assert best, "the loss on val was never a number"
+    head.load_state_dict(best)
+    log.info("epoch %d of %d has the least loss on val, %.4f", head.epoch, settings.epochs, least)
+
+
+@torch.inference_mode()
+def _loss(head: EmotionHead, data: Data) -> float:
+    return float(F.cross_entropy(head.eval()(data[0]), data[1]))
+
+
+def _tensors(features: NDArray[np.float32], emotions: NDArray[np.int64]) -> Data:
+    return torch.from_numpy(np.ascontiguousarray(features, np.float32)), torch.from_numpy(emotions)

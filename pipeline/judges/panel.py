@@ -1,0 +1,154 @@
+"""The judges as later stages ask them: pictures in, probabilities of emotion, scene and object out, and Sem-C.
+
+Scene and object come from the heads that were trained here, which know `none`, or from published networks, which do
+not (pipeline/judges/pretrained.py).
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from pipeline.judges.examples import NONE, Names, square
+from pipeline.judges.pixels import Backbone, PixelJudge
+from pipeline.judges.pretrained import PublishedJudge, load_published, save_published
+from pipeline.weights import load_safetensors, save_safetensors
+
+FILE, SCENE_FILE, OBJECT_FILE = "judge.safetensors", "scene.safetensors", "object.safetensors"
+SCENE_KIND, OBJECT_KIND = "places", "imagenet"
+SHAPE = "judge"
+BATCH = 100
+
+Floats = NDArray[np.float32]
+Pictures = Sequence[Image.Image] | NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """Of N pictures: calibrated emotions N8, scenes and objects N x names, each row a softmax; pooled features ND."""
+
+    emotions: Floats
+    scenes: Floats
+    objects: Floats
+    features: Floats
+
+    def __len__(self) -> int:
+        return len(self.emotions)
+
+
+@dataclass(frozen=True)
+class Judges:
+    """Networks in evaluation mode. `names` are those of the trained heads; a published judge has its own."""
+
+    network: PixelJudge
+    backbone: Backbone
+    image_px: int
+    names: Names
+    scene_judge: PublishedJudge | None = None
+    object_judge: PublishedJudge | None = None
+
+    @property
+    def scene_names(self) -> tuple[str, ...]:
+        """Of the columns of Verdicts.scenes; the first is `none` unless the judge is a published one."""
+        return self.scene_judge.names if self.scene_judge else self.names.scenes
+
+    @property
+    def object_names(self) -> tuple[str, ...]:
+        """Of the columns of Verdicts.objects; the first is `none` unless the judge is a published one."""
+        return self.object_judge.names if self.object_judge else self.names.objects
+
+    def judge(self, pictures: Pictures) -> Verdicts:
+        """RGB pictures of any size (PIL, or BHWC uint8), at least one -> Verdicts, batch by batch."""
+        parts = [self._judge(pictures[start : start + BATCH]) for start in range(0, len(pictures), BATCH)]
+        return joined(parts)
+
+    def clarity(self, verdicts: Verdicts) -> Floats:
+        """Sem-C of each of N pictures, in [0, 1]: the largest probability of any scene or object that is not `none`."""
+        pairs = ((verdicts.scenes, self.scene_names), (verdicts.objects, self.object_names))
+        known = [values[:, 1:] if names[0] == NONE else values for values, names in pairs]
+        largest: Floats = np.concatenate(known, 1).max(1, initial=0.0)
+        return largest
+
+    @torch.inference_mode()
+    def feature_maps(self, pictures: Pictures) -> list[Tensor]:
+        """RGB pictures -> maps BCHW of each level, fine to coarse, on the judges' device. One forward."""
+        return self.network.feature_maps(self._squares(_as_images(pictures)))
+
+    @torch.inference_mode()
+    def emotion_logits(self, pictures: Pictures) -> Floats:
+        """RGB pictures -> logits of the emotions N8 before temperature, batch by batch."""
+        starts = range(0, len(pictures), BATCH)
+        parts = [self.network(self._squares(_as_images(pictures[at : at + BATCH]))).emotions for at in starts]
+        return np.asarray(torch.cat(parts).cpu().numpy())
+
+    @torch.inference_mode()
+    def _judge(self, pictures: Pictures) -> Verdicts:
+        images = _as_images(pictures)
+        logits = self.network(self._squares(images))
+        emotions = (logits.emotions / self.network.temperature).softmax(1)
+        scenes = self.scene_judge.probabilities(images) if self.scene_judge else logits.scenes.softmax(1)
+        objects = self.object_judge.probabilities(images) if self.object_judge else logits.objects.softmax(1)
+        return Verdicts(*(part.cpu().numpy() for part in (emotions, scenes, objects, logits.features)))
+
+    def _squares(self, images: Sequence[Image.Image]) -> Tensor:
+        """Images -> squares BHWC uint8 on the device."""
+        squares = np.stack([square(image, self.image_px) for image in images])
+        return torch.from_numpy(squares).to(self.network.temperature.device)
+
+
+def joined(parts: Sequence[Verdicts]) -> Verdicts:
+    """Verdicts one after the other."""
+    names = ("emotions", "scenes", "objects", "features")
+    return Verdicts(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def save_judges(judges: Judges, folder: Path, metadata: Mapping[str, str]) -> None:
+    """Writes all that `load_judges` needs, copies of published networks included."""
+    shape = {
+        "backbone": judges.backbone,
+        "image_px": judges.image_px,
+        "scenes": judges.names.scenes,
+        "objects": judges.names.objects,
+    }
+    text = json.dumps(shape, sort_keys=True, ensure_ascii=False)
+    save_safetensors(folder / FILE, judges.network.state_dict(), {**metadata, SHAPE: text})
+    for judge, name in ((judges.scene_judge, SCENE_FILE), (judges.object_judge, OBJECT_FILE)):
+        if judge:
+            save_published(judge, folder / name)
+
+
+def load_judges(folder: Path, device: torch.device | str = "cpu") -> Judges:
+    """The judges of a folder. Raises ValueError that names the file where one is missing or damaged."""
+    state, metadata = load_safetensors(folder / FILE)
+    try:
+        shape = json.loads(metadata[SHAPE])
+        names = Names(tuple(shape["scenes"]), tuple(shape["objects"]))
+        network = PixelJudge(shape["backbone"], *(len(state.get(f"{head}.bias", ())) for head in ("scenes", "objects")))
+        network.load_state_dict(state)
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise ValueError(f"{folder / FILE}: no judge of this project: {' '.join(str(error).split())[:300]}") from None
+    scenes, objects = (
+        published_on(folder / name, kind, device) if head is None else None
+        for name, kind, head in (
+            (SCENE_FILE, SCENE_KIND, network.scenes), (OBJECT_FILE, OBJECT_KIND, network.objects),
+        )
+    )  # fmt: skip
+    network = network.to(device).eval()
+    return Judges(network, shape["backbone"], shape["image_px"], names, scenes, objects)
+
+
+def published_on(file: Path, kind: str, device: torch.device | str) -> PublishedJudge:
+    """A published judge on a device."""
+    judge = load_published(file, kind)
+    judge.net.to(device)
+    return judge
+
+
+def _as_images(pictures: Pictures) -> list[Image.Image]:
+    return [Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture for picture in pictures]

@@ -1,0 +1,62 @@
+"""The judges on the test split: emotion, scene and object, and clarity of pictures before and after destruction."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+
+from pipeline.features import pictures
+from pipeline.judges.distortion import destroyed
+from pipeline.judges.examples import UNKNOWN, Names, Targets, in_split, joined_targets, square, targets
+from pipeline.judges.panel import Judges, Verdicts, joined
+from pipeline.judges.report import emotion_metrics
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What the judges say of N test pictures, and how clear (N) they find these and their destroyed copies."""
+
+    verdicts: Verdicts
+    targets: Targets
+    clarity: NDArray[np.float32]
+    clarity_destroyed: NDArray[np.float32]
+
+
+def try_judges(judges: Judges, tables: Iterable[pa.Table], names: Names, generator: torch.Generator) -> Trial:
+    """Judge the test pictures of tables with examples.COLUMNS, one table at a time in memory.
+
+    Raises ValueError where there is none.
+    """
+    verdicts, found, ruined = [], [], []
+    for table in tables:
+        rows = table.filter(in_split("test")(table))
+        if not len(rows):
+            continue
+        images = pictures(rows)
+        squares = torch.from_numpy(np.stack([square(image, judges.image_px) for image in images]))
+        verdicts.append(judges.judge(images))
+        ruined.append(judges.clarity(judges.judge(destroyed(squares, generator).numpy())))
+        found.append(targets(rows, names))
+    if not verdicts:
+        raise ValueError("no picture in the test split: there is nothing to report; it needs at least one")
+    whole = joined(verdicts)
+    return Trial(whole, joined_targets(found), judges.clarity(whole), np.concatenate(ruined))
+
+
+def summary(trial: Trial, judges: Judges) -> dict[str, float]:
+    """Flat metrics of a trial. A published scene or object judge has classes of its own, so it has no accuracy here."""
+    numbers = emotion_metrics(trial.verdicts.emotions, float(judges.network.temperature), trial.targets.emotions)
+    for name, probabilities, wanted, published in (
+        ("scene", trial.verdicts.scenes, trial.targets.scenes, judges.scene_judge),
+        ("object", trial.verdicts.objects, trial.targets.objects, judges.object_judge),
+    ):
+        known = wanted != UNKNOWN
+        numbers[f"n_{name}"] = int(known.sum())
+        if published is None and known.any():
+            numbers[f"accuracy_{name}"] = float((probabilities.argmax(1) == wanted)[known].mean())
+    numbers["clarity_real"] = float(trial.clarity.mean())
+    numbers["clarity_destroyed"] = float(trial.clarity_destroyed.mean())
+    return numbers

@@ -1,0 +1,1 @@
+"""What was made of the drawn world against its truth; read by reports alone, never by training."""

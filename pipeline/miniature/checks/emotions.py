@@ -1,0 +1,66 @@
+"""Emotions as judged against those drawn: on labelled pictures beside the best possible, on art by confidence.
+
+Judging and curating are done elsewhere; here are only their answers and the truth.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pipeline.emotions import EMOTIONS
+from pipeline.judges.calibration import wilson_interval
+from pipeline.miniature.checks.rates import mean, of_pictures, share
+
+CONFIDENCE_BINS = ((0.30, 0.50), (0.50, 0.75), (0.75, 0.90), (0.90, 1.00))  # the last holds both its ends
+
+
+def emotion_checks(judged: Mapping[str, NDArray[np.floating]], truth: pa.Table) -> dict[str, float]:
+    """Accuracy of each judge and of Bayes' classifier: against labels with 95 % interval, and against true emotions.
+
+    judged: name -> probabilities N8; truth: label, emotion, posterior of the same N pictures. bayes_expected is what
+    Bayes' accuracy is on average over labels, less noisy than its accuracy on these.
+    """
+    labels, emotions = (places(truth[name]) for name in ("label", "emotion"))
+    posterior = np.array(truth["posterior"].to_pylist())
+    rates: dict[str, float] = {"num_test": len(truth), "bayes_expected": float(posterior.max(1).mean())}
+    for name, probabilities in {**judged, "bayes": posterior}.items():
+        answers = probabilities.argmax(1)
+        low, high = wilson_interval(int((answers == labels).sum()), len(labels))
+        rates[f"{name}_accuracy"] = share(answers == labels)
+        rates[f"{name}_accuracy_low"], rates[f"{name}_accuracy_high"] = low, high
+        rates[f"{name}_accuracy_true"] = share(answers == emotions)
+    return rates
+
+
+def curation_checks(curation: pa.Table, truth: pa.Table) -> dict[str, float]:
+    """Share of art kept, and how often its emotion is the one drawn: of the kept pictures, and by confidence.
+
+    curation: image_id, emotion, confidence, reason; truth: image_id, emotion of these rows or more. A picture drawn
+    for no emotion agrees with none. Per bin of confidence, kept or not, the mean confidence stands beside the agreement
+    that it claims to be: calibration on photographs need not hold on art. Empty groups are left out.
+    """
+    drawn = places(of_pictures(truth, curation["image_id"])["emotion"])
+    confidence, kept = curation["confidence"].to_numpy(), np.array(curation["reason"].to_pylist()) == "kept"
+    right, without = places(curation["emotion"]) == drawn, drawn < 0
+    low, high = wilson_interval(int(right[kept].sum()), int(kept.sum()))
+    rates: dict[str, float] = {
+        "num_art": len(curation), "num_kept": int(kept.sum()), "kept_share": share(kept),
+        "kept_agreement": share(right[kept]), "kept_agreement_low": low, "kept_agreement_high": high,
+        "kept_agreement_emotional": share(right[kept & ~without]),
+        "kept_confidence": mean(confidence[kept]), "kept_no_emotion": share(without[kept]),
+    }  # fmt: skip
+    for least, most in CONFIDENCE_BINS:
+        members = (confidence >= least) & ((confidence < most) | (most == 1))
+        at = f"at_{least:.2f}_{most:.2f}"
+        rates |= {f"num_{at}": int(members.sum()), f"agreement_{at}": share(right[members])}
+        rates |= {f"confidence_{at}": mean(confidence[members]), f"no_emotion_{at}": share(without[members])}
+    return {key: value for key, value in rates.items() if np.isfinite(value)}
+
+
+def places(emotions: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Emotions as places in EMOTIONS, -1 for none."""
+    found = pc.index_in(emotions.cast(pa.string()), value_set=pa.array(EMOTIONS))
+    return found.fill_null(-1).to_numpy().astype(np.int64)

@@ -1,0 +1,1 @@
+"""UniEmo: one model that understands and generates emotional pictures."""

@@ -1,0 +1,101 @@
+"""The annotated scenes and objects that queries learn to find: as targets, and as bases in CLIP's joint space.
+
+A base holds the attributes of one kind that the train split has. The nearest attribute of a query (UniEmo Eq. 5-6) is
+looked for in the base of its own kind alone: the released code looks in both at once.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline.schemas import ATTRIBUTE_KINDS
+from pipeline.uniemo.correlation import attributes_of
+from pipeline.weights import load_safetensors, save_safetensors
+
+if TYPE_CHECKING:
+    from pipeline.foundation.clip import Clip
+
+FILE = "attributes.safetensors"
+PROMPT = "{}"
+BATCH = 250  # texts in one forward pass
+Masks = Mapping[str, NDArray[np.bool_]]
+
+
+@dataclass(frozen=True)
+class Base:
+    """The attributes of one kind: K names as annotated, sorted, and their texts in CLIP's joint space, KD unit."""
+
+    names: tuple[str, ...]
+    features: Tensor
+
+    def nearest(self, joint_BD: Tensor, number: int = 1) -> list[list[tuple[str, float]]]:
+        """For each row the attributes of the highest cosine with it, that first; fewer where there are no more."""
+        if not self.names:
+            return [[] for _ in joint_BD]
+        similarity = joint_BD.float().cpu() @ self.features.T
+        values, places = similarity.topk(min(number, len(self.names)), 1)
+        return [
+            [(self.names[place], value) for place, value in zip(row_places, row_values, strict=True)]
+            for row_places, row_values in zip(places.tolist(), values.tolist(), strict=True)
+        ]
+
+
+def words(name: str) -> str:
+    """An annotated name as a text for CLIP: "amusement_park" and "Alarm clock" -> "amusement park", "alarm clock"."""
+    return PROMPT.format(name.replace("_", " ").lower())
+
+
+def bases_of(train: pa.Table, clip: "Clip") -> dict[str, Base]:
+    """The attributes that train pictures (scene, objects) have, by kind, encoded by CLIP's frozen text encoder."""
+    found = attributes_of(train).names
+    bases = {}
+    for kind in ATTRIBUTE_KINDS:
+        names = tuple(name.removeprefix(f"{kind}/") for name in found if name.startswith(f"{kind}/"))
+        batches = [names[start : start + BATCH] for start in range(0, len(names), BATCH)]
+        encoded = [clip.encode_texts([words(name) for name in batch]) for batch in batches]
+        bases[kind] = Base(names, torch.cat([torch.empty(0, clip.width), *encoded]))
+    return bases
+
+
+def targets_of(pictures: pa.Table, bases: Mapping[str, Base], first_only: bool = False) -> Masks:
+    """Which of N pictures has which of the K attributes of a base, NK by kind; what is in no base is left out.
+
+    first_only: of several objects the first that is annotated, as a picture has one in Eq. 4.
+    """
+    if first_only:
+        firsts = pa.array([objects[:1] for objects in pictures["objects"].to_pylist()], pa.list_(pa.string()))
+        pictures = pa.table({"scene": pictures["scene"], "objects": firsts})
+    found = attributes_of(pictures)
+    masks = {}
+    for kind, base in bases.items():
+        at = {f"{kind}/{name}": place for place, name in enumerate(base.names)}
+        columns = np.array([at.get(name, -1) for name in found.names], np.int64)[found.ids]
+        masks[kind] = np.zeros((len(pictures), len(base.names)), bool)
+        masks[kind][found.rows[columns >= 0], columns[columns >= 0]] = True
+    return masks
+
+
+def save_bases(bases: Mapping[str, Base], folder: Path) -> None:
+    """Writes FOLDER/attributes.safetensors: features by kind, and the names as metadata."""
+    names = {kind: json.dumps(base.names, ensure_ascii=False) for kind, base in bases.items()}
+    save_safetensors(folder / FILE, {kind: base.features for kind, base in bases.items()}, names)
+
+
+def load_bases(folder: Path) -> dict[str, Base]:
+    """The bases of a folder. ValueError where the file is missing or damaged."""
+    features, metadata = load_safetensors(folder / FILE)
+    try:
+        bases = {kind: Base(tuple(json.loads(metadata[kind])), features[kind]) for kind in ATTRIBUTE_KINDS}
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{folder / FILE} is damaged: {error!r}; delete the folder and run `dvc repro`") from None
+    if any(len(base.names) != len(base.features) for base in bases.values()):
+        raise ValueError(f"{folder / FILE} has not one vector for each name; delete the folder and run `dvc repro`")
+    return bases

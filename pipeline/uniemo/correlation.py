@@ -1,0 +1,175 @@
+"""How strongly an attribute speaks for an emotion: the emotional correlation coefficients (UniEmo Eq. 5).
+
+alpha_je = 1/M_j sum_k l(I_k, e) over the M_j train pictures I_k that have attribute j, l from a classifier on frozen
+CLIP features. Deviates: each picture is judged by a classifier that has not seen it (`folds.py`; the column in_sample
+has the other way), and attributes on few pictures are drawn towards the emotion prior (shrinkage 0: not). How training
+weighs by alpha (Eq. 6) is not said here.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pipeline.emotions import EMOTIONS, INDEX
+
+if TYPE_CHECKING:
+    from pipeline.params import Correlation
+    from pipeline.uniemo.folds import Judged
+
+Floats = NDArray[np.floating]
+Integers = NDArray[np.int64]
+LEAST_PROBABILITY = 1e-5  # in logarithms: about one of EmoSet's 94,481 train pictures, so smaller ones cannot be told
+RARE_IMAGES = 10  # an attribute on fewer pictures is rare
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """Which pictures have what: pair p says that picture rows[p] has the attribute names[ids[p]], each pair once.
+
+    names: kind/name, sorted by code point.
+    """
+
+    names: tuple[str, ...]
+    rows: Integers
+    ids: Integers
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Of each attribute A: the number M_j of its pictures, and mean A8 and standard error A8 of the mean over them."""
+
+    counts: Integers
+    mean: Floats
+    standard_error: Floats
+
+
+def correlate(train: pa.Table, judged: "Judged", settings: "Correlation") -> pa.Table:
+    """scene and objects of train pictures with their probabilities -> a row an attribute, as CORRELATION_SCHEMA has it.
+
+    value log_probability averages logarithms, at LEAST_PROBABILITY or above, as UniEmo writes; weights are then
+    negative and would change signs in Eq. 6. Its released tables are means of probabilities, whose rows sum to one.
+    """
+    attributes = attributes_of(train)
+    values, seen = (as_values(part, settings.value) for part in (judged.out_of_fold, judged.in_sample))
+    found = moments(values, attributes)
+    kinds, names = (
+        zip(*(name.split("/", 1) for name in attributes.names), strict=True) if attributes.names else ((), ())
+    )
+    return pa.table({
+        "attribute": pa.array(attributes.names, pa.string()),
+        "kind": pa.array(kinds, pa.string()),
+        "name": pa.array(names, pa.string()),
+        "num_images": pa.array(found.counts, pa.int32()),
+        "coefficient": vectors_of(shrunk(found, values.mean(0, dtype=np.float64), settings.shrinkage)),
+        "mean": vectors_of(found.mean),
+        "standard_error": vectors_of(found.standard_error),
+        "in_sample": vectors_of(moments(seen, attributes).mean),
+    })  # fmt: skip
+
+
+def attributes_of(pictures: pa.Table) -> Attributes:
+    """The annotated scenes and objects of pictures; one that a picture names twice counts once."""
+    scenes, objects = pictures["scene"].combine_chunks(), pictures["objects"].combine_chunks()
+    keys = pa.concat_arrays(
+        [
+            pc.binary_join_element_wise("scene", scenes.drop_null(), "/"),
+            pc.binary_join_element_wise("object", pc.list_flatten(objects), "/"),
+        ]
+    ).dictionary_encode()
+    rows = np.concatenate([np.flatnonzero(scenes.is_valid()), pc.list_parent_indices(objects)]).astype(np.int64)
+    names = keys.dictionary.to_pylist()
+    order = sorted(range(len(names)), key=names.__getitem__)
+    ids = np.argsort(order)[keys.indices.to_numpy()]
+    pairs = np.unique(rows * max(1, len(names)) + ids)
+    return Attributes(tuple(names[place] for place in order), *np.divmod(pairs, max(1, len(names))))
+
+
+def moments(values: Floats, attributes: Attributes) -> Moments:
+    """Mean and standard error over the pictures of each attribute: values N8, M_j >= 1 -> A8.
+
+    Of one picture alone the error is the deviation over all pictures.
+    """
+    number = len(attributes.names)
+    counts = np.bincount(attributes.ids, minlength=number)
+    mean, variance = np.empty((number, values.shape[1])), np.empty((number, values.shape[1]))
+    for column in range(values.shape[1]):  # eight columns of pairs, each summed in one pass of compiled code
+        pairs = values[:, column].astype(np.float64)[attributes.rows]
+        mean[:, column] = np.bincount(attributes.ids, pairs, number) / counts
+        squares = (pairs - mean[attributes.ids, column]) ** 2
+        variance[:, column] = np.bincount(attributes.ids, squares, number) / np.maximum(counts - 1, 1)
+    variance[counts == 1] = values.var(0, dtype=np.float64)
+    return Moments(counts, mean, np.sqrt(variance / counts[:, None]))
+
+
+def shrunk(found: Moments, prior: Floats, shrinkage: float) -> Floats:
+    """(M mean + k prior) / (M + k), k = shrinkage >= 0 in pictures: as if each attribute had k more, average ones."""
+    counts = found.counts[:, None]
+    means: Floats = (counts * found.mean + shrinkage * prior) / (counts + shrinkage)
+    return means
+
+
+def as_values(probabilities: Floats, value: str) -> Floats:
+    """What is averaged: the probabilities, or their logarithms."""
+    if value == "probability":
+        return probabilities
+    logs: Floats = np.log(np.maximum(probabilities, LEAST_PROBABILITY))
+    return logs
+
+
+def summary(table: pa.Table, train: pa.Table) -> dict[str, float]:
+    """Sizes; how far out of fold is from in sample; how near both are to the mere frequencies of the labels.
+
+    r is Pearson's over all entries, attributes by emotions. What is not defined, as r of constants, is left out.
+    """
+    counts, kinds = table["num_images"].to_numpy(), np.array(table["kind"].to_pylist(), dtype=object)
+    rare = counts < RARE_IMAGES if counts.any() else np.full(len(counts), np.nan)  # imported tables tell no numbers
+    numbers: dict[str, float] = {"n": len(train), "num_attributes": len(table), "num_rare": rare.sum()}
+    for kind in ("scene", "object"):
+        numbers[f"num_{kind}s"] = int((kinds == kind).sum())
+        numbers[f"num_rare_{kind}s"] = rare[kinds == kind].sum()
+    mean, in_sample = matrix(table, "mean"), matrix(table, "in_sample")
+    ours, labels = label_frequencies(table, train)
+    if len(table):
+        numbers["top_mean"], numbers["top_in_sample"] = float(mean.max(1).mean()), float(in_sample.max(1).mean())
+        numbers["top_difference"] = float(np.abs(mean.max(1) - in_sample.max(1)).mean())
+        numbers["in_sample_r"] = pearson(mean, in_sample)
+        numbers["labels_r"] = pearson(mean[ours], labels)
+        numbers["labels_r_in_sample"] = pearson(in_sample[ours], labels)
+    return {key: number for key, number in numbers.items() if np.isfinite(number)}
+
+
+def label_frequencies(table: pa.Table, train: pa.Table) -> tuple[Integers, Floats]:
+    """The rows of the table whose attribute a train picture has, and the shares of their pictures' labels."""
+    attributes = attributes_of(train)
+    shares = moments(np.eye(len(EMOTIONS))[emotion_ids(train)], attributes).mean
+    at = {name: index for index, name in enumerate(attributes.names)}
+    names = table["attribute"].to_pylist()
+    rows = np.array([row for row, name in enumerate(names) if name in at], dtype=np.int64)
+    return rows, shares[[at[names[row]] for row in rows]]
+
+
+def pearson(first: Floats, second: Floats) -> float:
+    """Correlation of all entries of two matrices; NaN where it is not defined."""
+    if first.size < 2 or first.std() == 0 or second.std() == 0:
+        return float("nan")
+    return float(np.corrcoef(first.ravel(), second.ravel())[0, 1])
+
+
+def emotion_ids(pictures: pa.Table) -> Integers:
+    """The labels (N,) as places in EMOTIONS."""
+    return np.array([INDEX[emotion] for emotion in pictures["emotion"].to_pylist()], dtype=np.int64)
+
+
+def matrix(table: pa.Table, column: str) -> Floats:
+    """A vector column of a correlation table as A8 float64."""
+    flat: Floats = table[column].combine_chunks().flatten().to_numpy().astype(np.float64)
+    return flat.reshape(len(table), len(EMOTIONS))
+
+
+def vectors_of(rows: Floats) -> pa.Array:
+    """A8 as a column of eight float32 each."""
+    return pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel(), pa.float32()), rows.shape[1])

@@ -1,0 +1,97 @@
+"""An understanding on the disk: weights.safetensors, attributes.safetensors, meta.json; and the CLIP that it needs.
+
+meta.json tells the params, the temperature and the hash of the CLIP that it was trained on: with another one the same
+weights mean nothing, so that is refused.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipeline.foundation.clip import CONFIG, load_clip
+from pipeline.params import UniemoUnderstanding
+from pipeline.uniemo.attributes import Base, load_bases, save_bases
+from pipeline.uniemo.chain import UnderstandingChain, build_chain
+from pipeline.weights import load_safetensors, save_safetensors
+
+KIND = "uniemo_understanding"
+META, STATE = "meta.json", "weights.safetensors"
+REMEDY = f"delete the folder and run `dvc repro {KIND}`"
+
+
+@dataclass(frozen=True)
+class Understanding:
+    """A trained chain with what it was trained by: bases of attributes by kind, temperature of its logits, params."""
+
+    chain: UnderstandingChain
+    bases: Mapping[str, Base]
+    temperature: float
+    settings: UniemoUnderstanding
+
+
+def save_understanding(
+    folder: Path, settings: UniemoUnderstanding, clip: Path, weights: Mapping[str, Tensor],
+    bases: Mapping[str, Base], temperature: float,
+) -> None:  # fmt: skip
+    """Writes the folder; equal models give equal bytes. weights: the trained ones; a frozen ViT is in the CLIP."""
+    folder.mkdir(parents=True, exist_ok=True)
+    meta = {"kind": KIND, "params": settings.model_dump(mode="json"), "clip": clip_digest(clip)}
+    text = json.dumps(meta | {"temperature": temperature}, indent=2, sort_keys=True)
+    (folder / META).write_text(text + "\n", encoding="utf-8")
+    save_safetensors(folder / STATE, weights, {"kind": KIND})
+    save_bases(bases, folder)
+
+
+def load_understanding(folder: Path, clip: Path, device: torch.device | str = "cpu") -> Understanding:
+    """The understanding of a folder on its CLIP. ValueError where one is absent, damaged, or of another."""
+    meta = _read_meta(folder)
+    if meta["clip"] != clip_digest(clip):
+        raise ValueError(
+            f"{folder} was trained on the CLIP {meta['clip']}, and {clip} is {clip_digest(clip)}; give it its own, or "
+            f"train it again by `dvc repro {KIND}`"
+        )
+    settings = UniemoUnderstanding.model_validate(meta["params"])
+    chain = build_chain(load_clip(clip, device).model, settings, torch.Generator().manual_seed(0))
+    _put_weights(chain, folder / STATE)
+    return Understanding(chain, load_bases(folder), float(meta["temperature"]), settings)
+
+
+def clip_digest(folder: Path) -> str:
+    """Of the config and the weights of an open_clip folder: sixteen hex digits. ValueError where it is none."""
+    if not (folder / CONFIG).is_file():
+        raise ValueError(f"{folder} is no open_clip folder: it has no {CONFIG}; `dvc repro foundation_clip` makes ours")
+    digest = hashlib.sha256()
+    for path in [folder / CONFIG, *sorted(folder.glob("*.safetensors"))]:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+def _read_meta(folder: Path) -> dict[str, Any]:
+    try:
+        meta: dict[str, Any] = json.loads((folder / META).read_text(encoding="utf-8"))
+        if meta["kind"] != KIND:
+            raise ValueError(f"its kind is {meta['kind']!r}, wanted is {KIND}")
+        meta["params"], meta["clip"], float(meta["temperature"])
+    except (FileNotFoundError, NotADirectoryError):
+        raise ValueError(f"{folder} is no understanding: it has no {META}; `dvc repro {KIND}` makes one") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{folder / META} is none of an understanding: {error!r}; {REMEDY}") from None
+    return meta
+
+
+def _put_weights(chain: UnderstandingChain, file: Path) -> None:
+    """Exactly the trained parameters, into the chain."""
+    wanted = {name: p for name, p in chain.named_parameters() if p.requires_grad}
+    state, _ = load_safetensors(file)
+    if {name: t.shape for name, t in state.items()} != {name: p.shape for name, p in wanted.items()}:
+        raise ValueError(f"{file} does not hold the weights that {META} tells of; {REMEDY}")
+    with torch.no_grad():
+        for name, parameter in wanted.items():
+            parameter.copy_(state[name])

@@ -1,0 +1,84 @@
+"""Pictures for the understanding chain: squares cached as bytes in one mapped file, and crops made on the device.
+
+The chain sees a square of the picture's middle, as CLIP's own transform makes it; while training a random part of it
+(area and aspect ratio as in Inception's crops) and half of them mirrored, drawn by the step's generator.
+"""
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from torch import Tensor, nn
+
+from pipeline.corpora.images import read_image, to_rgb
+from pipeline.runtime import threads
+from pipeline.work import written_aside
+
+MAX_ASPECT = 4 / 3  # of a crop, either way
+Squares = NDArray[np.uint8]  # NHW3
+
+
+def cached_squares(path: Path, shards: Iterable[pa.Table], image_px: int) -> Squares:
+    """The pictures of all shards (column image), mapped from `path`, which is written whole unless it is there.
+
+    Memory does not grow with them. What is at `path` must be of the same shards and size, as in a work folder.
+    """
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with written_aside(path) as aside, aside.open("wb") as file, ThreadPoolExecutor(threads()) as pool:
+            for shard in shards:
+                encoded = (row["bytes"] for row in shard["image"].to_pylist())
+                for square in pool.map(lambda data: square_of(read_image(data), image_px), encoded):
+                    file.write(square.tobytes())
+    return np.memmap(path, np.uint8, "r").reshape(-1, image_px, image_px, 3)
+
+
+def square_of(picture: Image.Image, image_px: int) -> Squares:
+    """The middle of a picture of any mode as a square HW3 of this edge."""
+    return np.asarray(ImageOps.fit(to_rgb(picture), (image_px, image_px), Image.Resampling.BICUBIC))
+
+
+def draw_crops(number: int, min_crop: float, generator: torch.Generator) -> Tensor:
+    """Random crops B23: the affine map from places in the crop to places in the square, both in [-1, 1].
+
+    min_crop: least area, as a share of the square; 1 leaves mirroring alone. Crops lie within the square.
+    """
+    area = min_crop + (1 - min_crop) * torch.rand(number, generator=generator)
+    widest = area.log().neg().clamp(max=np.log(MAX_ASPECT))
+    aspect = (widest * (2 * torch.rand(number, generator=generator) - 1)).exp()
+    size = torch.stack([(area * aspect).sqrt(), (area / aspect).sqrt()], 1)  # width, height
+    middle = (1 - size) * (2 * torch.rand(number, 2, generator=generator) - 1)
+    mirrored = torch.where(torch.rand(number, generator=generator) < 0.5, -1.0, 1.0)
+    scale = torch.diag_embed(size * torch.stack([mirrored, torch.ones(number)], 1))
+    return torch.cat([scale, middle[:, :, None]], 2)
+
+
+class ClipInput(nn.Module):
+    """Squares BHW3 uint8 -> pixels BCHW as a CLIP wants them: its size, its mean and deviation."""
+
+    def __init__(self, visual: Any) -> None:
+        from open_clip.model import get_model_preprocess_cfg
+
+        super().__init__()
+        config = get_model_preprocess_cfg(visual)
+        self.image_px = int(visual.image_size[0])
+        for name in ("mean", "std"):
+            self.register_buffer(name, torch.tensor(config[name]).view(3, 1, 1), persistent=False)
+
+    def forward(self, squares_BHW3: Tensor, crops_B23: Tensor | None = None) -> Tensor:
+        """The whole squares, or their crops."""
+        pixels = squares_BHW3.permute(0, 3, 1, 2).float() / 255
+        edge = self.image_px
+        if crops_B23 is not None:
+            grid = F.affine_grid(crops_B23, [len(pixels), 3, edge, edge], align_corners=False)
+            pixels = F.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
+        elif pixels.shape[-1] != edge:
+            pixels = F.interpolate(pixels, (edge, edge), mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
+        return (pixels - self.mean) / self.std

@@ -1,0 +1,216 @@
+"""UniEmo's first stage: the understanding chain trained by L_U = .25 L_S + .25 L_O + .5 L_cls (Eq. 9), and read out."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from pipeline.judges.calibration import fit_temperature, negative_log_likelihood, softmax, wilson_interval
+from pipeline.judges.report import emotion_metrics
+from pipeline.training.loop import Batch, Task, Trained
+from pipeline.training.rows import row_order
+from pipeline.uniemo.attributes import Base, Masks, targets_of
+from pipeline.uniemo.chain import UnderstandingChain, build_chain
+from pipeline.uniemo.contrast import contrast_weights, weighted_contrast
+from pipeline.uniemo.correlation import emotion_ids
+from pipeline.uniemo.pictures import ClipInput, Squares, draw_crops
+
+if TYPE_CHECKING:
+    from pipeline.foundation.clip import Clip
+    from pipeline.params import UniemoUnderstanding
+
+Integers = NDArray[np.int64]
+BACKBONE, QUERIES = "backbone", "queries"  # first parts of parameter names, which have rates of their own
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """N pictures to understand: squares NHW3, emotions N, splits N, and which attribute each has, NK by kind.
+
+    contrasted: those of them that Eq. 4 is told, which are fewer as it is written.
+    """
+
+    squares: Squares
+    emotions: Integers
+    splits: NDArray[np.object_]
+    targets: Masks
+    contrasted: Masks
+
+    def rows(self, split: str) -> Integers:
+        """The rows of a split. ValueError if there is none."""
+        found = np.flatnonzero(self.splits == split)
+        if not len(found):
+            raise ValueError(f"no picture in the {split} split; understanding needs at least one in train, val, test")
+        return found
+
+
+def train_split(corpus: pa.Table) -> pa.Table:
+    """The rows of the train split."""
+    return corpus.filter(pc.equal(corpus["split"].cast(pa.string()), "train"))
+
+
+def inputs_of(
+    corpus: pa.Table, squares: Squares, bases: Mapping[str, Base], settings: "UniemoUnderstanding"
+) -> Inputs:
+    """corpus: emotion, split, scene, objects of the same pictures as the squares."""
+    assert len(corpus) == len(squares), f"{len(corpus)} pictures and {len(squares)} squares"
+    splits, targets = np.array(corpus["split"].to_pylist(), object), targets_of(corpus, bases)
+    contrasted = targets_of(corpus, bases, first_only=True) if settings.positives == "literal" else targets
+    return Inputs(squares, emotion_ids(corpus), splits, targets, contrasted)
+
+
+def build(
+    clip: "Clip", bases: Mapping[str, Base], settings: "UniemoUnderstanding", generator: torch.Generator
+) -> "Learner":
+    """A fresh chain on CLIP's ViT, which it takes over, with its losses; on CLIP's device."""
+    return Learner(build_chain(clip.model, settings, generator), bases, settings).to(clip.device)
+
+
+class Learner(nn.Module):
+    """The chain with its losses. Names of parameters begin with backbone, queries or head, as in the chain."""
+
+    def __init__(self, chain: UnderstandingChain, bases: Mapping[str, Base], settings: "UniemoUnderstanding") -> None:
+        super().__init__()
+        self.backbone, self.queries, self.head = chain.backbone, chain.queries, chain.head
+        self.chain, self.settings, self.input = chain, settings, ClipInput(chain.backbone)
+        for kind in chain.kinds:
+            self.register_buffer(f"{kind}_base", bases[kind].features, persistent=False)
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """batch: squares BHW3; crops B23; kept BH; emotions B; {kind}_positives, {kind}_candidates BK -> losses.
+
+        Without the queries of a kind its loss is left out of the total, and the weights of the others stay.
+        """
+        settings = self.settings
+        with _fast_attention(batch["squares"].device):
+            understood = self.chain(self.input(batch["squares"], batch["crops"]), batch["kept"])
+        losses = {"emotion": F.cross_entropy(understood.logits.float(), batch["emotions"])}
+        for kind, seen in understood.seen.items():
+            positives, candidates = batch[f"{kind}_positives"], batch[f"{kind}_candidates"]
+            base = getattr(self, f"{kind}_base")
+            losses[kind] = weighted_contrast(seen.joint, base, positives, candidates, settings.temperature)
+        weights = {
+            "emotion": settings.emotion_weight, "scene": settings.scene_weight, "object": settings.object_weight
+        }  # fmt: skip
+        return {"total": sum(weights[name] * loss for name, loss in losses.items()), **losses}
+
+
+def _fast_attention(device: torch.device) -> AbstractContextManager[None]:
+    """On a CPU in bf16 the plain kernel: torch's fused one is four times slower backwards (58 to 16 ms measured)."""
+    is_slow = device.type == "cpu" and torch.is_autocast_enabled("cpu")
+    return sdpa_kernel(SDPBackend.MATH) if is_slow else nullcontext()
+
+
+def drawer(
+    found: Inputs, train: Integers, kinds: tuple[str, ...], settings: "UniemoUnderstanding"
+) -> Callable[[Tensor, torch.Generator], Batch]:
+    """The function that makes a batch of places in `train`, random by its generator alone."""
+
+    def draw(places: Tensor, generator: torch.Generator) -> Batch:
+        rows, size = train[places.numpy()], len(places)
+        batch = {
+            "squares": torch.from_numpy(found.squares[rows]),
+            "crops": draw_crops(size, settings.min_crop, generator),
+            "kept": torch.rand(size, settings.head_hidden, generator=generator) >= settings.dropout,
+            "emotions": torch.from_numpy(found.emotions[rows]),
+        }
+        for kind in kinds:
+            chosen = torch.from_numpy(found.contrasted[kind][rows])
+            positives, candidates = contrast_weights(chosen, settings.positives == "literal")
+            batch |= {f"{kind}_positives": positives, f"{kind}_candidates": candidates}
+        return batch
+
+    return draw
+
+
+def task(learner: Learner, found: Inputs, generator: np.random.Generator) -> Task:
+    """What the loop is given: the weights with the least loss on val are kept. generator: of the order of pictures."""
+    settings, chain = learner.settings, learner.chain
+    train, val = found.rows("train"), found.rows("val")
+
+    def score() -> float:
+        logits = read(chain, found.squares, val, settings.batch_size).logits
+        return -negative_log_likelihood(softmax(logits), found.emotions[val])
+
+    order = row_order(found.emotions[train], settings.sampler, generator)
+    draw = drawer(found, train, chain.kinds, settings)
+    rates = {BACKBONE: settings.backbone_rate, QUERIES: settings.query_rate}
+    return Task("uniemo_understanding", learner, order, draw, rates, score=score, score_steps=settings.val_steps)
+
+
+@dataclass(frozen=True)
+class Read:
+    """Of N pictures: logits N8 before temperature, and pooled queries in CLIP's joint space, ND by kind."""
+
+    logits: NDArray[np.float32]
+    joint: Mapping[str, Tensor]
+
+
+@torch.inference_mode()
+def read(chain: UnderstandingChain, squares: Squares, rows: Integers, batch_size: int) -> Read:
+    """The chain's reading of whole squares, in fp32, whatever it was trained in."""
+    source = chain.backbone.conv1.weight.device
+    prepare = ClipInput(chain.backbone).to(source)
+    logits: list[Tensor] = [torch.empty(0, 8)]
+    joint: dict[str, list[Tensor]] = {kind: [] for kind in chain.kinds}
+    for start in range(0, len(rows), batch_size):
+        batch = torch.from_numpy(squares[rows[start : start + batch_size]]).to(source)
+        understood = chain(prepare(batch))
+        logits.append(understood.logits.float().cpu())
+        for kind, seen in understood.seen.items():
+            joint[kind].append(seen.joint.cpu())
+    return Read(torch.cat(logits).numpy(), {kind: torch.cat(parts) for kind, parts in joint.items()})
+
+
+@dataclass(frozen=True)
+class Report:
+    """Calibrated probabilities N8 and emotions N of the test pictures, the temperature, and the metrics."""
+
+    probabilities: NDArray[np.float32]
+    emotions: Integers
+    temperature: float
+    metrics: dict[str, float]
+
+
+def report(learner: Learner, trained: Trained, found: Inputs, bases: Mapping[str, Base]) -> Report:
+    """Calibrates on val and tells of test: emotions, and whether the nearest attributes are annotated ones."""
+    chain, batch_size = learner.chain, learner.settings.batch_size
+    val, test = found.rows("val"), found.rows("test")
+    val_logits = read(chain, found.squares, val, batch_size).logits
+    temperature = fit_temperature(val_logits, found.emotions[val])
+    seen = read(chain, found.squares, test, batch_size)
+    probabilities = softmax(seen.logits / temperature).astype(np.float32)
+    metrics = emotion_metrics(probabilities, temperature, found.emotions[test])
+    metrics |= {
+        "num_train": len(found.rows("train")),
+        "n_val": len(val),
+        "accuracy_val": float((val_logits.argmax(1) == found.emotions[val]).mean()),
+        "best_step": trained.best_step,
+    }
+    for kind, joint in seen.joint.items():
+        metrics |= retrieval(joint, bases[kind], found.targets[kind][test], kind)
+        metrics[f"beta_{kind}"] = float(chain.queries[kind].beta.detach())
+    return Report(probabilities, found.emotions[test], temperature, metrics)
+
+
+def retrieval(joint_ND: Tensor, base: Base, targets_NK: NDArray[np.bool_], kind: str) -> dict[str, float]:
+    """How often the nearest attribute is one that the picture is annotated with, of the annotated pictures."""
+    annotated = targets_NK.any(1)
+    numbers: dict[str, float] = {f"n_{kind}": int(annotated.sum()), f"num_{kind}_attributes": len(base.names)}
+    if annotated.any():
+        nearest = (joint_ND[annotated] @ base.features.T).argmax(1).numpy()
+        right = targets_NK[annotated][np.arange(len(nearest)), nearest]
+        low, high = wilson_interval(int(right.sum()), len(right))
+        numbers |= {
+            f"accuracy_{kind}": float(right.mean()), f"accuracy_{kind}_low": low, f"accuracy_{kind}_high": high
+        }  # fmt: skip
+    return numbers

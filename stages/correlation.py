@@ -1,0 +1,39 @@
+"""correlation: how strongly each annotated scene and object speaks for each emotion (UniEmo Eq. 5)."""
+
+from pipeline.artifacts import CORRELATION, EMOSET, FEATURES, IMPORTED_EMOGEN, METRICS, PLOTS, read_table
+from pipeline.stage import Run, stage
+
+FEATURES = FEATURES.of("emoset")
+
+
+@stage(
+    reads=(EMOSET, FEATURES, IMPORTED_EMOGEN),
+    writes=(CORRELATION, METRICS, PLOTS),
+    sections=("seed", "correlation", "emotion_classifier"),
+)
+def main(run: Run) -> None:
+    """Compute the coefficients on the train split, out of fold, or take EmoGen's."""
+    import pyarrow.compute as pc
+
+    from pipeline.uniemo.correlation import correlate, summary
+    from pipeline.uniemo.folds import judge_train
+    from pipeline.uniemo.heatmap import heat_map
+
+    rows = run.read(EMOSET, ["image_id", "emotion", "split", "scene", "objects"])
+    train = rows.filter(pc.equal(rows["split"], "train"))
+    if run.params.source == "imported":
+        path = run.path(IMPORTED_EMOGEN) / "coefficients.parquet"
+        if not path.exists():
+            raise ValueError(f"{path}: there is no such file; `evoke import-emogen` makes it")
+        table = read_table(path, CORRELATION.schema)
+    else:
+        settings = run.section("emotion_classifier")
+        judged = judge_train(rows, run.read(FEATURES), settings, run.params.folds, run.seed)
+        table = correlate(train, judged, run.params)
+    run.write(CORRELATION, table)
+    run.metrics(summary(table, train))
+    heat_map(table, run.out_folder(PLOTS) / "heatmap.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""emoart: keep the pictures of WikiArt, or of any folder, whose emotion the classifier is sure of (CoEmoGen 3.1)."""
+
+from pipeline.artifacts import CURATION, EMOART, EMOTION_CLASSIFIER, FOUNDATION_CLIP, METRICS, REJECTS, WIKIART_FOLDER
+from pipeline.stage import Run, stage
+
+REJECTS = REJECTS.of("emoart")
+
+
+@stage(
+    reads=(WIKIART_FOLDER, FOUNDATION_CLIP, EMOTION_CLASSIFIER),
+    writes=(EMOART, CURATION, REJECTS, METRICS),
+    sections=("emoart", "seed"),
+)
+def main(run: Run) -> None:
+    """Embed, classify and pack the folder of params.yaml, run of row groups by run of row groups."""
+    from pipeline.corpora.curate import judge_all, plan
+    from pipeline.corpora.selection import select, shards, summary
+    from pipeline.foundation.clip import load_clip
+    from pipeline.judges.head import load_head
+    from pipeline.runtime import device
+
+    settings = run.params
+    units = plan(run.path(WIKIART_FOLDER), "emoart", settings.shard_images)
+    clip, head = load_clip(run.path(FOUNDATION_CLIP), device()), load_head(run.path(EMOTION_CLASSIFIER), device())
+    pieces = judge_all(units, clip, head, settings, run.work)
+    found = select(pieces("judged"), pieces("rejects"), settings, run.generator("splits"))
+    run.write(EMOART, shards(pieces("confident"), found.splits, settings.shard_images))
+    run.write(CURATION, found.judged)
+    run.write(REJECTS, found.rejects)
+    run.metrics(summary(found, settings))
+
+
+if __name__ == "__main__":
+    main()

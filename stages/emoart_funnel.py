@@ -1,0 +1,20 @@
+"""emoart_funnel: how many pictures passed each step of the curation, per emotion, style and genre (CoEmoGen 3.1)."""
+
+from pipeline.artifacts import CAPTION_FILTER, CURATION, METRICS, PLOTS, REJECTS
+from pipeline.stage import Run, stage
+
+REJECTS, CAPTION_FILTER = REJECTS.of("emoart"), CAPTION_FILTER.of("emoart")
+
+
+@stage(reads=(CURATION, REJECTS, CAPTION_FILTER), writes=(METRICS, PLOTS), sections=())
+def main(run: Run) -> None:
+    """Count and draw the funnel."""
+    from pipeline.corpora import funnel, funnel_figure
+
+    found = funnel.funnel(run.read(CURATION), len(run.read(REJECTS, ["reason"])), run.read(CAPTION_FILTER))
+    run.metrics(funnel.metrics(found))
+    funnel_figure.draw(found, run.out_folder(PLOTS) / "funnel.png")
+
+
+if __name__ == "__main__":
+    main()

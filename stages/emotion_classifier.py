@@ -1,0 +1,37 @@
+"""emotion_classifier: two layers on CLIP features, or EmoGen's published one, that tell the emotion; calibrated."""
+
+from pipeline.artifacts import EMOSET, EMOTION_CLASSIFIER, FEATURES, IMPORTED_EMOGEN, METRICS, PLOTS
+from pipeline.stage import Run, stage
+
+FEATURES = FEATURES.of("emoset")
+
+
+@stage(
+    reads=(EMOSET, FEATURES, IMPORTED_EMOGEN),
+    writes=(EMOTION_CLASSIFIER, METRICS, PLOTS),
+    sections=("seed", "emotion_classifier"),
+)
+def main(run: Run) -> None:
+    """Train or import, calibrate on val, report on test."""
+    from pipeline.judges import figures
+    from pipeline.judges.classifier import Pictures, imported_classifier, trained_classifier
+    from pipeline.judges.head import save_head
+    from pipeline.judges.report import emotion_metrics
+
+    params, pictures = run.params, Pictures.of(run.read(EMOSET, ["image_id", "emotion", "split"]), run.read(FEATURES))
+    if params.source == "imported":
+        head, num_train = imported_classifier(pictures, run.path(IMPORTED_EMOGEN) / "classifier"), 0
+    else:
+        head, num_train = trained_classifier(pictures, params, run.seed)
+    save_head(head, run.out_folder(EMOTION_CLASSIFIER), {"params": params.model_dump_json(), "seed": str(run.seed)})
+
+    test, temperature, plots = pictures.in_split("test"), float(head.temperature), run.out_folder(PLOTS)
+    probabilities = head.probabilities(test.features, test.norms)
+    told = {"source": params.source, "half": params.half, "num_train": num_train or None, "epoch": head.epoch or None}
+    run.metrics(emotion_metrics(probabilities, temperature, test.emotions) | told)
+    figures.confusion(probabilities, test.emotions, plots / "confusion.png")
+    figures.calibration(probabilities, temperature, test.emotions, plots / "calibration.png")
+
+
+if __name__ == "__main__":
+    main()
