@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
-SOURCES := pipeline stages evoke tests benchmarks
+SOURCES := pipeline stages evoke tests benchmarks experiments
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export OMP_WAIT_POLICY := PASSIVE

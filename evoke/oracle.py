@@ -26,5 +26,5 @@ def oracle(folder: Path, num: int) -> None:
     params = load_params(Path("params.yaml")).miniature
     world = World(params.seed, params.polarity_share)
     drawn = write_emoset(world, num, folder, threads(), stream="oracle")
-    write_table(folder / "truth.parquet", truth_table(progress(drawn, num, "oracle")), TRUTH_SCHEMA)
+    write_table(folder / "truth.parquet", truth_table(world, progress(drawn, num, "oracle")), TRUTH_SCHEMA)
     click.echo(f"{folder}: {num} pictures; `evoke validate {folder}` counts them")

@@ -37,6 +37,17 @@ def device() -> "torch.device":
     return found
 
 
+def fast_autocast(device: "torch.device") -> "torch.autocast":
+    """bf16 where the device multiplies it fast, fp32 elsewhere: for what is rounded more coarsely afterwards anyway.
+
+    Weights are cast anew at each use on a GPU: a captured step may not cache them.
+    """
+    import torch
+
+    fast = device.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.autocast(device.type, torch.bfloat16, enabled=fast, cache_enabled=device.type != "cuda")
+
+
 def device_class() -> str:
     """cpu or cuda, as `device` will choose, told without torch (which takes two seconds to import)."""
     wanted = os.environ.get("EVOKE_DEVICE")

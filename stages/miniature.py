@@ -18,7 +18,7 @@ def main(run: Run) -> None:
         "wikiart": (layouts.write_wikiart, run.params.num_wikiart),
     }[run.item]
     rows = list(write(world, num_images, run.out_folder(MINIATURE), workers=threads()))
-    run.write(MINIATURE_TRUTH, truth_table(rows))
+    run.write(MINIATURE_TRUTH, truth_table(world, rows))
     run.metrics(layouts.summary(world, [truth for _, truth in rows]))
 
 

@@ -1,6 +1,28 @@
-"""Every test: hypothesis without a deadline, as the machine may be busy with other things."""
+"""Every test: hypothesis without a deadline, as the machine may be busy; one thread; the bundled models."""
 
+import os
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
 
 settings.register_profile("evoke", deadline=None)
 settings.load_profile("evoke")
+os.environ.setdefault("EVOKE_THREADS", "1")  # pytest-xdist already keeps every core busy
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder `foundation` with the bundled miniature CLIP and Stable Diffusion, as the DAG lays them out."""
+    import torch
+
+    from pipeline.foundation import bundle
+
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("models") / "foundation"
+    bundle.unpack(ROOT / "models/miniature/clip" / bundle.CLIP, folder / "clip")
+    work = tmp_path_factory.mktemp("work")
+    bundle.unpack_diffusion(ROOT / "models/miniature/diffusion", folder / "clip", folder / "diffusion", work)
+    return folder.parent

@@ -28,7 +28,7 @@ from pipeline.artifacts import (
 from pipeline.params import load_params
 from pipeline.schemas import (
     CAPTIONS_SCHEMA,
-    CORPUS_SCHEMA,
+    EMOSET_SCHEMA,
     FEATURES_SCHEMA,
     IMAGE,
     REJECTS_SCHEMA,
@@ -53,7 +53,7 @@ def ids(num_rows: int, begin: int = 0) -> list[str]:
 def corpus(num_rows: int = 3) -> pa.Table:
     file = io.BytesIO()
     Image.new("RGB", (8, 6), (200, 3, 4)).save(file, "PNG")
-    return example(CORPUS_SCHEMA, num_rows).set_column(
+    return example(EMOSET_SCHEMA, num_rows).set_column(
         1, "image", pa.array([{"bytes": file.getvalue(), "path": "image/a.png"}] * num_rows, IMAGE)
     )
 
@@ -153,8 +153,8 @@ def test_reading_checks_again_and_names_file_and_remedy(tmp_path: Path) -> None:
 
 
 def test_columns_can_be_read_alone(tmp_path: Path) -> None:
-    write_table(tmp_path / "a.parquet", corpus(), CORPUS_SCHEMA)
-    table = read_table(tmp_path / "a.parquet", CORPUS_SCHEMA, ["image_id", "emotion"])
+    write_table(tmp_path / "a.parquet", corpus(), EMOSET_SCHEMA)
+    table = read_table(tmp_path / "a.parquet", EMOSET_SCHEMA, ["image_id", "emotion"])
     assert table.column_names == ["image_id", "emotion"]
 
 
@@ -181,7 +181,7 @@ def test_datasets_opens_a_corpus_with_decoded_images(tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
     for index in range(2):
         table = corpus().set_column(0, "image_id", pa.array(ids(3, 3 * index)))
-        write_table(tmp_path / shard_name(index), table, CORPUS_SCHEMA)
+        write_table(tmp_path / shard_name(index), table, EMOSET_SCHEMA)
     opened = datasets.load_dataset(
         "parquet", data_files=str(tmp_path / "*.parquet"), split="train", cache_dir=str(tmp_path / "cache")
     )

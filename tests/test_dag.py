@@ -14,6 +14,7 @@ from pipeline.params import Params, read_yaml
 
 ROOT = Path(__file__).parents[1]
 STAGES: dict[str, Any] = read_yaml(ROOT / "dvc.yaml")["stages"]
+BELOW_THE_FILTER = {"caption_filter", "emoart_funnel", "coemogen", "images", "scores", "grids", "truth_checks"}
 PARAMS: dict[str, Any] = read_yaml(ROOT / "params.yaml")
 
 
@@ -33,23 +34,28 @@ def reruns(section: str) -> set[str]:
     waiting = deque(name for name in STAGES if section in body(name).get("params", []))
     found: set[str] = set()
     while waiting:
-        current = waiting.popleft()
-        found.add(current)
-        outs = paths(current, "outs")
-        waiting.extend(name for name in STAGES if name not in found and _meets(outs, paths(name, "deps")))
+        name = waiting.popleft()
+        if name not in found:
+            found.add(name)
+            outs = expanded(name, "outs", "metrics", "plots")
+            waiting.extend(other for other in STAGES if outs & expanded(other, "deps"))
     return found
 
 
-def _meets(outs: set[str], deps: set[str]) -> bool:
-    """Whether an out is a dep, where ${item} stands for any word and ${section.key} for its value."""
-    return bool({_filled(path) for path in outs} & {_filled(path) for path in deps})
+def expanded(name: str, *keys: str) -> set[str]:
+    """As `paths`, for every item of a foreach, with values of params.yaml filled in."""
+    items = [""]
+    if "foreach" in STAGES[name]:
+        section, _, key = STAGES[name]["foreach"].strip("${}").partition(".")
+        items = PARAMS[section][key] if key else PARAMS[section]
+    return {_filled(path.replace("${item}", item)) for path in paths(name, *keys) for item in items}
 
 
 def _filled(path: str) -> str:
     for section, values in PARAMS.items():
         for key, value in values.items() if isinstance(values, dict) else ():
             path = path.replace(f"${{{section}.{key}}}", str(value))
-    return path.replace("${item}", "emoset")
+    return path
 
 
 def test_dvc_yaml_agrees_with_the_code() -> None:
@@ -57,7 +63,7 @@ def test_dvc_yaml_agrees_with_the_code() -> None:
 
 
 def test_every_section_of_params_is_a_stage_or_runs_through_all() -> None:
-    assert set(Params.model_fields) - set(STAGES) <= {"seed", "corpora"}
+    assert set(Params.model_fields) - set(STAGES) <= {"seed", "corpora", "methods"}
 
 
 @pytest.mark.parametrize(("preset", "absent"), [("miniature", set()), ("paper", {"miniature", "truth_checks"})])
@@ -76,11 +82,11 @@ def test_dvc_expands_the_dag_of_every_scale(tmp_path: Path, preset: str, absent:
 
 
 def test_a_change_of_the_filter_reruns_the_filter_and_what_hangs_below() -> None:
-    assert reruns("caption_filter") == {"caption_filter", "truth_checks"}
+    assert reruns("caption_filter") == BELOW_THE_FILTER
 
 
 def test_a_change_of_the_captions_leaves_features_and_foundation() -> None:
-    assert reruns("captions") == {"captions", "caption_features", "caption_filter", "truth_checks"}
+    assert reruns("captions") == {"captions", "caption_features"} | BELOW_THE_FILTER
 
 
 def test_the_plumbing_is_there_and_no_dependency() -> None:

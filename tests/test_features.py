@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline.features import batches, feature_matrix, feature_table, image_features, pictures, text_features
-from pipeline.schemas import FEATURES_SCHEMA, check_table
+from pipeline.schemas import CAPTION_FEATURES_SCHEMA, FEATURES_SCHEMA, check_table
 
 
 def ids(num_rows: int) -> pa.Table:
@@ -47,7 +47,7 @@ def test_batches_never_cross_a_shard() -> None:
 def test_a_feature_table_has_its_schema_and_gives_back_the_matrix(num_rows: int) -> None:
     matrix = np.random.default_rng(0).standard_normal((num_rows, 5)).astype(np.float32)
     table = feature_table(ids(num_rows), [matrix[start : start + 3] for start in range(0, num_rows, 3)], 5)
-    check_table(table, FEATURES_SCHEMA)
+    check_table(table, CAPTION_FEATURES_SCHEMA)
     assert feature_matrix(table).dtype == np.float32
     assert np.array_equal(feature_matrix(table), matrix)
     assert np.array_equal(feature_matrix(table.slice(1)), matrix[1:])
@@ -63,7 +63,20 @@ def test_an_empty_shard_is_encoded_to_an_empty_table() -> None:
     clip = SimpleNamespace(width=3)
     empty = ids(0).append_column("image", pa.array([], pa.struct([("bytes", pa.binary()), ("path", pa.string())])))
     check_table(image_features(clip, empty, 4), FEATURES_SCHEMA)
-    check_table(text_features(clip, ids(0).append_column("caption", pa.array([], pa.string())), 4), FEATURES_SCHEMA)
+    said = ids(0).append_column("caption", pa.array([], pa.string()))
+    check_table(text_features(clip, said, 4), CAPTION_FEATURES_SCHEMA)
+
+
+def test_image_features_are_unit_vectors_beside_their_length() -> None:
+    raw = torch.tensor([[3.0, 4.0], [0.0, 2.0]])
+    clip = SimpleNamespace(encode_images=lambda images, normalize: raw if not normalize else None, width=2)
+    buffer = io.BytesIO()
+    Image.new("RGB", (6, 4)).save(buffer, "PNG")
+    rows = ids(2).append_column("image", [[{"bytes": buffer.getvalue(), "path": "a.png"}] * 2])
+    table = image_features(clip, rows, 2)
+    check_table(table, FEATURES_SCHEMA)
+    assert table["norm"].to_pylist() == [5.0, 2.0]
+    assert np.allclose(feature_matrix(table), [[0.6, 0.8], [0.0, 1.0]])
 
 
 def test_pictures_are_rgb_whatever_the_mode_of_the_file() -> None:

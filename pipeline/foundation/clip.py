@@ -39,13 +39,13 @@ class Clip:
         return int(self.model.visual.output_dim)
 
     @torch.inference_mode()
-    def encode_images(self, images: Sequence[Image.Image] | np.ndarray) -> Tensor:
-        """Images (PIL, or BHWC uint8) -> features BD float32 of unit length on the CPU. One forward: batches are the
-        caller's.
+    def encode_images(self, images: Sequence[Image.Image] | np.ndarray, normalize: bool = True) -> Tensor:
+        """Images (PIL, or BHWC uint8) -> features BD float32 on the CPU, of unit length unless told otherwise. One
+        forward: batches are the caller's.
         """
         pictures = [Image.fromarray(image) if isinstance(image, np.ndarray) else image for image in images]
         pixels = torch.stack([self.transform(picture.convert("RGB")) for picture in pictures]).to(self.device)
-        return self.model.encode_image(pixels, normalize=True).float().cpu()
+        return self.model.encode_image(pixels, normalize=normalize).float().cpu()
 
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> Tensor:

@@ -3,6 +3,7 @@
 Ours is put together in pipeline/foundation/assembly.py and trained in pipeline/foundation/training.
 """
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -41,3 +42,9 @@ def load_module(kind: type[Module], folder: Path) -> Module:
     model = kind.from_config(kind.load_config(str(folder), local_files_only=True))
     model.load_state_dict(state)
     return model.eval()
+
+
+def image_px(folder: Path) -> int:
+    """Edge of the pictures of a Stable Diffusion folder: 512 for 1.5."""
+    unet, vae = (json.loads((folder / part / "config.json").read_text()) for part in ("unet", "vae"))
+    return int(unet["sample_size"] * 2 ** (len(vae["block_out_channels"]) - 1))

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from evoke.cli import main
-from pipeline.artifacts import CAPTIONS, CORPUS, write_table
+from pipeline.artifacts import CAPTIONS, EMOSET, write_table
 from pipeline.captions.override import read_captions
 from pipeline.corpora.pack import tables
 from pipeline.corpora.records import Record
@@ -34,7 +34,7 @@ def _repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "image_id": IDS, "variant": ["emotion"] * 3, "caption": list(WRITTEN.values()),
         "num_tokens": pa.array([5, 6, 7], pa.int32()), "truncated": [False] * 3,
     })  # fmt: skip
-    for artifact, table in ((CORPUS, tables(records)["records"]), (CAPTIONS, captions)):
+    for artifact, table in ((EMOSET, tables(records)["records"]), (CAPTIONS, captions)):
         folder = Path(artifact.of("emoset").path)
         for index, part in enumerate((table.slice(0, 2), table.slice(2))):
             write_table(folder / f"part-{index:05d}.parquet", part, artifact.schema)

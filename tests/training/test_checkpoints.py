@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from pipeline.foundation.training.checkpoints import Checkpoints
+from pipeline.training.checkpoints import Checkpoints
 from tests.foundation.conftest import CPU
 
 

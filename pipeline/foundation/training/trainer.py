@@ -19,7 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.foundation.recipes import Recipe
-from pipeline.foundation.training.checkpoints import Checkpoints
+from pipeline.runtime import fast_autocast
+from pipeline.training.checkpoints import Checkpoints
 
 Batch = tuple[Tensor, ...]
 EAGER_STEPS = 3  # before the capture: they create the optimiser's state and tune cuDNN
@@ -149,7 +150,7 @@ class StepFunction:
     def update(self, batch: Batch) -> Tensor:
         """One eager step."""
         self.optimizer.zero_grad(set_to_none=True)
-        with autocast(self.device):
+        with fast_autocast(self.device):
             loss = self.loss(*batch)
         loss.backward()
         nn.utils.clip_grad_norm_(self.parameters, GRAD_NORM, foreach=True)
@@ -231,14 +232,6 @@ def step_seed(seed: int, step: int) -> int:
 def draw_rows(num_rows: int, batch_size: int, generator: torch.Generator) -> Tensor:
     """Rows of a batch, B int64 in [0, num_rows), with replacement."""
     return torch.randint(num_rows, (batch_size,), generator=generator, device=generator.device)
-
-
-def autocast(device: torch.device) -> torch.autocast:
-    """bf16 where the device multiplies it fast. Weights are cast anew at each use: a captured step may not cache
-    them.
-    """
-    fast = device.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return torch.autocast(device.type, torch.bfloat16, enabled=fast, cache_enabled=device.type != "cuda")
 
 
 def uses_graphs(device: torch.device) -> bool:

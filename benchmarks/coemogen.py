@@ -1,0 +1,146 @@
+"""CoEmoGen's training step against the straightforward loop: one picture a step, everything encoded anew.
+
+    python -m benchmarks.coemogen                        the miniature, on two cores
+
+Both train the same module on the same pictures in the same run; the figure is the ratio of their pictures a second. The
+straightforward step is how the field's released loops work: decode and resize the picture, CLIP's image feature, the
+autoencoder, the caption's text feature, then a step of one sample.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+from PIL import Image
+
+from pipeline.coemogen.model import CoEmoGen, build
+from pipeline.foundation.clip import Clip
+from pipeline.generation.folder import load_foundation
+from pipeline.params import Coemogen, load_params
+from pipeline.training.denoising import draw_steps, noise_schedule
+
+ROOT = Path(__file__).parents[1]
+CAPTION = "a bright beach with a balloon and a happy person"
+
+
+def step_of(model: CoEmoGen, precision: str) -> Callable[[dict[str, torch.Tensor]], float]:
+    """One optimiser step on a batch; the loss."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=1e-3)
+    device = parameters[0].device
+
+    def step(batch: dict[str, torch.Tensor]) -> float:
+        optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            loss = model(batch)["total"]
+        loss.backward()
+        optimizer.step()
+        return loss.detach().item()
+
+    return step
+
+
+def random_batch(model: CoEmoGen, size: int, visual: int, joint: int, device: torch.device) -> dict[str, torch.Tensor]:
+    """Cached inputs of `size` pictures, as the training loop has them."""
+    generator = torch.Generator().manual_seed(0)
+    config = model.unet.config
+    shape = (size, config.in_channels, config.sample_size, config.sample_size)
+    unit = torch.nn.functional.normalize
+    batch = {
+        "latents": torch.randn(shape, generator=generator),
+        "noise": torch.randn(shape, generator=generator),
+        "steps": draw_steps(model.schedule, size, generator),
+        "emotions": torch.eye(8)[torch.randint(8, (size,), generator=generator)],
+        "visual": unit(torch.randn(size, visual, generator=generator), dim=1),
+        "caption": unit(torch.randn(size, joint, generator=generator), dim=1),
+        "dropped": torch.rand(size, generator=generator) < 0.1,
+    }
+    return {name: tensor.to(device) for name, tensor in batch.items()}
+
+
+def encoded_anew(picture: Image.Image, pipeline: Any, clip: Clip, batch: dict[str, torch.Tensor]) -> None:
+    """What the straightforward loop does at each step: the three encoders on one picture, into the batch."""
+    edge = pipeline.unet.config.sample_size * 8
+    pixels = torch.from_numpy(np.array(picture.resize((edge, edge)))).permute(2, 0, 1)[None].to(pipeline.device)
+    with torch.no_grad():
+        posterior = pipeline.vae.encode(pixels.to(pipeline.vae.dtype) / 127.5 - 1).latent_dist
+        batch["latents"] = posterior.sample().float() * pipeline.vae.config.scaling_factor
+    batch["visual"] = clip.encode_images([picture]).clone().to(pipeline.device)
+    batch["caption"] = clip.encode_texts([CAPTION]).clone().to(pipeline.device)
+
+
+def pictures_a_second(
+    step: Callable[[], Any], pictures: int, seconds: float, device: torch.device
+) -> tuple[float, int]:
+    """Rate over about `seconds` after two steps of warming up, and the steps taken."""
+    for _ in range(2):
+        step()
+    _synchronize(device)
+    begin, steps = time.perf_counter(), 0
+    while steps < 3 or time.perf_counter() - begin < seconds:
+        step()
+        steps += 1
+    _synchronize(device)
+    return steps * pictures / (time.perf_counter() - begin), steps
+
+
+def measure(
+    model: CoEmoGen, pipeline: Any, clip: Clip, settings: Coemogen, batch_size: int, seconds: float
+) -> dict[str, Any]:
+    """Pictures a second of both ways, and their ratio."""
+    device = pipeline.device
+    step = step_of(model, settings.precision)
+    whole, single = (random_batch(model, size, clip.width, clip.width, device) for size in (batch_size, 1))
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (96, 96, 3), dtype=np.uint8))
+
+    def straightforward() -> float:
+        encoded_anew(picture, pipeline, clip, single)
+        return step(single)
+
+    ours, our_steps = pictures_a_second(lambda: step(whole), batch_size, seconds, device)
+    theirs, their_steps = pictures_a_second(straightforward, 1, seconds, device)
+    alone, _ = pictures_a_second(lambda: step(single), 1, seconds, device)
+    return {
+        "batch_size": batch_size, "pictures_a_second": ours, "steps": our_steps,
+        "straightforward_pictures_a_second": theirs, "straightforward_steps": their_steps,
+        "batch_1_cached_pictures_a_second": alone, "ratio": ours / theirs,
+    }  # fmt: skip
+
+
+def _synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+@click.command()
+@click.option("--models", default=ROOT / "models", type=click.Path(path_type=Path), help="Folder with foundation/.")
+@click.option("--batch-size", default=32, show_default=True)
+@click.option("--seconds", default=20.0, show_default=True, help="Length of each measurement.")
+@click.option("--device", default="cpu", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="JSON file to write.")
+def main(models: Path, batch_size: int, seconds: float, device: str, out: Path | None) -> None:
+    """Measure and print JSON."""
+    from pipeline.foundation.clip import load_clip
+
+    settings = load_params(ROOT / "params.yaml").coemogen
+    foundation = load_foundation(models / "foundation/diffusion", models / "foundation/clip", device)
+    clip = load_clip(models / "foundation/clip", device)
+    pipeline = foundation.pipeline
+    generator = torch.Generator().manual_seed(0)
+    model = build(settings, pipeline, foundation.encoder, noise_schedule(pipeline), clip.width, generator).to(device)
+    found = measure(model, pipeline, clip, settings, batch_size, seconds)
+    found |= {"device": device, "threads": torch.get_num_threads(), "torch": torch.__version__,
+              "precision": settings.precision}  # fmt: skip
+    text = json.dumps(found, indent=2)
+    print(text)
+    if out:
+        out.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""What `evoke generate` and `evoke export` share: the options that say which model and which emotions."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline.generation.defaults import SOURCE, SOURCES
+
+if TYPE_CHECKING:
+    from pipeline.generation.pipeline import EmotionPipeline
+    from pipeline.generation.space import Source
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+def load_model(model: Path, diffusion: Path | None, clip: Path | None, source: "Source") -> "EmotionPipeline":
+    """The model that the options name: from the disk alone, and without a word on the terminal."""
+    from pipeline.runtime import forbid_downloads
+
+    forbid_downloads()
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    from pipeline.generation.pipeline import EmotionPipeline
+
+    diffusers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()
+    return EmotionPipeline.from_pretrained(model, diffusion, clip, source=source)
+
+
+def emotion_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds emotions (a dict), out, strength and overwrite, and those of `load_model`, to what a command is given."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+def weights_of(arguments: Iterable[str]) -> dict[str, float]:
+    """("awe=0.6", "fear=0.4") -> {"awe": 0.6, "fear": 0.4}; a name alone has the weight 1."""
+    weights: dict[str, float] = {}
+    for argument in arguments:
+        name, equals, weight = argument.partition("=")
+        if name in weights:
+            raise ValueError(f"{name} is given twice; give each emotion once, such as awe=0.6 fear=0.4")
+        try:
+            weights[name] = float(weight) if equals else 1.0
+        except ValueError:
+            raise ValueError(f"{argument}: the weight must be a number > 0, such as {name}=0.6") from None
+    return weights
+
+
+def check_new(files: Sequence[Path], overwrite: bool) -> None:
+    """ValueError if one of the files exists, unless it may be overwritten."""
+    there = [file for file in files if file.exists()]
+    if there and not overwrite:
+        more = f" and {len(there) - 1} more" if len(there) > 1 else ""
+        raise ValueError(f"{there[0]}{more} would be overwritten; give another --out, or --overwrite")
+
+
+def _weights(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> Mapping[str, float]:
+    return weights_of(value)
+
+
+OPTIONS = (
+    click.argument("emotions", nargs=-1, required=True, metavar="EMOTION[=WEIGHT]...", callback=_weights),
+    click.option("--out", required=True, type=FOLDER, metavar="DIR", help="Where to; made if it is not there."),
+    click.option("--model", default="models/coemogen_emoset", show_default=True, type=FOLDER, help="A generator."),
+    click.option("--strength", default=1.0, show_default=True, help="Of the adapters; 1 as trained."),
+    click.option(
+        "--source", default=SOURCE, show_default=True, type=click.Choice(SOURCES),
+        help="Where v, what a picture looks like, is drawn from."
+    ),
+    click.option("--diffusion", type=FOLDER, help="Its Stable Diffusion.  [foundation/diffusion beside the model]"),
+    click.option("--clip", type=FOLDER, help="Its CLIP.  [foundation/clip beside the model]"),
+    click.option("--overwrite", is_flag=True, help="Replace files of the same names."),
+)  # fmt: skip

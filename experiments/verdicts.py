@@ -1,0 +1,104 @@
+"""Rows of a finished grid against its first row: differences with intervals, and whether they say what the paper says.
+
+Images of two rows with one seed start from the same noise, so they are compared pair by pair. The interval is that of
+the mean difference over pairs, drawn with replacement within each seed. A row `agrees` if the paper's direction has the
+whole interval and every seed, `disagrees` if the other has, and else is `unresolved`.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from experiments.run import RESULTS, Cell, cells, read_grid
+from pipeline.artifacts import read_shards
+from pipeline.metrics.emotion_accuracy import JUDGES, right
+from pipeline.runtime import numpy_generator
+
+NUM_SAMPLES = 2000
+Values = dict[str, NDArray[np.float64]]
+
+
+def per_image(cell: Cell, images: str) -> Values:
+    """What is compared, of each image of a cell in the order of their ids: right by each judge, clarity."""
+    scores: pa.Table = read_shards(cell.folder / images)
+    judged = {f"emo_a/{judge}": right(scores, judge).astype(np.float64) for judge in JUDGES}
+    return {**judged, "sem_c": scores["clarity"].to_numpy().astype(np.float64)}
+
+
+def compare(row: list[NDArray[np.float64]], whole: list[NDArray[np.float64]], direction: int | None) -> dict[str, Any]:
+    """Differences of a row, by seed and in all; direction: the paper's, 1 better, -1 worse, None where it is silent."""
+    generator = numpy_generator("verdicts")
+    pairs = [one - other for one, other in zip(row, whole, strict=True)]
+    draws = np.mean([each[generator.integers(len(each), size=(NUM_SAMPLES, len(each)))].mean(1) for each in pairs], 0)
+    low, high = np.quantile(draws, [0.025, 0.975])
+    seeds = [float(each.mean()) for each in pairs]
+    return {
+        "difference": float(np.mean(seeds)), "low": float(low), "high": float(high), "by_seed": seeds,
+        "resolves": float(2.8 * draws.std()), "verdict": verdict(seeds, low, high, direction),
+    }  # fmt: skip
+
+
+def verdict(seeds: list[float], low: float, high: float, direction: int | None) -> str:
+    """agrees, disagrees or unresolved; lower, higher or unresolved where the paper says nothing."""
+    sign = 1 if low > 0 and min(seeds) > 0 else -1 if high < 0 and max(seeds) < 0 else 0
+    if not sign:
+        return "unresolved"
+    if direction is None:
+        return "higher" if sign > 0 else "lower"
+    return "agrees" if sign == direction else "disagrees"
+
+
+def table(name: str, grid: Mapping[str, Any]) -> dict[str, Any]:
+    """Means of each row and its comparison with the first, over the seeds of which every row is finished."""
+    finished = [cell for cell in cells(name, grid) if (cell.folder / "finished.json").is_file()]
+    seeds = [seed for seed in grid["seeds"] if sum(cell.seed == seed for cell in finished) == len(grid["rows"])]
+    if not seeds:
+        raise click.ClickException(f"{name}: no seed is finished in every row; run `python -m experiments.run {name}`")
+    values = {(cell.row, cell.seed): per_image(cell, grid["images"]) for cell in finished if cell.seed in seeds}
+    first, rows = next(iter(grid["rows"])), {}
+    for row in grid["rows"]:
+        found = [values[row, seed] for seed in seeds]
+        whole = [values[first, seed] for seed in seeds]
+        rows[row] = {
+            metric: {"mean": float(np.mean([each[metric].mean() for each in found]))}
+            | ({} if row == first else compare([each[metric] for each in found], [each[metric] for each in whole],
+                                               grid.get("paper", {}).get(row)))
+            for metric in found[0]
+        }  # fmt: skip
+    num = len(values[first, seeds[0]]["sem_c"])
+    return {"grid": name, "seeds": seeds, "images_per_seed": num, "base": grid.get("base", {}), "rows": rows}
+
+
+def rounded(value: Any) -> Any:
+    """Floats to four digits, within anything."""
+    if isinstance(value, dict):
+        return {key: rounded(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [rounded(each) for each in value]
+    return round(value, 4) if isinstance(value, float) else value
+
+
+@click.command()
+@click.argument("name")
+def main(name: str) -> None:
+    """Compare the rows of experiments/NAME.yaml, print them, and write experiments/results/NAME.json."""
+    found = rounded(table(name, read_grid(name)))
+    RESULTS.mkdir(exist_ok=True)
+    path: Path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(found, indent=2) + "\n")
+    click.echo(f"{name}: {found['images_per_seed']} images, seeds {found['seeds']}")
+    for row, metrics in found["rows"].items():
+        for metric, each in metrics.items():
+            versus = f"{each['difference']:+.3f} [{each['low']:+.3f}, {each['high']:+.3f}] {each['verdict']}" if (
+                "difference" in each) else ""  # fmt: skip
+            click.echo(f"  {row:36s} {metric:18s} {each['mean']:.3f}  {versus}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""CoEmoGen: mapper, visual perception, HiLoRA, losses, training, export."""

@@ -1,0 +1,134 @@
+"""The model card of an exported emotion: what it is, how the tools take it, what it is not."""
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ruamel.yaml import YAML
+
+from pipeline.generation.defaults import GUIDANCE, STEPS
+from pipeline.generation.sampling import noise_seed
+
+if TYPE_CHECKING:
+    from pipeline.coemogen.export import Exported, Format
+
+UNKNOWN_BASE = "path/or/name/of/the/base/model"
+LIMITS = """\
+- **One condition for all pictures.** The model draws another v for each picture; this has the one above, so that the
+  pictures of it vary less.
+- The word and the LoRA were trained together; one without the other gives other pictures.
+- They go with the base model above. Fine-tunes of it take them too; what comes of that has not been measured.
+- What looks like an emotion is what the labels of the training pictures say, whoever gave them. Do not use it to tell
+  what people feel.
+- This card grants no licence. Add one that those of the base model and of the training pictures allow."""
+
+
+def card(exported: "Exported", kind: "Format", base_model: str | None) -> str:
+    """README.md beside the files. base_model: name on the hub, or folder, if known."""
+    return f"""---
+{_front_matter(exported, base_model)}---
+
+# {exported.request.stem} (CoEmoGen)
+
+Pictures of {exported.request.name}: a LoRA for the attention of a Stable Diffusion, and the embedding of the word \
+`{exported.token}`. Exported by `evoke export`.
+
+{_lines(_facts(exported, base_model))}
+
+## With diffusers
+
+```python
+{_lines(_snippet(exported, base_model))}
+```
+
+The word stands in any prompt: `{exported.token} street`. A weaker or stronger emotion:
+`cross_attention_kwargs={{"scale": 0.8}}`.
+
+## With ComfyUI and A1111
+
+{_lines(_other_tools(exported, kind))}
+
+## How the model was trained
+
+{_lines(_training(exported))}
+
+## Limits
+
+{LIMITS}
+"""
+
+
+def _front_matter(exported: "Exported", base_model: str | None) -> str:
+    """What the hub reads; no licence, which is the owner's to give."""
+    metadata = {
+        "library_name": "diffusers",
+        "pipeline_tag": "text-to-image",
+        "instance_prompt": exported.token,
+        "tags": ["stable-diffusion", "lora", "textual-inversion", "emotion", "coemogen", *exported.request.mixture],
+    }
+    if base_model:
+        metadata |= {"base_model": base_model, "base_model_relation": "adapter"}
+    text = io.StringIO()
+    YAML(typ="safe", pure=True).dump(metadata, text)
+    return text.getvalue()
+
+
+def _facts(exported: "Exported", base_model: str | None) -> Iterator[str]:
+    base, named = exported.base, f"{base_model}, " if base_model else ""
+    shape = f"{base.architecture}, {base.image_px} px, {base.prediction}-prediction"
+    condition = (
+        "at the mean of the emotion's Gaussian" if exported.seed is None
+        else f"drawn by the seed {exported.seed} (source: {exported.source})"
+    )  # fmt: skip
+    yield from ("| | |", "|---|---|")
+    yield f"| emotions | {exported.request.label} |"
+    yield f"| strength | {exported.request.strength:g}, folded into the LoRA |"
+    yield f"| adapters | {', '.join(f'{name} x {gate:.6g}' for name, gate in exported.adapters.items())} |"
+    yield f"| LoRA | `{exported.lora}`, rank {exported.rank}, alpha {exported.rank}, {len(exported.layers)} layers |"
+    yield f"| embedding | `{exported.inversion}`, 1 x {exported.embedding.shape[1]} |"
+    yield f"| v, what a picture looks like | {condition} |"
+    yield f"| base model | {named}{shape}, `{base.digest}` |"
+    yield f"| trained model | `{exported.model}` |"
+
+
+def _snippet(exported: "Exported", base_model: str | None) -> Iterator[str]:
+    """Python that makes a picture; of a seed, the one that `evoke generate` made of it."""
+    noise = [] if exported.seed is None else [f"generator=torch.Generator().manual_seed({noise_seed(exported.seed)})"]
+    token = json.dumps(exported.token)
+    arguments = [token, f"num_inference_steps={STEPS}", f"guidance_scale={GUIDANCE:g}", *noise]
+    yield from ["import torch"] if noise else []
+    yield "from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline"
+    yield ""
+    yield f"pipe = StableDiffusionPipeline.from_pretrained({json.dumps(base_model or UNKNOWN_BASE)})"
+    yield "pipe.scheduler = DPMSolverMultistepScheduler.from_config(pipe.scheduler.config)"
+    yield f'pipe.load_lora_weights(".", weight_name="{exported.lora}")  # this folder, or its name on the hub'
+    yield f'pipe.load_textual_inversion(".", weight_name="{exported.inversion}", token={token})'
+    yield f"image = pipe({', '.join(arguments)}).images[0]"
+
+
+def _other_tools(exported: "Exported", kind: "Format") -> Iterator[str]:
+    lora, word = Path(exported.lora).stem, Path(exported.inversion).stem
+    if kind == "diffusers":
+        yield "These tools do not read the keys of this format; they read what `evoke export --format kohya` writes."
+    elif exported.base.architecture != "stable-diffusion-v1":
+        yield "These tools know a model by its shape, and that of the base model is not one of theirs. Use diffusers."
+    else:
+        yield "| | ComfyUI | A1111 |"
+        yield "|---|---|---|"
+        yield f"| `{exported.lora}` | `models/loras` | `models/Lora` |"
+        yield f"| `{exported.inversion}` | `models/embeddings` | `embeddings` |"
+        yield f"| prompt | `embedding:{word} street`, with the node Load LoRA | `{word} street <lora:{lora}:1>` |"
+        yield ""
+        yield "The negative prompt is empty, clip skip 1."
+
+
+def _training(exported: "Exported") -> Iterator[str]:
+    yield from ("| parameter | value |", "|---|---|")
+    for name, value in exported.settings.model_dump(mode="json").items():
+        yield f"| {name} | {json.dumps(value)} |"
+
+
+def _lines(lines: Iterator[str]) -> str:
+    return "\n".join(lines)

@@ -1,0 +1,199 @@
+"""A trained emotion for other tools: its adapters as one ordinary LoRA, its condition as a textual inversion.
+
+HiLoRA is a sum (Eq. 3), so the adapters of one emotion, or of a fusion, concatenated are a LoRA of the summed rank with
+weights and strength folded in: of rank 8 for one emotion. The embedding e^v is that of one v, the mean of the emotion's
+Gaussian or the v of a seed, where the model has another v for each image.
+
+diffusers: keys as load_lora_weights wants them. kohya: those of sd-scripts, which ComfyUI and A1111 read for the shape
+of Stable Diffusion 1.x. No file says when it was made: equal models give equal bytes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor
+
+from pipeline.coemogen.card import card
+from pipeline.coemogen.generator import CoEmoGenGenerator
+from pipeline.coemogen.hilora import ADAPTERS, gates_of, joined
+from pipeline.generation.request import Request, request, weight_matrix
+from pipeline.weights import save_safetensors
+from pipeline.work import written_aside
+
+if TYPE_CHECKING:
+    from pipeline.generation.pipeline import EmotionPipeline
+    from pipeline.params import Coemogen
+
+Format = Literal["diffusers", "kohya"]
+SD1_WIDTH = 768  # of the states that the U-Net of Stable Diffusion 1.x attends to; 2.x has 1024
+
+
+@dataclass(frozen=True)
+class Base:
+    """The diffusion model that an export goes with. digest: of its U-Net and text encoder."""
+
+    digest: str
+    architecture: Literal["stable-diffusion-v1", "stable-diffusion"]
+    prediction: Literal["epsilon", "v"]
+    image_px: int
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What leaves a model.
+
+    adapters: their weights, strength included; layers: name in the U-Net -> (A rI, B Or); embedding: 1W; source and
+    seed: of v, seed None for the mean; model: hash of the model's folder.
+    """
+
+    request: Request
+    source: str
+    seed: int | None
+    token: str
+    adapters: Mapping[str, float]
+    layers: Mapping[str, tuple[Tensor, Tensor]]
+    embedding: Tensor
+    base: Base
+    model: str
+    settings: "Coemogen"
+
+    @property
+    def rank(self) -> int:
+        return len(next(iter(self.layers.values()))[0])
+
+    @property
+    def lora(self) -> str:
+        """The LoRA's file."""
+        return names(self.request)[0]
+
+    @property
+    def inversion(self) -> str:
+        """The embedding's file; without its suffix it is the name by which ComfyUI and A1111 call it."""
+        return names(self.request)[1]
+
+
+def gather(
+    pipeline: "EmotionPipeline", emotions: str | Mapping[str, float], seed: int | None = None, strength: float = 1.0,
+    token: str | None = None,
+) -> Exported:  # fmt: skip
+    """What an emotion, or several by weight, is in a trained CoEmoGen.
+
+    seed: of the image whose v is taken, as manifest.csv has it; None: the mean of the Gaussian. token: the word that
+    the embedding stands for, <awe> for awe. Raises ValueError for a model of another kind, an emotion that it does not
+    know, a strength that leaves no adapter, and a token that the tokenizer has already.
+    """
+    generator, asked = pipeline.generator, request(emotions, seed or 0, strength=strength)
+    if not isinstance(generator, CoEmoGenGenerator):
+        raise ValueError(
+            "this model has no adapters, so there is nothing to export; take a CoEmoGen: a coemogen_<corpus>"
+        )
+    if seed is None:
+        generator = replace(generator, source="mean")
+    token = token or f"<{asked.stem}>"
+    _check_token(token, generator.tokenizer)
+    with torch.inference_mode():
+        embedding = generator.embeddings([asked]).float().cpu()
+    adapters = _adapters(generator, asked)
+    return Exported(
+        asked, generator.source, seed, token, adapters, joined(generator.model.hilora, adapters), embedding,
+        _base(pipeline), pipeline.model, generator.model.settings,
+    )  # fmt: skip
+
+
+def write(exported: Exported, kind: Format, out: Path, base_model: str | None = None) -> list[Path]:
+    """Writes LoRA, embedding and model card into a folder, and returns their paths.
+
+    base_model: name on the hub, or folder, of the diffusion model, for the card.
+    """
+    lora, inversion, readme = (out / name for name in names(exported.request))
+    key = exported.token if kind == "diffusers" else "emb_params"
+    save_safetensors(lora, lora_tensors(exported.layers, kind), _metadata(exported, kind, "lora"))
+    save_safetensors(inversion, {key: exported.embedding}, _metadata(exported, kind, "textual-inversion"))
+    with written_aside(readme) as aside:
+        aside.write_text(card(exported, kind, base_model), encoding="utf-8")
+    return [lora, inversion, readme]
+
+
+def names(request: Request) -> tuple[str, str, str]:
+    """Of the files: LoRA, embedding, model card."""
+    return f"{request.stem}-lora.safetensors", f"{request.stem}-embedding.safetensors", "README.md"
+
+
+def lora_tensors(layers: Mapping[str, tuple[Tensor, Tensor]], kind: Format) -> dict[str, Tensor]:
+    """The tensors of a LoRA file by the keys of its format; alpha is the rank, so that the scale is 1."""
+    tensors: dict[str, Tensor] = {}
+    for name, (down, up) in layers.items():
+        if kind == "diffusers":
+            tensors |= {f"unet.{name}.lora_A.weight": down, f"unet.{name}.lora_B.weight": up}
+        else:
+            key = f"lora_unet_{name.replace('.', '_')}"
+            alpha = torch.tensor(float(len(down)))
+            tensors |= {f"{key}.lora_down.weight": down, f"{key}.lora_up.weight": up, f"{key}.alpha": alpha}
+    return tensors
+
+
+def _adapters(generator: CoEmoGenGenerator, asked: Request) -> dict[str, float]:
+    """Those that a request goes through, by weight times strength."""
+    gates = gates_of(weight_matrix([asked]))[0] * asked.strength
+    found = {
+        name: float(gate) for name, gate in zip(ADAPTERS, gates, strict=True) if name in generator.model.hilora.ranks
+    }
+    found = {name: gate for name, gate in found.items() if gate}
+    if not found:
+        raise ValueError(f"at strength {asked.strength:g} {asked.label} has no adapter, so there is no LoRA to export")
+    return found
+
+
+def _check_token(token: str, tokenizer: Any) -> None:
+    vocabulary = tokenizer.get_vocab()
+    if any(c.isspace() for c in token) or token in vocabulary or f"{token}</w>" in vocabulary:
+        raise ValueError(f"token = {token!r}: it must be one word that the tokenizer does not have, such as '<awe>'")
+
+
+def _base(pipeline: "EmotionPipeline") -> Base:
+    diffusion = pipeline.foundation.pipeline
+    config = diffusion.unet.config
+    return Base(
+        pipeline.foundation.digest,
+        "stable-diffusion-v1" if config.cross_attention_dim == SD1_WIDTH else "stable-diffusion",
+        "v" if diffusion.scheduler.config.prediction_type == "v_prediction" else "epsilon",
+        int(config.sample_size * diffusion.vae_scale_factor),
+    )
+
+
+def _metadata(exported: Exported, kind: Format, what: Literal["lora", "textual-inversion"]) -> dict[str, str]:
+    """What a file says of itself: where it comes from, and what the tools that read its format look for."""
+    origin = {
+        "format": "pt",
+        "evoke.emotions": exported.request.label,
+        "evoke.strength": f"{exported.request.strength:g}",
+        "evoke.source": exported.source,
+        "evoke.seed": str(exported.seed),
+        "evoke.model": exported.model,
+        "evoke.diffusion": exported.base.digest,
+    }
+    if kind == "diffusers":
+        return origin
+    base, rank, is_lora = exported.base, exported.rank, what == "lora"
+    shown = {
+        "modelspec.sai_model_spec": "1.0.0",
+        "modelspec.architecture": f"{base.architecture}/{what}",
+        "modelspec.implementation": "diffusers",
+        "modelspec.title": f"{exported.request.stem} (CoEmoGen)",
+        "modelspec.trigger_phrase": Path(exported.inversion).stem,
+        "modelspec.prediction_type": base.prediction,
+        "modelspec.resolution": f"{base.image_px}x{base.image_px}",
+    }
+    trained = {
+        "ss_network_module": "networks.lora",
+        "ss_network_dim": str(rank),
+        "ss_network_alpha": f"{rank:.1f}",
+        "ss_output_name": Path(exported.lora).stem,
+        "ss_v2": "False",
+    }
+    if base.architecture == "stable-diffusion-v1":
+        trained["ss_base_model_version"] = "sd_v1"
+    return origin | shown | (trained if is_lora else {})

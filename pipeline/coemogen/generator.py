@@ -1,0 +1,58 @@
+"""A trained CoEmoGen as a generator: a drawn v, the emotion's embedding in the prompt, its adapters on the U-Net."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipeline.coemogen.model import CoEmoGen
+from pipeline.conditioning.prompts import tokenize
+from pipeline.generation.request import Request, strengths, weight_matrix
+from pipeline.generation.space import Source, Space
+from pipeline.runtime import seed_of
+
+PART = "visual"
+
+
+@dataclass(frozen=True)
+class CoEmoGenGenerator:
+    """model: in evaluation mode on its device. source: where v comes from."""
+
+    model: CoEmoGen
+    tokenizer: Any
+    space: Space
+    source: Source
+
+    @property
+    def emotions(self) -> Sequence[str]:
+        return self.space.emotions
+
+    def states(self, requests: Sequence[Request]) -> Tensor:
+        prompts = tokenize(self.tokenizer, [request.prompt for request in requests]).to(self._device)
+        return self.model.encoder(prompts, self.embeddings(requests)).states
+
+    @contextmanager
+    def applied(self, requests: Sequence[Request]) -> Iterator[None]:
+        with self.model.hilora.route(weight_matrix(requests).to(self._device), strengths(requests).to(self._device)):
+            yield
+
+    def embeddings(self, requests: Sequence[Request]) -> Tensor:
+        """e^v BW; of a fusion, of the weighted emotions and of the weighted mean of their v."""
+        visual = torch.stack([self.visual(request) for request in requests]).to(self._device)
+        return self.model.embedding(weight_matrix(requests).to(self._device), visual)
+
+    def visual(self, request: Request) -> Tensor:
+        """v of D: drawn for each emotion by the request's seed, then mixed by weight."""
+        drawn = [
+            weight * self.space.draw(PART, index, self.source, seed_of(request.seed, "v", index))
+            for index, weight in enumerate(request.weights)
+            if weight
+        ]
+        return torch.stack(drawn).sum(0)
+
+    @property
+    def _device(self) -> torch.device:
+        return self.model.encoder.projection.device

@@ -1,0 +1,139 @@
+"""HiLoRA (CoEmoGen Eq. 2-3): ten rank-r adapters on the U-Net's attention, eight of emotions and two of polarities.
+
+    W' = W + A_p B_p + A_e B_e      for a sample of emotion e and polarity p
+
+They are ordinary PEFT adapters (alpha = rank, so scale 1), each with parameters of its own. What is ours is the
+forward pass: those that occur in a batch are concatenated and their hidden units gated sample by sample, so that a
+batch of mixed emotions costs one pass. An adapter that does not occur is not in the graph: its gradient is None, and
+the optimiser leaves its bytes alone, where a zero gradient would let AdamW's momentum and decay move it.
+"""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pipeline.emotions import EMOTIONS, POLARITIES, polarity
+
+if TYPE_CHECKING:
+    from diffusers import UNet2DConditionModel
+
+TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
+ADAPTERS: tuple[str, ...] = (*EMOTIONS, *POLARITIES)
+
+
+@dataclass
+class Routing:
+    """What every adapted layer asks in its forward pass: the adapters of this batch and their gates BN."""
+
+    names: tuple[str, ...] = ()
+    gates: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class HiLora:
+    """The adapters of one U-Net. adapters: those that are on, of ADAPTERS; ranks: of each."""
+
+    unet: "UNet2DConditionModel"
+    ranks: Mapping[str, int]
+    layers: Sequence[Any]
+    routing: Routing = field(default_factory=Routing)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.ranks)
+
+    def parameters(self) -> dict[str, Tensor]:
+        """The trainable parameters by PEFT's names, such as down_blocks.0...to_q.lora_A.awe.weight."""
+        return {name: p for name, p in self.unet.named_parameters() if ".lora_" in name}
+
+    @contextmanager
+    def route(self, weights: Tensor, strength: float | Tensor = 1.0) -> Iterator[None]:
+        """Within: sample b goes through the adapters of its emotions, by weight.
+
+        weights: B8 >= 0, a row of one emotion is one-hot; a polarity's adapter has the sum over its emotions, so that a
+        row that sums to 1 uses one polarity adapter's worth. strength: of all adapters, one number or B. A forward of
+        a multiple of B samples (guidance) repeats the rows.
+        """
+        gates = gates_of(weights) * torch.as_tensor(strength, device=weights.device).reshape(-1, 1)
+        present = [index for index, name in enumerate(ADAPTERS) if name in self.ranks and bool(gates[:, index].any())]
+        self.routing.names = tuple(ADAPTERS[index] for index in present)
+        self.routing.gates = gates[:, present]
+        try:
+            yield
+        finally:
+            self.routing.names, self.routing.gates = (), None
+
+
+def gates_of(weights: Tensor) -> Tensor:
+    """Emotion weights B8 -> gates B10 in the order of ADAPTERS."""
+    signs = [torch.tensor([polarity(emotion) == sign for emotion in EMOTIONS]) for sign in POLARITIES]
+    of_polarity = torch.stack([weights[:, sign.to(weights.device)].sum(1) for sign in signs], 1)
+    return torch.cat([weights, of_polarity], 1).float()
+
+
+def add_adapters(unet: "UNet2DConditionModel", ranks: Mapping[str, int], generator: torch.Generator) -> HiLora:
+    """Adapters on the attention of a U-Net, which stays as it was at first: A is drawn uniformly as in PEFT, B is 0.
+
+    ranks: of each adapter that is on, under names of ADAPTERS. Everything but the adapters is frozen.
+    """
+    from peft import LoraConfig
+    from peft.tuners.lora import Linear
+
+    unknown = set(ranks) - set(ADAPTERS)
+    assert not unknown, f"no such adapters: {unknown}"
+    unet.requires_grad_(False)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # several adapters are what we want
+        for name, rank in ranks.items():
+            unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(TARGETS)), adapter_name=name)
+    layers = [module for module in unet.modules() if isinstance(module, Linear)]
+    hilora = HiLora(unet, dict(ranks), layers)
+    for layer in layers:
+        layer.__class__ = _gated(type(layer))
+        layer.routing = hilora.routing
+    for name, parameter in hilora.parameters().items():
+        parameter.requires_grad_(True)
+        if ".lora_A." in name:
+            bound = parameter.shape[1] ** -0.5
+            with torch.no_grad():
+                parameter.copy_(torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator))
+    return hilora
+
+
+def _gated(base: type) -> type:
+    """PEFT's LoRA layer with our forward pass; parameters, names and saving stay PEFT's."""
+
+    class GatedLinear(base):
+        """x -> W x + sum over the adapters of the batch of gate * B A x."""
+
+        def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+            result = self.base_layer(x, *args, **kwargs)
+            names, gates = self.routing.names, self.routing.gates
+            if not names or gates is None:
+                return result
+            down = torch.cat([self.lora_A[name].weight for name in names])
+            up = torch.cat([self.lora_B[name].weight for name in names], 1)
+            ranks = torch.tensor([self.r[name] for name in names], device=gates.device)
+            gates = gates.repeat_interleave(ranks, 1).repeat(len(x) // len(gates), 1)
+            hidden = F.linear(x, down.to(x.dtype)) * gates[:, None].to(x.dtype)
+            return result + F.linear(hidden, up.to(x.dtype))
+
+    return GatedLinear
+
+
+def joined(hilora: HiLora, weights: Mapping[str, float]) -> dict[str, tuple[Tensor, Tensor]]:
+    """Several adapters as one ordinary LoRA of the summed rank: layer name -> (A rI, B Or), weights folded into B."""
+    layers = {name: module for name, module in hilora.unet.named_modules() if hasattr(module, "routing")}
+    return {
+        name: (
+            torch.cat([layer.lora_A[adapter].weight for adapter in weights]).detach().float().cpu(),
+            torch.cat([w * layer.lora_B[adapter].weight for adapter, w in weights.items()], 1).detach().float().cpu(),
+        )
+        for name, layer in layers.items()
+    }

@@ -1,0 +1,32 @@
+"""L_SEM (CoEmoGen Eq. 5) with the distances of Table 2c; L_LDM is in pipeline/training/denoising.py."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Distance = Literal["cosine", "mae", "mse", "kl"]
+
+
+def semantic_loss(
+    joint: Tensor, caption: Tensor, distance: Distance = "cosine", equalised: bool = False, temperature: float = 0.07
+) -> Tensor:
+    """L_SEM (Eq. 5, Table 2c): condition BD against caption BD, both unit vectors of CLIP's joint space -> a scalar.
+
+    cosine: 1 - cos. mae, mse: mean over entries. kl: KL(caption || condition) of softmaxes over entries at
+    `temperature`. Raw, these differ by orders of magnitude (mse of unit vectors is 2/D (1 - cos)), so that Table 2c
+    compares weights too; `equalised` scales each to about 1 for orthogonal vectors, as the cosine is.
+    """
+    width = joint.shape[-1]
+    match distance:
+        case "cosine":
+            return (1 - (joint * caption).sum(-1)).mean()
+        case "mae":
+            return F.l1_loss(joint, caption) * ((torch.pi * width) ** 0.5 / 2 if equalised else 1)
+        case "mse":
+            return F.mse_loss(joint, caption) * (width / 2 if equalised else 1)
+        case "kl":
+            said, wanted = (F.log_softmax(vector / temperature, -1) for vector in (joint, caption))
+            divergence = F.kl_div(said, wanted, log_target=True, reduction="batchmean")
+            return divergence * (width * temperature**2 if equalised else 1)

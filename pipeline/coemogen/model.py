@@ -1,0 +1,101 @@
+"""CoEmoGen as one module: a batch of latents, emotions and features -> L_LDM + weight * L_SEM (Eq. 4-5).
+
+Only the embedding (mapper and visual perception) and the adapters are trained; the U-Net's own weights and the text
+encoder are frozen.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.coemogen.embedding import EmotionEmbedding, Mapper, PerceptionEncoder
+from pipeline.coemogen.hilora import HiLora, add_adapters
+from pipeline.coemogen.losses import semantic_loss
+from pipeline.conditioning.encoder import ConditionEncoder
+from pipeline.conditioning.prompts import Prompts, tokenize
+from pipeline.emotions import EMOTIONS, POLARITIES
+from pipeline.training.denoising import denoising_errors, denoising_target, noisy
+
+if TYPE_CHECKING:
+    from diffusers import DDPMScheduler
+
+    from pipeline.params import Coemogen
+
+
+class CoEmoGen(nn.Module):
+    """The trained parts, under their names in weights.safetensors, and the frozen ones that they stand among."""
+
+    def __init__(
+        self,
+        embedding: EmotionEmbedding,
+        hilora: HiLora,
+        encoder: ConditionEncoder,
+        schedule: "DDPMScheduler",
+        settings: "Coemogen",
+        prompts: Mapping[str, Prompts],
+    ) -> None:
+        """prompts: `trained` with a gap and `empty`, one row each."""
+        super().__init__()
+        self.embedding, self.unet, self.encoder = embedding, hilora.unet, encoder
+        self.hilora, self.schedule, self.settings, self.prompts = hilora, schedule, settings, prompts
+
+    def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """batch: latents, noise BCHW; steps B; emotions B8; visual, caption BD; dropped B bool -> losses by name.
+
+        dropped: samples that learn without a condition, for classifier-free guidance; their adapters stay on.
+        """
+        settings, steps, device = self.settings, batch["steps"], batch["latents"].device
+        size = len(steps)
+        rows = torch.zeros(size, dtype=torch.long, device=device)
+        embeddings = self.embedding(batch["emotions"], batch["visual"])
+        condition = self.encoder(self.prompts["trained"].to(device).take(rows), embeddings)
+        with torch.no_grad():
+            empty = self.encoder(self.prompts["empty"].to(device)).states
+        states = torch.where(batch["dropped"][:, None, None], empty.to(condition.states.dtype), condition.states)
+        with self.hilora.route(batch["emotions"]):
+            mixed = noisy(self.schedule, batch["latents"], batch["noise"], steps)
+            predicted = self.unet(mixed, steps, states, return_dict=False)[0]
+        target = denoising_target(self.schedule, batch["latents"], batch["noise"], steps)
+        ldm = denoising_errors(self.schedule, predicted, target, steps, settings.snr_cap).mean()
+        sem = semantic_loss(
+            condition.joint, batch["caption"], settings.sem_distance, settings.sem_equalised, settings.kl_temperature
+        )
+        return {"total": ldm + settings.sem_weight * sem, "ldm": ldm, "sem": sem}
+
+
+def build(
+    settings: "Coemogen", pipeline: Any, encoder: ConditionEncoder, schedule: "DDPMScheduler", visual_width: int,
+    generator: torch.Generator,
+) -> CoEmoGen:  # fmt: skip
+    """A fresh CoEmoGen on a Stable Diffusion pipeline, whose U-Net gets the adapters. Random only by the generator."""
+    names = tokenize(pipeline.tokenizer, list(EMOTIONS))
+    prompts = {
+        "trained": tokenize(pipeline.tokenizer, [settings.prompt]), "empty": tokenize(pipeline.tokenizer, [""])
+    }  # fmt: skip
+    seed = int(torch.randint(2**31, (1,), generator=generator))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        with torch.no_grad():
+            name_features = encoder(names).joint
+        mapper = Mapper(encoder.width, settings.mapper_hidden, settings.input, name_features)
+        perception = PerceptionEncoder(encoder.width, visual_width, settings.visual_tokens, settings.perception)
+    embedding = EmotionEmbedding(mapper, perception, encoder.token_size)
+    hilora = add_adapters(pipeline.unet, ranks(settings), generator)
+    return CoEmoGen(embedding, hilora, encoder, schedule, settings, prompts)
+
+
+def ranks(settings: "Coemogen") -> dict[str, int]:
+    """The adapters that are on and their ranks (Table 1's ablations leave a kind out).
+
+    With matched_rank the kind that is left has twice the rank, so that a sample still passes as many units.
+    """
+    kinds = {EMOTIONS: settings.emotion_adapters, POLARITIES: settings.polarity_adapters}
+    rank = settings.rank * (2 if settings.matched_rank and sum(kinds.values()) == 1 else 1)
+    return {name: rank for names, is_on in kinds.items() if is_on for name in names}
+
+
+def trained(model: CoEmoGen) -> dict[str, Tensor]:
+    """What weights.safetensors holds, by name."""
+    return {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}

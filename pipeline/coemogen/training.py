@@ -1,0 +1,123 @@
+"""CoEmoGen trained: the cached inputs of each batch, the task for the one loop, what is left at the end."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline.coemogen.generator import PART, CoEmoGenGenerator
+from pipeline.coemogen.model import CoEmoGen
+from pipeline.emotions import EMOTIONS, INDEX
+from pipeline.features import feature_matrix
+from pipeline.generation.folder import Foundation
+from pipeline.generation.request import request
+from pipeline.generation.sampling import sample, sampling_of
+from pipeline.generation.space import Space, fit_space
+from pipeline.training.denoising import draw_steps
+from pipeline.training.figures import NO_LOSSES, contact_sheet
+from pipeline.training.latents import LatentCache
+from pipeline.training.loop import Batch, Task, Trained
+from pipeline.training.rows import row_order
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from pipeline.params import Coemogen, Images
+
+SHEET_COLUMNS = 8
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What is known of the N pictures to train on, each once: emotions N, v ND, captions ND, rows N of the latents."""
+
+    emotions: NDArray[np.int64]
+    visual: Tensor
+    captions: Tensor
+    latent_rows: Tensor
+    latents: LatentCache
+
+
+def inputs(corpus: pa.Table, features: pa.Table, captions: pa.Table, kept: pa.Table, latents: LatentCache) -> Inputs:
+    """The train pictures whose captions passed the filter, from four tables of the same pictures in the same order.
+
+    corpus: image_id, emotion, split; features and captions: feature; kept: kept.
+    """
+    train = np.array(corpus["split"].to_pylist()) == "train"
+    rows = np.flatnonzero(train & kept["kept"].to_numpy(zero_copy_only=False))
+    ids = corpus["image_id"].to_pylist()
+    place = {image_id: index for index, image_id in enumerate(latents.image_ids)}
+    return Inputs(
+        emotion_indices(corpus)[rows],
+        torch.from_numpy(feature_matrix(features)[rows]),
+        torch.from_numpy(feature_matrix(captions)[rows]),
+        torch.tensor([place[ids[row]] for row in rows]),
+        latents,
+    )
+
+
+def emotion_indices(corpus: pa.Table) -> NDArray[np.int64]:
+    """0 to 7 for each row, N."""
+    return np.array([INDEX[emotion] for emotion in corpus["emotion"].to_pylist()])
+
+
+def drawer(found: Inputs, model: CoEmoGen, settings: "Coemogen") -> Callable[[Tensor, torch.Generator], Batch]:
+    """The function that makes a batch of rows, random by its generator alone."""
+
+    def draw(rows: Tensor, generator: torch.Generator) -> Batch:
+        latents = found.latents.draw(found.latent_rows[rows], settings.mirror, generator)
+        return {
+            "latents": latents,
+            "noise": torch.randn(latents.shape, generator=generator),
+            "steps": draw_steps(model.schedule, len(rows), generator),
+            "emotions": torch.eye(len(EMOTIONS))[torch.from_numpy(found.emotions)[rows]],
+            "visual": found.visual[rows],
+            "caption": found.captions[rows],
+            "dropped": torch.rand(len(rows), generator=generator) < settings.text_dropout,
+        }
+
+    return draw
+
+
+def visual_space(corpus: pa.Table, features: pa.Table) -> Space:
+    """The Gaussians of v over the train split, with the val split as real ones."""
+    splits, emotions, matrix = np.array(corpus["split"].to_pylist()), emotion_indices(corpus), feature_matrix(features)
+    train, val = splits == "train", splits == "val"
+    return fit_space({PART: (matrix[train], emotions[train], matrix[val], emotions[val])})
+
+
+def task(
+    model: CoEmoGen, foundation: Foundation, found: Inputs, space: Space, settings: "Coemogen", images: "Images",
+    generator: np.random.Generator,
+) -> Task:  # fmt: skip
+    """What the loop is given. images: how sheets are sampled; generator: of the order of pictures."""
+    shown = [request(name, seed) for name in space.emotions for seed in range(SHEET_COLUMNS)]
+    sampler = CoEmoGenGenerator(model, foundation.pipeline.tokenizer, space, images.source)
+
+    def sheet() -> "Image.Image":
+        made = sample(foundation.pipeline, foundation.encoder, sampler, shown, sampling_of(images))
+        return contact_sheet(list(made), SHEET_COLUMNS)
+
+    order = row_order(found.emotions, settings.sampler, generator)
+    rates = {"embedding": settings.embedding_rate}
+    return Task("coemogen", model, order, drawer(found, model, settings), rates, sheet)
+
+
+def summary(trained: Trained, model: CoEmoGen, found: Inputs) -> dict[str, float]:
+    """Numbers of pictures and parameters, and the losses at the end."""
+    parts = {"adapters": "unet.", "embedding": "embedding."}
+    sizes = {
+        f"num_parameters_{part}": sum(t.numel() for name, t in trained.weights.items() if name.startswith(prefix))
+        for part, prefix in parts.items()
+    }
+    counts = {
+        f"num_train_{name}": int(count)
+        for name, count in zip(EMOTIONS, np.bincount(found.emotions, minlength=len(EMOTIONS)), strict=True)
+    }
+    losses = {f"loss_{name}": values[-1] for name, values in trained.curve.items() if name not in NO_LOSSES}
+    return {"num_train": len(found.emotions), "num_adapters": len(model.hilora.names), **counts, **sizes, **losses}

@@ -1,0 +1,1 @@
+"""A learnt embedding in place of one word of an ordinary prompt."""

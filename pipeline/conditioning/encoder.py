@@ -1,0 +1,86 @@
+"""The frozen text encoder, fed embeddings: a condition for the U-Net, and its place in CLIP's joint space.
+
+Batch-wise and differentiable with respect to the embedding, without added tokens or hooks. It pools at the true end of
+the text: transformers' CLIPTextModel pools at argmax(id) where eos_token_id is 2, which an added token would be.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pipeline.conditioning.prompts import Prompts
+from pipeline.foundation.clip import WEIGHTS
+from pipeline.weights import load_safetensors
+
+if TYPE_CHECKING:
+    from diffusers import StableDiffusionPipeline
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a prompt means: states BTW for the U-Net to attend to, and joint BD, unit vectors of CLIP's joint space."""
+
+    states: Tensor
+    joint: Tensor
+
+
+class ConditionEncoder(nn.Module):
+    """Prompts, and an embedding for each gap -> Condition. All of it is frozen.
+
+    text_encoder: transformers' CLIPTextModel. projection: WD, from its states to CLIP's joint space (open_clip's
+    text_projection; Stable Diffusion's text encoder has none of its own).
+    """
+
+    def __init__(self, text_encoder: Any, projection: Tensor) -> None:
+        super().__init__()
+        self.text_encoder = text_encoder.eval().requires_grad_(False)
+        self.register_buffer("projection", projection.detach().float())
+
+    @property
+    def width(self) -> int:
+        """W of token embeddings and states."""
+        return int(self.text_encoder.config.hidden_size)
+
+    @property
+    def joint_width(self) -> int:
+        """D of CLIP's joint space."""
+        return int(self.projection.shape[1])
+
+    @property
+    def token_size(self) -> float:
+        """Root mean square of the entries of token embeddings: what an embedding that stands among them should have."""
+        return float(self.text_encoder.get_input_embeddings().weight.float().pow(2).mean().sqrt())
+
+    def forward(self, prompts: Prompts, embeddings: Tensor | None = None) -> Condition:
+        """embeddings BW stand in the gaps; None where no prompt has one."""
+        inputs = self.text_encoder.get_input_embeddings()(prompts.ids)
+        if embeddings is not None:
+            inputs = torch.where(prompts.gaps[..., None], embeddings[:, None].to(inputs.dtype), inputs)
+        states = self._transform(inputs)
+        pooled = states[torch.arange(len(states), device=states.device), prompts.ends]
+        return Condition(states, F.normalize(pooled.float() @ self.projection, dim=-1))
+
+    def _transform(self, inputs_BTW: Tensor) -> Tensor:
+        """CLIPTextModel.forward behind its token embedding, under the causal mask that it makes itself."""
+        encoder = self.text_encoder
+        hidden = encoder.embeddings(inputs_embeds=inputs_BTW)
+        hidden = encoder.encoder(inputs_embeds=hidden, attention_mask=None, is_causal=True).last_hidden_state
+        return encoder.final_layer_norm(hidden)
+
+
+def condition_encoder(pipeline: "StableDiffusionPipeline", clip: Path) -> ConditionEncoder:
+    """Of a Stable Diffusion and the open_clip folder whose text tower it has. ValueError if these do not fit."""
+    state, _ = load_safetensors(clip / WEIGHTS)
+    projection, embedding = state["text_projection"], state["token_embedding.weight"]
+    ours = pipeline.text_encoder.get_input_embeddings().weight
+    if ours.shape != embedding.shape or not torch.allclose(ours.float().cpu(), embedding.float(), atol=1e-3):
+        raise ValueError(
+            f"{clip} is not the CLIP whose text encoder the diffusion model has (token embeddings "
+            f"{tuple(embedding.shape)} and {tuple(ours.shape)}); use a matching pair, such as ViT-L/14 with Stable "
+            "Diffusion 1.5"
+        )
+    return ConditionEncoder(pipeline.text_encoder, projection)

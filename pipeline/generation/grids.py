@@ -1,0 +1,85 @@
+"""Sheets that show what a method does: its emotions, transfer to neutral things, fusion, strength (CoEmoGen 4.4)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.captions.figures import drawn
+from pipeline.conditioning.prompts import GAP
+from pipeline.emotions import EMOTIONS
+from pipeline.generation.request import Request, request
+
+if TYPE_CHECKING:
+    from pipeline.params import Grids
+
+FUSION_WEIGHTS = (1.0, 0.75, 0.5, 0.25, 0.0)
+Sampler = Callable[[Sequence[Request]], list[NDArray[np.uint8]]]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Requests in cells: rows by columns, each with several seeds side by side."""
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    cells: Mapping[tuple[str, str], tuple[Request, ...]]
+
+
+def grids(emotions: Sequence[str], settings: "Grids") -> dict[str, Grid]:
+    """The grids of a method by name: transfer, fusion, strength. Emotions that it does not know are left out."""
+    known = [emotion for emotion in EMOTIONS if emotion in emotions]
+    seeds = range(settings.images_per_cell)
+    fused = list(combinations([emotion for emotion in settings.fused if emotion in known], 2))
+    made: dict[str, dict[tuple[str, str], tuple[Request, ...]]] = {
+        "transfer": {
+            (emotion, noun): tuple(request(emotion, seed, f"{GAP} {noun}") for seed in seeds)
+            for emotion in known
+            for noun in settings.nouns
+        },
+        "strength": {
+            (emotion, f"{strength:g}"): tuple(request(emotion, seed, strength=strength) for seed in seeds)
+            for emotion in known
+            for strength in settings.strengths
+        },
+        "fusion": {
+            (f"{one} / {other}", f"{weight:.0%}"): tuple(request(mixed(one, other, weight), seed) for seed in seeds)
+            for one, other in fused
+            for weight in FUSION_WEIGHTS
+        },
+    }
+    return {name: _grid(cells) for name, cells in made.items() if cells}
+
+
+def mixed(one: str, other: str, weight: float) -> dict[str, float]:
+    """Two emotions by weight, those of weight 0 left out."""
+    return {name: share for name, share in ((one, weight), (other, 1 - weight)) if share > 0}
+
+
+def draw_grid(grid: Grid, sampler: Sampler, path: Path) -> None:
+    """Samples all cells in one go and draws them with names of rows and columns."""
+    order = [(row, column) for row in grid.rows for column in grid.columns]
+    requests = [each for cell in order for each in grid.cells[cell]]
+    pictures = iter(sampler(requests))
+    per_cell = len(grid.cells[order[0]])
+    size = (1.1 * per_cell * len(grid.columns) + 1.0, 1.15 * len(grid.rows) + 0.3)
+    with drawn(path, len(grid.rows), len(grid.columns), figsize=size, squeeze=False) as (figure, axes):
+        for axis, (row, column) in zip(axes.flat, order, strict=True):
+            axis.imshow(np.concatenate([next(pictures) for _ in range(per_cell)], 1), interpolation="lanczos")
+            axis.set_xticks([])
+            axis.set_yticks([])
+            axis.spines[:].set_visible(False)
+            if row == grid.rows[0]:
+                axis.set_title(column, fontsize=8)
+            if column == grid.columns[0]:
+                axis.set_ylabel(row, fontsize=7, rotation=0, ha="right", va="center")
+        figure.subplots_adjust(1.0 / size[0], 0.01, 0.995, 1 - 0.25 / size[1], 0.04, 0.06)
+
+
+def _grid(cells: Mapping[tuple[str, str], tuple[Request, ...]]) -> Grid:
+    rows, columns = (tuple(dict.fromkeys(names)) for names in zip(*cells, strict=True))
+    return Grid(rows, columns, cells)

@@ -1,0 +1,94 @@
+"""The images of a method: which are asked for, in shards, and how they are kept."""
+
+import hashlib
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline.emotions import EMOTIONS, polarity
+from pipeline.features import pictures
+from pipeline.generation.request import Request, request
+from pipeline.runtime import seed_of
+from pipeline.schemas import IMAGES_SCHEMA
+from pipeline.training.figures import contact_sheet
+
+if TYPE_CHECKING:
+    from pipeline.params import Images
+
+SHARD_IMAGES = 1024
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One image that is asked for."""
+
+    image_id: str
+    emotion: str
+    request: Request
+
+
+def plan(method: str, emotions: Iterable[str], images: "Images", seed: int) -> list[list[Planned]]:
+    """The images of every emotion that a method knows, sorted by id, in shards.
+
+    Seeds depend on (seed, emotion, index) and not on the method, so that methods start from the same noise.
+    """
+    planned = [
+        Planned(
+            f"{method}/{emotion}/{index:05d}",
+            emotion,
+            request(emotion, seed_of(seed, "images", emotion, index), images.prompt, images.strength),
+        )
+        for emotion in sorted(set(emotions) & set(EMOTIONS))
+        for index in range(images.num_per_emotion)
+    ]
+    return [planned[start : start + SHARD_IMAGES] for start in range(0, len(planned), SHARD_IMAGES)]
+
+
+def image_rows(planned: Sequence[Planned], pictures: Iterable[NDArray[np.uint8]], method: str, model: str) -> pa.Table:
+    """Planned images and their pictures HW3 as rows of IMAGES_SCHEMA."""
+    rows = [_row(each, picture, method, model) for each, picture in zip(planned, pictures, strict=True)]
+    return pa.Table.from_pylist(rows, schema=IMAGES_SCHEMA.arrow)
+
+
+def encoded(picture: NDArray[np.uint8]) -> bytes:
+    """A picture HW3 as PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _row(planned: Planned, picture: NDArray[np.uint8], method: str, model: str) -> dict[str, object]:
+    data = encoded(picture)
+    return {
+        "image_id": planned.image_id,
+        "image": {"bytes": data, "path": f"{planned.image_id}.png"},
+        "emotion": planned.emotion,
+        "polarity": polarity(planned.emotion),
+        "width": picture.shape[1],
+        "height": picture.shape[0],
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "method": method,
+        "prompt": planned.request.prompt,
+        "seed": planned.request.seed,
+        "model": model,
+    }
+
+
+def sheet(rows: pa.Table, num_columns: int = 16) -> Image.Image:
+    """The first images of each emotion, an emotion a row; rows: image, emotion, sorted by id."""
+    emotions = rows["emotion"].to_pylist()
+    shown = [
+        [index for index, emotion in enumerate(emotions) if emotion == name][:num_columns]
+        for name in EMOTIONS
+        if name in emotions
+    ]
+    width = max(map(len, shown))
+    found = pictures(rows.take([index for row in shown for index in row]))
+    assert all(len(row) == width for row in shown), "every emotion has as many images"
+    return contact_sheet([np.asarray(picture) for picture in found], width)

@@ -1,0 +1,60 @@
+"""manifest.csv beside pictures that were made for a person: what each was made of, enough to make it again."""
+
+import csv
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from pipeline.generation.request import Request
+from pipeline.generation.sampling import Sampling
+from pipeline.work import written_aside
+
+MANIFEST = "manifest.csv"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row. seed: of the image, not the run; emotions: as the command line takes them; model: hash of its folder."""
+
+    file: str
+    emotions: str
+    prompt: str
+    seed: str
+    strength: str
+    steps: str
+    guidance: str
+    solver: str
+    source: str
+    model: str
+
+
+COLUMNS = tuple(field.name for field in fields(Entry))
+
+
+def entry(file: str, request: Request, sampling: Sampling, source: str, model: str) -> Entry:
+    """The row of one image."""
+    return Entry(
+        file, request.label, request.prompt, str(request.seed), f"{request.strength:g}", str(sampling.steps),
+        f"{sampling.guidance:g}", sampling.solver, source, model,
+    )  # fmt: skip
+
+
+def read_manifest(folder: Path) -> dict[str, Entry]:
+    """Rows by file; none where there is no manifest. ValueError where it is somebody else's."""
+    path = folder / MANIFEST
+    if not path.exists():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        header, *rows = list(csv.reader(file)) or [[]]
+    if any(len(row) != len(COLUMNS) for row in rows) or tuple(header) != COLUMNS:
+        raise ValueError(f"{path} is no manifest of pictures: wanted columns {','.join(COLUMNS)}; take another folder")
+    return {entry.file: entry for entry in (Entry(*row) for row in rows)}
+
+
+def add_to_manifest(folder: Path, entries: Iterable[Entry]) -> None:
+    """Writes rows into the manifest of a folder, in place of older ones of the same files; sorted by file."""
+    rows = read_manifest(folder) | {row.file: row for row in entries}
+    with written_aside(folder / MANIFEST) as aside, aside.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(rows[name]) for name in sorted(rows))

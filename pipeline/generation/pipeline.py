@@ -1,0 +1,124 @@
+"""A trained generator for people: emotions in, pictures out.
+
+    pipe = EmotionPipeline.from_pretrained("models/coemogen_emoset")
+    pipe("awe", num_images=4, seed=1)
+    pipe("awe", prompt="{S} street")              # transfer
+    pipe({"awe": 0.6, "fear": 0.4}, strength=0.8)  # fusion, with weaker adapters
+
+Of any kind that models/ has. What a stage does with thousands of images stands in pipeline/generation/images.py.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline.conditioning.prompts import GAP
+from pipeline.generation.defaults import BATCH_SIZE, GUIDANCE, SOLVER, SOURCE, STEPS
+from pipeline.generation.folder import Foundation, load_foundation, load_generator, model_hash, read_meta
+from pipeline.generation.request import Request, request
+from pipeline.generation.sampling import EmotionGenerator, Sampling, Solver, sample
+from pipeline.generation.space import Source
+from pipeline.runtime import device as usual_device
+from pipeline.runtime import seed_of
+
+if TYPE_CHECKING:
+    import torch
+
+FOUNDATION = {"diffusion": "foundation/diffusion", "clip": "foundation/clip"}
+
+
+@dataclass(frozen=True)
+class EmotionPipeline:
+    """A generator on its foundation. model: the hash of its folder, which manifests and exports carry."""
+
+    foundation: Foundation
+    generator: EmotionGenerator
+    model: str
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder: str | Path,
+        diffusion: str | Path | None = None,
+        clip: str | Path | None = None,
+        device: "str | torch.device | None" = None,
+        source: Source = SOURCE,
+    ) -> "EmotionPipeline":
+        """The generator of a folder such as models/coemogen_emoset.
+
+        diffusion and clip: folders of the foundation models that it was trained on; foundation/diffusion and
+        foundation/clip beside the folder unless given. device: that of EVOKE_DEVICE, else a GPU if there is one.
+        source: where v comes from: diagonal, full, mean, real (pipeline/generation/space.py). Raises ValueError where
+        one of them is absent, damaged, or of another model.
+        """
+        folder = Path(folder)
+        if source not in get_args(Source):
+            raise ValueError(f"source = {source!r}: allowed are {', '.join(get_args(Source))}")
+        read_meta(folder)
+        parts = _foundation_folders(folder, {"diffusion": diffusion, "clip": clip})
+        foundation = load_foundation(parts["diffusion"], parts["clip"], device or usual_device())
+        return cls(foundation, load_generator(folder, foundation, source), model_hash(folder))
+
+    def __call__(
+        self,
+        emotion: str | Mapping[str, float],
+        num_images: int = 1,
+        seed: int = 0,
+        prompt: str = GAP,
+        strength: float = 1.0,
+        steps: int = STEPS,
+        guidance: float = GUIDANCE,
+        solver: Solver = SOLVER,
+        batch_size: int = BATCH_SIZE,
+    ) -> list[Image.Image]:
+        """Pictures of an emotion, or of several by weight (weights are made to sum to 1).
+
+        prompt: {S} stands for the emotion, "{S} street" transfers it to a street. strength: of the adapters, 1 as
+        trained, 0 none. steps, guidance (1: none), solver: of the denoising. The pictures depend on the seed alone, as
+        `planned` says: the first of four is the first of one, but for the last bits. Raises ValueError for an emotion
+        that is unknown, or that the model does not know, and for numbers out of range.
+        """
+        requests = planned(emotion, num_images, seed, prompt, strength)
+        sampling = Sampling(steps, guidance, solver, batch_size)
+        return [Image.fromarray(picture) for picture in self.pictures(requests, sampling)]
+
+    @property
+    def source(self) -> str:
+        """Where v comes from; empty for a kind of model that has no v."""
+        return str(getattr(self.generator, "source", ""))
+
+    def pictures(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[NDArray[np.uint8]]:
+        """Pictures HW3, one for each request; a request with the seed of a manifest makes that picture again."""
+        return sample(self.foundation.pipeline, self.foundation.encoder, self.generator, requests, sampling)
+
+
+def planned(
+    emotion: str | Mapping[str, float], num_images: int, seed: int, prompt: str = GAP, strength: float = 1.0
+) -> list[Request]:
+    """What `num_images` images of a run ask for: image i has the seed seed_of(seed, "generate", i).
+
+    Raises ValueError for an unknown emotion, numbers out of range, and a prompt in which {S} does not stand.
+    """
+    if num_images < 1:
+        raise ValueError(f"num_images = {num_images}: allowed is a whole number >= 1")
+    if GAP not in prompt:
+        raise ValueError(f"the prompt {prompt!r} lacks {GAP}, which stands for the emotion, as in '{GAP} street'")
+    return [request(emotion, seed_of(seed, "generate", index), prompt, strength) for index in range(num_images)]
+
+
+def _foundation_folders(folder: Path, given: Mapping[str, str | Path | None]) -> dict[str, Path]:
+    """Folders by name. ValueError where one is absent."""
+    beside = folder.absolute().parent
+    found = {name: Path(path) if path else beside / FOUNDATION[name] for name, path in given.items()}
+    for name, path in found.items():
+        if not path.is_dir():
+            raise ValueError(
+                f"there is no folder {path}: {folder} needs the {name} model that it was trained on; `dvc repro "
+                f"foundation_{name}` makes it, or say where it is (diffusion and clip)"
+            )
+    return found

@@ -1,0 +1,34 @@
+"""Stable Diffusion as it is, asked in words: the baseline of Table 1, "an image of {emotion}"."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipeline.conditioning.encoder import ConditionEncoder
+from pipeline.conditioning.prompts import GAP, tokenize
+from pipeline.emotions import EMOTIONS
+from pipeline.generation.request import Request
+
+
+@dataclass(frozen=True)
+class PromptGenerator:
+    """The name of the emotion stands in the gap; a request for the gap alone is worded by `prompt`."""
+
+    encoder: ConditionEncoder
+    tokenizer: Any
+    prompt: str
+    device: torch.device
+    emotions: tuple[str, ...] = EMOTIONS
+
+    def states(self, requests: Sequence[Request]) -> Tensor:
+        templates = [self.prompt if request.prompt == GAP else request.prompt for request in requests]
+        texts = [text.replace(GAP, request.name) for text, request in zip(templates, requests, strict=True)]
+        return self.encoder(tokenize(self.tokenizer, texts).to(self.device)).states
+
+    @contextmanager
+    def applied(self, requests: Sequence[Request]) -> Iterator[None]:
+        yield

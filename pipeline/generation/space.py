@@ -1,0 +1,91 @@
+"""Where v comes from when there is no picture: a Gaussian for each emotion, fitted on features of train pictures.
+
+`diagonal` is the field's: independent dimensions, whose draws lie off the manifold of real features (SCIENCE 2).
+`full` has a covariance shrunk by Ledoit and Wolf, `mean` is the class mean, `real` a feature of the val split.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline.emotions import EMOTIONS
+from pipeline.weights import load_safetensors, save_safetensors
+
+Source = Literal["diagonal", "full", "mean", "real"]
+SPACE = "space.safetensors"
+
+
+@dataclass(frozen=True)
+class Space:
+    """Of each part (v; in UniEmo three) and each emotion: mean D, deviation D, factor DD of the covariance, real ND.
+
+    An emotion without pictures has none; asking for it raises ValueError.
+    """
+
+    tensors: Mapping[str, Tensor]
+
+    def draw(self, part: str, emotion: int, source: Source, seed: int) -> Tensor:
+        """One v of D; the same for the same seed whatever is drawn beside it."""
+        name = EMOTIONS[emotion]
+        key = f"{part}/{name}"
+        if f"{key}/mean" not in self.tensors:
+            raise ValueError(f"the model knows no {name}: its corpus has no such pictures")
+        generator = torch.Generator().manual_seed(seed)
+        mean = self.tensors[f"{key}/mean"]
+        match source:
+            case "mean":
+                return mean
+            case "diagonal":
+                return mean + self.tensors[f"{key}/deviation"] * torch.randn(mean.shape, generator=generator)
+            case "full":
+                return mean + self.tensors[f"{key}/factor"] @ torch.randn(mean.shape, generator=generator)
+            case "real":
+                real = self.tensors.get(f"{key}/real")
+                if real is None:
+                    raise ValueError(f"there is no val picture of {name}; take another source than real")
+                return real[int(torch.randint(len(real), (1,), generator=generator))]
+
+    @property
+    def emotions(self) -> list[str]:
+        """Those that can be drawn."""
+        return [name for name in EMOTIONS if any(key.split("/")[1] == name for key in self.tensors)]
+
+    def save(self, folder: Path) -> None:
+        save_safetensors(folder / SPACE, self.tensors)
+
+
+def load_space(folder: Path) -> Space:
+    """The space of a model's folder. ValueError if it is damaged."""
+    return Space(load_safetensors(folder / SPACE)[0])
+
+
+def fit_space(
+    parts: Mapping[str, tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]],
+) -> Space:
+    """part -> (train features ND, their emotions N, val features ND, their emotions N)."""
+    tensors: dict[str, Tensor] = {}
+    for part, (train, emotions, val, val_emotions) in parts.items():
+        for index in np.unique(emotions):
+            key = f"{part}/{EMOTIONS[index]}"
+            tensors |= {f"{key}/{name}": tensor for name, tensor in _fit(train[emotions == index]).items()}
+            if (real := val[val_emotions == index]).size:
+                tensors[f"{key}/real"] = torch.from_numpy(np.ascontiguousarray(real))
+    return Space(tensors)
+
+
+def _fit(features: NDArray[np.float32]) -> dict[str, Tensor]:
+    """mean D, deviation D, factor DD with factor factor^T the shrunk covariance; of one picture these are 0."""
+    from sklearn.covariance import LedoitWolf
+
+    mean = features.mean(0)
+    covariance = LedoitWolf().fit(features).covariance_ if len(features) > 1 else np.zeros((len(mean), len(mean)))
+    values, vectors = np.linalg.eigh(covariance)
+    factor = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
+    named = {"mean": mean, "deviation": features.std(0, ddof=min(1, len(features) - 1)), "factor": factor}
+    return {name: torch.from_numpy(value.astype(np.float32)) for name, value in named.items()}

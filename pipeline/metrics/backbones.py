@@ -1,0 +1,77 @@
+"""Networks through which FID and LPIPS look: the judge on pixels, or those of the papers from local files.
+
+Files are safetensors with the published names: inception of pt_inception-2015-12-05, AlexNet of torchvision
+(alexnet-owt-7be5be79), its heads of the lpips package (weights/v0.1/alex.pth).
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from pipeline.judges.examples import square
+from pipeline.judges.pretrained import load_backbone
+from pipeline.metrics.emogen import squashed
+from pipeline.metrics.inception import IMAGE_PX, Inception
+from pipeline.metrics.lpips import Perceptual
+from pipeline.metrics.result import Protocol
+from pipeline.weights import load_safetensors
+
+if TYPE_CHECKING:
+    from pipeline.judges.panel import Judges
+
+ALEXNET_LAYERS = ((0, 2), (2, 5), (5, 8), (8, 10), (10, 12))  # of torchvision's features, each up to a ReLU
+SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # ImageNet's of pixels in [-1, 1], as lpips rounds them
+
+
+def judge_perceptual(judges: "Judges") -> Perceptual:
+    """The levels of the judge on pixels, without heads."""
+    device = judges.network.temperature.device
+
+    def maps(pixels: Tensor) -> list[Tensor]:
+        return judges.network.feature_maps((pixels.to(device).permute(0, 2, 3, 1) + 1) * 127.5)
+
+    return Perceptual(judges.backbone, judges.image_px, maps)
+
+
+def alexnet_perceptual(weights: Path, heads: Path, image_px: int, device: torch.device | str = "cpu") -> Perceptual:
+    """LPIPS proper. Raises ValueError that names the file that is missing or something else."""
+    from torchvision.models import alexnet
+
+    net = alexnet(weights=None)
+    load_backbone(net, weights)
+    slices = [net.features[begin:end].to(device).eval() for begin, end in ALEXNET_LAYERS]
+    shift, scale = (torch.tensor(values, device=device)[:, None, None] for values in (SHIFT, SCALE))
+
+    def maps(pixels: Tensor) -> list[Tensor]:
+        level = (pixels.to(device) - shift) / scale
+        return [level := part(level) for part in slices]
+
+    widths = [part[-2].out_channels for part in slices]
+    return Perceptual("alexnet", image_px, maps, load_heads(heads, widths, device))
+
+
+def load_heads(file: Path, widths: list[int], device: torch.device | str = "cpu") -> tuple[Tensor, ...]:
+    """Weights C of each layer, by the names of the lpips package. Raises ValueError that names the file."""
+    state, _ = load_safetensors(file)
+    names = [f"lin{index}.model.1.weight" for index in range(len(widths))]
+    shapes = [tuple(state[name].shape) if name in state else None for name in names]
+    if shapes != [(1, width, 1, 1) for width in widths]:
+        raise ValueError(f"{file}: heads have shapes {shapes}; wanted is lpips' weights/v0.1/alex.pth as safetensors")
+    return tuple(state[name].flatten().to(device) for name in names)
+
+
+@torch.inference_mode()
+def inception_features(
+    network: Inception, pictures: list[Image.Image], protocol: Protocol = "clean"
+) -> NDArray[np.float32]:
+    """RGB pictures of any size -> N x 2048; their middle, or as published squashed. One forward."""
+    fitted = squashed if protocol == "emogen" else square
+    squares = np.stack([np.asarray(fitted(picture, IMAGE_PX)) for picture in pictures])
+    device = next(network.parameters()).device
+    features: NDArray[np.float32] = network(torch.from_numpy(squares).to(device)).cpu().numpy()
+    return features

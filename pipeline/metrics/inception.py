@@ -1,0 +1,71 @@
+"""The Inception of FID: TensorFlow's network of 2015-12-05, which pools otherwise than torchvision's.
+
+Weights: pt_inception-2015-12-05 as safetensors, whose names are torchvision's; nothing is downloaded.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.models import Inception3
+from torchvision.models import inception as published
+
+from pipeline.judges.pretrained import load_backbone
+
+WIDTH, NUM_CLASSES = 2048, 1008
+IMAGE_PX = 299
+
+
+class AveragePooled:
+    """A block whose last branch averages over what is in the picture: the zeros around it do not count."""
+
+    def _forward(self, maps: Tensor) -> list[Tensor]:
+        pools = F.avg_pool2d(maps, 3, 1, 1, count_include_pad=False)
+        return [*super()._forward(maps)[:-1], self.branch_pool(pools)]  # type: ignore[misc, attr-defined]
+
+
+class MaxPooled:
+    """A block whose last branch takes the largest in place of the average, as TensorFlow's graph happens to."""
+
+    def _forward(self, maps: Tensor) -> list[Tensor]:
+        pools = F.max_pool2d(maps, 3, 1, 1)
+        return [*super()._forward(maps)[:-1], self.branch_pool(pools)]  # type: ignore[misc, attr-defined]
+
+
+class BlockA(AveragePooled, published.InceptionA):
+    """35 x 35."""
+
+
+class BlockC(AveragePooled, published.InceptionC):
+    """17 x 17."""
+
+
+class BlockE(AveragePooled, published.InceptionE):
+    """8 x 8, the first."""
+
+
+class LastBlockE(MaxPooled, published.InceptionE):
+    """8 x 8, the second."""
+
+
+class Inception(nn.Module):
+    """Squares BHWC uint8 of 299 px -> features B x 2048 float32."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        blocks = [published.BasicConv2d, BlockA, published.InceptionB, BlockC, published.InceptionD, BlockE,
+                  published.InceptionAux]  # fmt: skip
+        self.net = Inception3(NUM_CLASSES, aux_logits=False, inception_blocks=blocks, init_weights=False)
+        self.net.Mixed_7c = LastBlockE(WIDTH)
+        self.net.fc = nn.Identity()
+
+    def forward(self, squares: Tensor) -> Tensor:
+        return self.net((squares.permute(0, 3, 1, 2).float() - 128) / 128)
+
+
+def load_inception(file: Path, device: torch.device | str = "cpu") -> Inception:
+    """In evaluation mode. Raises ValueError that names the file where it is missing or no such network."""
+    inception = Inception()
+    load_backbone(inception.net, file)
+    return inception.to(device).eval()

@@ -1,0 +1,75 @@
+"""The real pictures that FID measures from: sums of their features per emotion, kept under a key of their content.
+
+The key is of the pictures' bytes, the backbone and the protocol: equal keys mean equal references, whatever their
+files are called. (The field's published code keeps these sums in the data folder and never asks whether they still
+hold.)
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.emotions import EMOTIONS, INDEX
+from pipeline.metrics.result import Measure, Protocol
+from pipeline.metrics.statistics import Statistics, by_emotion
+from pipeline.weights import load_safetensors, save_safetensors
+
+KEY_DIGITS = 16
+LABEL = "reference"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Sums of each emotion, 0 to 7, by one backbone and protocol."""
+
+    parts: dict[int, Statistics]
+    measure: Measure
+    key: str
+
+
+def reference_of(
+    features: NDArray[np.floating], emotions: NDArray[np.int64], key: str, backbone: str, protocol: Protocol = "clean"
+) -> Reference:
+    """Features ND of real pictures whose emotions are N."""
+    return Reference(by_emotion(features, emotions), Measure("fid", backbone, protocol), key)
+
+
+def content_key(hashes: Iterable[str], *labels: str) -> str:
+    """Sixteen hex digits of the SHA-256 of pictures, in any order, and of labels such as backbone and its weights."""
+    text = json.dumps([sorted(hashes), labels])
+    return hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]
+
+
+def save_reference(reference: Reference, file: Path) -> None:
+    """Writes what `load_reference` reads."""
+    import torch
+
+    tensors = {
+        f"{EMOTIONS[index]}/{name}": torch.as_tensor(getattr(part, name), dtype=torch.float64)
+        for index, part in reference.parts.items()
+        for name in ("n", "total", "outer")
+    }
+    measure = reference.measure
+    label = {"key": reference.key, "backbone": measure.backbone, "protocol": measure.protocol}
+    save_safetensors(file, tensors, {LABEL: json.dumps(label, sort_keys=True)})
+
+
+def load_reference(file: Path) -> Reference:
+    """Raises ValueError that names the file where it is missing or none."""
+    tensors, metadata = load_safetensors(file)
+    if LABEL not in metadata:
+        raise ValueError(f"{file}: no reference of FID; delete it and run `dvc repro`, which makes it again")
+    label = json.loads(metadata[LABEL])
+    names = sorted({name.split("/")[0] for name in tensors}, key=INDEX.__getitem__)
+    parts = {
+        INDEX[name]: Statistics(
+            float(tensors[f"{name}/n"]), tensors[f"{name}/total"].numpy(), tensors[f"{name}/outer"].numpy()
+        )
+        for name in names
+    }
+    return Reference(parts, Measure("fid", label["backbone"], label["protocol"]), label["key"])

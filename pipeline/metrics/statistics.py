@@ -1,0 +1,67 @@
+"""Sums over feature vectors that add up: of any sets of pictures together, without reading one again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+ROWS = 1024  # at once: what is copied to float64
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Of n feature vectors the sum D and the sum of outer products DD, float64. n may be a weight."""
+
+    n: float
+    total: Floats
+    outer: Floats
+
+    def __add__(self, other: "Statistics") -> "Statistics":
+        return Statistics(self.n + other.n, self.total + other.total, self.outer + other.outer)
+
+    def __sub__(self, other: "Statistics") -> "Statistics":
+        return Statistics(self.n - other.n, self.total - other.total, self.outer - other.outer)
+
+    def scaled(self, weight: float) -> "Statistics":
+        """As if each vector were there `weight` times."""
+        return Statistics(weight * self.n, weight * self.total, weight * self.outer)
+
+    @property
+    def mean(self) -> Floats:
+        return self.total / self.n
+
+    @property
+    def covariance(self) -> Floats:
+        """DD, divided by n - 1; n > 1."""
+        return (self.outer - self.n * np.outer(self.mean, self.mean)) / (self.n - 1)
+
+
+def statistics_of(features: NDArray[np.floating]) -> Statistics:
+    """Features ND -> their sums."""
+    width = features.shape[1]
+    found = Statistics(0, np.zeros(width), np.zeros((width, width)))
+    for start in range(0, len(features), ROWS):
+        rows = features[start : start + ROWS].astype(np.float64)
+        found = found + Statistics(len(rows), rows.sum(0), rows.T @ rows)
+    return found
+
+
+def by_emotion(features: NDArray[np.floating], emotions: NDArray[np.int64]) -> dict[int, Statistics]:
+    """Features ND of images whose emotions are N -> the sums of each emotion that occurs."""
+    return {int(index): statistics_of(features[emotions == index]) for index in np.unique(emotions)}
+
+
+def pooled(parts: Mapping[int, Statistics]) -> Statistics:
+    """All emotions together; at least one."""
+    first, *others = parts.values()
+    for other in others:
+        first = first + other
+    return first
+
+
+def pooled_as(parts: Mapping[int, Statistics], shares: Mapping[int, float]) -> Statistics:
+    """As many vectors, reweighted such that the emotions have these shares, which sum to one."""
+    n = sum(parts[index].n for index in shares)
+    return pooled({index: parts[index].scaled(share * n / parts[index].n) for index, share in shares.items()})

@@ -1,0 +1,1 @@
+"""The one loop that CoEmoGen, UniEmo and the baselines are trained by."""

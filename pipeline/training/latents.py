@@ -1,0 +1,102 @@
+"""Pictures in the autoencoder's latents, made once: mean and log-variance, of the picture and of its mirror image.
+
+Training draws from the posterior at each step, as if it encoded the picture anew.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline.features import batches, pictures
+from pipeline.runtime import fast_autocast
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+COLUMNS = ("mean", "logvar", "mirrored_mean", "mirrored_logvar")
+Fit = Literal["crop", "squash"]
+
+
+def encode_pictures(vae: Any, rows: pa.Table, image_px: int, fit: Fit, batch_size: int) -> pa.Table:
+    """Rows with image_id and image -> the columns of LATENTS_SCHEMA, CHW flat as float16, scaled for the U-Net."""
+    parts = [_posteriors(vae, pictures(batch), image_px, fit) for batch in batches(rows, batch_size)]
+    columns = {name: _column([part[name] for part in parts]) for name in COLUMNS} if parts else {}
+    width = vae.config.latent_channels * (image_px // factor(vae)) ** 2
+    empty = pa.array([], pa.list_(pa.float16(), width))
+    return pa.table({"image_id": rows["image_id"], **{name: columns.get(name, empty) for name in COLUMNS}})
+
+
+def factor(vae: Any) -> int:
+    """Pixels of a latent's edge, 8 in Stable Diffusion."""
+    return int(2 ** (len(vae.config.block_out_channels) - 1))
+
+
+def prepared(picture: "Image.Image", image_px: int, fit: Fit) -> "Image.Image":
+    """A square: the middle of the picture, or, as EmoGen does, the whole of it squashed."""
+    from PIL import Image, ImageOps
+
+    if fit == "squash":
+        return picture.resize((image_px, image_px), Image.Resampling.LANCZOS)
+    return ImageOps.fit(picture, (image_px, image_px), Image.Resampling.LANCZOS)
+
+
+@torch.inference_mode()
+def _posteriors(vae: Any, images: "Sequence[Image.Image]", image_px: int, fit: Fit) -> dict[str, Tensor]:
+    """COLUMNS of a batch, each BCHW."""
+    pixels = np.stack([np.asarray(prepared(image, image_px, fit)) for image in images])
+    scaled = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(vae.device, vae.dtype) / 127.5 - 1
+    with fast_autocast(vae.device):
+        plain, mirrored = (vae.encode(x).latent_dist for x in (scaled, scaled.flip(3)))
+    scale = vae.config.scaling_factor
+    return {
+        "mean": plain.mean * scale,
+        "logvar": plain.logvar + 2 * np.log(scale),
+        "mirrored_mean": mirrored.mean * scale,
+        "mirrored_logvar": mirrored.logvar + 2 * np.log(scale),
+    }
+
+
+def _column(parts: Sequence[Tensor]) -> pa.Array:
+    values = torch.cat([part.flatten(1).half().cpu() for part in parts]).numpy()
+    return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])
+
+
+class LatentCache:
+    """Latents of many pictures in one file that is mapped into memory, so that memory does not grow with them."""
+
+    def __init__(self, path: Path, shards: Iterable[pa.Table], channels: int) -> None:
+        """shards: tables of LATENTS_SCHEMA, read one by one; `path` is written anew."""
+        self.image_ids: list[str] = []
+        path.parent.mkdir(parents=True, exist_ok=True)
+        width = 0
+        with path.open("wb") as file:
+            for shard in shards:
+                self.image_ids += shard["image_id"].to_pylist()
+                columns = [_matrix(shard, name) for name in COLUMNS]
+                width = columns[0].shape[1]
+                file.write(np.stack(columns, 1).tobytes())
+        side = round((width / channels) ** 0.5)
+        shape = (len(self.image_ids), len(COLUMNS), channels, side, side)
+        self.values = np.memmap(path, np.float16, "r", shape=shape)
+
+    def draw(self, rows: Tensor, mirror: bool, generator: torch.Generator) -> Tensor:
+        """Latents BCHW float32 drawn from the posteriors of rows B; with `mirror` half of them of mirror images."""
+        mirrored = torch.rand(len(rows), generator=generator) < (0.5 if mirror else 0.0)
+        kinds = 2 * mirrored.long().numpy()
+        index = rows.numpy()
+        mean = torch.from_numpy(self.values[index, kinds].astype(np.float32))
+        logvar = torch.from_numpy(self.values[index, kinds + 1].astype(np.float32))
+        noise = torch.randn(mean.shape, generator=generator)
+        return mean + (0.5 * logvar).exp() * noise
+
+
+def _matrix(table: pa.Table, name: str) -> NDArray[np.float16]:
+    column = table[name].combine_chunks()
+    matrix: NDArray[np.float16] = column.flatten().to_numpy().reshape(len(table), column.type.list_size)
+    return matrix

@@ -1,0 +1,305 @@
+"""The one loop that trains what is ours: batch, losses, step, average, log, checkpoint. On Hugging Face Accelerate.
+
+Each step's randomness comes from (seed, step) alone, and the whole batch is drawn before each process takes its part,
+so a resumed training equals an uninterrupted one, and two processes see what one would. A parameter that has no part
+in a batch has no gradient and stays as it is, byte for byte.
+"""
+
+import logging
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.runtime import device, seed_of
+from pipeline.training.checkpoints import Checkpoints
+from pipeline.training.rows import RowOrder
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+    from PIL import Image
+
+    from pipeline.params import Training
+
+Batch = dict[str, Tensor]
+LOG_SECONDS = 10.0
+CURVE_POINTS = 100
+
+log = logging.getLogger("evoke.training")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained.
+
+    module: batch -> losses by name, `total` is minimised; its parameters that require gradients are trained.
+    draw: (rows B int64, generator) -> the whole batch, every tensor with B first. rates: learning rate by the first
+    part of a parameter's name, where it differs from the settings'. sheet: a picture of the present state, or None.
+    score: how good the present weights are, asked every score_steps and at the end; the best, the first of equals, are
+    what is left. It must depend on the weights alone.
+    """
+
+    name: str
+    module: nn.Module
+    order: RowOrder
+    draw: Callable[[Tensor, torch.Generator], Batch]
+    rates: Mapping[str, float] = field(default_factory=dict)
+    sheet: "Callable[[], Image.Image] | None" = None
+    score: Callable[[], float] | None = None
+    score_steps: int = 0
+
+
+@dataclass(frozen=True)
+class Trained:
+    """weights: trained parameters by name, averaged where there is a decay. curve: mean losses at steps, by name.
+
+    scores: `step` and `score` of each time that one was asked; the weights are of best_step, else of the last step.
+    """
+
+    weights: dict[str, Tensor]
+    curve: dict[str, list[float]]
+    sheets: list[Path]
+    scores: dict[str, list[float]]
+    best_step: int
+
+
+def fit(task: Task, settings: "Training", seed: int, work: Path, key: str) -> Trained:
+    """Train for `settings.steps`, going on from the newest whole checkpoint in `work`.
+
+    key: what the checkpoint is of; another one's is refused with a ValueError. The module keeps the returned weights.
+    """
+    state = TrainingState(task, settings, work, key)
+    first = state.restore()
+    meter = Meter(task.name, settings.steps, first)
+    for step in range(first, settings.steps):
+        losses = state.step(_batch(task, settings, seed, step, state.accelerator), step)
+        state.record(step, losses)
+        meter.tell(step, losses)
+        if state.scores_after(step):
+            state.take_score(step + 1)
+        if task.sheet and state.is_main and settings.sheet_steps and (step + 1) % settings.sheet_steps == 0:
+            state.save_sheet(step + 1)
+        if state.checkpoints.due():
+            state.save(step + 1)
+    if first < settings.steps:
+        state.save(settings.steps)
+    return state.finish()
+
+
+def _batch(task: Task, settings: "Training", seed: int, step: int, accelerator: "Accelerator") -> Batch:
+    """This process' part of the batch of a step, on its device."""
+    rows = task.order.at(step, settings.batch_size, seed)
+    whole = task.draw(rows, torch.Generator().manual_seed(seed_of(seed, task.name, step)))
+    size = settings.batch_size // accelerator.num_processes
+    mine = slice(accelerator.process_index * size, (accelerator.process_index + 1) * size)
+    return {name: tensor[mine].to(accelerator.device) for name, tensor in whole.items()}
+
+
+class TrainingState:
+    """Parameters, optimiser, averages and curve: what a step changes and a checkpoint holds."""
+
+    def __init__(self, task: Task, settings: "Training", work: Path, key: str) -> None:
+        self.task, self.settings, self.work = task, settings, work
+        self.accelerator = accelerator_of(settings)
+        interval = float(os.environ.get("EVOKE_CHECKPOINT_SECONDS", "60"))
+        self.checkpoints = Checkpoints(work / "checkpoints", key, interval)
+        self.parameters = {name: p for name, p in task.module.named_parameters() if p.requires_grad}
+        rates = sorted({self._rate(name) for name in self.parameters})
+        named = [{name: p for name, p in self.parameters.items() if self._rate(name) == rate} for rate in rates]
+        groups = [{"params": list(p.values()), "rate": rate} for p, rate in zip(named, rates, strict=True)]
+        self.optimizer = torch.optim.AdamW(
+            groups, lr=settings.learning_rate, betas=(0.9, 0.999), weight_decay=settings.weight_decay
+        )
+        self.module = self.accelerator.prepare_model(task.module.to(self.accelerator.device))
+        self.averages = {name: p.detach().clone() for name, p in self.parameters.items()} if settings.ema_decay else {}
+        self.pending: list[dict[str, Tensor]] = []
+        self.curve: dict[str, list[float]] = {}
+        self.scores: dict[str, list[float]] = {"step": [], "score": []}
+        self.best: dict[str, Tensor] = {}
+
+    @property
+    def is_main(self) -> bool:
+        return bool(self.accelerator.is_main_process)
+
+    def step(self, batch: Batch, step: int) -> dict[str, Tensor]:
+        """One optimiser step; the losses, detached."""
+        factor = rate_factor(self.settings, step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["rate"] * factor
+        self.optimizer.zero_grad(set_to_none=True)
+        with self.accelerator.autocast():
+            losses = self.module(batch)
+        self.accelerator.backward(losses["total"])
+        if self.settings.max_grad_norm is not None:
+            self.accelerator.clip_grad_norm_(self.parameters.values(), self.settings.max_grad_norm)
+        self.optimizer.step()
+        self._average(step)
+        return {name: loss.detach().float() for name, loss in losses.items()}
+
+    def record(self, step: int, losses: dict[str, Tensor]) -> None:
+        """A point of the curve is the mean since the last one; at most CURVE_POINTS of them."""
+        self.pending.append(losses)
+        if (step + 1) % max(1, self.settings.steps // CURVE_POINTS) and step + 1 < self.settings.steps:
+            return
+        means = {name: torch.stack([each[name] for each in self.pending]).mean() for name in self.pending[0]}
+        means = {name: self.accelerator.reduce(value, "mean") for name, value in means.items()}
+        for name, value in {"step": step + 1, **means, "rate_factor": rate_factor(self.settings, step)}.items():
+            self.curve.setdefault(name, []).append(float(value))
+        self.pending = []
+
+    def save_sheet(self, step: int) -> None:
+        """A picture of the present weights among the sheets of the work folder."""
+        assert self.task.sheet is not None
+        path = self.work / "sheets" / f"step-{step:06d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        was_training = self.task.module.training
+        self.task.module.eval()
+        self.task.sheet().save(path)
+        self.task.module.train(was_training)
+
+    def scores_after(self, step: int) -> bool:
+        """Whether the weights are scored after a step: by the task's interval, and after the last one."""
+        last = step + 1 == self.settings.steps
+        return self.task.score is not None and (last or (step + 1) % self.task.score_steps == 0)
+
+    @torch.no_grad()
+    def take_score(self, step: int) -> None:
+        """Scores the averaged weights, else the present ones, and keeps them if none were better. All processes do."""
+        assert self.task.score is not None
+        present = {name: p.detach().clone() for name, p in self.parameters.items()} if self.averages else {}
+        self._put(self.averages)
+        value = torch.tensor(self.task.score(), device=self.accelerator.device, dtype=torch.float64)
+        score = float(self.accelerator.reduce(value, "mean"))
+        assert math.isfinite(score), f"the score of {self.task.name} after step {step} is {score}"
+        if score > max(self.scores["score"], default=-math.inf):
+            self.best = {name: p.detach().clone() for name, p in self.parameters.items()}
+        self._put(present)
+        for name, number in (("step", float(step)), ("score", score)):
+            self.scores[name].append(number)
+        log.info("%s scores %.4f after step %d", self.task.name, score, step)
+
+    def save(self, step: int) -> None:
+        """A checkpoint; by the main process alone."""
+        if self.is_main:
+            self.checkpoints.write(step, self._tensors())
+        self.accelerator.wait_for_everyone()
+
+    @torch.no_grad()
+    def restore(self) -> int:
+        """The step to go on from."""
+        found = self.checkpoints.newest(self.accelerator.device)
+        if found is None:
+            return 0
+        step, tensors = found
+        if int(tensors["processes"]) != self.accelerator.num_processes:
+            raise ValueError(
+                f"{self.work}: the checkpoint is of {int(tensors['processes'])} processes and these are "
+                f"{self.accelerator.num_processes}; start as many as before, or remove the folder"
+            )
+        for name, parameter in self.parameters.items():
+            parameter.copy_(tensors[f"weight/{name}"])
+            moments = {key: tensors[f"{key}/{name}"] for key in MOMENTS if f"{key}/{name}" in tensors}
+            if moments:
+                self.optimizer.state[parameter] = moments | {"step": moments["step"].cpu()}
+            if name in self.averages:
+                self.averages[name].copy_(tensors[f"average/{name}"])
+        self.curve = {key.removeprefix("curve/"): t.tolist() for key, t in tensors.items() if key.startswith("curve/")}
+        self.scores |= {key.removeprefix("score/"): t.tolist() for key, t in tensors.items() if key.startswith("score/")}
+        self.best = {key.removeprefix("best/"): tensor for key, tensor in tensors.items() if key.startswith("best/")}
+        self.pending = _unstacked({k.removeprefix("pending/"): t for k, t in tensors.items() if k.startswith("pend")})
+        log.info("%s goes on at step %d", self.task.name, step)
+        return step
+
+    @torch.no_grad()
+    def finish(self) -> Trained:
+        """Leaves the best weights in the module, else the averaged ones, if there are any."""
+        self._put(self.best or self.averages)
+        weights = {name: p.detach().float().cpu().contiguous() for name, p in self.parameters.items()}
+        scores = self.scores["score"]
+        best_step = int(self.scores["step"][scores.index(max(scores))]) if scores else self.settings.steps
+        return Trained(weights, self.curve, sorted((self.work / "sheets").glob("*.png")), self.scores, best_step)
+
+    def _put(self, weights: Mapping[str, Tensor]) -> None:
+        """Puts weights into the module; none leave it as it is."""
+        for name, tensor in weights.items():
+            self.parameters[name].copy_(tensor)
+
+    def _rate(self, name: str) -> float:
+        return self.task.rates.get(name.split(".")[0], self.settings.learning_rate)
+
+    @torch.no_grad()
+    def _average(self, step: int) -> None:
+        """Moves the averages towards the weights; early steps count more, as in diffusers' EMAModel."""
+        if self.averages:
+            weight = 1 - min(self.settings.ema_decay or 0.0, (1 + step) / (10 + step))
+            torch._foreach_lerp_(list(self.averages.values()), [p.detach() for p in self.parameters.values()], weight)
+
+    def _tensors(self) -> dict[str, Tensor]:
+        named: dict[str, Tensor] = {"processes": torch.tensor(self.accelerator.num_processes)}
+        named |= {f"weight/{name}": p.detach() for name, p in self.parameters.items()}
+        named |= {f"average/{name}": tensor for name, tensor in self.averages.items()}
+        for name, parameter in self.parameters.items():
+            moments = self.optimizer.state.get(parameter, {})
+            named |= {f"{key}/{name}": moments[key] for key in MOMENTS if key in moments}
+        named |= {f"best/{name}": tensor for name, tensor in self.best.items()}
+        for group, columns in (("curve", self.curve), ("score", self.scores)):
+            named |= {f"{group}/{name}": torch.tensor(each, dtype=torch.float64) for name, each in columns.items()}
+        for name in self.pending[0] if self.pending else ():
+            named[f"pending/{name}"] = torch.stack([losses[name] for losses in self.pending])
+        return {name: tensor.cpu().contiguous() for name, tensor in named.items()}
+
+
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+
+
+def _unstacked(stacked: dict[str, Tensor]) -> list[dict[str, Tensor]]:
+    """Losses by name, each N -> N times losses by name."""
+    length = len(next(iter(stacked.values()))) if stacked else 0
+    return [{name: values[index] for name, values in stacked.items()} for index in range(length)]
+
+
+class Meter:
+    """A line with losses, rate and the time that is left, about every ten seconds."""
+
+    def __init__(self, name: str, steps: int, first: int) -> None:
+        self.name, self.steps, self.first = name, steps, first
+        self.begin = self.told = time.monotonic()
+
+    def tell(self, step: int, losses: dict[str, Tensor]) -> None:
+        now = time.monotonic()
+        if now - self.told < LOG_SECONDS and step + 1 < self.steps:
+            return
+        self.told = now
+        rate = (step + 1 - self.first) / max(now - self.begin, 1e-9)
+        text = " ".join(f"{name} {float(loss):.4f}" for name, loss in losses.items())
+        left = (self.steps - step - 1) / rate
+        log.info("%s step %d/%d  %s  %.2f steps/s, %.0f s left", self.name, step + 1, self.steps, text, rate, left)
+
+
+def accelerator_of(settings: "Training") -> "Accelerator":
+    """Accelerate on the device of EVOKE_DEVICE. ValueError if the batch does not divide among its processes."""
+    from accelerate import Accelerator, DistributedDataParallelKwargs
+
+    chosen = device()
+    precision: Any = {"fp32": "no", "bf16": "bf16"}[settings.precision]
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+    accelerator = Accelerator(cpu=chosen.type == "cpu", mixed_precision=precision, kwargs_handlers=[unused])
+    if settings.batch_size % accelerator.num_processes:
+        raise ValueError(
+            f"batch_size = {settings.batch_size} does not divide among {accelerator.num_processes} processes"
+        )
+    return accelerator
+
+
+def rate_factor(settings: "Training", step: int) -> float:
+    """Linear warm-up, then constant, or a cosine to 0, as a share of the peak rate."""
+    warm = min(1.0, (step + 1) / max(settings.warmup_steps, 1))
+    if settings.schedule == "constant":
+        return warm
+    return warm * (0.5 + 0.5 * math.cos(math.pi * step / settings.steps))

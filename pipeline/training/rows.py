@@ -1,0 +1,58 @@
+"""Which pictures a step takes: in turn, randomly oversampled as EmoGen does it, or drawn with class weights.
+
+Rows of a step depend on (order, step) alone, and so does a resumed training's next batch.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pipeline.runtime import numpy_generator
+
+Sampler = Literal["oversample", "weighted", "plain"]
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class RowOrder:
+    """rows: one epoch, taken in this order over and over; or weights N of drawing with replacement."""
+
+    rows: Rows
+    weights: NDArray[np.float64] | None = None
+
+    def at(self, step: int, batch_size: int, seed: int) -> torch.Tensor:
+        """The rows of a step, B int64."""
+        if self.weights is not None:
+            drawn = numpy_generator(seed, "rows", step).choice(self.rows, batch_size, p=self.weights)
+            return torch.from_numpy(drawn)
+        places = (step * batch_size + np.arange(batch_size)) % len(self.rows)
+        return torch.from_numpy(self.rows[places])
+
+
+def row_order(emotions: NDArray[np.int64], sampler: Sampler, generator: np.random.Generator) -> RowOrder:
+    """An order of pictures by their emotions N (0 to 7). Raises ValueError for none."""
+    if not len(emotions):
+        raise ValueError("there is no picture to train on: the corpus' train split is empty, or its filter keeps none")
+    rows = np.arange(len(emotions))
+    match sampler:
+        case "oversample":
+            return RowOrder(oversampled(emotions, generator))
+        case "weighted":
+            weights = 1.0 / np.bincount(emotions)[emotions]
+            return RowOrder(rows, weights / weights.sum())
+        case "plain":
+            return RowOrder(generator.permutation(rows))
+
+
+def oversampled(emotions: NDArray[np.int64], generator: np.random.Generator) -> Rows:
+    """EmoGen's balanced list: of each emotion the indices 0..max-1 modulo its size, all shuffled once.
+
+    A picture occurs floor or ceil(max / n) times, n the pictures of its emotion; later epochs repeat the same order.
+    """
+    sizes = np.bincount(emotions)
+    members = [np.flatnonzero(emotions == emotion) for emotion in np.flatnonzero(sizes)]
+    repeated = [rows[np.arange(sizes.max()) % len(rows)] for rows in members]
+    return generator.permutation(np.concatenate(repeated))

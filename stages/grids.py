@@ -1,0 +1,34 @@
+"""grids: sheets of one method: its images by emotion, transfer, fusion, strength."""
+
+from pipeline.artifacts import FOUNDATION_CLIP, FOUNDATION_DIFFUSION, GENERATOR, IMAGES, PLOTS
+from pipeline.stage import Run, stage
+
+
+@stage(
+    reads=(GENERATOR, IMAGES, FOUNDATION_CLIP, FOUNDATION_DIFFUSION), writes=(PLOTS,), item="method",
+    sections=("grids", "images"),
+)  # fmt: skip
+def main(run: Run) -> None:
+    """Draw the sheets of one method."""
+    from pipeline.generation.folder import load_foundation, load_generator
+    from pipeline.generation.grids import draw_grid, grids
+    from pipeline.generation.images import sheet
+    from pipeline.generation.sampling import sample, sampling_of
+    from pipeline.runtime import device
+
+    foundation = load_foundation(run.path(FOUNDATION_DIFFUSION), run.path(FOUNDATION_CLIP), device())
+    images = run.section("images")
+    generator, plots = load_generator(run.path(GENERATOR), foundation, images.source), run.out_folder(PLOTS)
+    sheet(run.read(IMAGES, ["image_id", "image", "emotion"])).save(plots / "emotions.png")
+    for name, grid in grids(generator.emotions, run.params).items():
+        draw_grid(
+            grid,
+            lambda requests: list(
+                sample(foundation.pipeline, foundation.encoder, generator, requests, sampling_of(images))
+            ),
+            plots / f"{name}.png",
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""uniemo_understanding: CLIP's ViT with scene and object queries learns to read an emotion (UniEmo III-A, Eq. 1-4, 9)."""
+
+from pipeline.artifacts import EMOSET, FOUNDATION_CLIP, METRICS, PLOTS, UNIEMO_UNDERSTANDING, read_table
+from pipeline.stage import Run, stage
+
+
+@stage(
+    reads=(EMOSET, FOUNDATION_CLIP),
+    writes=(UNIEMO_UNDERSTANDING, METRICS, PLOTS),
+    sections=("seed", "uniemo_understanding"),
+)
+def main(run: Run) -> None:
+    """Train on EmoSet's train split, keep what val likes best, report on test."""
+    from pipeline.foundation.clip import load_clip
+    from pipeline.judges import figures
+    from pipeline.runtime import device, seed_of, torch_generator
+    from pipeline.training.figures import save_training
+    from pipeline.training.loop import fit
+    from pipeline.uniemo import understanding
+    from pipeline.uniemo.attributes import bases_of
+    from pipeline.uniemo.folder import save_understanding
+    from pipeline.uniemo.pictures import cached_squares
+
+    settings, clip = run.params, load_clip(run.path(FOUNDATION_CLIP), device())
+    corpus = run.read(EMOSET, ["image_id", "emotion", "split", "scene", "objects"])
+    images = (read_table(path, columns=["image"]) for path in run.shards(EMOSET))
+    squares = cached_squares(run.work.part("squares"), images, settings.image_px)
+    bases = bases_of(understanding.train_split(corpus), clip)
+    found = understanding.inputs_of(corpus, squares, bases, settings)
+    learner = understanding.build(clip, bases, settings, torch_generator(run.seed, "uniemo_understanding", "model"))
+    task = understanding.task(learner, found, run.generator("rows"))
+    trained = fit(task, settings, seed_of(run.seed, "uniemo_understanding"), run.work.parts, run.work.folder.name)
+    told, plots = understanding.report(learner, trained, found, bases), run.out_folder(PLOTS)
+    save_understanding(
+        run.out_folder(UNIEMO_UNDERSTANDING), settings, run.path(FOUNDATION_CLIP), trained.weights, bases,
+        told.temperature,
+    )  # fmt: skip
+    run.metrics(told.metrics)
+    save_training(trained, plots)
+    figures.confusion(told.probabilities, told.emotions, plots / "confusion.png")
+    figures.calibration(told.probabilities, told.temperature, told.emotions, plots / "calibration.png")
+
+
+if __name__ == "__main__":
+    main()

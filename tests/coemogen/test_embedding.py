@@ -1,0 +1,67 @@
+"""Eq. 1: as written the emotion cannot act; with v split into tokens it does."""
+
+import pytest
+import torch
+
+from pipeline.coemogen.embedding import EmotionEmbedding, Input, Mapper, Perception, PerceptionEncoder
+from pipeline.emotions import EMOTIONS
+
+WIDTH, VISUAL = 12, 10
+
+
+def build(perception: Perception = "residual", kind: Input = "onehot") -> EmotionEmbedding:
+    torch.manual_seed(0)
+    names = torch.randn(8, 5)
+    return EmotionEmbedding(Mapper(WIDTH, 16, kind, names), PerceptionEncoder(WIDTH, VISUAL, 4, perception), 0.02)
+
+
+def embeddings(module: EmotionEmbedding) -> torch.Tensor:
+    """Of all emotions for the same v, 8W."""
+    return module(torch.eye(8), torch.nn.functional.normalize(torch.ones(8, VISUAL), dim=1))
+
+
+def test_as_written_the_query_cannot_matter_and_gets_no_gradient() -> None:
+    """With one key the softmax is 1: e^v = v W_v."""
+    module = build("literal")
+    made = embeddings(module)
+    assert torch.allclose(made, made[:1].expand(8, -1))
+    made.square().sum().backward()
+    still = {name for name, p in module.named_parameters() if p.grad is None or not p.grad.abs().max() > 1e-9}
+    assert {name.split(".")[-2] for name in still} >= {"query", "key"}
+    assert any(name.startswith("mapper.") for name in still)
+
+
+def test_as_written_it_is_equation_1() -> None:
+    encoder = PerceptionEncoder(WIDTH, VISUAL, kind="literal")
+    emotion, visual = torch.randn(3, WIDTH), torch.randn(3, VISUAL)
+    query, key, value = encoder.query(emotion), encoder.key(visual), encoder.value(visual)
+    scores = (query * key).sum(1, keepdim=True) / WIDTH**0.5
+    wanted = torch.softmax(scores[:, None], -1)[:, 0] * value
+    assert torch.allclose(encoder(emotion, visual), wanted, atol=1e-6)
+
+
+def test_with_tokens_the_query_matters_and_everything_gets_a_gradient() -> None:
+    module = build()
+    made = embeddings(module)
+    assert torch.pdist(made).min() > 1e-4
+    (made * torch.randn(8, WIDTH)).sum().backward()
+    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in module.parameters())
+
+
+@pytest.mark.parametrize("kind", ["onehot", "learnable", "text"])
+def test_every_input_tells_emotions_apart_and_mixes_by_weight(kind: Input) -> None:
+    mapper = build(kind=kind).mapper
+    each = mapper(torch.eye(8))
+    assert torch.pdist(each).min() > 1e-3
+    assert torch.allclose(mapper(torch.full((1, 8), 1 / 8)), each.mean(0, keepdim=True), atol=1e-6)
+    trained = {name.split(".")[0] for name, _ in mapper.named_parameters()}
+    assert trained == ({"table"} if kind == "learnable" else {"layers"})
+
+
+def test_the_embedding_is_as_large_as_a_token_s() -> None:
+    assert torch.allclose(embeddings(build()).square().mean(1).sqrt(), torch.tensor(0.02), rtol=1e-3)
+
+
+def test_at_the_papers_size_the_mapper_is_8_512_768() -> None:
+    mapper = Mapper(768, 512)
+    assert [tuple(p.shape) for p in mapper.parameters()] == [(512, len(EMOTIONS)), (512,), (768, 512), (768,)]

@@ -1,0 +1,52 @@
+"""Means over images: emotions weigh alike, and intervals cover what they should."""
+
+import numpy as np
+import pytest
+
+from pipeline.metrics.means import mean_results
+from pipeline.metrics.result import Measure, Result
+from pipeline.metrics.semantic_clarity import semantic_clarity
+
+EMOTIONS = np.array([0, 0, 0, 0, 0, 0, 7, 7])
+
+
+def results(values: list[float], emotions: np.ndarray = EMOTIONS) -> list[Result]:
+    return mean_results(Measure("sem_c", "small"), np.array(values), emotions, np.random.default_rng(0))
+
+
+def test_overall_is_the_mean_over_emotions_and_not_over_images() -> None:
+    overall, amusement, sadness = results([1, 1, 1, 1, 1, 1, 0, 0])
+    assert (amusement.value, amusement.n, amusement.emotion) == (1, 6, "amusement")
+    assert (sadness.value, sadness.n, sadness.emotion) == (0, 2, "sadness")
+    assert (overall.value, overall.n, overall.emotion) == (0.5, 8, None)
+
+
+def test_images_without_a_value_are_not_of_the_n() -> None:
+    nan = float("nan")
+    overall, amusement, sadness = results([1, 3, nan, nan, nan, nan, nan, nan])
+    assert (amusement.value, amusement.n) == (2, 2)
+    assert np.isnan([sadness.value, sadness.low]).all()
+    assert sadness.n == 0
+    assert (overall.value, overall.n) == (2, 2)
+
+
+def test_no_value_at_all_is_nan_of_n_0() -> None:
+    overall = results([float("nan")] * 8)[0]
+    assert np.isnan(overall.value)
+    assert overall.n == 0
+
+
+def test_intervals_cover_the_truth_in_about_95_of_100_draws() -> None:
+    rng, emotions = np.random.default_rng(1), np.repeat([0, 1], [30, 90])
+    covered = 0
+    for _ in range(200):
+        values = rng.normal(np.where(emotions == 0, 1.0, 3.0), np.where(emotions == 0, 2.0, 0.5))
+        overall = mean_results(Measure("a", "b"), values, emotions, rng)[0]
+        covered += overall.low < 2 < overall.high
+    assert 0.89 < covered / 200 <= 0.99
+
+
+def test_semantic_clarity_is_the_mean_of_the_clarity() -> None:
+    found = semantic_clarity(np.linspace(0, 1, 8, dtype=np.float32), np.zeros(8, int), np.random.default_rng(0), "x")
+    assert found[0].value == pytest.approx(0.5)
+    assert found[0].measure == Measure("sem_c", "x", "clean")

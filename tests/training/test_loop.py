@@ -1,0 +1,116 @@
+"""The loop: a resumed training equals an uninterrupted one, and what has no part in a batch stays as it is."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pipeline.params import Training
+from pipeline.training.loop import Task, Trained, fit, rate_factor
+from pipeline.training.rows import RowOrder
+
+SETTINGS: dict[str, Any] = {
+    "steps": 12, "batch_size": 4, "learning_rate": 0.05, "weight_decay": 0.1, "warmup_steps": 2, "schedule": "cosine",
+    "max_grad_norm": 1.0, "ema_decay": 0.9, "precision": "fp32", "sampler": "plain", "sheet_steps": 0,
+}  # fmt: skip
+
+
+class KilledError(Exception):
+    """Stands for the death of the process."""
+
+
+class Toy(nn.Module):
+    """Two linear layers, of which a batch trains one, by its sign."""
+
+    def __init__(self, die_at: int | None = None) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.left, self.right = nn.Linear(3, 1), nn.Linear(3, 1)
+        self.frozen = nn.Parameter(torch.ones(1), requires_grad=False)
+        self.calls, self.die_at = 0, die_at
+
+    def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        self.calls += 1
+        if self.calls == self.die_at:
+            raise KilledError
+        layer = self.left if batch["side"][0] else self.right
+        loss = (layer(batch["x"]) - 1).square().mean()
+        return {"total": loss, "half": loss / 2}
+
+
+def draw(rows: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    x = torch.randn(len(rows), 3, generator=generator) + rows[:, None]
+    return {"x": x, "side": (rows[:1] % 2 == 0).expand(len(rows))}
+
+
+def train(work: Path, die_at: int | None = None, key: str = "toy", **changes: Any) -> Trained:
+    settings = Training.model_validate(SETTINGS | changes)
+    order = RowOrder(np.arange(7, dtype=np.int64))
+    return fit(Task("toy", Toy(die_at), order, draw, {"left": 0.01}), settings, 3, work, key)
+
+
+def assert_equal(one: Trained, other: Trained) -> None:
+    assert one.weights.keys() == other.weights.keys()
+    assert all(torch.equal(one.weights[name], other.weights[name]) for name in one.weights)
+    assert one.curve == other.curve
+
+
+@pytest.mark.parametrize("die_at", [2, 7, 12])
+def test_a_training_that_died_goes_on_to_the_same_end(
+    die_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train(tmp_path / "whole")
+    monkeypatch.setenv("EVOKE_CHECKPOINT_SECONDS", "0")
+    with pytest.raises(KilledError):
+        train(tmp_path / "died", die_at)
+    assert_equal(train(tmp_path / "died"), whole)
+
+
+def test_a_torn_newest_checkpoint_falls_back_to_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVOKE_CHECKPOINT_SECONDS", "0")
+    with pytest.raises(KilledError):
+        train(tmp_path, 9)
+    newest = max((tmp_path / "checkpoints").glob("step-*"))
+    newest.write_bytes(newest.read_bytes()[:-9])
+    assert_equal(train(tmp_path), train(tmp_path / "whole"))
+
+
+def test_a_finished_training_is_not_trained_again(tmp_path: Path) -> None:
+    assert_equal(train(tmp_path), train(tmp_path, die_at=1))
+
+
+def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
+    train(tmp_path)
+    with pytest.raises(ValueError, match="another"):
+        train(tmp_path, key="other")
+
+
+def test_what_a_batch_leaves_out_keeps_its_bytes_and_frozen_parameters_are_not_trained(tmp_path: Path) -> None:
+    """batch_size 7 starts every batch at row 0, which is even: the left layer alone is trained."""
+    trained, fresh = train(tmp_path, batch_size=7, ema_decay=None), Toy()
+    assert torch.equal(trained.weights["right.weight"], fresh.right.weight)
+    assert not torch.equal(trained.weights["left.weight"], fresh.left.weight)
+    assert set(trained.weights) == {"left.weight", "left.bias", "right.weight", "right.bias"}
+
+
+def test_the_curve_has_every_loss_and_ends_at_the_last_step(tmp_path: Path) -> None:
+    curve = train(tmp_path, steps=250).curve
+    assert set(curve) == {"step", "total", "half", "rate_factor"}
+    assert curve["step"][-1] == 250
+    assert np.allclose(np.array(curve["total"]) / 2, curve["half"])
+    assert np.mean(curve["total"][-10:]) < 0.5 * np.mean(curve["total"][:10])
+
+
+def test_the_average_lags_behind_the_weights(tmp_path: Path) -> None:
+    averaged, last = train(tmp_path / "a", schedule="constant"), train(tmp_path / "b", ema_decay=None)
+    assert not torch.equal(averaged.weights["left.weight"], last.weights["left.weight"])
+
+
+@pytest.mark.parametrize(("schedule", "factors"), [("constant", [0.5, 1, 1]), ("cosine", [0.5, 1, 0.0])])
+def test_the_rate_warms_up_and_then_follows_its_schedule(schedule: str, factors: list[float]) -> None:
+    settings = Training.model_validate(SETTINGS | {"steps": 1000, "schedule": schedule})
+    assert [rate_factor(settings, step) for step in (0, 1, 999)] == pytest.approx(factors, abs=1e-4)

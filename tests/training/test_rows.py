@@ -1,0 +1,49 @@
+"""Which pictures a step takes: EmoGen's oversampling to the letter, and positions that need no memory."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.runtime import numpy_generator
+from pipeline.training.rows import oversampled, row_order
+
+EMOTIONS = st.lists(st.integers(0, 7), min_size=1, max_size=80).map(np.array)
+
+
+@given(EMOTIONS)
+def test_oversampling_gives_every_emotion_the_size_of_the_largest_and_repeats_evenly(emotions: np.ndarray) -> None:
+    rows = oversampled(emotions, numpy_generator(0))
+    sizes, taken = np.bincount(emotions), np.bincount(rows, minlength=len(emotions))
+    for emotion in np.unique(emotions):
+        members = taken[emotions == emotion]
+        assert members.sum() == sizes.max()
+        assert set(members) <= {sizes.max() // sizes[emotion], -(-sizes.max() // sizes[emotion])}
+
+
+def test_oversampling_of_a_small_example() -> None:
+    """Three of emotion 0, one of emotion 5: the one is taken three times."""
+    assert sorted(oversampled(np.array([0, 0, 0, 5]), numpy_generator(1))) == [0, 1, 2, 3, 3, 3]
+
+
+@pytest.mark.parametrize("sampler", ["oversample", "plain"])
+def test_an_epoch_is_taken_in_the_same_order_over_and_over(sampler: str) -> None:
+    order = row_order(np.array([0, 0, 0, 1, 1, 2]), sampler, numpy_generator(2))
+    length = len(order.rows)
+    first = np.concatenate([order.at(step, 1, 0).numpy() for step in range(length)])
+    assert sorted(first) == sorted(order.rows)
+    assert order.at(length + 2, 1, 0) == first[2]
+    assert order.at(1, length, 0).tolist() == first.tolist()
+
+
+def test_weighted_rows_depend_on_the_step_alone_and_balance_the_emotions() -> None:
+    emotions = np.array([0] * 90 + [1] * 10)
+    order = row_order(emotions, "weighted", numpy_generator(3))
+    assert order.at(5, 64, 0).tolist() == order.at(5, 64, 0).tolist() != order.at(6, 64, 0).tolist()
+    drawn = np.concatenate([emotions[order.at(step, 100, 0).numpy()] for step in range(50)])
+    assert drawn.mean() == pytest.approx(0.5, abs=0.03)
+
+
+def test_nothing_to_train_on_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no picture to train on"):
+        row_order(np.array([], dtype=np.int64), "plain", numpy_generator(0))
