@@ -61,7 +61,8 @@ def run_cell(cell: Cell, target: str, threads: int) -> dict[str, float]:
     done = cell.folder / "finished.json"
     if not done.is_file():
         prepare(cell)
-        environment = {**os.environ, "EVOKE_THREADS": str(threads), "OMP_NUM_THREADS": str(threads),
+        programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = {**os.environ, "PATH": programs, "EVOKE_THREADS": str(threads), "OMP_NUM_THREADS": str(threads),
                        "PYTHONPATH": str(cell.folder)}  # fmt: skip
         with (cell.folder / "log.txt").open("a") as log:
             command = [sys.executable, "-m", "dvc", "repro", "--quiet", target]

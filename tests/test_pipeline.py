@@ -20,7 +20,9 @@ COPIED = (
     "pipeline",
     "evoke",
     "data/overrides",
+    "data/imports",
     "models/miniature",
+    "models/pretrained",
     ".dvcignore",
 )
 
@@ -69,6 +71,16 @@ def test_every_picture_of_the_smoke_preset_is_packed_captioned_and_filtered(made
     }
 
 
+def test_every_emotion_is_sampled_and_judged(made: Path) -> None:
+    images, scores = (pq.read_table(made / f"data/{name}/coemogen_emoset") for name in ("images", "scores"))
+    assert images["image_id"].to_pylist() == scores["image_id"].to_pylist()
+    assert len(set(images["emotion"].to_pylist())) == len(images) >= 6
+    assert metrics(made, "scores/coemogen_emoset")["n"] == len(images)
+    assert {path.name for path in (made / "plots/grids/coemogen_emoset").iterdir()} == {
+        "emotions.png", "transfer.png", "fusion.png", "strength.png",
+    }  # fmt: skip
+
+
 def test_the_filter_raises_the_rate_of_right_captions(made: Path) -> None:
     rates = metrics(made, "truth_checks/emoset")
     assert rates["scene_right_before"] >= 0.95
@@ -79,5 +91,5 @@ def test_a_second_run_does_nothing_and_a_key_reruns_what_names_it(made: Path) ->
     assert "Running stage" not in run(made, "dvc", "repro")
     text = (made / "params.yaml").read_text()
     (made / "params.yaml").write_text(text.replace("drop_fraction: 0.2", "drop_fraction: 0.3"))
-    ran = [line for line in run(made, "dvc", "repro").splitlines() if line.startswith("Running stage")]
-    assert [line.split("'")[1] for line in ran] == ["caption_filter@emoset", "truth_checks@emoset"]
+    ran = [line for line in run(made, "dvc", "repro", "truth_checks").splitlines() if line.startswith("Running stage")]
+    assert {line.split("'")[1].split("@")[0] for line in ran} == {"caption_filter", "truth_checks"}

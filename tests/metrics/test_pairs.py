@@ -51,6 +51,13 @@ def test_no_pair_at_all_is_nan_of_n_0() -> None:
     assert overall.n == 0
 
 
+def test_pairs_that_share_no_image_are_independent() -> None:
+    pairs = Pairs(np.arange(10), np.arange(10, 20), np.zeros(10, np.int64))
+    distances = np.random.default_rng(0).random(10)
+    result = pair_results(MEASURE, pairs, distances)[0]
+    assert (result.high - result.low) / 2 == pytest.approx(1.96 * distances.std() / 10**0.5 * 20 / 18)
+
+
 @pytest.mark.parametrize(("n", "num_pairs"), [(24, 12), (24, 60), (24, 276), (120, 60), (120, 300)])
 def test_intervals_cover_the_truth_whether_pairs_share_images_or_not(n: int, num_pairs: int) -> None:
     rng, found = np.random.default_rng(2), []

@@ -1,5 +1,6 @@
 """The loop: a resumed training equals an uninterrupted one, and what has no part in a batch stays as it is."""
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,29 @@ def train(work: Path, die_at: int | None = None, key: str = "toy", **changes: An
     return fit(Task("toy", Toy(die_at), order, draw, {"left": 0.01}), settings, 3, work, key)
 
 
+def scored(work: Path, die_at: int | None = None, steps: int = 2, **changes: Any) -> Trained:
+    """Scored by how near the left weights are to where they are after six of twelve steps."""
+    settings = Training.model_validate(SETTINGS | {"schedule": "constant"} | changes)
+    order, toy = RowOrder(np.arange(7, dtype=np.int64)), Toy(die_at)
+    wanted = reference(**changes)
+
+    def score() -> float:
+        return -float((toy.left.weight - wanted).norm())
+
+    given = Task("toy", toy, order, draw, {"left": 0.01}, score=score, score_steps=steps)
+    trained = fit(given, settings, 3, work, "toy")
+    assert all(torch.equal(trained.weights[name], p) for name, p in toy.named_parameters() if p.requires_grad)
+    return trained
+
+
+def reference(**changes: Any) -> Tensor:
+    """The left weights after six steps; a constant rate knows nothing of the number of steps."""
+    with tempfile.TemporaryDirectory() as folder:
+        return train(Path(folder), **{"schedule": "constant", **changes, "steps": 6}).weights["left.weight"]
+
+
 def assert_equal(one: Trained, other: Trained) -> None:
+    assert (one.scores, one.best_step) == (other.scores, other.best_step)
     assert one.weights.keys() == other.weights.keys()
     assert all(torch.equal(one.weights[name], other.weights[name]) for name in one.weights)
     assert one.curve == other.curve
@@ -68,6 +91,40 @@ def test_a_training_that_died_goes_on_to_the_same_end(
     with pytest.raises(KilledError):
         train(tmp_path / "died", die_at)
     assert_equal(train(tmp_path / "died"), whole)
+
+
+@pytest.mark.parametrize("ema_decay", [None, 0.9])
+def test_the_best_weights_by_the_score_are_left_and_not_the_last(ema_decay: float | None, tmp_path: Path) -> None:
+    trained, last = scored(tmp_path / "a", ema_decay=ema_decay), scored(tmp_path / "b", ema_decay=ema_decay, steps=12)
+    assert trained.scores["step"] == [2, 4, 6, 8, 10, 12]
+    assert trained.best_step == 6
+    assert torch.equal(trained.weights["left.weight"], reference(ema_decay=ema_decay))
+    assert (last.best_step, last.scores["score"]) == (12, trained.scores["score"][-1:])  # scoring disturbs nothing
+    assert scored(tmp_path / "c", steps=5).scores["step"] == [5, 10, 12]
+
+
+@pytest.mark.parametrize("ema_decay", [None, 0.9])
+@pytest.mark.parametrize("die_at", [3, 6, 11])
+def test_a_scored_training_that_died_goes_on_to_the_same_end(
+    die_at: int, ema_decay: float | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = scored(tmp_path / "whole", ema_decay=ema_decay)
+    monkeypatch.setenv("EVOKE_CHECKPOINT_SECONDS", "0")
+    with pytest.raises(KilledError):
+        scored(tmp_path / "died", die_at, ema_decay=ema_decay)
+    assert_equal(scored(tmp_path / "died", ema_decay=ema_decay), whole)
+    assert_equal(scored(tmp_path / "died", die_at=1, ema_decay=ema_decay), whole)
+
+
+def test_equal_scores_leave_the_earliest_weights(tmp_path: Path) -> None:
+    settings = Training.model_validate(SETTINGS)
+    given = Task("toy", Toy(), RowOrder(np.arange(7)), draw, score=lambda: 1.0, score_steps=4)
+    assert fit(given, settings, 3, tmp_path, "toy").best_step == 4
+
+
+def test_without_a_score_the_last_weights_are_left(tmp_path: Path) -> None:
+    trained = train(tmp_path)
+    assert (trained.best_step, trained.scores) == (12, {"step": [], "score": []})
 
 
 def test_a_torn_newest_checkpoint_falls_back_to_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
