@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "oracle": ("evoke.oracle:oracle", "Draw any number of test pictures that no corpus has."),
     "params": ("evoke.params:params", "Check the whole of params.yaml."),
     "preset": ("evoke.preset:preset", "Set params.yaml to a preset: paper, smoke or miniature."),
+    "read": ("evoke.read:read", "Tell the emotion of pictures, and where the model looks."),
     "validate": ("evoke.validate:validate", "Check a folder in EmoSet's layout, without a run."),
 }
 

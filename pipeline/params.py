@@ -292,6 +292,45 @@ class UniemoUnderstanding(Training):
     val_steps: Annotated[Count, Field(description="steps between two looks at the val split; the best is kept")]
 
 
+class UniemoJoint(DiffusionTraining):
+    """Understanding and generation trained together (UniEmo III-B, III-C)."""
+
+    prompt: Annotated[str, Field(pattern=r"^[^{}]*\{S\}[^{}]*$", description="of training; {S} is c of Eq. 6")]
+    parts: Annotated[
+        Literal["all", "class", "class_scene", "class_object"], Field(description="of Eq. 6 that are on (Table V)")
+    ]
+    coefficients: Annotated[
+        Literal["correlated", "constant", "shuffled"], Field(description="alpha of Eq. 6, or a control in its place")
+    ]
+    margin: Annotated[NonNegative, Field(description="xi of Eq. 7 (UniEmo: 0.1)")]
+    understanding_weight: Annotated[NonNegative, Field(description="of L_U in Eq. 10 (UniEmo: 0.3)")]
+    condition_weight: Annotated[NonNegative, Field(description="of L_cond in Eq. 10 (UniEmo: 0.3); 0: Table V")]
+    diffusion_weight: Annotated[NonNegative, Field(description="of L_theta in Eq. 10 (UniEmo: 0.4)")]
+    implicit_feedback: Annotated[bool, Field(description="the diffusion loss reaches the queries (Fig. 8)")]
+    understanding_rate: Annotated[
+        float, Field(ge=0.0, lt=1.0, description="peak rate of chain and heads; the ViT's is a tenth of it")
+    ]
+
+
+class Feedback(Section):
+    """Which generated images come back (UniEmo Algorithm 1)."""
+
+    low: Annotated[Fraction, Field(description="least rank that is kept, as a share of all images (UniEmo: 0.2)")]
+    high: Annotated[Fraction, Field(description="greatest rank that is kept (UniEmo: 0.8)")]
+    metrics: Annotated[Literal["both", "emotion", "clarity"], Field(description="that an image must pass (Table VI)")]
+    ranks: Annotated[Literal["descending", "ascending"], Field(description="rank 0 is the best, or the worst")]
+    per_emotion: Annotated[bool, Field(description="ranks within each emotion, or over all")]
+    control: Annotated[
+        Literal["none", "random"], Field(description="random: as many images, drawn by chance, in their place")
+    ]
+
+    @model_validator(mode="after")
+    def _something_is_between(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError(f"low = {self.low}, high = {self.high}: low must be less than high")
+        return self
+
+
 class StableDiffusion(Section):
     """The foundation model asked in words (CoEmoGen Table 1)."""
 

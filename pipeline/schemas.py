@@ -18,6 +18,7 @@ from pipeline.emotions import EMOTIONS, POLARITIES
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 WORD = pa.dictionary(pa.int8(), pa.string())
+FEEDBACK_REASONS = ("kept", "emotion_rank", "clarity_rank", "both_ranks", "not_drawn")
 ATTRIBUTE_KINDS = ("scene", "object")
 VECTOR = pa.list_(pa.float32())  # stands for fixed_size_list<float32, d>, d of the model that made it
 
@@ -174,6 +175,18 @@ IMAGES_SCHEMA = Schema(
         Column("prompt", pa.string(), "with {S} where the emotion stood"),
         Column("seed", pa.int64(), "that makes it again, alone or in any batch"),
         Column("model", pa.string(), "hash of the generator's files, sixteen hex digits"),
+    )
+)
+FEEDBACK_SCHEMA = Schema(
+    (
+        Column("image_id", pa.string(), "of the generated image"),
+        Column("emotion", WORD, "the one that was asked for", words=EMOTIONS),
+        Column("probability", pa.float32(), "P_emo, of that emotion by the emotion classifier"),
+        Column("clarity", pa.float32(), "S, Sem-C of the image"),
+        Column("emotion_rank", pa.float32(), "of P_emo, 0 to 1, as params order them"),
+        Column("clarity_rank", pa.float32(), "of S, likewise"),
+        Column("kept", pa.bool_(), "whether training may use it"),
+        Column("reason", WORD, "why it is kept or not", words=FEEDBACK_REASONS),
     )
 )
 SCORES_SCHEMA = Schema(

@@ -27,7 +27,12 @@ def main(run: Run) -> None:
 
     test, temperature, plots = pictures.in_split("test"), float(head.temperature), run.out_folder(PLOTS)
     probabilities = head.probabilities(test.features, test.norms)
-    told = {"source": params.source, "half": params.half, "num_train": num_train or None, "epoch": head.epoch or None}
+    told = {
+        "source": params.source,
+        "half": params.half if num_train else None,
+        "num_train": num_train or None,
+        "epoch": head.epoch or None,
+    }
     run.metrics(emotion_metrics(probabilities, temperature, test.emotions) | told)
     figures.confusion(probabilities, test.emotions, plots / "confusion.png")
     figures.calibration(probabilities, temperature, test.emotions, plots / "calibration.png")

@@ -12,7 +12,7 @@ def main(run: Run) -> None:
     """Train on a half of the train split, calibrate on val, report on test."""
     from pipeline.judges import figures
     from pipeline.judges.examples import COLUMNS, attribute_names, examples, in_split, train_half
-    from pipeline.judges.fitting import fit_judges
+    from pipeline.judges.fitting import check_weights, fit_judges
     from pipeline.judges.panel import save_judges
     from pipeline.judges.trial import summary, try_judges
     from pipeline.runtime import seed_of, torch_generator
@@ -21,12 +21,13 @@ def main(run: Run) -> None:
         return (read_table(shard, EMOSET.schema, COLUMNS) for shard in run.shards(EMOSET))
 
     params, names = run.params, attribute_names(run.read(EMOSET, ["scene", "objects"]))
+    check_weights(params, run.path(PRETRAINED))
     train = examples(tables(), train_half(params.half), names, params.image_px)
     val = examples(tables(), in_split("val"), names, params.image_px)
     judges = fit_judges(train, val, params, run.path(PRETRAINED), seed_of(run.seed, "judges"), run.work.parts)
     save_judges(judges, run.out_folder(JUDGES), {"params": params.model_dump_json(), "seed": str(run.seed)})
 
-    trial = try_judges(judges, tables(), names, torch_generator(run.seed, "judges", "destroyed"))
+    trial = try_judges(judges, tables(), torch_generator(run.seed, "judges", "destroyed"))
     told = {"half": params.half, "backbone": params.backbone, "num_train": len(train.targets)}
     run.metrics(summary(trial, judges) | told)
     figures.confusion(trial.verdicts.emotions, trial.targets.emotions, run.out_folder(PLOTS) / "confusion.png")

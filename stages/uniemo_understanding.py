@@ -1,4 +1,4 @@
-"""uniemo_understanding: CLIP's ViT with scene and object queries learns to read an emotion (UniEmo III-A, Eq. 1-4, 9)."""
+"""uniemo_understanding: CLIP's ViT with scene and object queries learns to read emotions (UniEmo Eq. 1-4, 9)."""
 
 from pipeline.artifacts import EMOSET, FOUNDATION_CLIP, METRICS, PLOTS, UNIEMO_UNDERSTANDING, read_table
 from pipeline.stage import Run, stage
@@ -14,7 +14,7 @@ def main(run: Run) -> None:
     from pipeline.foundation.clip import load_clip
     from pipeline.judges import figures
     from pipeline.runtime import device, seed_of, torch_generator
-    from pipeline.training.figures import save_training
+    from pipeline.training.figures import save_curve, save_training
     from pipeline.training.loop import fit
     from pipeline.uniemo import understanding
     from pipeline.uniemo.attributes import bases_of
@@ -37,6 +37,7 @@ def main(run: Run) -> None:
     )  # fmt: skip
     run.metrics(told.metrics)
     save_training(trained, plots)
+    save_curve(trained.scores, plots / "val")
     figures.confusion(told.probabilities, told.emotions, plots / "confusion.png")
     figures.calibration(told.probabilities, told.temperature, told.emotions, plots / "calibration.png")
 

@@ -9,15 +9,18 @@ import torch.nn.functional as F
 from torch import Tensor
 
 MAX_SHIFT_FRAC = 6 / 64  # of the edge
-GRID = 8  # patches along an edge
-BLURRED_PX = 16  # edge to which a blurred picture is reduced
+SOFTENED_FRAC = 0.25
+KINDS = ("shuffled", "scattered", "blurred", "mixed", "noise")
+GRIDS = (4, 8, 16)  # patches along an edge
+SCATTERED_PX, BLURRED_PX = 16, 6  # edges to which such pictures are reduced
+NUM_MIXED = 4  # at most the mirror images of one picture, itself included
 
 
 def augmented(squares: Tensor, generator: torch.Generator) -> Tensor:
-    """Squares BHWC uint8 -> the same, half of them mirrored, shifted by whole pixels; what comes into view is a mirror
-    image.
+    """Squares BHWC uint8 -> the same, half of them mirrored, shifted by whole pixels, some of them softened.
 
-    On the CPU, where draws are the same for every device; nothing is blurred.
+    What comes into view is a mirror image. A softened picture has lost half of its resolution, as one from a decoder
+    may have, and is still what it is. On the CPU, where draws are the same for every device.
     """
     num, image_px = squares.shape[:2]
     margin = int(MAX_SHIFT_FRAC * image_px)
@@ -25,29 +28,64 @@ def augmented(squares: Tensor, generator: torch.Generator) -> Tensor:
     rows, columns = image_px - 1 - (image_px - 1 - (torch.arange(image_px) + shifts).abs()).abs()
     mirrored = torch.rand(num, 1, generator=generator) < 0.5
     columns = torch.where(mirrored, image_px - 1 - columns, columns)
-    return squares[torch.arange(num)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    moved = squares[torch.arange(num)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    soft = torch.rand(num, generator=generator) < SOFTENED_FRAC
+    pictures = moved[soft].permute(0, 3, 1, 2).float()
+    moved[soft] = _to_squares(_resized(_resized(pictures, image_px // 2, "area"), image_px))
+    return moved
 
 
-def destroyed(squares: Tensor, generator: torch.Generator) -> Tensor:
-    """Squares BHWC uint8 -> their patches in random order, the same blurred, or noise as bright and as lively."""
+def draw_kinds(num: int, generator: torch.Generator) -> Tensor:
+    """A kind of destruction for each of `num` pictures, indices of KINDS."""
+    return torch.randint(len(KINDS), (num,), generator=generator)
+
+
+def destroyed(squares: Tensor, kinds: Tensor, generator: torch.Generator) -> Tensor:
+    """Squares BHWC uint8, kinds B -> each destroyed in its way, of the same shape and type.
+
+    shuffled: patches of one of three sizes in random order. scattered: the same, blurred. blurred: nothing smaller than
+    a tenth of the edge is left. mixed: the mean of four of the batch or their mirror images. noise: as bright and as
+    lively as the picture.
+    """
     pictures = squares.permute(0, 3, 1, 2).float()
-    shuffled = _shuffled(pictures, generator)
+    image_px = pictures.shape[2]
+    shuffled = torch.empty_like(pictures)
+    grids = torch.randint(len(GRIDS), (len(pictures),), generator=generator)
+    for index, grid in enumerate(GRIDS):
+        shuffled[grids == index] = _shuffled(pictures[grids == index], grid, generator)
     noise = torch.randn(pictures.shape, generator=generator)
-    noise = noise * pictures.std((2, 3), keepdim=True) + pictures.mean((2, 3), keepdim=True)
-    kinds = torch.stack([shuffled, _resized(_resized(shuffled, BLURRED_PX, "area"), len(squares[0])), noise])
-    chosen = kinds[torch.randint(len(kinds), (len(squares),), generator=generator), torch.arange(len(squares))]
-    return chosen.round().clamp(0, 255).byte().permute(0, 2, 3, 1)
+    ways = {
+        "shuffled": shuffled,
+        "scattered": _resized(_resized(shuffled, SCATTERED_PX, "area"), image_px),
+        "blurred": _resized(_resized(pictures, BLURRED_PX, "area"), image_px),
+        "mixed": _mixed(pictures, generator),
+        "noise": noise * pictures.std((2, 3), keepdim=True) + pictures.mean((2, 3), keepdim=True),
+    }
+    chosen = torch.stack([ways[kind] for kind in KINDS])[kinds, torch.arange(len(pictures))]
+    return _to_squares(chosen)
 
 
-def _shuffled(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """BCHW with the patches of a GRID x GRID grid in another random order each."""
+def _mixed(pictures: Tensor, generator: torch.Generator) -> Tensor:
+    """BCHW -> for each the mean of NUM_MIXED others, no two alike, even if there is only one picture."""
+    everything = torch.cat([pictures.flip(axes) for axes in ((), (2,), (3,), (2, 3))])
+    chosen = torch.rand(len(pictures), len(everything), generator=generator).argsort(1)[:, :NUM_MIXED]
+    return everything[chosen].mean(1)
+
+
+def _to_squares(pictures: Tensor) -> Tensor:
+    """BCHW of any values -> BHWC uint8."""
+    return pictures.round().clamp(0, 255).byte().permute(0, 2, 3, 1)
+
+
+def _shuffled(pictures: Tensor, grid: int, generator: torch.Generator) -> Tensor:
+    """BCHW with the patches of a grid x grid in another random order each."""
     num, channels, image_px = pictures.shape[:3]
-    patch_px = -(-image_px // GRID)
-    whole = _resized(pictures, GRID * patch_px)
-    patches = whole.unfold(2, patch_px, patch_px).unfold(3, patch_px, patch_px)  # B C GRID GRID patch patch
-    patches = patches.permute(0, 2, 3, 1, 4, 5).reshape(num, GRID * GRID, channels, patch_px, patch_px)
-    order = torch.rand(num, GRID * GRID, generator=generator).argsort(1)
-    patches = patches[torch.arange(num)[:, None], order].unflatten(1, (GRID, GRID))
+    patch_px = -(-image_px // grid)
+    whole = _resized(pictures, grid * patch_px)
+    patches = whole.unfold(2, patch_px, patch_px).unfold(3, patch_px, patch_px)  # B C grid grid patch patch
+    patches = patches.permute(0, 2, 3, 1, 4, 5).reshape(num, grid**2, channels, patch_px, patch_px)
+    order = torch.rand(num, grid**2, generator=generator).argsort(1)
+    patches = patches[torch.arange(num)[:, None], order].unflatten(1, (grid, grid))
     return _resized(patches.permute(0, 3, 1, 4, 2, 5).reshape(whole.shape), image_px)
 
 

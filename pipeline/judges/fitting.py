@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.judges.calibration import fit_temperature
-from pipeline.judges.distortion import augmented, destroyed
+from pipeline.judges.distortion import augmented, destroyed, draw_kinds
 from pipeline.judges.examples import UNKNOWN, Examples, Names
 from pipeline.judges.panel import OBJECT_KIND, SCENE_KIND, Judges, published_on
 from pipeline.judges.pixels import Logits, PixelJudge
@@ -43,6 +43,7 @@ def fit_judges(train: Examples, val: Examples, settings: "Settings", pretrained:
     pretrained: the folder of their files. work: where a checkpoint of long trainings waits. Raises ValueError where
     there is nothing to learn from, and for a weights file that is missing or of another network.
     """
+    check_weights(settings, pretrained)
     if not len(train.targets):
         raise ValueError(f"no picture in the {settings.half} half of the train split: the judges learn from nothing")
     target = device()
@@ -61,6 +62,18 @@ def fit_judges(train: Examples, val: Examples, settings: "Settings", pretrained:
     return judges
 
 
+def check_weights(settings: "Settings", pretrained: Path) -> None:
+    """Raises ValueError for a weights file that is missing or that nothing takes, before any picture is read."""
+    if settings.backbone_weights and settings.backbone == "small":
+        raise ValueError(
+            f"judges.backbone_weights = {settings.backbone_weights!r}: the backbone `small` is ours and has no "
+            "published weights; set it to null, or judges.backbone to resnet18 or resnet50"
+        )
+    for key in ("backbone_weights", "scene_weights", "object_weights"):
+        if name := getattr(settings, key):
+            weights_file(pretrained, key, name)
+
+
 def build_network(names: Names, settings: "Settings", pretrained: Path, seed: int) -> PixelJudge:
     """The network before training, with heads for what no published network judges."""
     with torch.random.fork_rng(devices=[]):
@@ -69,11 +82,6 @@ def build_network(names: Names, settings: "Settings", pretrained: Path, seed: in
         num_objects = 0 if settings.object_weights else len(names.objects)
         network = PixelJudge(settings.backbone, num_scenes, num_objects)
     if settings.backbone_weights:
-        if settings.backbone == "small":
-            raise ValueError(
-                f"judges.backbone_weights = {settings.backbone_weights!r}: the backbone `small` is ours and has no "
-                "published weights; set it to null, or judges.backbone to resnet18 or resnet50"
-            )
         load_backbone(network.backbone.net, weights_file(pretrained, "backbone_weights", settings.backbone_weights))
     return network
 
@@ -104,7 +112,8 @@ class Batch:
 def draw(train: Examples, rows: Tensor, generator: torch.Generator) -> Batch:
     """The pictures of rows B, augmented, and then some of them destroyed: scene and object `none`, no emotion."""
     squares = augmented(torch.from_numpy(train.squares)[rows], generator)
-    ruined = destroyed(squares[: math.ceil(DESTROYED_FRAC * len(rows))], generator)
+    victims = squares[: math.ceil(DESTROYED_FRAC * len(rows))]
+    ruined = destroyed(victims, draw_kinds(len(victims), generator), generator)
     targets = [
         F.pad(torch.from_numpy(values)[rows], (0, len(ruined)), value=value)
         for values, value in (

@@ -9,28 +9,29 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.features import pictures
-from pipeline.judges.distortion import destroyed
-from pipeline.judges.examples import UNKNOWN, Names, Targets, in_split, joined_targets, square, targets
+from pipeline.judges.distortion import KINDS, destroyed, draw_kinds
+from pipeline.judges.examples import UNKNOWN, Targets, in_split, joined_targets, square, targets
 from pipeline.judges.panel import Judges, Verdicts, joined
 from pipeline.judges.report import emotion_metrics
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What the judges say of N test pictures, and how clear (N) they find these and their destroyed copies."""
+    """What the judges say of N test pictures, and how clear (N) they find these and copies destroyed by kinds N."""
 
     verdicts: Verdicts
     targets: Targets
     clarity: NDArray[np.float32]
     clarity_destroyed: NDArray[np.float32]
+    kinds: NDArray[np.int64]
 
 
-def try_judges(judges: Judges, tables: Iterable[pa.Table], names: Names, generator: torch.Generator) -> Trial:
+def try_judges(judges: Judges, tables: Iterable[pa.Table], generator: torch.Generator) -> Trial:
     """Judge the test pictures of tables with examples.COLUMNS, one table at a time in memory.
 
     Raises ValueError where there is none.
     """
-    verdicts, found, ruined = [], [], []
+    verdicts, found, ruined, kinds = [], [], [], []
     for table in tables:
         rows = table.filter(in_split("test")(table))
         if not len(rows):
@@ -38,12 +39,13 @@ def try_judges(judges: Judges, tables: Iterable[pa.Table], names: Names, generat
         images = pictures(rows)
         squares = torch.from_numpy(np.stack([square(image, judges.image_px) for image in images]))
         verdicts.append(judges.judge(images))
-        ruined.append(judges.clarity(judges.judge(destroyed(squares, generator).numpy())))
-        found.append(targets(rows, names))
+        kinds.append(draw_kinds(len(squares), generator))
+        ruined.append(judges.clarity(judges.judge(destroyed(squares, kinds[-1], generator).numpy())))
+        found.append(targets(rows, judges.names))
     if not verdicts:
         raise ValueError("no picture in the test split: there is nothing to report; it needs at least one")
     whole = joined(verdicts)
-    return Trial(whole, joined_targets(found), judges.clarity(whole), np.concatenate(ruined))
+    return Trial(whole, joined_targets(found), judges.clarity(whole), np.concatenate(ruined), torch.cat(kinds).numpy())
 
 
 def summary(trial: Trial, judges: Judges) -> dict[str, float]:
@@ -59,4 +61,7 @@ def summary(trial: Trial, judges: Judges) -> dict[str, float]:
             numbers[f"accuracy_{name}"] = float((probabilities.argmax(1) == wanted)[known].mean())
     numbers["clarity_real"] = float(trial.clarity.mean())
     numbers["clarity_destroyed"] = float(trial.clarity_destroyed.mean())
+    for index, kind in enumerate(KINDS):
+        if (trial.kinds == index).any():
+            numbers[f"clarity_{kind}"] = float(trial.clarity_destroyed[trial.kinds == index].mean())
     return numbers

@@ -209,10 +209,9 @@ class TrainingState:
                 self.optimizer.state[parameter] = moments | {"step": moments["step"].cpu()}
             if name in self.averages:
                 self.averages[name].copy_(tensors[f"average/{name}"])
-        self.curve = {key.removeprefix("curve/"): t.tolist() for key, t in tensors.items() if key.startswith("curve/")}
-        self.scores |= {key.removeprefix("score/"): t.tolist() for key, t in tensors.items() if key.startswith("score/")}
-        self.best = {key.removeprefix("best/"): tensor for key, tensor in tensors.items() if key.startswith("best/")}
-        self.pending = _unstacked({k.removeprefix("pending/"): t for k, t in tensors.items() if k.startswith("pend")})
+        self.curve = {name: values.tolist() for name, values in _under("curve/", tensors).items()}
+        self.scores |= {name: values.tolist() for name, values in _under("score/", tensors).items()}
+        self.best, self.pending = _under("best/", tensors), _unstacked(_under("pending/", tensors))
         log.info("%s goes on at step %d", self.task.name, step)
         return step
 
@@ -256,6 +255,11 @@ class TrainingState:
 
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin with a prefix, under the rest of their names."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def _unstacked(stacked: dict[str, Tensor]) -> list[dict[str, Tensor]]:

@@ -1,4 +1,4 @@
-"""UniEmo's understanding chain (III-A): CLIP's ViT with scene queries from layer 1 and object queries from layer L1 + 1.
+"""UniEmo's understanding chain (III-A): CLIP's ViT, with scene queries from layer 1 and object queries from L1 + 1.
 
 Scene queries are read after L1 layers and object queries after L2; both run on to the last layer, where the head tells
 the emotion from the class token. What goes on is Q as the ViT made it (Eq. 1); Qhat of Eq. 3 is read beside it, for the
@@ -53,7 +53,7 @@ class EmotionHead(nn.Module):
 
 
 class UnderstandingChain(nn.Module):
-    """The ViT of an open_clip model, the queries and the head. In evaluation mode: it holds no randomness of its own."""
+    """The ViT of an open_clip model, the queries and the head. In evaluation mode: it draws nothing by itself."""
 
     def __init__(self, visual: Any, queries: Mapping[str, ExpertQueries], head: EmotionHead, layers: Layers) -> None:
         super().__init__()
@@ -96,13 +96,13 @@ class UnderstandingChain(nn.Module):
         return block(tokens_BNW.transpose(0, 1).contiguous()).transpose(0, 1)
 
 
-def build_chain(clip: Any, settings: "UniemoUnderstanding", generator: torch.Generator) -> UnderstandingChain:
-    """A fresh chain on the ViT of an open_clip model, which it takes over. Random only by the generator.
+def build_chain(visual: Any, settings: "UniemoUnderstanding", generator: torch.Generator) -> UnderstandingChain:
+    """A fresh chain on `model.visual`, the ViT of an open_clip model, which it takes over.
 
-    The ViT is trained unless backbone_rate is 0; its projection, which nothing here uses, never is. Raises ValueError
-    for a model without such a ViT, and for layers that it has not.
+    Random only by the generator. The ViT is trained unless backbone_rate is 0; its projection, which nothing here uses,
+    never is. Raises ValueError for a model without such a ViT, and for layers that it has not.
     """
-    visual = checked_visual(clip.visual)
+    check_visual(visual)
     blocks = visual.transformer.resblocks
     width, heads = visual.transformer.width, blocks[0].attn.num_heads
     kinds = [kind for kind in ATTRIBUTE_KINDS if settings.queries in (kind, "both")]
@@ -132,8 +132,8 @@ def query_layers(settings: "UniemoUnderstanding", num_layers: int) -> Layers:
     )
 
 
-def checked_visual(visual: Any) -> Any:
-    """The image tower, if it is a ViT of open_clip's own that pools at its class token; ValueError if not."""
+def check_visual(visual: Any) -> None:
+    """Raises ValueError unless the image tower is a ViT of open_clip's own that pools at its class token."""
     from open_clip.transformer import VisionTransformer
 
     if not isinstance(visual, VisionTransformer) or visual.attn_pool is not None or visual.pool_type != "tok":
@@ -141,4 +141,3 @@ def checked_visual(visual: Any) -> Any:
             f"the image tower of this CLIP is a {type(visual).__name__} without a class token to tell the emotion "
             "from; take a ViT of open_clip that pools at it, such as ViT-B-32, ViT-B-16 or ViT-L-14"
         )
-    return visual

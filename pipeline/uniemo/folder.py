@@ -57,7 +57,7 @@ def load_understanding(folder: Path, clip: Path, device: torch.device | str = "c
             f"train it again by `dvc repro {KIND}`"
         )
     settings = UniemoUnderstanding.model_validate(meta["params"])
-    chain = build_chain(load_clip(clip, device).model, settings, torch.Generator().manual_seed(0))
+    chain = build_chain(load_clip(clip, device).model.visual, settings, torch.Generator().manual_seed(0))
     _put_weights(chain, folder / STATE)
     return Understanding(chain, load_bases(folder), float(meta["temperature"]), settings)
 

@@ -42,7 +42,7 @@ def cached_squares(path: Path, shards: Iterable[pa.Table], image_px: int) -> Squ
 
 def square_of(picture: Image.Image, image_px: int) -> Squares:
     """The middle of a picture of any mode as a square HW3 of this edge."""
-    return np.asarray(ImageOps.fit(to_rgb(picture), (image_px, image_px), Image.Resampling.BICUBIC))
+    return np.array(ImageOps.fit(to_rgb(picture), (image_px, image_px), Image.Resampling.BICUBIC))
 
 
 def draw_crops(number: int, min_crop: float, generator: torch.Generator) -> Tensor:
@@ -80,5 +80,5 @@ class ClipInput(nn.Module):
             grid = F.affine_grid(crops_B23, [len(pixels), 3, edge, edge], align_corners=False)
             pixels = F.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
         elif pixels.shape[-1] != edge:
-            pixels = F.interpolate(pixels, (edge, edge), mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
+            pixels = F.interpolate(pixels, (edge, edge), mode="bicubic", antialias=True).clamp(0, 1)
         return (pixels - self.mean) / self.std

@@ -19,7 +19,7 @@ from pipeline.judges.report import emotion_metrics
 from pipeline.training.loop import Batch, Task, Trained
 from pipeline.training.rows import row_order
 from pipeline.uniemo.attributes import Base, Masks, targets_of
-from pipeline.uniemo.chain import UnderstandingChain, build_chain
+from pipeline.uniemo.chain import UnderstandingChain, Understood, build_chain
 from pipeline.uniemo.contrast import contrast_weights, weighted_contrast
 from pipeline.uniemo.correlation import emotion_ids
 from pipeline.uniemo.pictures import ClipInput, Squares, draw_crops
@@ -58,9 +58,7 @@ def train_split(corpus: pa.Table) -> pa.Table:
     return corpus.filter(pc.equal(corpus["split"].cast(pa.string()), "train"))
 
 
-def inputs_of(
-    corpus: pa.Table, squares: Squares, bases: Mapping[str, Base], settings: "UniemoUnderstanding"
-) -> Inputs:
+def inputs_of(corpus: pa.Table, squares: Squares, bases: Mapping[str, Base], settings: "UniemoUnderstanding") -> Inputs:
     """corpus: emotion, split, scene, objects of the same pictures as the squares."""
     assert len(corpus) == len(squares), f"{len(corpus)} pictures and {len(squares)} squares"
     splits, targets = np.array(corpus["split"].to_pylist(), object), targets_of(corpus, bases)
@@ -72,7 +70,7 @@ def build(
     clip: "Clip", bases: Mapping[str, Base], settings: "UniemoUnderstanding", generator: torch.Generator
 ) -> "Learner":
     """A fresh chain on CLIP's ViT, which it takes over, with its losses; on CLIP's device."""
-    return Learner(build_chain(clip.model, settings, generator), bases, settings).to(clip.device)
+    return Learner(build_chain(clip.model.visual, settings, generator), bases, settings).to(clip.device)
 
 
 class Learner(nn.Module):
@@ -86,9 +84,14 @@ class Learner(nn.Module):
             self.register_buffer(f"{kind}_base", bases[kind].features, persistent=False)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """batch: squares BHW3; crops B23; kept BH; emotions B; {kind}_positives, {kind}_candidates BK -> losses.
+        """A batch as `understand` takes it -> losses by name."""
+        return self.understand(batch)[1]
 
-        Without the queries of a kind its loss is left out of the total, and the weights of the others stay.
+    def understand(self, batch: Batch) -> tuple[Understood, dict[str, Tensor]]:
+        """batch: squares BHW3; crops B23; kept BH; emotions B; {kind}_positives, {kind}_candidates BK.
+
+        Returns what is understood, and L_U as `total` beside its terms. Without the queries of a kind its term is left
+        out, and the weights of the others stay.
         """
         settings = self.settings
         with _fast_attention(batch["squares"].device):
@@ -101,7 +104,7 @@ class Learner(nn.Module):
         weights = {
             "emotion": settings.emotion_weight, "scene": settings.scene_weight, "object": settings.object_weight
         }  # fmt: skip
-        return {"total": sum(weights[name] * loss for name, loss in losses.items()), **losses}
+        return understood, {"total": sum(weights[name] * loss for name, loss in losses.items()), **losses}
 
 
 def _fast_attention(device: torch.device) -> AbstractContextManager[None]:

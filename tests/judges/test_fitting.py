@@ -147,13 +147,16 @@ def test_weights_that_cannot_be_taken_are_errors_that_name_the_key(
         fitted(train, val, tmp_path, backbone_weights="x")
 
 
-def test_a_resnet_of_torchvision_starts_from_its_file(train: Examples, tmp_path: Path) -> None:
+def test_a_resnet_of_torchvision_starts_from_its_file_and_learns(train: Examples, tmp_path: Path) -> None:
     with torch.random.fork_rng():
         state = models.resnet18(weights=None).state_dict()
     save_safetensors(tmp_path / "net.safetensors", state)
-    settings = judge_settings(backbone="resnet18", backbone_weights="net.safetensors")
+    settings = judge_settings(backbone="resnet18", backbone_weights="net.safetensors", epochs=1)
     network: PixelJudge = build_network(train.names, settings, tmp_path, 0)
     assert torch.equal(network.backbone.net.conv1.weight, state["conv1.weight"])
+    train_network(network, train, settings, 0, tmp_path)
+    assert not torch.equal(network.backbone.net.conv1.weight, state["conv1.weight"])
+    assert network.emotions.weight.isfinite().all()
 
 
 def test_nothing_to_learn_from_is_an_error(train: Examples, val: Examples, tmp_path: Path) -> None:

@@ -22,14 +22,14 @@ def judges(table: pa.Table) -> Judges:
 
 def trial(judges: Judges, table: pa.Table) -> Trial:
     shards = [table.slice(0, 5), table.slice(5, 20), table.slice(25)]
-    return try_judges(judges, shards, judges.names, torch_generator(0))
+    return try_judges(judges, shards, torch_generator(0))
 
 
 def test_the_test_pictures_of_all_tables_are_judged_in_order(judges: Judges, table: pa.Table) -> None:
     found = trial(judges, table)
     test = table.filter(in_split("test")(table))
     assert len(found.verdicts) == len(found.targets) == len(found.clarity) == len(found.clarity_destroyed) == len(test)
-    whole = try_judges(judges, [table], judges.names, torch_generator(0))
+    whole = try_judges(judges, [table], torch_generator(0))
     np.testing.assert_allclose(found.verdicts.emotions, whole.verdicts.emotions, rtol=1e-3)
     np.testing.assert_array_equal(found.targets.scenes, whole.targets.scenes)
 

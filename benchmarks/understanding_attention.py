@@ -1,0 +1,100 @@
+"""Where the queries of a trained understanding look, against the boxes of what was drawn (UniEmo Fig. 9 in numbers).
+
+    python -m benchmarks.understanding_attention --sheet attention.png       the test split of the drawn EmoSet
+
+Which attention: pipeline/uniemo/attention.py. The boxes are the truth of the drawn world, which no training sees; the
+controls are the boxes' area, a Gaussian about the middle, and the same chain with its queries as they start. Objects:
+boxes of all; trigger: of the object that was put there for the emotion.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from PIL import Image
+
+from pipeline.artifacts import read_shards
+from pipeline.features import batches, pictures
+from pipeline.foundation.clip import load_clip
+from pipeline.training.figures import contact_sheet
+from pipeline.uniemo.attention import Map, compare_masses, coverage, overlay
+from pipeline.uniemo.chain import UnderstandingChain, build_chain
+from pipeline.uniemo.folder import Understanding, load_understanding
+from pipeline.uniemo.pictures import ClipInput, Squares, square_of
+
+ROOT = Path(__file__).parents[1]
+BATCH_SIZE, SHOWN = 100, 8
+
+
+@torch.inference_mode()
+def maps_of(chain: UnderstandingChain, squares: Squares) -> dict[str, Map]:
+    """Attention of each kind of queries on squares NHW3, as N maps over the patches."""
+    found: dict[str, list[Map]] = {kind: [] for kind in chain.kinds}
+    for start in range(0, len(squares), BATCH_SIZE):
+        pixels = ClipInput(chain.backbone)(torch.from_numpy(squares[start : start + BATCH_SIZE]))
+        for kind, seen in chain(pixels, attention=True).seen.items():
+            found[kind].append(seen.attention.numpy().reshape(-1, *chain.backbone.grid_size))
+    return {kind: np.concatenate(maps) for kind, maps in found.items()}
+
+
+def untrained_chain(understanding: Understanding, clip: Path) -> UnderstandingChain:
+    """The same ViT as CLIP made it, with queries as they start."""
+    generator = torch.Generator().manual_seed(1)
+    return build_chain(load_clip(clip).model.visual, understanding.settings, generator)
+
+
+def boxes_of(truth: Mapping[str, Any], what: str) -> list[Sequence[float]]:
+    """Of all objects of a picture, or of its trigger."""
+    chosen = [thing for thing in truth["objects"] if what == "objects" or thing["name"] == truth["trigger"]]
+    return [thing["box"] for thing in chosen]
+
+
+def sheet_of(squares: Squares, maps: Mapping[str, Map]) -> Image.Image:
+    """A row of pictures, and below it a row for each kind of queries."""
+    edge = 160
+    shown = [Image.fromarray(square).resize((edge, edge), Image.Resampling.NEAREST) for square in squares]
+    rows = [shown, *([overlay(square, each) for square, each in zip(shown, found, strict=True)]
+                     for found in maps.values())]  # fmt: skip
+    return contact_sheet([np.asarray(picture) for row in rows for picture in row], len(shown))
+
+
+@click.command()
+@click.option("--model", default=ROOT / "models/uniemo_understanding", type=click.Path(path_type=Path))
+@click.option("--clip", default=ROOT / "models/foundation/clip", type=click.Path(path_type=Path))
+@click.option("--data", default=ROOT / "data", type=click.Path(path_type=Path), help="With corpora/ and miniature/.")
+@click.option("--sheet", type=click.Path(path_type=Path), help="PNG of a few pictures with their maps to write.")
+@click.option("--out", type=click.Path(path_type=Path), help="JSON file to write.")
+def main(model: Path, clip: Path, data: Path, sheet: Path | None, out: Path | None) -> None:
+    """Measure and print JSON."""
+    understanding = load_understanding(model, clip)
+    rows = read_shards(data / "corpora/emoset", columns=["image_id", "image", "split"])
+    rows = rows.filter(np.array(rows["split"].to_pylist()) == "test")
+    edge = understanding.settings.image_px
+    squares = np.stack([square_of(picture, edge) for part in batches(rows, BATCH_SIZE) for picture in pictures(part)])
+    trained, untrained = (
+        maps_of(chain, squares) for chain in (understanding.chain, untrained_chain(understanding, clip))
+    )
+    truths = {row["image_id"]: row for row in pq.read_table(data / "miniature/emoset_truth.parquet").to_pylist()}
+    found: dict[str, float] = {}
+    for what in ("objects", "trigger"):
+        boxes = [boxes_of(truths[image_id], what) for image_id in rows["image_id"].to_pylist()]
+        for kind, maps in trained.items():
+            covered = np.stack([coverage(each, maps.shape[1:]) for each in boxes])
+            numbers = compare_masses(maps, untrained[kind], covered)
+            found |= {f"{what}.{kind}.{name}": round(number, 4) for name, number in numbers.items()}
+    text = json.dumps(found, indent=2)
+    print(text)
+    if out:
+        out.write_text(text + "\n")
+    if sheet:
+        some = np.linspace(0, len(squares) - 1, SHOWN).astype(int)
+        sheet_of(squares[some], {kind: maps[some] for kind, maps in trained.items()}).save(sheet)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""`evoke read IMAGE...`: what pictures feel like, what is in them, and where the model looks."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from pipeline.uniemo.reader import EmotionReader, Reading
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path(path_type=Path))
+@click.option("--model", default="models/uniemo_understanding", show_default=True, type=FOLDER, help="What reads.")
+@click.option("--clip", type=FOLDER, help="Its CLIP.  [foundation/clip beside the model]")
+@click.option("--out", type=FOLDER, metavar="DIR", help="Where overlays of attention go; none unless given.")
+@click.option("--overwrite", is_flag=True, help="Replace overlays of the same names.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with everything but the maps.")
+def read(
+    images: tuple[Path, ...], model: Path, clip: Path | None, out: Path | None, overwrite: bool, as_json: bool
+) -> None:
+    """Read the emotion of pictures: probabilities, and the scenes and objects of the training set that are nearest.
+
+    \b
+    evoke read picture.jpg
+    evoke read *.jpg --out overlays      where scene and object queries look: picture-scene.png, picture-object.png
+    evoke read *.jpg --json              for other programs
+
+    A file that is no whole JPEG, PNG or WebP is one line on standard error; the others are read, and the exit status
+    is 1.
+    """
+    from evoke.emotion_model import check_new
+    from pipeline.runtime import forbid_downloads
+
+    forbid_downloads()
+    from pipeline.uniemo.reader import EmotionReader
+
+    reader = EmotionReader.from_pretrained(model, clip)
+    overlays = {image: [out / f"{image.stem}-{kind}.png" for kind in reader.kinds] for image in images} if out else {}
+    _check_distinct(overlays)
+    check_new([path for paths in overlays.values() for path in paths], overwrite)
+    refused = [image for image in images if not _tell(reader, image, overlays.get(image, []), as_json)]
+    if refused:
+        raise click.exceptions.Exit(1)
+
+
+def _tell(reader: "EmotionReader", image: Path, overlays: list[Path], as_json: bool) -> bool:
+    """Prints one reading and writes its overlays; a line on standard error and False for a file that is no picture."""
+    from pipeline.corpora.records import RejectedError
+    from pipeline.work import written_aside
+
+    try:
+        reading = reader(image)
+    except RejectedError as error:
+        click.echo(f"{image}: {error}", err=True)
+        return False
+    click.echo(_json(image, reading) if as_json else _table(image, reading))
+    drawn = reader.overlay(image, reading).values() if overlays else ()
+    for path, picture in zip(overlays, drawn, strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with written_aside(path) as aside:
+            picture.save(aside, format="PNG")
+    return True
+
+
+def _table(image: Path, reading: "Reading") -> str:
+    """The emotions from the most probable on, beside what is nearest."""
+    lines = [str(image)]
+    for name, probability in sorted(reading.emotions.items(), key=lambda item: -item[1]):
+        lines.append(f"  {name:<12} {probability:5.1%}  {'#' * round(30 * probability)}".rstrip())
+    lines.append("  " + ", ".join(f"{name} {probability:.1%}" for name, probability in reading.polarities.items()))
+    for kind, found in reading.attributes.items():
+        lines.append(f"  {kind + 's':<8} " + ", ".join(f"{name} ({cosine:.2f})" for name, cosine in found))
+    return "\n".join(lines)
+
+
+def _json(image: Path, reading: "Reading") -> str:
+    told = {
+        "image": str(image), "emotions": dict(reading.emotions), "polarities": dict(reading.polarities),
+        "attributes": dict(reading.attributes),
+    }  # fmt: skip
+    return json.dumps(told, ensure_ascii=False)
+
+
+def _check_distinct(overlays: dict[Path, list[Path]]) -> None:
+    """ValueError where two pictures would have the same overlays."""
+    owners: dict[Path, Path] = {}
+    for image, paths in overlays.items():
+        for path in paths:
+            if path in owners:
+                raise ValueError(f"{owners[path]} and {image} would both be drawn to {path}; read them one by one")
+            owners[path] = image

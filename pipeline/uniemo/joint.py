@@ -1,0 +1,113 @@
+"""UniEmo's second stage as one module: understanding and generation trained together (III-C, Eq. 6-8, 10).
+
+    L_joint = .3 L_U + .3 L_cond + .4 L_theta
+
+Trained are the chain (its ViT by a rate of its own), the fusion and the condition's head; the U-Net and the text
+encoder are frozen. The diffusion loss flows back through the condition into the queries: that is the implicit feedback
+(Fig. 8), which `implicit_feedback: false` cuts.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pipeline.conditioning.encoder import ConditionEncoder
+from pipeline.conditioning.prompts import Prompts
+from pipeline.schemas import ATTRIBUTE_KINDS
+from pipeline.training.denoising import denoising_errors, denoising_target, noisy
+from pipeline.uniemo.chain import EmotionHead, Understood
+from pipeline.uniemo.fusion import CLASS, Fusion, condition_loss
+from pipeline.uniemo.understanding import Learner
+
+if TYPE_CHECKING:
+    from diffusers import DDPMScheduler
+
+    from pipeline.params import UniemoJoint
+
+
+class UniEmo(nn.Module):
+    """The learner of the first stage, the fusion and the head on the condition, on a frozen Stable Diffusion."""
+
+    def __init__(
+        self, learner: Learner, fusion: Fusion, unet: Any, encoder: ConditionEncoder, schedule: "DDPMScheduler",
+        settings: "UniemoJoint", prompts: Mapping[str, Prompts],
+    ) -> None:  # fmt: skip
+        """prompts: `trained` with a gap and `empty`, one row each."""
+        super().__init__()
+        self.learner, self.fusion, self.encoder = learner, fusion, encoder
+        self.condition = EmotionHead(encoder.width, encoder.width, 0.0)
+        self.unet = unet.requires_grad_(False)
+        self.schedule, self.settings, self.prompts = schedule, settings, prompts
+
+    def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """batch: what Learner and the diffusion loss take; annotated B bool is false for generated pictures.
+
+        latents, noise BCHW; steps B; dropped B bool; one_hot B8; squares, crops, kept, emotions,
+        {kind}_positives, {kind}_candidates as in Learner -> losses by name, with the active fraction of L_cond.
+        """
+        settings, emotions = self.settings, batch["one_hot"]
+        understood, losses = self.learner.understand(batch)
+        embeddings = self.fuse(understood, emotions)
+        cond, active = condition_loss(
+            self.condition(embeddings / self.fusion.size), emotions, understood.logits, settings.margin
+        )
+        diffusion = self._diffusion(embeddings, batch)
+        total = (
+            settings.understanding_weight * losses["total"]
+            + settings.condition_weight * cond
+            + settings.diffusion_weight * diffusion
+        )
+        named = {name: loss for name, loss in losses.items() if name != "total"}
+        return {"total": total, **named, "cond": cond, "cond_active": active, "ldm": diffusion}
+
+    def fuse(self, understood: Understood, emotions: Tensor) -> Tensor:
+        """c BW of what was understood, for emotions B8."""
+        parts = pooled(understood)
+        if not self.settings.implicit_feedback:
+            parts = {name: part.detach() for name, part in parts.items()}
+        nearest = {kind: self.nearest(kind, seen.joint) for kind, seen in understood.seen.items()}
+        return self.fusion(parts, nearest, emotions)
+
+    def nearest(self, kind: str, joint: Tensor) -> Tensor:
+        """The place in its base of the attribute nearest to each query, B int64; joint BD of unit length."""
+        return (joint.detach().float() @ getattr(self.learner, f"{kind}_base").T).argmax(1)
+
+    def nearest_of_pooled(self, kind: str, part: Tensor) -> Tensor:
+        """The same for pooled queries BW, such as are drawn from a Gaussian."""
+        joint = F.normalize(self.learner.queries[kind].projection(part).float(), dim=-1)
+        return self.nearest(kind, joint)
+
+    def _diffusion(self, embeddings: Tensor, batch: dict[str, Tensor]) -> Tensor:
+        """L_theta (Eq. 8) under the condition, some samples without one."""
+        steps, device = batch["steps"], embeddings.device
+        rows = torch.zeros(len(steps), dtype=torch.long, device=device)
+        states = self.encoder(self.prompts["trained"].to(device).take(rows), embeddings).states
+        with torch.no_grad():
+            empty = self.encoder(self.prompts["empty"].to(device)).states
+        states = torch.where(batch["dropped"][:, None, None], empty.to(states.dtype), states)
+        mixed = noisy(self.schedule, batch["latents"], batch["noise"], steps)
+        predicted = self.unet(mixed, steps, states, return_dict=False)[0]
+        target = denoising_target(self.schedule, batch["latents"], batch["noise"], steps)
+        return denoising_errors(self.schedule, predicted, target, steps, self.settings.snr_cap).mean()
+
+
+def pooled(understood: Understood) -> dict[str, Tensor]:
+    """The parts of Eq. 6, BW each: the mean of each kind's queries, and the class token."""
+    parts = {kind: seen.queries.mean(1) for kind, seen in understood.seen.items()}
+    return {**parts, CLASS: understood.class_token}
+
+
+def parts_of(settings: "UniemoJoint", kinds: tuple[str, ...]) -> tuple[str, ...]:
+    """The parts of Eq. 6 that are on (Table V) and that the chain has. ValueError for none of them."""
+    wanted = {"all": (*ATTRIBUTE_KINDS, CLASS), "class": (CLASS,), "class_scene": ("scene", CLASS),
+              "class_object": ("object", CLASS)}[settings.parts]  # fmt: skip
+    missing = [part for part in wanted if part != CLASS and part not in kinds]
+    if missing:
+        raise ValueError(
+            f"uniemo_joint.parts = {settings.parts!r} needs {', '.join(missing)} queries, and the understanding was "
+            "trained without; change uniemo_understanding.queries or uniemo_joint.parts"
+        )
+    return wanted

@@ -1,0 +1,122 @@
+"""A trained understanding for people: a picture in, what it feels like out.
+
+    read = EmotionReader.from_pretrained("models/uniemo_understanding")
+    reading = read("picture.jpg")
+    reading.emotions["awe"], reading.polarities["positive"], reading.attributes["scene"]
+    read.overlay("picture.jpg", reading)["object"].save("where.png")
+
+It reads from the picture alone: nothing here takes a label or a coefficient.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+import torch
+from PIL import Image
+
+from pipeline.corpora.images import read_image, to_rgb
+from pipeline.emotions import EMOTIONS, POLARITIES, polarity
+from pipeline.runtime import device as usual_device
+from pipeline.uniemo.attention import Map, overlay
+from pipeline.uniemo.folder import Understanding, load_understanding
+from pipeline.uniemo.pictures import ClipInput, square_of
+
+Picture = str | Path | Image.Image
+NUM_NEAREST = 3
+BATCH_SIZE = 32
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one picture says: probabilities that sum to 1 over emotions and over polarities, calibrated on val.
+
+    attributes: the nearest of the train split by kind, scene or object, with their cosine, the nearest first.
+    attention: where the queries of a kind look, HW over the patches of the middle square, summing to 1.
+    """
+
+    emotions: Mapping[str, float]
+    polarities: Mapping[str, float]
+    attributes: Mapping[str, list[tuple[str, float]]]
+    attention: Mapping[str, Map]
+
+
+@dataclass(frozen=True)
+class EmotionReader:
+    """An understanding that takes pictures of any size and mode; of each it sees the square in the middle."""
+
+    understanding: Understanding
+
+    @classmethod
+    def from_pretrained(
+        cls, folder: str | Path, clip: str | Path | None = None, device: torch.device | str | None = None
+    ) -> "EmotionReader":
+        """The understanding of a folder such as models/uniemo_understanding.
+
+        clip: folder of the CLIP that it was trained on; foundation/clip beside the folder unless given. device: that
+        of EVOKE_DEVICE, else a GPU if there is one. ValueError where one is absent, damaged, or of another.
+        """
+        folder = Path(folder)
+        beside = folder.absolute().parent / "foundation/clip"
+        return cls(load_understanding(folder, Path(clip) if clip else beside, device or usual_device()))
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of attributes that it has queries for: scene, object, both or none."""
+        return self.understanding.chain.kinds
+
+    @overload
+    def __call__(self, images: Picture) -> Reading: ...  # type: ignore[overload-overlap]  # a str is a sequence of str
+
+    @overload
+    def __call__(self, images: Sequence[Picture]) -> list[Reading]: ...
+
+    def __call__(self, images: Picture | Sequence[Picture]) -> Reading | list[Reading]:
+        """One picture, or several at once. ValueError for a file that is no whole JPEG, PNG or WebP."""
+        if isinstance(images, Picture):
+            return self([images])[0]
+        starts = range(0, len(images), BATCH_SIZE)
+        return [reading for start in starts for reading in self._batch(images[start : start + BATCH_SIZE])]
+
+    @staticmethod
+    def overlay(image: Picture, reading: Reading) -> dict[str, Image.Image]:
+        """The square that was read, once for each kind of queries, with where they look as heat."""
+        picture = opened(image)
+        square = Image.fromarray(square_of(picture, min(picture.size)))
+        return {kind: overlay(square, attention) for kind, attention in reading.attention.items()}
+
+    @torch.inference_mode()
+    def _batch(self, images: Sequence[Picture]) -> list[Reading]:
+        chain, bases = self.understanding.chain, self.understanding.bases
+        device = chain.backbone.conv1.weight.device
+        edge = self.understanding.settings.image_px
+        squares = torch.from_numpy(np.stack([square_of(opened(image), edge) for image in images])).to(device)
+        understood = chain(ClipInput(chain.backbone).to(device)(squares), attention=True)
+        probabilities = (understood.logits.float() / self.understanding.temperature).softmax(1).tolist()
+        seen, grid = understood.seen, chain.backbone.grid_size
+        nearest = {kind: bases[kind].nearest(each.joint, NUM_NEAREST) for kind, each in seen.items()}
+        maps = {kind: each.attention.float().cpu().numpy().reshape(-1, *grid) for kind, each in seen.items()}
+        return [
+            Reading(
+                dict(zip(EMOTIONS, row, strict=True)),
+                polarities_of(row),
+                {kind: found[index] for kind, found in nearest.items()},
+                {kind: map_NHW[index] for kind, map_NHW in maps.items()},
+            )
+            for index, row in enumerate(probabilities)
+        ]
+
+
+def opened(image: Picture) -> Image.Image:
+    """An upright RGB picture from a path or a picture. RejectedError, a ValueError, names what is wrong with a file."""
+    return to_rgb(image if isinstance(image, Image.Image) else read_image(Path(image)))
+
+
+def polarities_of(probabilities: Sequence[float]) -> dict[str, float]:
+    """Probabilities in the order of EMOTIONS -> their sums by polarity."""
+    sums = dict.fromkeys(map(str, POLARITIES), 0.0)
+    for emotion, probability in zip(EMOTIONS, probabilities, strict=True):
+        sums[polarity(emotion)] += probability
+    return sums

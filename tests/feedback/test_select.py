@@ -1,0 +1,99 @@
+"""Algorithm 1: every image has a reason, the counts add up, and the extremes of either metric go."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.emotions import EMOTIONS
+from pipeline.feedback.select import ranked, select, summary
+from pipeline.metrics.judgement import vectors
+from pipeline.params import Feedback
+from pipeline.runtime import numpy_generator
+from pipeline.schemas import FEEDBACK_SCHEMA, check_table, encode_words
+
+SETTINGS: dict[str, Any] = {
+    "low": 0.2, "high": 0.8, "metrics": "both", "ranks": "descending", "per_emotion": False, "control": "none",
+}  # fmt: skip
+
+
+def scores(probability: np.ndarray, clarity: np.ndarray, emotions: np.ndarray | None = None) -> pa.Table:
+    num = len(probability)
+    asked = np.zeros(num, int) if emotions is None else emotions
+    said = np.repeat((1 - probability[:, None]) / 7, 8, 1)
+    said[np.arange(num), asked] = probability
+    return pa.table({
+        "image_id": [f"uniemo_joint/x/{index:05d}" for index in range(num)],
+        "emotion": [EMOTIONS[index] for index in asked],
+        "classifier": vectors(said),
+        "clarity": pa.array(clarity, pa.float32()),
+    })  # fmt: skip
+
+
+def kept(table: pa.Table, **changes: Any) -> list[bool]:
+    return select(table, Feedback(**SETTINGS | changes), numpy_generator(0))["kept"].to_pylist()
+
+
+@given(st.integers(1, 60), st.integers(0, 1000), st.sampled_from(["both", "emotion", "clarity"]), st.booleans())
+def test_every_image_is_accounted_for(num: int, seed: int, metrics: str, per_emotion: bool) -> None:
+    rng = np.random.default_rng(seed)
+    table = scores(rng.random(num), rng.random(num), rng.integers(0, 8, num))
+    settings = Feedback(**SETTINGS | {"metrics": metrics, "per_emotion": per_emotion})
+    selected = select(table, settings, numpy_generator(0))
+    check_table(encode_words(selected, FEEDBACK_SCHEMA), FEEDBACK_SCHEMA)
+    found = summary(selected)
+    assert sum(value for name, value in found.items() if name.startswith("num_")) == num == found["n"]
+    assert sum(selected["kept"].to_pylist()) == found["num_kept"]
+
+
+def test_about_36_of_100_survive_where_the_metrics_are_independent() -> None:
+    rng = np.random.default_rng(0)
+    found = np.mean(kept(scores(rng.random(5000), rng.random(5000))))
+    assert found == pytest.approx(0.36, abs=0.02)
+
+
+def test_the_best_and_the_worst_fifth_of_either_metric_go() -> None:
+    """Eleven images, alike ordered by both: ranks 0, .1 ... 1, of which .2 to .8 stay."""
+    rising = np.linspace(0, 1, 11)
+    assert kept(scores(rising, rising)) == [False] * 2 + [True] * 7 + [False] * 2
+    assert kept(scores(rising, np.full(11, 0.5)), metrics="emotion") == [False] * 2 + [True] * 7 + [False] * 2
+
+
+def test_thresholds_directions_and_single_metrics() -> None:
+    rising, other = np.linspace(0, 1, 11), np.tile([0.1, 0.9], 6)[:11]
+    best = kept(scores(rising, other), low=0.0, high=0.5, metrics="emotion")
+    assert best == [False] * 5 + [True] * 6
+    worst = kept(scores(rising, other), low=0.0, high=0.5, metrics="emotion", ranks="ascending")
+    assert worst == [True] * 6 + [False] * 5
+    reasons = select(scores(rising, rising), Feedback(**SETTINGS), numpy_generator(0))["reason"].to_pylist()
+    assert reasons[0] == "both_ranks"
+
+
+def test_per_emotion_ranks_are_within_each_emotion() -> None:
+    probability = np.concatenate([np.linspace(0.8, 0.9, 11), np.linspace(0.1, 0.2, 11)])
+    emotions = np.repeat([0, 5], 11)
+    table = scores(probability, np.full(22, 0.5), emotions)
+    within = kept(table, metrics="emotion", per_emotion=True)
+    assert within[:11] == within[11:] == [False] * 2 + [True] * 7 + [False] * 2
+    assert kept(table, metrics="emotion") != within
+
+
+def test_the_control_draws_as_many_without_looking() -> None:
+    rng = np.random.default_rng(1)
+    table = scores(rng.random(500), rng.random(500))
+    ours, control = (np.array(kept(table, control=name)) for name in ("none", "random"))
+    assert ours.sum() == control.sum()
+    assert (ours & control).sum() < 0.6 * ours.sum()
+
+
+def test_ranks_are_stable_and_run_from_0_to_1() -> None:
+    assert ranked(np.array([5.0, 5.0, 9.0]), np.zeros(3, int), True).tolist() == [0.5, 1.0, 0.0]
+    assert ranked(np.array([5.0]), np.zeros(1, int), True).tolist() == [0.0]
+
+
+def test_an_empty_band_is_refused() -> None:
+    with pytest.raises(ValueError, match="low must be less than high"):
+        Feedback(**SETTINGS | {"low": 0.8, "high": 0.2})
