@@ -12,7 +12,7 @@ unexport PYTHONPATH
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help repro test check format lint types setup lock clean
+.PHONY: help repro test slow check format lint types setup lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -24,6 +24,9 @@ repro: setup  ## Set up, check params.yaml, run the pipeline (what is up to date
 test: setup  ## Set up, run the tests
 	@echo "make: running the tests"
 	@$(RUN) -m pytest -n 2
+
+slow: setup  ## Run the tests that are left out of `make test`: the papers' size, minutes
+	@$(RUN) -m pytest -m slow
 
 check: setup  ## Format, lint, types and tests, as CI runs them; changes nothing
 	@echo "make: checking the format"

@@ -1,6 +1,7 @@
 """CoEmoGen's training step against the straightforward loop: one picture a step, everything encoded anew.
 
-    python -m benchmarks.coemogen                        the miniature, on two cores
+    python -m benchmarks.coemogen                                        the miniature, on two cores
+    python -m benchmarks.coemogen --full --device cuda --batch-size 16   the papers' shapes, random weights, with memory
 
 Both train the same module on the same pictures in the same run; the figure is the ratio of their pictures a second. The
 straightforward step is how the field's released loops work: decode and resize the picture, CLIP's image feature, the
@@ -122,19 +123,27 @@ def _synchronize(device: torch.device) -> None:
 @click.option("--batch-size", default=32, show_default=True)
 @click.option("--seconds", default=20.0, show_default=True, help="Length of each measurement.")
 @click.option("--device", default="cpu", show_default=True)
+@click.option("--full", is_flag=True, help="Stable Diffusion 1.5 and ViT-L/14 in shape, with random weights.")
 @click.option("--out", type=click.Path(path_type=Path), help="JSON file to write.")
-def main(models: Path, batch_size: int, seconds: float, device: str, out: Path | None) -> None:
+def main(models: Path, batch_size: int, seconds: float, device: str, full: bool, out: Path | None) -> None:
     """Measure and print JSON."""
+    from benchmarks.full_size import full_size
     from pipeline.foundation.clip import load_clip
 
     settings = load_params(ROOT / "params.yaml").coemogen
-    foundation = load_foundation(models / "foundation/diffusion", models / "foundation/clip", device)
-    clip = load_clip(models / "foundation/clip", device)
+    if full:
+        made = full_size(device)
+        foundation, clip = made.foundation, made.clip
+    else:
+        foundation = load_foundation(models / "foundation/diffusion", models / "foundation/clip", device)
+        clip = load_clip(models / "foundation/clip", device)
     pipeline = foundation.pipeline
     generator = torch.Generator().manual_seed(0)
     model = build(settings, pipeline, foundation.encoder, noise_schedule(pipeline), clip.width, generator).to(device)
     found = measure(model, pipeline, clip, settings, batch_size, seconds)
-    found |= {"device": device, "threads": torch.get_num_threads(), "torch": torch.__version__,
+    if device.startswith("cuda"):
+        found |= {"card": torch.cuda.get_device_name(), "peak_memory_gb": torch.cuda.max_memory_allocated() / 2**30}
+    found |= {"full_size": full, "device": device, "threads": torch.get_num_threads(), "torch": torch.__version__,
               "precision": settings.precision}  # fmt: skip
     text = json.dumps(found, indent=2)
     print(text)

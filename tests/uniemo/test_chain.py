@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pipeline.foundation.clip import load_clip
 from pipeline.uniemo.chain import UnderstandingChain, query_layers
-from pipeline.uniemo.queries import BETA_START, COMPACTION, NUM_LAYERS, CrossAttention, ExpertQueries
+from pipeline.uniemo.queries import BETA_START, NUM_LAYERS, CrossAttention, ExpertQueries
 from tests.uniemo.chains import chain_of, settings_of, visual_of
 
 
@@ -130,18 +130,14 @@ def test_an_interactive_block_is_equations_two_and_three() -> None:
 
 def test_cross_attention_is_torchs_and_its_weights_are_those_that_act() -> None:
     torch.manual_seed(0)
-    ours = CrossAttention(32, 4 * COMPACTION)
+    ours, theirs = CrossAttention(32, 4), nn.MultiheadAttention(32, 4, batch_first=True)
     with torch.no_grad():
-        theirs = nn.MultiheadAttention(16, 4, kdim=32, vdim=32, batch_first=True)
-        query, (key, value) = ours.query, ours.key_value.weight.chunk(2)
-        theirs.q_proj_weight.copy_(torch.eye(16))
-        theirs.k_proj_weight.copy_(key)
-        theirs.v_proj_weight.copy_(value)
-        theirs.in_proj_bias.copy_(torch.cat([torch.zeros(16), ours.key_value.bias]))
-        theirs.out_proj.weight.copy_(torch.eye(16))
+        theirs.in_proj_weight.copy_(torch.cat([ours.query.weight, ours.key_value.weight]))
+        theirs.in_proj_bias.copy_(torch.cat([ours.query.bias, ours.key_value.bias]))
+        theirs.out_proj.load_state_dict(ours.out.state_dict())
         queries, patches = torch.randn(2, 3, 32), torch.randn(2, 9, 32)
-        wanted, weights = theirs(query(queries), patches, patches)
-        assert torch.allclose(ours(queries, patches), ours.out(wanted), atol=1e-5)
+        wanted, weights = theirs(queries, patches, patches)
+        assert torch.allclose(ours(queries, patches), wanted, atol=1e-5)
         assert torch.allclose(ours.weights(queries, patches), weights.mean(1), atol=1e-6)
 
 

@@ -1,0 +1,72 @@
+"""Stable Diffusion 1.5 and CLIP ViT-L/14 in their shapes, with random weights: what only size can tell, without a file.
+
+Numbers made with these are of speed and memory alone; their pictures are noise.
+"""
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+
+from pipeline.conditioning.encoder import ConditionEncoder
+from pipeline.foundation.clip import Clip
+from pipeline.generation.folder import Foundation
+
+UNET = {"sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8,
+        "block_out_channels": (320, 640, 1280, 1280)}  # fmt: skip
+VAE = {
+    "down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "block_out_channels": (128, 256, 512, 512), "layers_per_block": 2, "latent_channels": 4, "sample_size": 512,
+}  # fmt: skip
+TEXT = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12,
+        "eos_token_id": 49407, "bos_token_id": 49406, "pad_token_id": 49407}  # fmt: skip
+
+
+class Words:
+    """CLIP's tokenizer, which open_clip brings along, under the names that transformers uses."""
+
+    model_max_length, bos_token_id, eos_token_id, pad_token_id = 77, 49406, 49407, 49407
+
+    def __init__(self) -> None:
+        from open_clip.tokenizer import SimpleTokenizer
+
+        self.simple = SimpleTokenizer()
+
+    def __call__(self, text: str, add_special_tokens: bool = False) -> SimpleNamespace:
+        return SimpleNamespace(input_ids=self.simple.encode(text))
+
+
+@dataclass(frozen=True)
+class FullSize:
+    """A foundation of the papers' size; its CLIP's text tower is that of the pipeline in shape alone."""
+
+    foundation: Foundation
+    clip: Clip
+
+
+def full_size(device: torch.device | str = "cpu", with_clip: bool = True) -> FullSize:
+    """Random weights, fp32, on the device."""
+    import open_clip
+    from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    with torch.random.fork_rng(devices=[]), torch.device(device):
+        torch.manual_seed(0)
+        unet, vae, text = UNet2DConditionModel(**UNET), AutoencoderKL(**VAE), CLIPTextModel(CLIPTextConfig(**TEXT))
+        projection = torch.randn(768, 768) * 768**-0.5
+    schedule = PNDMScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", skip_prk_steps=True, steps_offset=1
+    )
+    pipeline: Any = StableDiffusionPipeline(
+        vae=vae, text_encoder=text, tokenizer=None, unet=unet, scheduler=schedule, safety_checker=None,
+        feature_extractor=None, requires_safety_checker=False,
+    )  # fmt: skip
+    pipeline.tokenizer = Words()
+    pipeline.set_progress_bar_config(disable=True)
+    encoder = ConditionEncoder(text, projection)
+    clip: Any = None
+    if with_clip:
+        model, _, transform = open_clip.create_model_and_transforms("ViT-L-14", device=device)
+        clip = Clip(model.eval(), transform, open_clip.get_tokenizer("ViT-L-14"), torch.device(device))
+    return FullSize(Foundation(pipeline, encoder.to(device), "random"), clip)

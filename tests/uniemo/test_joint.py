@@ -1,0 +1,107 @@
+"""The joint module on a small ViT and the bundled Stable Diffusion: what flows where (Eq. 6-8, 10)."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from pipeline.conditioning.prompts import tokenize
+from pipeline.generation.folder import Foundation, load_foundation
+from pipeline.params import UniemoJoint
+from pipeline.training.denoising import draw_steps, noise_schedule
+from pipeline.uniemo.fusion import CLASS, Fusion
+from pipeline.uniemo.joint import UniEmo, parts_of
+from pipeline.uniemo.understanding import drawer
+from tests.uniemo.chains import bases_of, coloured, learner_of, settings_of
+
+SETTINGS = UniemoJoint(
+    steps=2, batch_size=6, learning_rate=0.001, weight_decay=0.0, warmup_steps=0, schedule="cosine", max_grad_norm=None,
+    ema_decay=None, precision="fp32", sampler="plain", sheet_steps=0, mirror=True, text_dropout=0.0, snr_cap=None,
+    prompt="{S}", parts="all", coefficients="correlated", margin=0.1, understanding_weight=0.3, condition_weight=0.3,
+    diffusion_weight=0.4, implicit_feedback=True, understanding_rate=0.0001,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def foundation(models: Path) -> Foundation:
+    return load_foundation(models / "foundation/diffusion", models / "foundation/clip")
+
+
+def module_of(foundation: Foundation, **changes: Any) -> UniEmo:
+    settings, learner = SETTINGS.model_copy(update=changes), learner_of()
+    pipeline, encoder = foundation.pipeline, foundation.encoder
+    tables = {kind: torch.rand(len(base.names), 8) for kind, base in bases_of().items()}
+    torch.manual_seed(0)
+    fusion = Fusion(32, encoder.width, tables, parts_of(settings, learner.chain.kinds), encoder.token_size)
+    prompts = {name: tokenize(pipeline.tokenizer, [text]) for name, text in (("trained", "{S}"), ("empty", ""))}
+    return UniEmo(learner, fusion, pipeline.unet, encoder, noise_schedule(pipeline), settings, prompts)
+
+
+def batch_of(module: UniEmo, num: int = 6) -> dict[str, Tensor]:
+    generator, found = torch.Generator().manual_seed(0), coloured()
+    draw = drawer(found, found.rows("train"), module.learner.chain.kinds, settings_of())
+    batch = draw(torch.arange(num), generator)
+    shape = (num, 16, 8, 8)
+    return {
+        **batch,
+        "one_hot": torch.eye(8)[batch["emotions"]],
+        "latents": torch.randn(shape, generator=generator),
+        "noise": torch.randn(shape, generator=generator),
+        "steps": draw_steps(module.schedule, num, generator),
+        "dropped": torch.zeros(num, dtype=torch.bool),
+    }
+
+
+def touched(module: UniEmo, loss: Tensor) -> set[str]:
+    """First parts of the names of parameters that a loss has a gradient for."""
+    module.zero_grad(set_to_none=True)
+    loss.backward()
+    return {".".join(n.split(".")[:2]) for n, p in module.named_parameters() if p.grad is not None and p.grad.any()}
+
+
+def test_the_joint_loss_is_equation_10_and_reaches_all_that_is_trained(foundation: Foundation) -> None:
+    module = module_of(foundation)
+    losses = module(batch_of(module))
+    understanding = 0.25 * losses["scene"] + 0.25 * losses["object"] + 0.5 * losses["emotion"]
+    assert torch.allclose(losses["total"], 0.3 * understanding + 0.3 * losses["cond"] + 0.4 * losses["ldm"])
+    assert 0 <= losses["cond_active"] <= 1
+    reached = touched(module, losses["total"])
+    assert {"learner.backbone", "learner.queries", "learner.head", "fusion.phis", "condition.first"} <= reached
+    assert not any(name.startswith(("unet", "encoder")) for name in reached)
+    assert not any(p.requires_grad for p in module.unet.parameters())
+
+
+@pytest.mark.parametrize("implicit", [True, False])
+def test_the_diffusion_loss_comes_back_to_the_queries_or_not(foundation: Foundation, implicit: bool) -> None:
+    module = module_of(foundation, implicit_feedback=implicit)
+    reached = touched(module, module(batch_of(module))["ldm"])
+    assert ("learner.queries" in reached) == implicit
+    assert "fusion.phis" in reached
+
+
+def test_the_nearest_attribute_is_that_of_the_projection_also_for_drawn_queries(foundation: Foundation) -> None:
+    module = module_of(foundation)
+    batch = batch_of(module)
+    understood, _ = module.learner.understand(batch)
+    for kind, seen in understood.seen.items():
+        from_queries = module.nearest_of_pooled(kind, seen.queries.mean(1))
+        assert torch.equal(from_queries, module.nearest(kind, seen.joint))
+        base = getattr(module.learner, f"{kind}_base")
+        assert torch.equal(from_queries, (seen.joint @ base.T).argmax(1))
+
+
+def test_dropped_samples_leave_the_diffusion_loss_without_a_condition(foundation: Foundation) -> None:
+    module = module_of(foundation)
+    batch = batch_of(module)
+    batch["dropped"] = torch.ones(6, dtype=torch.bool)
+    loss = module(batch)["ldm"]
+    assert not loss.requires_grad or not touched(module, loss)
+
+
+def test_parts_that_the_understanding_has_no_queries_for_are_refused() -> None:
+    assert parts_of(SETTINGS, ("scene", "object")) == ("scene", "object", CLASS)
+    assert parts_of(SETTINGS.model_copy(update={"parts": "class"}), ()) == (CLASS,)
+    with pytest.raises(ValueError, match="needs object queries"):
+        parts_of(SETTINGS, ("scene",))
