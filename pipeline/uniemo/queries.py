@@ -29,13 +29,16 @@ class Seen:
 class CrossAttention(nn.Module):
     """A of Eq. 2: queries attend to patches, through as many heads as the ViT has.
 
-    torch's MultiheadAttention has no fast path for queries that are not the keys: this is twice as fast.
+    With torch's MultiheadAttention in its place the chain takes 1.26 times as long as a plain ViT-B/32, so 1.11 times.
     """
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
         self.query, self.key_value, self.out = (nn.Linear(width, n * width) for n in (1, 2, 1))
+        for projection in (self.query, self.key_value):
+            nn.init.xavier_uniform_(projection.weight)
+            nn.init.zeros_(projection.bias)
 
     def forward(self, queries_BQW: Tensor, patches_BNW: Tensor) -> Tensor:
         query, key, value = self._heads(queries_BQW, patches_BNW)

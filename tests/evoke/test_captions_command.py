@@ -104,7 +104,8 @@ def test_a_damaged_override_file_is_refused_unless_it_is_replaced() -> None:
 
 @pytest.mark.usefixtures("_repository")
 def test_what_is_missing_is_named() -> None:
-    assert "there is no corpus 'emoart'; params.yaml has emoset" in run("export", str(OUT), "--corpus", "emoart").output
+    unknown = run("export", str(OUT), "--corpus", "wikiart").output
+    assert "there is no corpus 'wikiart'; params.yaml has emoset" in unknown
     assert "No such file" in run("import", "none.csv").output
     assert "give another name" in run("export", str(OVERRIDE)).output
     shutil.rmtree("data/captions")
