@@ -2,7 +2,8 @@
 
 Images of two rows with one seed start from the same noise, so they are compared pair by pair. The interval is that of
 the mean difference over pairs, drawn with replacement within each seed. A row `agrees` if the paper's direction has the
-whole interval and every seed, `disagrees` if the other has, and else is `unresolved`.
+whole interval and every seed, `disagrees` if the other has, and else is `unresolved`;
+fewer than three seeds have none.
 """
 
 import json
@@ -21,6 +22,7 @@ from pipeline.metrics.emotion_accuracy import JUDGES, right
 from pipeline.runtime import numpy_generator
 
 NUM_SAMPLES = 2000
+MIN_SEEDS = 3
 Values = dict[str, NDArray[np.float64]]
 
 
@@ -45,7 +47,9 @@ def compare(row: list[NDArray[np.float64]], whole: list[NDArray[np.float64]], di
 
 
 def verdict(seeds: list[float], low: float, high: float, direction: int | None) -> str:
-    """agrees, disagrees or unresolved; lower, higher or unresolved where the paper says nothing."""
+    """agrees, disagrees or unresolved; lower, higher or unresolved where the paper says nothing; none for few seeds."""
+    if len(seeds) < MIN_SEEDS:
+        return f"none: {len(seeds)} of {MIN_SEEDS} seeds"
     sign = 1 if low > 0 and min(seeds) > 0 else -1 if high < 0 and max(seeds) < 0 else 0
     if not sign:
         return "unresolved"

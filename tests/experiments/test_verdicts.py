@@ -19,6 +19,7 @@ GRIDS = sorted(path.stem for path in (ROOT / "experiments").glob("*.yaml"))
         ([-0.1, 0.02, -0.1], -0.2, -0.05, -1, "unresolved"),
         ([-0.1, -0.2, -0.1], -0.2, 0.01, -1, "unresolved"),
         ([0.1, 0.2, 0.1], 0.05, 0.2, None, "higher"),
+        ([-0.1, -0.2], -0.2, -0.05, -1, "none: 2 of 3 seeds"),
     ],
 )
 def test_a_verdict_needs_the_interval_and_every_seed(
