@@ -10,12 +10,14 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from pipeline.runtime import device, seed_of
 from pipeline.training.checkpoints import Checkpoints
@@ -133,7 +135,7 @@ class TrainingState:
         for group in self.optimizer.param_groups:
             group["lr"] = group["rate"] * factor
         self.optimizer.zero_grad(set_to_none=True)
-        with self.accelerator.autocast():
+        with self.accelerator.autocast(), fast_attention(self.accelerator.device):
             losses = self.module(batch)
         self.accelerator.backward(losses["total"])
         if self.settings.max_grad_norm is not None:
@@ -299,6 +301,12 @@ def accelerator_of(settings: "Training") -> "Accelerator":
             f"batch_size = {settings.batch_size} does not divide among {accelerator.num_processes} processes"
         )
     return accelerator
+
+
+def fast_attention(device: torch.device) -> AbstractContextManager[None]:
+    """On a CPU in bf16 the plain kernel: torch's fused one is four times slower backwards (58 to 16 ms measured)."""
+    is_slow = device.type == "cpu" and torch.is_autocast_enabled("cpu")
+    return sdpa_kernel(SDPBackend.MATH) if is_slow else nullcontext()
 
 
 def rate_factor(settings: "Training", step: int) -> float:
