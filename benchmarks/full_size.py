@@ -4,6 +4,7 @@ Numbers made with these are of speed and memory alone; their pictures are noise.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -69,4 +70,4 @@ def full_size(device: torch.device | str = "cpu", with_clip: bool = True) -> Ful
     if with_clip:
         model, _, transform = open_clip.create_model_and_transforms("ViT-L-14", device=device)
         clip = Clip(model.eval(), transform, open_clip.get_tokenizer("ViT-L-14"), torch.device(device))
-    return FullSize(Foundation(pipeline, encoder.to(device), "random"), clip)
+    return FullSize(Foundation(pipeline, encoder.to(device), Path(), "random"), clip)

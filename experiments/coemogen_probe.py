@@ -22,7 +22,8 @@ from experiments.run import RESULTS, ROOT
 from experiments.verdicts import rounded
 from pipeline.coemogen.generator import PART, CoEmoGenGenerator
 from pipeline.emotions import EMOTIONS, POLARITIES
-from pipeline.generation.folder import Foundation, load_foundation, load_generator
+from pipeline.generation.folder import Foundation, load_foundation
+from pipeline.generation.load import load_generator
 from pipeline.generation.request import Request, request
 from pipeline.generation.sampling import sample, sampling_of
 from pipeline.metrics.judgement import Bench, load_bench, luminance_and_chroma

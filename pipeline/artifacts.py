@@ -27,6 +27,7 @@ from pipeline.schemas import (
     EMOART_SCHEMA,
     EMOSET_SCHEMA,
     FEATURES_SCHEMA,
+    FEEDBACK_SCHEMA,
     IMAGES_SCHEMA,
     LATENTS_SCHEMA,
     REJECTS_SCHEMA,
@@ -103,6 +104,9 @@ LATENTS = Artifact("data/latents/{item}", "shards", LATENTS_SCHEMA)
 COEMOGEN = Artifact("models/coemogen_{item}", "folder")
 STABLE_DIFFUSION = Artifact("models/stable_diffusion", "folder")
 UNIEMO_UNDERSTANDING = Artifact("models/uniemo_understanding", "folder")
+UNIEMO_JOINT = Artifact("models/uniemo_joint", "folder")
+UNIEMO_FEEDBACK = Artifact("models/uniemo_feedback", "folder")
+FEEDBACK = Artifact("data/feedback.parquet", "table", FEEDBACK_SCHEMA)
 GENERATOR = Artifact("models/{item}", "folder")
 IMAGES = Artifact("data/images/{item}", "shards", IMAGES_SCHEMA)
 REAL_SCORES = Artifact("data/scores/real", "shards", SCORES_SCHEMA)

@@ -26,7 +26,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Count = Annotated[int, Field(ge=1)]
 Sampler = Literal["oversample", "weighted", "plain"]
 Source = Literal["diagonal", "full", "mean", "real"]
-Method = Literal["stable_diffusion", "coemogen_emoset", "coemogen_emoart"]
+Method = Literal["stable_diffusion", "coemogen_emoset", "coemogen_emoart", "uniemo_joint", "uniemo_feedback"]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 BatchSize = Annotated[int, Field(ge=1, le=65536, description="images or texts in one forward pass; changes low bits")]
 REVISION = r"^[0-9a-f]{40}$"
@@ -331,6 +331,16 @@ class Feedback(Section):
         return self
 
 
+class UniemoFeedback(Section):
+    """The joint training gone on with images of its own (UniEmo III-D)."""
+
+    steps: Annotated[Count, Field(description="optimiser steps beyond those of uniemo_joint")]
+    rate_share: Annotated[float, Field(gt=0, le=1, description="of the peak rates of uniemo_joint")]
+    generated_frac: Annotated[
+        float, Field(ge=0.0, lt=1.0, description="share of a batch that is generated (Table VIII); 0: a control")
+    ]
+
+
 class StableDiffusion(Section):
     """The foundation model asked in words (CoEmoGen Table 1)."""
 
@@ -409,6 +419,9 @@ class Params(Section):
     coemogen: Coemogen
     stable_diffusion: StableDiffusion
     uniemo_understanding: UniemoUnderstanding
+    uniemo_joint: UniemoJoint
+    feedback: Feedback
+    uniemo_feedback: UniemoFeedback
     images: Images
     scores: Scores
     grids: Grids

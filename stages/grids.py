@@ -10,9 +10,10 @@ from pipeline.stage import Run, stage
 )  # fmt: skip
 def main(run: Run) -> None:
     """Draw the sheets of one method."""
-    from pipeline.generation.folder import load_foundation, load_generator
+    from pipeline.generation.folder import load_foundation
     from pipeline.generation.grids import draw_grid, grids
     from pipeline.generation.images import sheet
+    from pipeline.generation.load import load_generator
     from pipeline.generation.sampling import sample, sampling_of
     from pipeline.runtime import device
 

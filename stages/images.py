@@ -13,8 +13,9 @@ def main(run: Run) -> None:
     from pyarrow import Table
 
     from pipeline.engine import map_shards
-    from pipeline.generation.folder import load_foundation, load_generator, model_hash
+    from pipeline.generation.folder import load_foundation, model_hash
     from pipeline.generation.images import Planned, image_rows, plan
+    from pipeline.generation.load import load_generator
     from pipeline.generation.sampling import sample, sampling_of
     from pipeline.runtime import device
 

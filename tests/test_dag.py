@@ -30,25 +30,31 @@ def paths(name: str, *keys: str) -> set[str]:
 
 
 def reruns(section: str) -> set[str]:
-    """The stages that a change in a section of params.yaml reruns: those that name it, and all below."""
-    waiting = deque(name for name in STAGES if section in body(name).get("params", []))
-    found: set[str] = set()
+    """The stages that a change in a section of params.yaml reruns, any item of them: that name it, and all below."""
+    nodes = [(name, item) for name in STAGES for item in items(name)]
+    waiting = deque(node for node in nodes if section in body(node[0]).get("params", []))
+    found: set[tuple[str, str]] = set()
     while waiting:
-        name = waiting.popleft()
-        if name not in found:
-            found.add(name)
-            outs = expanded(name, "outs", "metrics", "plots")
-            waiting.extend(other for other in STAGES if outs & expanded(other, "deps"))
+        node = waiting.popleft()
+        if node not in found:
+            found.add(node)
+            outs = expanded(*node, "outs", "metrics", "plots")
+            waiting.extend(other for other in nodes if outs & expanded(*other, "deps"))
+    return {name for name, _ in found}
+
+
+def items(name: str) -> list[str]:
+    """Of a foreach, by params.yaml; one without a name of any other stage."""
+    if "foreach" not in STAGES[name]:
+        return [""]
+    section, _, key = STAGES[name]["foreach"].strip("${}").partition(".")
+    found: list[str] = PARAMS[section][key] if key else PARAMS[section]
     return found
 
 
-def expanded(name: str, *keys: str) -> set[str]:
-    """As `paths`, for every item of a foreach, with values of params.yaml filled in."""
-    items = [""]
-    if "foreach" in STAGES[name]:
-        section, _, key = STAGES[name]["foreach"].strip("${}").partition(".")
-        items = PARAMS[section][key] if key else PARAMS[section]
-    return {_filled(path.replace("${item}", item)) for path in paths(name, *keys) for item in items}
+def expanded(name: str, item: str, *keys: str) -> set[str]:
+    """As `paths`, for one item, with values of params.yaml filled in."""
+    return {_filled(path.replace("${item}", item)) for path in paths(name, *keys)}
 
 
 def _filled(path: str) -> str:

@@ -20,7 +20,7 @@ from pipeline.generation.sampling import sample, sampling_of
 from pipeline.generation.space import Space, fit_space
 from pipeline.training.denoising import draw_steps
 from pipeline.training.figures import NO_LOSSES, contact_sheet
-from pipeline.training.latents import LatentCache
+from pipeline.training.latents import LatentCache, draw_mirrored
 from pipeline.training.loop import Batch, Task, Trained
 from pipeline.training.rows import row_order
 
@@ -70,7 +70,8 @@ def drawer(found: Inputs, model: CoEmoGen, settings: "Coemogen") -> Callable[[Te
     """The function that makes a batch of rows, random by its generator alone."""
 
     def draw(rows: Tensor, generator: torch.Generator) -> Batch:
-        latents = found.latents.draw(found.latent_rows[rows], settings.mirror, generator)
+        mirrored = draw_mirrored(len(rows), settings.mirror, generator)
+        latents = found.latents.draw(found.latent_rows[rows], mirrored, generator)
         return {
             "latents": latents,
             "noise": torch.randn(latents.shape, generator=generator),

@@ -19,7 +19,8 @@ from PIL import Image
 
 from pipeline.conditioning.prompts import GAP
 from pipeline.generation.defaults import BATCH_SIZE, GUIDANCE, SOLVER, SOURCE, STEPS
-from pipeline.generation.folder import Foundation, load_foundation, load_generator, model_hash, read_meta
+from pipeline.generation.folder import Foundation, load_foundation, model_hash, read_meta
+from pipeline.generation.load import load_generator
 from pipeline.generation.request import Request, request
 from pipeline.generation.sampling import EmotionGenerator, Sampling, Solver, sample
 from pipeline.generation.space import Source

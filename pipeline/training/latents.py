@@ -85,9 +85,8 @@ class LatentCache:
         shape = (len(self.image_ids), len(COLUMNS), channels, side, side)
         self.values = np.memmap(path, np.float16, "r", shape=shape)
 
-    def draw(self, rows: Tensor, mirror: bool, generator: torch.Generator) -> Tensor:
-        """Latents BCHW float32 drawn from the posteriors of rows B; with `mirror` half of them of mirror images."""
-        mirrored = torch.rand(len(rows), generator=generator) < (0.5 if mirror else 0.0)
+    def draw(self, rows: Tensor, mirrored: Tensor, generator: torch.Generator) -> Tensor:
+        """Latents BCHW float32 drawn from the posteriors of rows B; those of mirror images where `mirrored`, B bool."""
         kinds = 2 * mirrored.long().numpy()
         index = rows.numpy()
         mean = torch.from_numpy(self.values[index, kinds].astype(np.float32))
@@ -100,3 +99,8 @@ def _matrix(table: pa.Table, name: str) -> NDArray[np.float16]:
     column = table[name].combine_chunks()
     matrix: NDArray[np.float16] = column.flatten().to_numpy().reshape(len(table), column.type.list_size)
     return matrix
+
+
+def draw_mirrored(number: int, mirror: bool, generator: torch.Generator) -> Tensor:
+    """Which pictures of a batch are seen as mirror images, B bool: half of them, or with `mirror` off none."""
+    return torch.rand(number, generator=generator) < (0.5 if mirror else 0.0)

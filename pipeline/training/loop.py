@@ -41,10 +41,10 @@ class Task:
     """What is trained.
 
     module: batch -> losses by name, `total` is minimised; its parameters that require gradients are trained.
-    draw: (rows B int64, generator) -> the whole batch, every tensor with B first. rates: learning rate by the first
-    part of a parameter's name, where it differs from the settings'. sheet: a picture of the present state, or None.
-    score: how good the present weights are, asked every score_steps and at the end; the best, the first of equals, are
-    what is left. It must depend on the weights alone.
+    draw: (rows B int64, generator) -> the whole batch, every tensor with B first. rates: learning rate by how the name
+    of a parameter begins, up to a dot, where it differs from the settings'; the longest beginning counts. sheet: a
+    picture of the present state, or None. score: how good the present weights are, asked every score_steps and at the
+    end; the best, the first of equals, are what is left. It must depend on the weights alone.
     """
 
     name: str
@@ -232,7 +232,8 @@ class TrainingState:
             self.parameters[name].copy_(tensor)
 
     def _rate(self, name: str) -> float:
-        return self.task.rates.get(name.split(".")[0], self.settings.learning_rate)
+        beginnings = [each for each in self.task.rates if name.startswith(f"{each}.")]
+        return self.task.rates[max(beginnings, key=len)] if beginnings else self.settings.learning_rate
 
     @torch.no_grad()
     def _average(self, step: int) -> None:

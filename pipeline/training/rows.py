@@ -47,6 +47,23 @@ def row_order(emotions: NDArray[np.int64], sampler: Sampler, generator: np.rando
             return RowOrder(generator.permutation(rows))
 
 
+def mixed_order(emotions: NDArray[np.int64], sampler: Sampler, num_generated: int, generated_frac: float) -> RowOrder:
+    """Real pictures by their emotions N, and behind them generated ones, drawn with replacement (UniEmo Table VIII).
+
+    generated_frac: of the draws, in [0, 1), falls evenly on the generated ones. Real ones are drawn evenly where the
+    sampler is `plain`, else by class weight. Raises ValueError where a share falls on no image.
+    """
+    if generated_frac and not num_generated:
+        raise ValueError(
+            f"generated_frac = {generated_frac}, and no generated image has passed the filter; widen feedback.low and "
+            "feedback.high, raise images.num_per_emotion, or set uniemo_feedback.generated_frac to 0"
+        )
+    real = np.ones(len(emotions)) if sampler == "plain" else 1.0 / np.bincount(emotions)[emotions]
+    generated = np.ones(num_generated) / max(num_generated, 1)
+    weights = np.concatenate([(1 - generated_frac) * real / real.sum(), generated_frac * generated])
+    return RowOrder(np.arange(len(weights)), weights)
+
+
 def oversampled(emotions: NDArray[np.int64], generator: np.random.Generator) -> Rows:
     """EmoGen's balanced list: of each emotion the indices 0..max-1 modulo its size, all shuffled once.
 

@@ -16,11 +16,13 @@ from torch import Tensor
 
 from pipeline.foundation.clip import CONFIG, load_clip
 from pipeline.params import UniemoUnderstanding
+from pipeline.training.weights import load_trained
 from pipeline.uniemo.attributes import Base, load_bases, save_bases
 from pipeline.uniemo.chain import UnderstandingChain, build_chain
-from pipeline.weights import load_safetensors, save_safetensors
+from pipeline.weights import save_safetensors
 
 KIND = "uniemo_understanding"
+UNDERSTANDING = "understanding"  # folder of it in that of a joint model
 META, STATE = "meta.json", "weights.safetensors"
 REMEDY = f"delete the folder and run `dvc repro {KIND}`"
 
@@ -58,7 +60,7 @@ def load_understanding(folder: Path, clip: Path, device: torch.device | str = "c
         )
     settings = UniemoUnderstanding.model_validate(meta["params"])
     chain = build_chain(load_clip(clip, device).model.visual, settings, torch.Generator().manual_seed(0))
-    _put_weights(chain, folder / STATE)
+    load_trained(chain, folder / STATE)
     return Understanding(chain, load_bases(folder), float(meta["temperature"]), settings)
 
 
@@ -84,14 +86,3 @@ def _read_meta(folder: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{folder / META} is none of an understanding: {error!r}; {REMEDY}") from None
     return meta
-
-
-def _put_weights(chain: UnderstandingChain, file: Path) -> None:
-    """Exactly the trained parameters, into the chain."""
-    wanted = {name: p for name, p in chain.named_parameters() if p.requires_grad}
-    state, _ = load_safetensors(file)
-    if {name: t.shape for name, t in state.items()} != {name: p.shape for name, p in wanted.items()}:
-        raise ValueError(f"{file} does not hold the weights that {META} tells of; {REMEDY}")
-    with torch.no_grad():
-        for name, parameter in wanted.items():
-            parameter.copy_(state[name])

@@ -50,6 +50,11 @@ class Fusion(nn.Module):
             total = total + weight * self.phis[part](self.norms[part](parts[part]))
         return self.size * F.rms_norm(total, total.shape[-1:])
 
+    @property
+    def tables(self) -> dict[str, Tensor]:
+        """The coefficients K8 of the attributes, by kind."""
+        return {name.removesuffix("_table"): table for name, table in self.named_buffers() if name.endswith("_table")}
+
     def coefficient(self, kind: str, nearest: Tensor, emotions: Tensor) -> Tensor:
         """alpha B of the attributes for the emotions; detached, as tables have no gradient."""
         return (getattr(self, f"{kind}_table")[nearest] * emotions).sum(1)

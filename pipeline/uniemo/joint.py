@@ -20,7 +20,7 @@ from pipeline.schemas import ATTRIBUTE_KINDS
 from pipeline.training.denoising import denoising_errors, denoising_target, noisy
 from pipeline.uniemo.chain import EmotionHead, Understood
 from pipeline.uniemo.fusion import CLASS, Fusion, condition_loss
-from pipeline.uniemo.understanding import Learner
+from pipeline.uniemo.learner import Learner
 
 if TYPE_CHECKING:
     from diffusers import DDPMScheduler

@@ -60,6 +60,13 @@ def draw_crops(number: int, min_crop: float, generator: torch.Generator) -> Tens
     return torch.cat([scale, middle[:, :, None]], 2)
 
 
+def mirror_map(mirrored_B: Tensor) -> Tensor:
+    """Whole squares as such maps B23, mirrored where B bool says so."""
+    signs = torch.where(mirrored_B, -1.0, 1.0)
+    rows = torch.stack([signs, torch.ones(len(signs))], 1)
+    return torch.cat([torch.diag_embed(rows), torch.zeros(len(signs), 2, 1)], 2)
+
+
 class ClipInput(nn.Module):
     """Squares BHW3 uint8 -> pixels BCHW as a CLIP wants them: its size, its mean and deviation."""
 

@@ -21,7 +21,7 @@ from pipeline.corpora.images import read_image, to_rgb
 from pipeline.emotions import EMOTIONS, POLARITIES, polarity
 from pipeline.runtime import device as usual_device
 from pipeline.uniemo.attention import Map, overlay
-from pipeline.uniemo.folder import Understanding, load_understanding
+from pipeline.uniemo.folder import UNDERSTANDING, Understanding, load_understanding
 from pipeline.uniemo.pictures import ClipInput, square_of
 
 Picture = str | Path | Image.Image
@@ -53,14 +53,19 @@ class EmotionReader:
     def from_pretrained(
         cls, folder: str | Path, clip: str | Path | None = None, device: torch.device | str | None = None
     ) -> "EmotionReader":
-        """The understanding of a folder such as models/uniemo_understanding.
+        """The understanding of a folder such as models/uniemo_understanding, or the one in models/uniemo_joint.
 
         clip: folder of the CLIP that it was trained on; foundation/clip beside the folder unless given. device: that
         of EVOKE_DEVICE, else a GPU if there is one. ValueError where one is absent, damaged, or of another.
         """
         folder = Path(folder)
         beside = folder.absolute().parent / "foundation/clip"
-        return cls(load_understanding(folder, Path(clip) if clip else beside, device or usual_device()))
+        inner = folder / UNDERSTANDING
+        return cls(
+            load_understanding(
+                inner if inner.is_dir() else folder, Path(clip) if clip else beside, device or usual_device()
+            )
+        )
 
     @property
     def kinds(self) -> tuple[str, ...]:

@@ -8,18 +8,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from pipeline.judges.calibration import fit_temperature, negative_log_likelihood, softmax, wilson_interval
 from pipeline.judges.report import emotion_metrics
 from pipeline.training.loop import Batch, Task, Trained
 from pipeline.training.rows import row_order
 from pipeline.uniemo.attributes import Base, Masks, targets_of
-from pipeline.uniemo.chain import UnderstandingChain, Understood, build_chain
-from pipeline.uniemo.contrast import contrast_weights, weighted_contrast
+from pipeline.uniemo.chain import UnderstandingChain, build_chain
+from pipeline.uniemo.contrast import contrast_weights
 from pipeline.uniemo.correlation import emotion_ids
+from pipeline.uniemo.learner import Learner
 from pipeline.uniemo.pictures import ClipInput, Squares, draw_crops
 
 if TYPE_CHECKING:
@@ -66,42 +66,9 @@ def inputs_of(corpus: pa.Table, squares: Squares, bases: Mapping[str, Base], set
 
 def build(
     clip: "Clip", bases: Mapping[str, Base], settings: "UniemoUnderstanding", generator: torch.Generator
-) -> "Learner":
+) -> Learner:
     """A fresh chain on CLIP's ViT, which it takes over, with its losses; on CLIP's device."""
     return Learner(build_chain(clip.model.visual, settings, generator), bases, settings).to(clip.device)
-
-
-class Learner(nn.Module):
-    """The chain with its losses. Names of parameters begin with backbone, queries or head, as in the chain."""
-
-    def __init__(self, chain: UnderstandingChain, bases: Mapping[str, Base], settings: "UniemoUnderstanding") -> None:
-        super().__init__()
-        self.backbone, self.queries, self.head = chain.backbone, chain.queries, chain.head
-        self.chain, self.settings, self.input = chain, settings, ClipInput(chain.backbone)
-        for kind in chain.kinds:
-            self.register_buffer(f"{kind}_base", bases[kind].features, persistent=False)
-
-    def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """A batch as `understand` takes it -> losses by name."""
-        return self.understand(batch)[1]
-
-    def understand(self, batch: Batch) -> tuple[Understood, dict[str, Tensor]]:
-        """batch: squares BHW3; crops B23; kept BH; emotions B; {kind}_positives, {kind}_candidates BK.
-
-        Returns what is understood, and L_U as `total` beside its terms. Without the queries of a kind its term is left
-        out, and the weights of the others stay.
-        """
-        settings = self.settings
-        understood = self.chain(self.input(batch["squares"], batch["crops"]), batch["kept"])
-        losses = {"emotion": F.cross_entropy(understood.logits.float(), batch["emotions"])}
-        for kind, seen in understood.seen.items():
-            positives, candidates = batch[f"{kind}_positives"], batch[f"{kind}_candidates"]
-            base = getattr(self, f"{kind}_base")
-            losses[kind] = weighted_contrast(seen.joint, base, positives, candidates, settings.temperature)
-        weights = {
-            "emotion": settings.emotion_weight, "scene": settings.scene_weight, "object": settings.object_weight
-        }  # fmt: skip
-        return understood, {"total": sum(weights[name] * loss for name, loss in losses.items()), **losses}
 
 
 def drawer(

@@ -9,7 +9,8 @@ import torch
 
 from pipeline.coemogen.model import CoEmoGen, build, ranks
 from pipeline.coemogen.training import Inputs, drawer, summary, task
-from pipeline.generation.folder import Foundation, load_foundation, load_generator, save_generator
+from pipeline.generation.folder import Foundation, load_foundation, save_generator
+from pipeline.generation.load import load_generator
 from pipeline.generation.request import request
 from pipeline.generation.space import Space, fit_space
 from pipeline.params import Coemogen, Images, parse_params, read_yaml

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from pipeline.emotions import EMOTIONS
-from pipeline.generation.folder import Foundation, load_foundation, load_generator, save_generator
+from pipeline.generation.folder import Foundation, load_foundation, save_generator
 from pipeline.generation.images import image_rows, plan
+from pipeline.generation.load import load_generator
 from pipeline.generation.request import Request, request
 from pipeline.generation.sampling import EmotionGenerator, Sampling, sample
 from pipeline.generation.space import fit_space, load_space

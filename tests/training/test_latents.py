@@ -13,7 +13,7 @@ from PIL import Image
 from pipeline.artifacts import read_table, write_table
 from pipeline.foundation.diffusion import load_module
 from pipeline.schemas import LATENTS_SCHEMA
-from pipeline.training.latents import LatentCache, encode_pictures, factor, prepared
+from pipeline.training.latents import LatentCache, draw_mirrored, encode_pictures, factor, prepared
 
 
 def rows(num: int) -> pa.Table:
@@ -48,13 +48,16 @@ def test_the_cache_gives_what_the_autoencoder_says(vae: AutoencoderKL, tmp_path:
 
 def test_draws_are_posterior_samples_of_the_rows_asked_for(vae: AutoencoderKL, tmp_path: Path) -> None:
     cache = LatentCache(tmp_path / "latents", [encode_pictures(vae, rows(3), 64, "crop", 8)], 16)
-    drawn = cache.draw(torch.tensor([2, 0, 2]), False, torch.Generator().manual_seed(0))
+    drawn = cache.draw(torch.tensor([2, 0, 2]), torch.zeros(3, dtype=torch.bool), torch.Generator().manual_seed(0))
     mean = torch.from_numpy(cache.values[[2, 0, 2], 0].astype(np.float32))
     spread = (0.5 * torch.from_numpy(cache.values[[2, 0, 2], 1].astype(np.float32))).exp()
     assert ((drawn - mean) / spread).std() == pytest.approx(1.0, abs=0.1)
-    both = cache.draw(torch.zeros(400, dtype=torch.long), True, torch.Generator().manual_seed(0))
+    mirrored = draw_mirrored(400, True, torch.Generator().manual_seed(0))
+    both = cache.draw(torch.zeros(400, dtype=torch.long), mirrored, torch.Generator().manual_seed(0))
     is_plain = (both - mean[1]).abs().mean((1, 2, 3)) < 0.01
-    assert 0.4 < is_plain.float().mean() < 0.6
+    assert torch.equal(is_plain, ~mirrored)
+    assert 0.4 < mirrored.float().mean() < 0.6
+    assert not draw_mirrored(400, False, torch.Generator().manual_seed(0)).any()
 
 
 def test_an_empty_shard_has_the_width_of_the_others(vae: AutoencoderKL) -> None:

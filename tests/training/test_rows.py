@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.runtime import numpy_generator
-from pipeline.training.rows import oversampled, row_order
+from pipeline.training.rows import mixed_order, oversampled, row_order
 
 EMOTIONS = st.lists(st.integers(0, 7), min_size=1, max_size=80).map(np.array)
 
@@ -47,3 +47,20 @@ def test_weighted_rows_depend_on_the_step_alone_and_balance_the_emotions() -> No
 def test_nothing_to_train_on_is_an_error() -> None:
     with pytest.raises(ValueError, match="no picture to train on"):
         row_order(np.array([], dtype=np.int64), "plain", numpy_generator(0))
+
+
+@pytest.mark.parametrize("sampler", ["plain", "oversample"])
+def test_a_share_of_the_draws_falls_evenly_on_the_generated_images(sampler: str) -> None:
+    emotions = np.array([0] * 90 + [1] * 10)
+    order = mixed_order(emotions, sampler, 5, 0.2)
+    taken = np.bincount(np.concatenate([order.at(step, 100, 0).numpy() for step in range(100)]), minlength=105)
+    assert taken[100:].sum() == pytest.approx(2000, abs=150)
+    assert taken[100:].min() > 300
+    assert taken[90:100].sum() == pytest.approx(4000 if sampler == "oversample" else 800, abs=250)
+
+
+def test_without_a_share_no_generated_image_is_drawn_and_a_share_wants_some() -> None:
+    assert mixed_order(np.array([0, 1]), "plain", 3, 0.0).at(0, 200, 0).max() == 1
+    assert mixed_order(np.array([0, 1]), "plain", 0, 0.0).at(0, 200, 0).max() == 1
+    with pytest.raises(ValueError, match=r"generated_frac = 0.2, and no generated image has passed"):
+        mixed_order(np.array([0, 1]), "plain", 0, 0.2)

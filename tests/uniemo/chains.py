@@ -10,7 +10,8 @@ from pipeline.emotions import EMOTIONS
 from pipeline.params import UniemoUnderstanding, load_params
 from pipeline.uniemo.attributes import Base
 from pipeline.uniemo.chain import UnderstandingChain, build_chain
-from pipeline.uniemo.understanding import Inputs, Learner
+from pipeline.uniemo.learner import Learner
+from pipeline.uniemo.understanding import Inputs
 
 SETTINGS = load_params(Path(__file__).parents[2] / "params.yaml").uniemo_understanding.model_copy(
     update={"query_length": 3, "precision": "fp32", "steps": 40, "batch_size": 16, "val_steps": 20, "warmup_steps": 0,

@@ -9,7 +9,8 @@ import torch
 
 from pipeline.runtime import numpy_generator
 from pipeline.training.loop import Trained, fit
-from pipeline.uniemo.understanding import Inputs, Learner, drawer, read, report, retrieval, task
+from pipeline.uniemo.learner import Learner
+from pipeline.uniemo.understanding import Inputs, drawer, read, report, retrieval, task
 from tests.uniemo.chains import bases_of, coloured, learner_of, settings_of
 
 

@@ -1,0 +1,63 @@
+"""Any generator of models/ from its folder, by its kind."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipeline.generation.folder import STATE, Foundation, read_meta
+from pipeline.generation.sampling import EmotionGenerator
+from pipeline.generation.space import Source, load_space
+
+
+def load_generator(folder: Path, foundation: Foundation, source: Source = "diagonal") -> EmotionGenerator:
+    """Any generator, put onto a fresh foundation (its U-Net gets the generator's adapters).
+
+    Raises ValueError for an unknown kind, and where the generator was trained on another diffusion model.
+    """
+    meta = read_meta(folder)
+    if meta["diffusion"] != foundation.digest:
+        raise ValueError(
+            f"{folder} was trained on the diffusion model {meta['diffusion']}, and this is {foundation.digest}; give "
+            "it its own, or train it again by `dvc repro`"
+        )
+    match meta["kind"]:
+        case "prompt":
+            return _prompt_generator(meta, foundation)
+        case "coemogen":
+            return _coemogen(folder, meta, foundation, source)
+        case "uniemo":
+            return _uniemo(folder, foundation, source)
+    raise ValueError(f"{folder}: unknown kind {meta['kind']!r}; this version knows prompt, coemogen and uniemo")
+
+
+def _prompt_generator(meta: Mapping[str, Any], foundation: Foundation) -> EmotionGenerator:
+    from pipeline.generation.plain import PromptGenerator
+
+    pipeline = foundation.pipeline
+    return PromptGenerator(foundation.encoder, pipeline.tokenizer, meta["params"]["prompt"], pipeline.device)
+
+
+def _coemogen(folder: Path, meta: Mapping[str, Any], foundation: Foundation, source: Source) -> EmotionGenerator:
+    from pipeline.coemogen.generator import PART, CoEmoGenGenerator
+    from pipeline.coemogen.model import build
+    from pipeline.params import Coemogen
+    from pipeline.training.denoising import noise_schedule
+    from pipeline.training.weights import load_trained
+
+    pipeline, space = foundation.pipeline, load_space(folder)
+    settings = Coemogen.model_validate(meta["params"])
+    width = len(next(tensor for key, tensor in space.tensors.items() if key.startswith(f"{PART}/")))
+    schedule = noise_schedule(pipeline)
+    model = build(settings, pipeline, foundation.encoder, schedule, width, torch.Generator().manual_seed(0))
+    load_trained(model, folder / STATE)
+    return CoEmoGenGenerator(model.to(pipeline.device).eval(), pipeline.tokenizer, space, source)
+
+
+def _uniemo(folder: Path, foundation: Foundation, source: Source) -> EmotionGenerator:
+    from pipeline.uniemo.generator import UniEmoGenerator
+    from pipeline.uniemo.joint_folder import load_joint
+
+    model, _ = load_joint(folder, foundation)
+    return UniEmoGenerator(model.eval(), foundation.pipeline.tokenizer, load_space(folder), source)

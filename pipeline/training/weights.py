@@ -1,0 +1,26 @@
+"""The trained parameters of a module, from a file: these and no others, as what is frozen comes from elsewhere."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from pipeline.weights import load_safetensors
+
+
+def load_trained(module: nn.Module, file: Path, beside: str | None = None) -> None:
+    """Puts the weights of a file into the parameters of a module that require gradients.
+
+    beside: how names of such parameters begin that are kept elsewhere. ValueError unless the file has exactly these.
+    """
+    wanted = {name: p for name, p in module.named_parameters() if p.requires_grad}
+    if beside is not None:
+        wanted = {name: p for name, p in wanted.items() if not name.startswith(beside)}
+    state, _ = load_safetensors(file)
+    if {name: t.shape for name, t in state.items()} != {name: p.shape for name, p in wanted.items()}:
+        raise ValueError(
+            f"{file} does not hold the weights that meta.json beside it tells of; delete the folder and run `dvc repro`"
+        )
+    with torch.no_grad():
+        for name, parameter in wanted.items():
+            parameter.copy_(state[name])

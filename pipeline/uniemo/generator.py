@@ -1,0 +1,61 @@
+"""A trained UniEmo as a generator: its three parts drawn from Gaussians, matched again to attributes, fused (Eq. 6)."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipeline.conditioning.prompts import tokenize
+from pipeline.generation.request import Request
+from pipeline.generation.space import Source, Space
+from pipeline.runtime import seed_of
+from pipeline.uniemo.fusion import CLASS
+from pipeline.uniemo.joint import UniEmo
+
+
+@dataclass(frozen=True)
+class UniEmoGenerator:
+    """model: in evaluation mode on its device. source: where its parts come from. It has no adapters to scale."""
+
+    model: UniEmo
+    tokenizer: Any
+    space: Space
+    source: Source
+
+    @property
+    def emotions(self) -> Sequence[str]:
+        return self.space.emotions
+
+    def states(self, requests: Sequence[Request]) -> Tensor:
+        prompts = tokenize(self.tokenizer, [request.prompt for request in requests]).to(self._device)
+        return self.model.encoder(prompts, self.embeddings(requests)).states
+
+    @contextmanager
+    def applied(self, requests: Sequence[Request]) -> Iterator[None]:
+        yield
+
+    def embeddings(self, requests: Sequence[Request]) -> Tensor:
+        """c BW; of a fusion the mean of the emotions' conditions by weight."""
+        pairs = [(row, index, weight) for row, request in enumerate(requests)
+                 for index, weight in enumerate(request.weights) if weight]  # fmt: skip
+        emotions = torch.eye(len(requests[0].weights), device=self._device)[[index for _, index, _ in pairs]]
+        parts = {
+            part: torch.stack([self._drawn(part, requests[row], index) for row, index, _ in pairs]).to(self._device)
+            for part in self.model.fusion.parts
+        }
+        nearest = {part: self.model.nearest_of_pooled(part, parts[part]) for part in parts if part != CLASS}
+        conditions = self.model.fusion(parts, nearest, emotions)
+        weights = torch.zeros(len(requests), len(pairs), device=self._device)
+        for column, (row, _, weight) in enumerate(pairs):
+            weights[row, column] = weight
+        return weights @ conditions
+
+    def _drawn(self, part: str, request: Request, emotion: int) -> Tensor:
+        return self.space.draw(part, emotion, self.source, seed_of(request.seed, part, emotion))
+
+    @property
+    def _device(self) -> torch.device:
+        return self.model.encoder.projection.device

@@ -1,0 +1,92 @@
+"""A joint model put together, and on the disk: a generator, with a whole understanding in its folder `understanding`.
+
+coefficients.safetensors has the coefficients K8 of the attributes, by kind; weights.safetensors what is trained beside
+the understanding.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from pipeline.conditioning.prompts import tokenize
+from pipeline.generation.folder import STATE, Foundation, read_meta, save_generator
+from pipeline.generation.space import Space
+from pipeline.params import UniemoJoint
+from pipeline.training.denoising import noise_schedule
+from pipeline.training.weights import load_trained
+from pipeline.uniemo.folder import UNDERSTANDING, Understanding, load_understanding, save_understanding
+from pipeline.uniemo.fusion import Fusion, coefficient_table
+from pipeline.uniemo.joint import UniEmo, parts_of
+from pipeline.uniemo.learner import Learner
+from pipeline.weights import load_safetensors, save_safetensors
+
+if TYPE_CHECKING:
+    from pipeline.params import UniemoFeedback
+
+KIND = "uniemo"
+COEFFICIENTS = "coefficients.safetensors"
+LEARNER = "learner."  # how the names of the understanding's parameters begin
+
+
+def tables_of(
+    correlation: pa.Table, known: Understanding, settings: UniemoJoint, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Coefficients K8 (Eq. 5) of the attributes of each base, by kind, from CORRELATION_SCHEMA; or their control."""
+    names, values = correlation["attribute"].to_pylist(), correlation["coefficient"].to_pylist()
+    found = {name: torch.tensor(row) for name, row in zip(names, values, strict=True)}
+    return {
+        kind: coefficient_table(found, known.bases[kind].names, kind, settings.coefficients, generator)
+        for kind in known.chain.kinds
+    }
+
+
+def build(
+    known: Understanding, foundation: Foundation, tables: Mapping[str, Tensor], settings: UniemoJoint,
+    generator: torch.Generator,
+) -> UniEmo:  # fmt: skip
+    """A joint model on a trained understanding, which it takes over. Random by the generator alone."""
+    learner = Learner(known.chain, known.bases, known.settings)
+    encoder, pipeline = foundation.encoder, foundation.pipeline
+    prompts = {"trained": tokenize(pipeline.tokenizer, [settings.prompt]), "empty": tokenize(pipeline.tokenizer, [""])}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
+        width = known.chain.backbone.transformer.width
+        fusion = Fusion(width, encoder.width, tables, parts_of(settings, known.chain.kinds), encoder.token_size)
+        model = UniEmo(learner, fusion, pipeline.unet, encoder, noise_schedule(pipeline), settings, prompts)
+    return model.to(pipeline.device)
+
+
+def save_joint(
+    folder: Path, model: UniEmo, weights: Mapping[str, Tensor], known: Understanding, space: Space,
+    foundation: Foundation,
+) -> None:  # fmt: skip
+    """Writes the folder; equal models give equal bytes. known: its bases, and the temperature of its logits now."""
+    own = {name: tensor for name, tensor in weights.items() if not name.startswith(LEARNER)}
+    save_generator(folder, KIND, model.settings.model_dump(mode="json"), foundation.digest, own, space)
+    save_safetensors(folder / COEFFICIENTS, model.fusion.tables, {"kind": KIND})
+    learned = {name.removeprefix(LEARNER): t for name, t in weights.items() if name.startswith(LEARNER)}
+    inner = folder / UNDERSTANDING
+    save_understanding(inner, known.settings, foundation.clip, learned, known.bases, known.temperature)
+
+
+def load_joint(
+    folder: Path, foundation: Foundation, further: "UniemoFeedback | None" = None
+) -> tuple[UniEmo, Understanding]:
+    """The model of a folder on its foundation, and the understanding in it, whose chain it has taken over.
+
+    further: the settings are those of a training that goes on from there.
+    """
+    settings = UniemoJoint.model_validate(read_meta(folder)["params"])
+    if further is not None:
+        rates = ("learning_rate", "understanding_rate")
+        slower = {rate: further.rate_share * getattr(settings, rate) for rate in rates}
+        settings = settings.model_copy(update={"steps": further.steps, **slower})
+    known = load_understanding(folder / UNDERSTANDING, foundation.clip, foundation.pipeline.device)
+    tables, _ = load_safetensors(folder / COEFFICIENTS)
+    model = build(known, foundation, tables, settings, torch.Generator().manual_seed(0))
+    load_trained(model, folder / STATE, beside=LEARNER)
+    return model, known

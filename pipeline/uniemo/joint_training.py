@@ -1,0 +1,177 @@
+"""UniEmo's second stage: its batches, its task for the one loop, its Gaussians, its metrics.
+
+With images of its own among the pictures it is the third one too: explicit feedback (III-D). Those have an emotion but
+no attribute, so Eq. 4 passes them over, and the Gaussians are of real pictures alone.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline.generation.folder import Foundation
+from pipeline.generation.request import request
+from pipeline.generation.sampling import sample, sampling_of
+from pipeline.generation.space import Space, fit_space
+from pipeline.training.denoising import draw_steps
+from pipeline.training.figures import NO_LOSSES, contact_sheet
+from pipeline.training.latents import LatentCache, draw_mirrored
+from pipeline.training.loop import Batch, Task, Trained
+from pipeline.training.rows import RowOrder
+from pipeline.uniemo import understanding
+from pipeline.uniemo.correlation import emotion_ids
+from pipeline.uniemo.folder import Understanding
+from pipeline.uniemo.generator import UniEmoGenerator
+from pipeline.uniemo.joint import UniEmo, pooled
+from pipeline.uniemo.joint_folder import save_joint
+from pipeline.uniemo.pictures import ClipInput, Squares, mirror_map
+from pipeline.uniemo.understanding import Inputs
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from pipeline.params import Images
+
+SHEET_COLUMNS = 8
+RATES = {"backbone": 0.1, "queries": 1.0, "head": 1.0}  # shares of understanding_rate
+GENERATED = "generated"  # the split of images that come back
+
+
+@dataclass(frozen=True)
+class JointInputs:
+    """pictures: real ones of all splits, then generated ones; trained: the rows of those that are trained on, N.
+
+    latent_rows: theirs in the cache, N; num_generated: how many of them, the last ones, are generated.
+    """
+
+    pictures: Inputs
+    trained: NDArray[np.int64]
+    latent_rows: Tensor
+    latents: LatentCache
+    num_generated: int = 0
+
+    @property
+    def num_real(self) -> int:
+        """How many of those that are trained on are real; they come first."""
+        return len(self.trained) - self.num_generated
+
+    @property
+    def emotions(self) -> NDArray[np.int64]:
+        """Of those that are trained on, N."""
+        return self.pictures.emotions[self.trained]
+
+
+def inputs(corpus: pa.Table, pictures: Inputs, latents: LatentCache, generated: pa.Table | None = None) -> JointInputs:
+    """corpus: image_id of the real pictures in their order; generated: image_id and emotion of those behind them."""
+    ids = corpus["image_id"].to_pylist() + (generated["image_id"].to_pylist() if generated is not None else [])
+    num_generated = len(generated) if generated is not None else 0
+    trained = np.concatenate([pictures.rows("train"), np.arange(len(ids) - num_generated, len(ids))])
+    place = {image_id: index for index, image_id in enumerate(latents.image_ids)}
+    return JointInputs(pictures, trained, torch.tensor([place[ids[row]] for row in trained]), latents, num_generated)
+
+
+def with_generated(pictures: Inputs, generated: pa.Table, squares: Squares) -> Inputs:
+    """Real pictures with generated ones (emotion) behind, of a split of their own and without attributes.
+
+    squares: of all of them.
+    """
+    assert len(squares) == len(pictures.splits) + len(generated), f"{len(squares)} squares"
+
+    def unannotated(masks: Mapping[str, NDArray[np.bool_]]) -> dict[str, NDArray[np.bool_]]:
+        return {kind: np.pad(mask, ((0, len(generated)), (0, 0))) for kind, mask in masks.items()}
+
+    return replace(
+        pictures,
+        squares=squares,
+        emotions=np.concatenate([pictures.emotions, emotion_ids(generated)]),
+        splits=np.concatenate([pictures.splits, np.full(len(generated), GENERATED, object)]),
+        targets=unannotated(pictures.targets),
+        contrasted=unannotated(pictures.contrasted),
+    )
+
+
+def drawer(found: JointInputs, model: UniEmo) -> Callable[[Tensor, torch.Generator], Batch]:
+    """The function that makes a batch. Chain and autoencoder see the same picture, mirrored or not."""
+    settings, learner = model.settings, model.learner
+    understood = understanding.drawer(found.pictures, found.trained, learner.chain.kinds, learner.settings)
+
+    def draw(places: Tensor, generator: torch.Generator) -> Batch:
+        size = len(places)
+        batch = understood(places, generator)
+        mirrored = draw_mirrored(size, settings.mirror, generator)
+        latents = found.latents.draw(found.latent_rows[places], mirrored, generator)
+        return {
+            **batch,
+            "crops": mirror_map(mirrored),
+            "one_hot": torch.eye(8)[batch["emotions"]],
+            "latents": latents,
+            "noise": torch.randn(latents.shape, generator=generator),
+            "steps": draw_steps(model.schedule, size, generator),
+            "dropped": torch.rand(size, generator=generator) < settings.text_dropout,
+        }
+
+    return draw
+
+
+def task(
+    name: str, model: UniEmo, foundation: Foundation, found: JointInputs, images: "Images", order: RowOrder
+) -> Task:
+    """What the loop is given. Sheets are of the Gaussians of the moment."""
+    pipeline, settings = foundation.pipeline, model.settings
+
+    def sheet() -> "Image.Image":
+        space = gaussians(model, found.pictures)
+        sampler = UniEmoGenerator(model, pipeline.tokenizer, space, images.source)
+        shown = [request(emotion, seed) for emotion in space.emotions for seed in range(SHEET_COLUMNS)]
+        made = sample(pipeline, foundation.encoder, sampler, shown, sampling_of(images))
+        return contact_sheet(list(made), SHEET_COLUMNS)
+
+    rates = {f"learner.{part}": share * settings.understanding_rate for part, share in RATES.items()}
+    return Task(name, model, order, drawer(found, model), rates, sheet)
+
+
+@torch.inference_mode()
+def gaussians(model: UniEmo, pictures: Inputs, batch_size: int = 250) -> Space:
+    """Of each part of Eq. 6, over the train split seen whole, with the val split as real ones."""
+    features = {split: _parts(model, pictures, pictures.rows(split), batch_size) for split in ("train", "val")}
+    emotions = {split: pictures.emotions[pictures.rows(split)] for split in features}
+    return fit_space({
+        part: (features["train"][part], emotions["train"], features["val"][part], emotions["val"])
+        for part in model.fusion.parts
+    })  # fmt: skip
+
+
+def _parts(
+    model: UniEmo, pictures: Inputs, rows: NDArray[np.int64], batch_size: int
+) -> Mapping[str, NDArray[np.float32]]:
+    """The parts ND of Eq. 6, of whole squares."""
+    chain = model.learner.chain
+    device = chain.backbone.conv1.weight.device
+    prepare, found = ClipInput(chain.backbone).to(device), []
+    for start in range(0, len(rows), batch_size):
+        squares = torch.from_numpy(pictures.squares[rows[start : start + batch_size]]).to(device)
+        found.append(pooled(chain(prepare(squares))))
+    return {part: torch.cat([each[part] for each in found]).float().cpu().numpy() for part in model.fusion.parts}
+
+
+def leave(
+    folder: Path, model: UniEmo, trained: Trained, found: JointInputs, known: Understanding, foundation: Foundation
+) -> dict[str, float]:
+    """Writes the folder of a model that was just trained, calibrated on val; its metrics, accuracy on test foremost."""
+    told = understanding.report(model.learner, trained, found.pictures, known.bases)
+    space = gaussians(model, found.pictures)
+    save_joint(folder, model, trained.weights, replace(known, temperature=told.temperature), space, foundation)
+    return told.metrics | summary(trained, found)
+
+
+def summary(trained: Trained, found: JointInputs) -> dict[str, float]:
+    """How many pictures, and the losses at the end with the share of active ones in L_cond (Eq. 7)."""
+    losses = {f"loss_{name}": values[-1] for name, values in trained.curve.items() if name not in NO_LOSSES}
+    losses["cond_active_frac"] = losses.pop("loss_cond_active")
+    return {"num_generated": found.num_generated, **losses}

@@ -1,0 +1,21 @@
+"""feedback: the images of uniemo_joint that come back to train it, and why the others do not (UniEmo Algorithm 1)."""
+
+from pipeline.artifacts import FEEDBACK, METRICS, SCORES
+from pipeline.stage import Run, stage
+
+SCORES = SCORES.of("uniemo_joint")
+
+
+@stage(reads=(SCORES,), writes=(FEEDBACK, METRICS), sections=("seed", "feedback"))
+def main(run: Run) -> None:
+    """Rank and select."""
+    from pipeline.feedback.select import select, summary
+
+    scores = run.read(SCORES, ["image_id", "emotion", "classifier", "clarity"])
+    selected = select(scores, run.params, run.generator("control"))
+    run.write(FEEDBACK, selected)
+    run.metrics(summary(selected))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""uniemo_feedback: the joint training gone on, with its own images that passed the filter (UniEmo III-D)."""
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from pipeline.artifacts import (
+    EMOSET,
+    FEEDBACK,
+    FOUNDATION_CLIP,
+    FOUNDATION_DIFFUSION,
+    IMAGES,
+    LATENTS,
+    METRICS,
+    PLOTS,
+    UNIEMO_FEEDBACK,
+    UNIEMO_JOINT,
+    read_table,
+)
+from pipeline.stage import Run, stage
+
+if TYPE_CHECKING:
+    from pyarrow import Table
+
+LATENTS, IMAGES = LATENTS.of("emoset"), IMAGES.of("uniemo_joint")
+
+
+@stage(
+    reads=(UNIEMO_JOINT, FEEDBACK, IMAGES, EMOSET, LATENTS, FOUNDATION_CLIP, FOUNDATION_DIFFUSION),
+    writes=(UNIEMO_FEEDBACK, METRICS, PLOTS),
+    sections=("seed", "uniemo_feedback", "latents", "images"),
+)
+def main(run: Run) -> None:
+    """Go on from the joint model."""
+    from pipeline.feedback.images import repeats, survivors
+    from pipeline.foundation.diffusion import image_px
+    from pipeline.generation.folder import load_foundation
+    from pipeline.runtime import device, seed_of
+    from pipeline.training.figures import save_training
+    from pipeline.training.latents import LatentCache, encode_pictures
+    from pipeline.training.loop import fit
+    from pipeline.training.rows import mixed_order
+    from pipeline.uniemo import joint_training
+    from pipeline.uniemo.joint_folder import load_joint
+    from pipeline.uniemo.pictures import cached_squares
+    from pipeline.uniemo.understanding import inputs_of
+
+    params, fits = run.params, run.section("latents")
+    foundation = load_foundation(run.path(FOUNDATION_DIFFUSION), run.path(FOUNDATION_CLIP), device())
+    model, known = load_joint(run.path(UNIEMO_JOINT), foundation, params)
+    vae, edge = foundation.pipeline.vae, image_px(run.path(FOUNDATION_DIFFUSION))
+    selected = run.read(FEEDBACK)
+    kept = selected.filter(selected["kept"])
+
+    def images() -> "Iterator[Table]":
+        return survivors((read_table(path, columns=["image_id", "image"]) for path in run.shards(IMAGES)), selected)
+
+    corpus = run.read(EMOSET, ["image_id", "emotion", "split", "scene", "objects"])
+    real = (read_table(path, columns=["image"]) for path in run.shards(EMOSET))
+    squares = cached_squares(run.work.part("squares"), chain(real, images()), known.settings.image_px)
+    encoded = (encode_pictures(vae, rows, edge, fits.fit, fits.batch_size) for rows in images())
+    latents = LatentCache(
+        run.work.part("latents"), chain(map(read_table, run.shards(LATENTS)), encoded), vae.config.latent_channels
+    )
+    pictures = inputs_of(corpus, squares[: len(corpus)], known.bases, known.settings)
+    pictures = joint_training.with_generated(pictures, kept, squares)
+    found, settings = joint_training.inputs(corpus, pictures, latents, kept), model.settings
+    order = mixed_order(found.emotions[: found.num_real], settings.sampler, len(kept), params.generated_frac)
+    task = joint_training.task("uniemo_feedback", model, foundation, found, run.section("images"), order)
+    trained = fit(task, settings, seed_of(run.seed, "uniemo_feedback"), run.work.parts, run.work.folder.name)
+    save_training(trained, run.out_folder(PLOTS))
+    shown = repeats(settings.steps * settings.batch_size, params.generated_frac, len(kept), found.num_real)
+    run.metrics(joint_training.leave(run.out_folder(UNIEMO_FEEDBACK), model, trained, found, known, foundation) | shown)
+
+
+if __name__ == "__main__":
+    main()

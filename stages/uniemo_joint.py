@@ -1,0 +1,58 @@
+"""uniemo_joint: understanding and generation trained together (UniEmo Eq. 6-8, 10)."""
+
+from pipeline.artifacts import (
+    CORRELATION,
+    EMOSET,
+    FOUNDATION_CLIP,
+    FOUNDATION_DIFFUSION,
+    LATENTS,
+    METRICS,
+    PLOTS,
+    UNIEMO_JOINT,
+    UNIEMO_UNDERSTANDING,
+    read_table,
+)
+from pipeline.stage import Run, stage
+
+LATENTS = LATENTS.of("emoset")
+
+
+@stage(
+    reads=(EMOSET, UNIEMO_UNDERSTANDING, CORRELATION, LATENTS, FOUNDATION_CLIP, FOUNDATION_DIFFUSION),
+    writes=(UNIEMO_JOINT, METRICS, PLOTS),
+    sections=("seed", "uniemo_joint", "images"),
+)
+def main(run: Run) -> None:
+    """Go on from the understanding, through the frozen Stable Diffusion."""
+    from pipeline.generation.folder import load_foundation
+    from pipeline.runtime import device, seed_of, torch_generator
+    from pipeline.training.figures import save_training
+    from pipeline.training.latents import LatentCache
+    from pipeline.training.loop import fit
+    from pipeline.training.rows import row_order
+    from pipeline.uniemo import joint_folder, joint_training
+    from pipeline.uniemo.folder import load_understanding
+    from pipeline.uniemo.pictures import cached_squares
+    from pipeline.uniemo.understanding import inputs_of
+
+    foundation = load_foundation(run.path(FOUNDATION_DIFFUSION), run.path(FOUNDATION_CLIP), device())
+    known = load_understanding(run.path(UNIEMO_UNDERSTANDING), foundation.clip, device())
+    settings, draws = run.params, torch_generator(run.seed, "uniemo_joint", "model")
+    tables = joint_folder.tables_of(run.read(CORRELATION), known, settings, draws)
+    model = joint_folder.build(known, foundation, tables, settings, draws)
+    corpus = run.read(EMOSET, ["image_id", "emotion", "split", "scene", "objects"])
+    images = (read_table(path, columns=["image"]) for path in run.shards(EMOSET))
+    squares = cached_squares(run.work.part("squares"), images, known.settings.image_px)
+    latents = LatentCache(
+        run.work.part("latents"), map(read_table, run.shards(LATENTS)), foundation.pipeline.unet.config.in_channels
+    )
+    found = joint_training.inputs(corpus, inputs_of(corpus, squares, known.bases, known.settings), latents)
+    order = row_order(found.emotions, settings.sampler, run.generator("rows"))
+    task = joint_training.task("uniemo_joint", model, foundation, found, run.section("images"), order)
+    trained = fit(task, settings, seed_of(run.seed, "uniemo_joint"), run.work.parts, run.work.folder.name)
+    save_training(trained, run.out_folder(PLOTS))
+    run.metrics(joint_training.leave(run.out_folder(UNIEMO_JOINT), model, trained, found, known, foundation))
+
+
+if __name__ == "__main__":
+    main()
