@@ -21,6 +21,7 @@ from pipeline.params import parse_params, read_yaml
 ROOT = Path(__file__).parents[1]
 CELLS = ROOT / ".work" / "experiments"
 RESULTS = ROOT / "experiments" / "results"
+SHOWN = ("emo_a/classifier", "emo_a/judge", "n")
 COPIED = ("stages", "pipeline", "evoke", "presets", "models/miniature", "models/pretrained", "data/overrides",
           "data/imports", "dvc.yaml", "dvc.lock", ".dvcignore")  # fmt: skip
 
@@ -33,6 +34,7 @@ class Cell:
     row: str
     seed: int
     changes: Mapping[str, Any]
+    target: str
 
     @property
     def folder(self) -> Path:
@@ -53,10 +55,11 @@ def cells(name: str, grid: Mapping[str, Any]) -> Iterator[Cell]:
     """Seed by seed, so that a grid that is stopped early has whole comparisons."""
     for seed in grid["seeds"]:
         for row, changes in grid["rows"].items():
-            yield Cell(name, row, seed, {**grid.get("base", {}), **changes, "seed": seed})
+            target = grid.get("targets", {}).get(row, grid["target"])
+            yield Cell(name, row, seed, {**grid.get("base", {}), **changes, "seed": seed}, target)
 
 
-def run_cell(cell: Cell, target: str, threads: int) -> dict[str, float]:
+def run_cell(cell: Cell, threads: int) -> dict[str, float]:
     """Runs a cell unless it is finished; its metrics by file and key."""
     done = cell.folder / "finished.json"
     if not done.is_file():
@@ -65,7 +68,7 @@ def run_cell(cell: Cell, target: str, threads: int) -> dict[str, float]:
         environment = {**os.environ, "PATH": programs, "EVOKE_THREADS": str(threads), "OMP_NUM_THREADS": str(threads),
                        "PYTHONPATH": str(cell.folder)}  # fmt: skip
         with (cell.folder / "log.txt").open("a") as log:
-            command = [sys.executable, "-m", "dvc", "repro", "--quiet", target]
+            command = [sys.executable, "-m", "dvc", "repro", "--quiet", cell.target]
             status = subprocess.run(command, cwd=cell.folder, env=environment, stdout=log, stderr=log, check=False)
         if status.returncode:
             raise click.ClickException(f"{cell.row}, seed {cell.seed} failed: see {cell.folder / 'log.txt'}")
@@ -129,9 +132,9 @@ def main(name: str, jobs: int, threads: int) -> None:
     grid = read_grid(name)
     wanted = list(cells(name, grid))
     with ThreadPoolExecutor(jobs) as pool:
-        for cell, found in zip(wanted, pool.map(lambda cell: run_cell(cell, grid["target"], threads), wanted),
+        for cell, found in zip(wanted, pool.map(lambda cell: run_cell(cell, threads), wanted),
                                strict=True):  # fmt: skip
-            shown = {key: found.get(f"{grid['measure']}:{key}") for key in ("emo_a/classifier", "emo_a/judge", "n")}
+            shown = {key: found.get(f"{grid['measure']}:{key}") for key in grid.get("shown", SHOWN)}
             click.echo(json.dumps({"row": cell.row, "seed": cell.seed, **shown}))
 
 

@@ -296,13 +296,6 @@ class UniemoJoint(DiffusionTraining):
     """Understanding and generation trained together (UniEmo III-B, III-C)."""
 
     prompt: Annotated[str, Field(pattern=r"^[^{}]*\{S\}[^{}]*$", description="of training; {S} is c of Eq. 6")]
-    parts: Annotated[
-        Literal["all", "class", "class_scene", "class_object"], Field(description="of Eq. 6 that are on (Table V)")
-    ]
-    coefficients: Annotated[
-        Literal["correlated", "constant", "shuffled"], Field(description="alpha of Eq. 6, or a control in its place")
-    ]
-    margin: Annotated[NonNegative, Field(description="xi of Eq. 7 (UniEmo: 0.1)")]
     understanding_weight: Annotated[NonNegative, Field(description="of L_U in Eq. 10 (UniEmo: 0.3)")]
     condition_weight: Annotated[NonNegative, Field(description="of L_cond in Eq. 10 (UniEmo: 0.3); 0: Table V")]
     diffusion_weight: Annotated[NonNegative, Field(description="of L_theta in Eq. 10 (UniEmo: 0.4)")]

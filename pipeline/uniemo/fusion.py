@@ -28,7 +28,9 @@ class Fusion(nn.Module):
     """Parts BW by name (scene, object: pooled queries; class: the class token) -> c, as long as a token embedding.
 
     parts: those that are used (Table V). tables: of each kind the coefficients K8 of its base's attributes. Deviates:
-    c is brought to a learnt size, at first that of the token embeddings among which it stands.
+    c has the size of the token embeddings among which it stands, times a learnt gain, at first 1. Were the size itself
+    learnt, a step would be a multiple of it, and c shrink to nothing: that is what first lowers the loss under a
+    condition that says nothing yet, and from there it learns no more.
     """
 
     def __init__(
@@ -40,7 +42,8 @@ class Fusion(nn.Module):
         self.norms = nn.ModuleDict({part: nn.LayerNorm(width) for part in parts})
         for kind, table in tables.items():
             self.register_buffer(f"{kind}_table", table.float(), persistent=False)
-        self.size = nn.Parameter(torch.tensor(token_size))
+        self.register_buffer("token_size", torch.tensor(token_size), persistent=False)
+        self.gain = nn.Parameter(torch.ones(()))
 
     def forward(self, parts: Mapping[str, Tensor], nearest: Mapping[str, Tensor], emotions: Tensor) -> Tensor:
         """parts BW; nearest attribute of each kind, B int64; emotions B8 by weight -> c BW."""
@@ -48,7 +51,7 @@ class Fusion(nn.Module):
         for part in self.parts:
             weight = 1.0 if part == CLASS else self.coefficient(part, nearest[part], emotions)[:, None]
             total = total + weight * self.phis[part](self.norms[part](parts[part]))
-        return self.size * F.rms_norm(total, total.shape[-1:])
+        return self.token_size * self.gain * F.rms_norm(total, total.shape[-1:])
 
     @property
     def tables(self) -> dict[str, Tensor]:

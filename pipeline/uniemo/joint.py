@@ -52,7 +52,7 @@ class UniEmo(nn.Module):
         understood, losses = self.learner.understand(batch)
         embeddings = self.fuse(understood, emotions)
         cond, active = condition_loss(
-            self.condition(embeddings / self.fusion.size), emotions, understood.logits, settings.margin
+            self.condition(embeddings / self.fusion.token_size), emotions, understood.logits, settings.margin
         )
         diffusion = self._diffusion(embeddings, batch)
         total = (

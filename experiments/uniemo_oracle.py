@@ -1,0 +1,140 @@
+"""What each step of UniEmo is worth to its understanding: accuracy on oracle pictures, paired, by seed, with verdicts.
+
+Reads the models that `python -m experiments.run uniemo_understanding` left. Labels are as annotated, so that the best
+possible accuracy is the world's Bayes rate.
+"""
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from experiments.run import RESULTS, ROOT, cells, read_grid
+from experiments.verdicts import compare, rounded
+from pipeline.artifacts import read_table
+from pipeline.emotions import INDEX
+from pipeline.foundation.clip import load_clip
+from pipeline.judges.head import load_head
+from pipeline.runtime import device
+from pipeline.uniemo.folder import load_understanding
+from pipeline.uniemo.pictures import Squares, cached_squares
+from pipeline.uniemo.understanding import read
+
+GRID = "uniemo_understanding"
+CLIP = Path("models/foundation/clip")
+BATCH_SIZE = 250
+SYSTEMS = {  # name: row of the grid, folder of its model
+    "head on frozen CLIP": ("whole", "models/emotion_classifier"),
+    "ViT without queries": ("without queries", "models/uniemo_understanding"),
+    "ViT with queries": ("whole", "models/uniemo_understanding"),
+    "after joint training": ("whole", "models/uniemo_joint/understanding"),
+    "after feedback": ("whole", "models/uniemo_feedback/understanding"),
+    "after a random filter": ("random filter", "models/uniemo_feedback/understanding"),
+    "after as many steps without": ("no generated images", "models/uniemo_feedback/understanding"),
+}
+CLAIMS = (  # the first is better than the second, as the paper says (1) or as it does not say (None)
+    ("ViT without queries", "head on frozen CLIP", None),
+    ("ViT with queries", "ViT without queries", 1),
+    ("after joint training", "ViT with queries", 1),
+    ("after feedback", "after joint training", 1),
+    ("after feedback", "after as many steps without", 1),
+    ("after feedback", "after a random filter", 1),
+)
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """N pictures that no corpus has: squares NHW3, and their labels N."""
+
+    squares: Squares
+    emotions: NDArray[np.int64]
+
+
+def drawn(folder: Path, number: int) -> Oracle:
+    """Draws them into a folder, unless they are there."""
+    if not (folder / "truth.parquet").is_file():
+        command = [sys.executable, "-m", "evoke", "oracle", str(folder), "--num", str(number)]
+        subprocess.run(command, cwd=ROOT, check=True)
+    truth = read_table(folder / "truth.parquet", columns=["image_id", "label"])
+    paths = {path.stem: path for path in (folder / "image").rglob("*.jpg")}
+    files = [paths[image_id.rsplit("/", 1)[-1]] for image_id in truth["image_id"].to_pylist()]
+    images = (pa.table({"image": [{"bytes": file.read_bytes()}]}) for file in files)
+    labels = np.array([INDEX[label] for label in truth["label"].to_pylist()], np.int64)
+    return Oracle(cached_squares(folder / "squares", images, 64), labels)
+
+
+def right(cell: Path, model: str, oracle: Oracle) -> NDArray[np.float64]:
+    """Which pictures N a model of a cell reads right, 1 or 0; kept beside the cell, as it takes a while."""
+    kept = cell / f"oracle-{model.replace('/', '-')}-{len(oracle.emotions)}.npy"
+    if not kept.is_file():
+        said = by_head(cell, model, oracle) if model == "models/emotion_classifier" else by_chain(cell, model, oracle)
+        buffer = io.BytesIO()
+        np.save(buffer, said == oracle.emotions)
+        kept.write_bytes(buffer.getvalue())
+    found: NDArray[np.float64] = np.load(kept).astype(np.float64)
+    return found
+
+
+def by_head(cell: Path, model: str, oracle: Oracle) -> NDArray[np.int64]:
+    """The emotions N that the classifier on frozen CLIP features says."""
+    from PIL import Image
+
+    clip, head = load_clip(cell / CLIP, device()), load_head(cell / model, device())
+    parts = []
+    for start in range(0, len(oracle.emotions), BATCH_SIZE):
+        images = [Image.fromarray(square) for square in oracle.squares[start : start + BATCH_SIZE]]
+        raw = clip.encode_images(images, normalize=False).numpy()
+        norms = np.linalg.norm(raw, axis=1)
+        parts.append(head.logits(raw / norms[:, None], norms).argmax(1))
+    return np.concatenate(parts)
+
+
+def by_chain(cell: Path, model: str, oracle: Oracle) -> NDArray[np.int64]:
+    """The emotions N that an understanding says."""
+    chain = load_understanding(cell / model, cell / CLIP, device()).chain
+    said: NDArray[np.int64] = read(chain, oracle.squares, np.arange(len(oracle.emotions)), BATCH_SIZE).logits.argmax(1)
+    return said
+
+
+def table(oracle: Oracle) -> dict[str, Any]:
+    """Accuracy of each system and the verdict on each claim, over the seeds of which every row is finished."""
+    grid = read_grid(GRID)
+    finished = [cell for cell in cells(GRID, grid) if (cell.folder / "finished.json").is_file()]
+    seeds = [seed for seed in grid["seeds"] if sum(cell.seed == seed for cell in finished) == len(grid["rows"])]
+    if not seeds:
+        raise click.ClickException(f"no seed is finished in every row; run `python -m experiments.run {GRID}`")
+    at = {(cell.row, cell.seed): cell.folder for cell in finished}
+    values: Mapping[str, list[NDArray[np.float64]]] = {
+        name: [right(at[row, seed], model, oracle) for seed in seeds] for name, (row, model) in SYSTEMS.items()
+    }
+    accuracy = {name: {"mean": float(np.mean(found)), "by_seed": [float(each.mean()) for each in found]}
+                for name, found in values.items()}  # fmt: skip
+    claims = {f"{one} - {other}": compare(values[one], values[other], direction) for one, other, direction in CLAIMS}
+    return {"num_pictures": len(oracle.emotions), "seeds": seeds, "base": grid["base"], "accuracy": accuracy,
+            "claims": claims}  # fmt: skip
+
+
+@click.command()
+@click.option("--num", default=20_000, show_default=True, type=click.IntRange(min=1), help="Pictures to draw.")
+def main(num: int) -> None:
+    """Compare the models of the grid, print it, and write experiments/results/uniemo_understanding.json."""
+    found = rounded(table(drawn(ROOT / ".work" / f"oracle-{num}", num)))
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{GRID}.json").write_text(json.dumps(found, indent=2) + "\n")
+    for name, each in found["accuracy"].items():
+        click.echo(f"{name:30s} {each['mean']:.4f}  {each['by_seed']}")
+    for name, each in found["claims"].items():
+        click.echo(f"{name:60s} {each['difference']:+.4f} [{each['low']:+.4f}, {each['high']:+.4f}] {each['verdict']}")
+
+
+if __name__ == "__main__":
+    main()
