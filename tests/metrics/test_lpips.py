@@ -121,7 +121,7 @@ def test_a_picture_is_at_distance_0_from_itself(judges: Judges) -> None:
 
 def test_without_calibrated_heads_it_is_not_called_lpips(judges: Judges, alexnet: tuple[Path, Path]) -> None:
     some = pairs([0, 1], [1, 2])
-    assert lpips(some, pictures, judge_perceptual(judges), 8)[0].measure.key == "feature_distance/small/clean"
+    assert lpips(some, pictures, judge_perceptual(judges), 8)[0].measure.key == "feature_distance/judge_small/clean"
     found = lpips(some, pictures, alexnet_perceptual(*alexnet, PX), 8, "emogen")
     assert found[0].measure.key == "lpips/alexnet/emogen"
     assert [result.n for result in found] == [2, 2]
