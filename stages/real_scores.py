@@ -1,8 +1,5 @@
 """real_scores: what every judge says of the test split's pictures, and what a method's metrics need of them."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
 from pipeline.artifacts import (
     EMOSET,
     EMOTION_CLASSIFIER,
@@ -15,11 +12,6 @@ from pipeline.artifacts import (
 )
 from pipeline.stage import Run, stage
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from pipeline.metrics.result import Protocol
-
 MODELS = (FOUNDATION_CLIP, EMOTION_CLASSIFIER, JUDGES, PRETRAINED)
 
 
@@ -29,10 +21,9 @@ MODELS = (FOUNDATION_CLIP, EMOTION_CLASSIFIER, JUDGES, PRETRAINED)
 )  # fmt: skip
 def main(run: Run) -> None:
     """Judge the real pictures."""
-    from pipeline.features import pictures
     from pipeline.metrics import corpus
     from pipeline.metrics.coherence import plausibility_of
-    from pipeline.metrics.judgement import Files, load_bench
+    from pipeline.metrics.judgement import Files, load_bench, taker
     from pipeline.metrics.real import references_of, save_real
     from pipeline.metrics.summary import real_metrics, yardstick_of
     from pipeline.runtime import device
@@ -48,10 +39,7 @@ def main(run: Run) -> None:
     content = corpus.content_of(rows, files, settings)
     references = references_of(found.scores, found.rest, yardstick.names, content)
     save_real(run.out_folder(REAL_REFERENCE), references, plausibility)
-
-    def take(wanted: Sequence[int], protocol: "Protocol") -> "list[Image]":
-        return pictures(run.take(EMOSET, places[wanted].tolist(), ["image"]))
-
+    take = taker(lambda wanted: run.take(EMOSET, places[wanted].tolist(), ["image"]), generated=False)
     run.metrics(real_metrics(found.scores, take, yardstick, references, run.generator))
 
 

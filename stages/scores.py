@@ -1,8 +1,6 @@
 """scores: what every judge says of a method's images, and every metric that follows, with real images beside."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeline.artifacts import (
     EMOTION_CLASSIFIER,
@@ -19,11 +17,6 @@ from pipeline.artifacts import (
 )
 from pipeline.stage import Run, stage
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from pipeline.metrics.result import Protocol
-
 MODELS = (FOUNDATION_CLIP, EMOTION_CLASSIFIER, JUDGES, PRETRAINED)
 
 
@@ -36,8 +29,7 @@ def main(run: Run) -> None:
     import pyarrow as pa
 
     from pipeline.engine import map_shards
-    from pipeline.features import pictures
-    from pipeline.metrics.judgement import Files, as_on_disk, judged, load_bench
+    from pipeline.metrics.judgement import Files, judged, load_bench, taker
     from pipeline.metrics.real import load_real
     from pipeline.metrics.summary import method_metrics, yardstick_of
     from pipeline.runtime import device
@@ -55,10 +47,7 @@ def main(run: Run) -> None:
     real = load_real(run.path(REAL_REFERENCE), lambda names: run.read(REAL_SCORES, names), run.read(REAL_METRICS))
     clip = run.section("foundation_clip").hub_id
     yardstick = yardstick_of(bench, run.params, files.pretrained, clip, real.plausibility)
-
-    def take(rows: Sequence[int], protocol: "Protocol") -> "list[Image]":
-        return as_on_disk(pictures(run.take(IMAGES, rows, ["image"])), protocol)
-
+    take = taker(lambda rows: run.take(IMAGES, rows, ["image"]), generated=True)
     run.metrics(method_metrics(scores, take, yardstick, real, run.generator))
 
 

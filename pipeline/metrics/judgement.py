@@ -1,6 +1,6 @@
 """One pass over each image: what every judge says of it, kept as a row, from which all metrics are computed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 Pictures = Sequence[Image.Image]
+Take = Callable[[Sequence[int], Protocol], Pictures]  # rows of a table -> their pictures, as a protocol finds them
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,11 @@ def squashed_columns(on_disk: Pictures, bench: Bench) -> dict[str, pa.Array]:
         "squashed_judge_feature": vectors(bench.judges.judge(squares).features),
         "squashed_inception_feature": _inception(on_disk, bench, "emogen"),
     }
+
+
+def taker(read: Callable[[Sequence[int]], pa.Table], generated: bool) -> Take:
+    """What LPIPS takes pictures by. read: rows -> a table with column image."""
+    return lambda rows, protocol: as_on_disk(pictures(read(rows)), protocol if generated else "clean")
 
 
 def as_on_disk(images: Pictures, protocol: Protocol) -> list[Image.Image]:

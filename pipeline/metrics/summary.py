@@ -4,14 +4,13 @@ Diversity by LPIPS looks at the pictures of its pairs once more: maps of feature
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-from PIL import Image
 
 from pipeline.emotions import EMOTIONS
 from pipeline.metrics.backbones import clarity_name, judge_name, perceptual_networks
@@ -20,6 +19,7 @@ from pipeline.metrics.coherence import Plausibility, coherence
 from pipeline.metrics.emogen import never_reset_pairs
 from pipeline.metrics.emotion_accuracy import asked, emotion_accuracy
 from pipeline.metrics.fid import fid
+from pipeline.metrics.judgement import Bench, Take
 from pipeline.metrics.lpips import Perceptual, lpips
 from pipeline.metrics.pairs import pairs_within_emotions
 from pipeline.metrics.real import GeneratorOf, Names, Real, clip_features, fid_features, real_fid
@@ -29,15 +29,10 @@ from pipeline.metrics.semantic_clarity import semantic_clarity
 from pipeline.metrics.semantic_diversity import cosine_diversity, mse_diversity
 
 if TYPE_CHECKING:
-    from pipeline.metrics.judgement import Bench
     from pipeline.params import Scores
 
 MEANS = ("luminance", "chroma")
 BESIDE = ("emo_a/classifier", "emo_a/judge", "emo_a/gap", *MEANS)
-
-Take = Callable[
-    [Sequence[int], Protocol], Sequence[Image.Image]
-]  # rows of the table -> pictures as a protocol has them
 Flat = dict[str, Any]  # numbers, texts, true or false, null
 
 
@@ -52,7 +47,7 @@ class Yardstick:
 
 
 def yardstick_of(
-    bench: "Bench", settings: "Scores", pretrained: Path, clip: str | None, plausibility: Plausibility | None
+    bench: Bench, settings: "Scores", pretrained: Path, clip: str | None, plausibility: Plausibility | None
 ) -> Yardstick:
     """clip: its id on the hub, or None for one of ours; plausibility: None where there is none."""
     judges = bench.judges
