@@ -1,6 +1,6 @@
 """The packed EmoSet as real pictures: its test split judged in full, of the other splits what `emogen` needs."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,6 @@ from pipeline.engine import map_shards
 from pipeline.judges.examples import in_split
 from pipeline.metrics.judgement import Bench, Files, judged, squashed
 from pipeline.metrics.real import Content
-from pipeline.metrics.reference import weights_hash
 
 if TYPE_CHECKING:
     from pipeline.params import Scores
@@ -71,11 +70,7 @@ def train_rows(corpus: pa.Table) -> pa.Table:
 
 def content_of(corpus: pa.Table, files: Files, settings: "Scores") -> Content:
     """Of a corpus with columns split and sha256, and of the backbones' files."""
-    weights: Mapping[str, Path] = {"clip": files.clip, "judge": files.judges}
-    if settings.inception_weights:
-        weights = {**weights, "inception": files.pretrained / settings.inception_weights}
     hashes = corpus["sha256"]
     return Content(
-        hashes.filter(_in_test(corpus)).to_pylist(), hashes.to_pylist(),
-        {name: weights_hash(path) for name, path in weights.items()},
-    )  # fmt: skip
+        hashes.filter(_in_test(corpus)).to_pylist(), hashes.to_pylist(), files.hashes(settings.inception_weights)
+    )

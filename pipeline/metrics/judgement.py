@@ -15,6 +15,7 @@ from pipeline.metrics import emogen
 from pipeline.metrics.backbones import check_weights, inception_features
 from pipeline.metrics.columns import no_vectors, vectors
 from pipeline.metrics.inception import Inception, load_inception
+from pipeline.metrics.reference import weights_hash
 from pipeline.metrics.result import Protocol
 
 if TYPE_CHECKING:
@@ -38,6 +39,13 @@ class Files:
     classifier: Path
     judges: Path
     pretrained: Path
+
+    def hashes(self, inception: str | None) -> dict[str, str]:
+        """Of the weights of each backbone of FID, by clip, judge and, where it is given, inception."""
+        paths = {"clip": self.clip, "judge": self.judges}
+        if inception:
+            paths["inception"] = self.pretrained / inception
+        return {name: weights_hash(path) for name, path in paths.items()}
 
 
 @dataclass(frozen=True)
