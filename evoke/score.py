@@ -100,7 +100,7 @@ def _settings(given: "Mapping[str, Any]", clip: Path | None) -> "tuple[Scores, s
     if PARAMS.exists():
         params = load_params(PARAMS)
         settings, name, seed = params.scores, params.foundation_clip.hub_id, params.seed
-    name = clip.resolve().name if clip else name
+    name = f"clip_{clip.absolute().name}" if clip else name
     return settings.model_copy(update={**given, "protocols": PROTOCOLS}), name, seed
 
 

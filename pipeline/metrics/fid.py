@@ -84,7 +84,7 @@ def fid_of_real(
     features ND and emotions N are those of the reference. What is taken out as images is not in the reference.
     """
     taken = np.zeros(len(emotions), bool)
-    for index, count in counts.items():
+    for index, count in sorted(counts.items()):
         rows = generator.permutation(np.flatnonzero(emotions == index))
         taken[rows[: min(count, len(rows) // 2)]] = True
     rest = reference_of(features[~taken], emotions[~taken], "", backbone, protocol)
