@@ -94,7 +94,7 @@ def _settings(given: "Mapping[str, Any]", clip: Path | None) -> "tuple[Scores, s
     from pipeline.params import Scores, load_params
 
     settings, name, seed = Scores(
-        batch_size=100, num_pairs=100, protocols=PROTOCOLS, inception_weights=None, alexnet_weights=None,
+        batch_size=32, num_pairs=100, protocols=PROTOCOLS, inception_weights=None, alexnet_weights=None,
         lpips_heads=None, perceptual_px=64,
     ), None, 0  # fmt: skip
     if PARAMS.exists():
