@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from pipeline.metrics.folder import EmotionFolder
-    from pipeline.metrics.judgement import Files
+    from pipeline.metrics.judgement import ModelFiles
     from pipeline.metrics.result import Protocol
     from pipeline.metrics.summary import Flat
     from pipeline.params import Scores
@@ -72,10 +72,10 @@ def score(
     click.echo("\n".join([*_heading(found, folder, reference), *_overall(found), *_by_emotion(found), *_notes(found)]))
 
 
-def _files(clip: Path | None, classifier: Path | None, judges: Path | None) -> "Files":
+def _files(clip: Path | None, classifier: Path | None, judges: Path | None) -> "ModelFiles":
     """The folders that are given, else the pipeline's. Raises ValueError where one is not there."""
     from pipeline.artifacts import EMOTION_CLASSIFIER, FOUNDATION_CLIP, JUDGES, PRETRAINED
-    from pipeline.metrics.judgement import Files
+    from pipeline.metrics.judgement import ModelFiles
 
     given = {
         "clip": (clip, FOUNDATION_CLIP),
@@ -86,7 +86,7 @@ def _files(clip: Path | None, classifier: Path | None, judges: Path | None) -> "
     for option, path in paths.items():
         if not path.is_dir():
             raise ValueError(f"{path}: there is no such folder; `dvc repro` makes it, or give yours by --{option}")
-    return Files(**paths, pretrained=Path(PRETRAINED.path))
+    return ModelFiles(**paths, pretrained=Path(PRETRAINED.path))
 
 
 def _settings(given: "Mapping[str, Any]", clip: Path | None) -> "tuple[Scores, str | None, int]":
@@ -105,8 +105,8 @@ def _settings(given: "Mapping[str, Any]", clip: Path | None) -> "tuple[Scores, s
 
 
 def _scored(
-    images: "EmotionFolder", real: "EmotionFolder", files: "Files", settings: "Scores", name: str | None, seed: int,
-    plausibility: Path | None,
+    images: "EmotionFolder", real: "EmotionFolder", files: "ModelFiles", settings: "Scores", name: str | None,
+    seed: int, plausibility: Path | None,
 ) -> "Flat":  # fmt: skip
     from functools import partial
 

@@ -23,12 +23,12 @@ def main(run: Run) -> None:
     """Judge the real pictures."""
     from pipeline.metrics import corpus
     from pipeline.metrics.coherence import plausibility_of
-    from pipeline.metrics.judgement import Files, load_bench, taker
+    from pipeline.metrics.judgement import ModelFiles, load_bench, taker
     from pipeline.metrics.real import references_of, save_real
     from pipeline.metrics.summary import real_metrics, yardstick_of
     from pipeline.runtime import device
 
-    settings, files = run.section("scores"), Files(*map(run.path, MODELS))
+    settings, files = run.section("scores"), ModelFiles(*map(run.path, MODELS))
     bench = load_bench(files, settings, device())
     rows = run.read(EMOSET, corpus.COLUMNS)
     places, plausibility = corpus.test_places(rows), plausibility_of(corpus.train_rows(rows))

@@ -29,12 +29,12 @@ def main(run: Run) -> None:
     import pyarrow as pa
 
     from pipeline.engine import map_shards
-    from pipeline.metrics.judgement import Files, judged, load_bench, taker
+    from pipeline.metrics.judgement import ModelFiles, judged, load_bench, taker
     from pipeline.metrics.real import load_real
     from pipeline.metrics.summary import method_metrics, yardstick_of
     from pipeline.runtime import device
 
-    files = Files(*map(run.path, MODELS))
+    files = ModelFiles(*map(run.path, MODELS))
     bench = load_bench(files, run.params, device())
     columns = ["image_id", "image", "emotion"]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline.artifacts import read_table
 from pipeline.engine import map_shards
 from pipeline.judges.examples import in_split
-from pipeline.metrics.judgement import Bench, Files, judged, squashed
+from pipeline.metrics.judgement import Bench, ModelFiles, judged, squashed
 from pipeline.metrics.real import Content
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def train_rows(corpus: pa.Table) -> pa.Table:
     return corpus.filter(in_split("train")(corpus))
 
 
-def content_of(corpus: pa.Table, files: Files, settings: "Scores") -> Content:
+def content_of(corpus: pa.Table, files: ModelFiles, settings: "Scores") -> Content:
     """Of a corpus with columns split and sha256, and of the backbones' files."""
     hashes = corpus["sha256"]
     return Content(

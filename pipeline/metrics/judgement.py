@@ -32,7 +32,7 @@ Take = Callable[[Sequence[int], Protocol], Pictures]  # rows of a table -> their
 
 
 @dataclass(frozen=True)
-class Files:
+class ModelFiles:
     """Folders of the judges, and of the weights that the section `scores` names."""
 
     clip: Path
@@ -59,7 +59,7 @@ class Bench:
     inception: Inception | None = None
 
 
-def load_bench(files: Files, settings: "Scores", device: "torch.device | str" = "cpu") -> Bench:
+def load_bench(files: ModelFiles, settings: "Scores", device: "torch.device | str" = "cpu") -> Bench:
     """Raises ValueError for weights that settings name and nobody has put there, before anything is loaded."""
     from pipeline.foundation.clip import load_clip
     from pipeline.judges.head import load_head

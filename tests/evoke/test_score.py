@@ -10,6 +10,7 @@ import torch
 from click.testing import CliRunner, Result
 
 from evoke.cli import main
+from evoke.score import _notes
 from pipeline.emotions import EMOTIONS
 from tests.metrics.bench import models_of_chance, write_folder
 
@@ -78,6 +79,13 @@ def test_a_clip_of_ones_own_has_its_folders_name_and_no_published_one() -> None:
     options = ("--clip", "their-clip", "--num-pairs", "2", "--json", "a.json")
     assert run("mine", "--reference", "real", *options).exit_code == 0
     assert "fid/clip_their-clip/clean" in json.loads(Path("a.json").read_text())
+
+
+def test_only_the_papers_backbone_under_their_protocol_may_stand_beside_their_numbers() -> None:
+    keys = {"fid/inception/emogen": True, "fid/inception/clean": False, "fid/judge_resnet50/clean": False}
+    lines = list(_notes({f"{key}/as_published": theirs for key, theirs in keys.items()}))
+    assert lines[0] == "\nBy the papers' own backbone and protocol: fid/inception/emogen."
+    assert lines[1].endswith("with their numbers: Emo-A, FID (judge_resnet50).")
 
 
 @pytest.mark.parametrize(

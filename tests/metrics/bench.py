@@ -16,14 +16,14 @@ from pipeline.judges.examples import Names
 from pipeline.judges.head import EmotionHead, save_head
 from pipeline.judges.panel import Judges, save_judges
 from pipeline.judges.pixels import PixelJudge
-from pipeline.metrics.judgement import Files
+from pipeline.metrics.judgement import ModelFiles
 from pipeline.params import Scores, load_params
 
 ROOT = Path(__file__).parents[2]
 
 
 @cache
-def models_of_chance(folder: Path) -> Files:
+def models_of_chance(folder: Path) -> ModelFiles:
     """models/ as the pipeline lays it out, with an empty folder of pretrained weights."""
     bundle.unpack(ROOT / "models/miniature/clip" / bundle.CLIP, folder / "foundation/clip")
     with torch.random.fork_rng(devices=[]):
@@ -33,7 +33,9 @@ def models_of_chance(folder: Path) -> Files:
         save_judges(Judges(network, "small", 64, Names(("none", "sea", "wood"), ("none", "boat", "tree"))),
                     folder / "judges", {})  # fmt: skip
     (folder / "pretrained").mkdir()
-    return Files(folder / "foundation/clip", folder / "emotion_classifier", folder / "judges", folder / "pretrained")
+    return ModelFiles(
+        folder / "foundation/clip", folder / "emotion_classifier", folder / "judges", folder / "pretrained"
+    )
 
 
 def settings(**changes: Any) -> Scores:
