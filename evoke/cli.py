@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "params": ("evoke.params:params", "Check the whole of params.yaml."),
     "preset": ("evoke.preset:preset", "Set params.yaml to a preset: paper, smoke or miniature."),
     "read": ("evoke.read:read", "Tell the emotion of pictures, and where the model looks."),
+    "score": ("evoke.score:score", "Score anyone's images of emotions against real ones."),
     "validate": ("evoke.validate:validate", "Check a folder in EmoSet's layout, without a run."),
 }
 

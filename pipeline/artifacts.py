@@ -110,6 +110,7 @@ FEEDBACK = Artifact("data/feedback.parquet", "table", FEEDBACK_SCHEMA)
 GENERATOR = Artifact("models/{item}", "folder")
 IMAGES = Artifact("data/images/{item}", "shards", IMAGES_SCHEMA)
 REAL_SCORES = Artifact("data/scores/real", "shards", SCORES_SCHEMA)
+REAL_REFERENCE = Artifact("data/scores/real_reference", "folder")
 REAL_METRICS = Artifact("metrics/real_scores.json", "metrics")
 SCORES = Artifact("data/scores/{item}", "shards", SCORES_SCHEMA)
 

@@ -16,6 +16,7 @@ from ruamel.yaml.error import YAMLError
 from pipeline.captions.prompts import Variant
 from pipeline.emotions import Emotion
 from pipeline.foundation.recipes import CaptionerRecipe, ClipRecipe, DiffusionRecipe
+from pipeline.metrics.result import Protocol
 
 Layout = Literal["emoset", "wikiart"]
 Corpus = Literal["emoset", "emoart"]
@@ -30,6 +31,7 @@ Method = Literal["stable_diffusion", "coemogen_emoset", "coemogen_emoart", "unie
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 BatchSize = Annotated[int, Field(ge=1, le=65536, description="images or texts in one forward pass; changes low bits")]
 REVISION = r"^[0-9a-f]{40}$"
+FileName = Annotated[str, Field(pattern=r"^[^/\\]+$")]
 
 
 class ParamsError(ValueError):
@@ -356,9 +358,30 @@ class Images(Section):
 
 
 class Scores(Section):
-    """What judges say of images."""
+    """What judges say of images, and the metrics that follow (REFERENCE C)."""
 
     batch_size: BatchSize
+    num_pairs: Annotated[Count, Field(description="pairs of images of each emotion, for LPIPS and Sem-D (EmoGen: 10)")]
+    protocols: Annotated[
+        tuple[Protocol, ...], Field(strict=False, min_length=1, description="clean; emogen: as published, defects too")
+    ]
+    inception_weights: Annotated[
+        FileName | None, Field(description="Inception of FID in models/pretrained; null: FID by CLIP and judge alone")
+    ]
+    alexnet_weights: Annotated[
+        FileName | None, Field(description="AlexNet of LPIPS in models/pretrained; null: distances by the judge alone")
+    ]
+    lpips_heads: Annotated[FileName | None, Field(description="its calibrated heads, there too")]
+    perceptual_px: Annotated[int, Field(ge=32, le=1024, description="edge of the squares that AlexNet sees")]
+
+    @model_validator(mode="after")
+    def _lpips_is_whole(self) -> Self:
+        _check_distinct("protocols", self.protocols)
+        if (self.alexnet_weights is None) != (self.lpips_heads is None):
+            raise ValueError(
+                f"alexnet_weights = {self.alexnet_weights!r}, lpips_heads = {self.lpips_heads!r}: name both or neither"
+            )
+        return self
 
 
 class Grids(Section):

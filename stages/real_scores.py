@@ -1,40 +1,46 @@
-"""real_scores: what every judge says of the test split's pictures: the value to hold each method's against."""
+"""real_scores: what every judge says of the test split's pictures, and what a method's metrics need of them."""
 
-from pathlib import Path
-
-from pipeline.artifacts import EMOSET, EMOTION_CLASSIFIER, FOUNDATION_CLIP, JUDGES, METRICS, REAL_SCORES, read_table
+from pipeline.artifacts import (
+    EMOSET,
+    EMOTION_CLASSIFIER,
+    FOUNDATION_CLIP,
+    JUDGES,
+    METRICS,
+    PRETRAINED,
+    REAL_REFERENCE,
+    REAL_SCORES,
+)
 from pipeline.stage import Run, stage
+
+MODELS = (FOUNDATION_CLIP, EMOTION_CLASSIFIER, JUDGES, PRETRAINED)
 
 
 @stage(
-    reads=(EMOSET, FOUNDATION_CLIP, EMOTION_CLASSIFIER, JUDGES), writes=(REAL_SCORES, METRICS),
-    sections=("seed", "scores"),
+    reads=(EMOSET, *MODELS), writes=(REAL_SCORES, REAL_REFERENCE, METRICS),
+    sections=("seed", "scores", "foundation_clip"),
 )  # fmt: skip
 def main(run: Run) -> None:
     """Judge the real pictures."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    from pipeline.engine import map_shards
-    from pipeline.metrics.judgement import judged, load_bench
-    from pipeline.metrics.summary import summary
+    from pipeline.metrics import corpus
+    from pipeline.metrics.coherence import plausibility_of
+    from pipeline.metrics.judgement import ModelFiles, load_bench, taker
+    from pipeline.metrics.real import references_of, save_real
+    from pipeline.metrics.summary import real_metrics, yardstick_of
     from pipeline.runtime import device
 
-    bench = load_bench(run.path(FOUNDATION_CLIP), run.path(EMOTION_CLASSIFIER), run.path(JUDGES), device())
+    settings, files = run.section("scores"), ModelFiles(*map(run.path, MODELS))
+    bench = load_bench(files, settings, device())
+    rows = run.read(EMOSET, corpus.COLUMNS)
+    places, plausibility = corpus.test_places(rows), plausibility_of(corpus.train_rows(rows))
+    found = corpus.judge_corpus(run.shards(EMOSET), bench, settings.batch_size, run.work, REAL_SCORES.schema)
+    run.assemble(REAL_SCORES, found.names)
 
-    def test_rows(shard: Path, *columns: str) -> pa.Table:
-        rows = read_table(shard, columns=["split", *columns])
-        return rows.filter(pc.equal(rows["split"].cast("string"), "test"))
-
-    names = map_shards(
-        lambda shard: judged(test_rows(shard, "image_id", "image", "emotion"), bench, run.section("scores").batch_size),
-        [shard for shard in run.shards(EMOSET) if len(test_rows(shard))],
-        run.work,
-        REAL_SCORES.schema,
-    )
-    run.assemble(REAL_SCORES, names)
-    scores = pa.concat_tables([read_table(run.work.part(name)) for name in names])
-    run.metrics(summary(scores, run.generator("bootstrap")))
+    yardstick = yardstick_of(bench, settings, files.pretrained, run.section("foundation_clip").hub_id, plausibility)
+    content = corpus.content_of(rows, files, settings)
+    references = references_of(found.scores, found.rest, yardstick.names, content)
+    save_real(run.out_folder(REAL_REFERENCE), references, plausibility)
+    take = taker(lambda wanted: run.take(EMOSET, places[wanted].tolist(), ["image"]), generated=False)
+    run.metrics(real_metrics(found.scores, take, yardstick, references, run.generator))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""scores: what every judge says of a method's images, and what follows: Emo-A, Sem-C, with real images beside."""
+"""scores: what every judge says of a method's images, and every metric that follows, with real images beside."""
+
+from pathlib import Path
 
 from pipeline.artifacts import (
     EMOTION_CLASSIFIER,
@@ -6,37 +8,47 @@ from pipeline.artifacts import (
     IMAGES,
     JUDGES,
     METRICS,
+    PRETRAINED,
     REAL_METRICS,
+    REAL_REFERENCE,
+    REAL_SCORES,
     SCORES,
     read_table,
 )
 from pipeline.stage import Run, stage
 
+MODELS = (FOUNDATION_CLIP, EMOTION_CLASSIFIER, JUDGES, PRETRAINED)
+
 
 @stage(
-    reads=(IMAGES, FOUNDATION_CLIP, EMOTION_CLASSIFIER, JUDGES, REAL_METRICS), writes=(SCORES, METRICS), item="method",
-    sections=("seed", "scores"),
+    reads=(IMAGES, *MODELS, REAL_SCORES, REAL_REFERENCE, REAL_METRICS), writes=(SCORES, METRICS), item="method",
+    sections=("seed", "scores", "foundation_clip"),
 )  # fmt: skip
 def main(run: Run) -> None:
     """Judge the images of one method."""
     import pyarrow as pa
 
     from pipeline.engine import map_shards
-    from pipeline.metrics.judgement import judged, load_bench
-    from pipeline.metrics.summary import summary
+    from pipeline.metrics.judgement import ModelFiles, judged, load_bench, taker
+    from pipeline.metrics.real import load_real
+    from pipeline.metrics.summary import method_metrics, yardstick_of
     from pipeline.runtime import device
 
-    bench = load_bench(run.path(FOUNDATION_CLIP), run.path(EMOTION_CLASSIFIER), run.path(JUDGES), device())
+    files = ModelFiles(*map(run.path, MODELS))
+    bench = load_bench(files, run.params, device())
     columns = ["image_id", "image", "emotion"]
-    names = map_shards(
-        lambda shard: judged(read_table(shard, columns=columns), bench, run.params.batch_size),
-        run.shards(IMAGES),
-        run.work,
-        SCORES.schema,
-    )
+
+    def judge(shard: Path) -> pa.Table:
+        return judged(read_table(shard, columns=columns), bench, run.params.batch_size, generated=True)
+
+    names = map_shards(judge, run.shards(IMAGES), run.work, SCORES.schema)
     run.assemble(SCORES, names)
     scores = pa.concat_tables([read_table(run.work.part(name)) for name in names])
-    run.metrics(summary(scores, run.generator("bootstrap"), run.read(REAL_METRICS)))
+    real = load_real(run.path(REAL_REFERENCE), lambda names: run.read(REAL_SCORES, names), run.read(REAL_METRICS))
+    clip = run.section("foundation_clip").hub_id
+    yardstick = yardstick_of(bench, run.params, files.pretrained, clip, real.plausibility)
+    take = taker(lambda rows: run.take(IMAGES, rows, ["image"]), generated=True)
+    run.metrics(method_metrics(scores, take, yardstick, real, run.generator))
 
 
 if __name__ == "__main__":

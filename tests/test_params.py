@@ -103,6 +103,8 @@ def test_a_number_that_came_as_text_is_explained() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
+        ("scores.alexnet_weights", "a.safetensors", "name both or neither"),
+        ("scores.protocols", ["clean", "clean"], "each name at most once"),
         ("foundation_clip.source", "hub", "foundation_clip.hub_id = None: must be given when source is hub"),
         ("foundation_clip.hub_id", "a/b", "foundation_clip.hub_id = 'a/b': must be null when source is bundled"),
         ("miniature.layouts", ["wikiart"], "truth_checks.corpora: emoset needs both drawn layouts"),

@@ -23,9 +23,46 @@ from pipeline.weights import load_safetensors
 
 if TYPE_CHECKING:
     from pipeline.judges.panel import Judges
+    from pipeline.params import Scores
 
+WANTED = {
+    "inception_weights": "pt_inception-2015-12-05", "alexnet_weights": "torchvision's alexnet-owt-7be5be79",
+    "lpips_heads": "lpips' weights/v0.1/alex.pth",
+}  # fmt: skip
 ALEXNET_LAYERS = ((0, 2), (2, 5), (5, 8), (8, 10), (10, 12))  # of torchvision's features, each up to a ReLU
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # ImageNet's of pixels in [-1, 1], as lpips rounds them
+
+
+def judge_name(judges: "Judges") -> str:
+    """Of the judge on pixels as a backbone; it learnt here, so it has no published network's name."""
+    return f"judge_{judges.backbone}"
+
+
+def clarity_name(judges: "Judges") -> str:
+    """Of the networks of Sem-C: resnet50 where scenes and objects are both told by published ones."""
+    return "resnet50" if judges.scene_judge and judges.object_judge else judge_name(judges)
+
+
+def check_weights(settings: "Scores", folder: Path) -> None:
+    """Raises ValueError for a file that the section `scores` names and `folder` lacks, before anything is loaded."""
+    for key, wanted in WANTED.items():
+        name = getattr(settings, key)
+        if name and not (folder / name).is_file():
+            raise ValueError(
+                f"scores.{key} = {name!r}: there is no {folder / name}; put {wanted} there as safetensors, "
+                f"or set scores.{key} to null"
+            )
+
+
+def perceptual_networks(
+    judges: "Judges", settings: "Scores", folder: Path, device: torch.device | str = "cpu"
+) -> tuple[Perceptual, ...]:
+    """The judge, and AlexNet where the section `scores` names its files, which lie in `folder`."""
+    networks = [judge_perceptual(judges)]
+    if settings.alexnet_weights and settings.lpips_heads:
+        files = folder / settings.alexnet_weights, folder / settings.lpips_heads
+        networks.append(alexnet_perceptual(*files, settings.perceptual_px, device))
+    return tuple(networks)
 
 
 def judge_perceptual(judges: "Judges") -> Perceptual:
@@ -35,7 +72,7 @@ def judge_perceptual(judges: "Judges") -> Perceptual:
     def maps(pixels: Tensor) -> list[Tensor]:
         return judges.network.feature_maps((pixels.to(device).permute(0, 2, 3, 1) + 1) * 127.5)
 
-    return Perceptual(judges.backbone, judges.image_px, maps)
+    return Perceptual(judge_name(judges), judges.image_px, maps)
 
 
 def alexnet_perceptual(weights: Path, heads: Path, image_px: int, device: torch.device | str = "cpu") -> Perceptual:

@@ -50,6 +50,19 @@ def plausibility_of(corpus: pa.Table) -> Plausibility:
     return Plausibility(scenes, objects, scores_of(table))
 
 
+def plausibility_table(plausibility: Plausibility) -> pa.Table:
+    """A row for each scene and object, with their score."""
+    pairs = [(scene, name) for scene in plausibility.scenes for name in plausibility.objects]
+    scenes, objects = zip(*pairs, strict=True)
+    return pa.table({"scene": scenes, "object": objects, "score": plausibility.scores.ravel()})
+
+
+def plausibility_from(table: pa.Table) -> Plausibility:
+    """Of what `plausibility_table` gives."""
+    scenes, objects = (tuple(dict.fromkeys(table[name].to_pylist())) for name in ("scene", "object"))
+    return Plausibility(scenes, objects, table["score"].to_numpy().reshape(len(scenes), len(objects)))
+
+
 def scores_of(counts: Floats) -> Floats:
     """Counts SO of pairs -> their scores SO."""
     expected = np.outer(counts.sum(1), counts.sum(0)) / counts.sum()

@@ -9,7 +9,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.emotions import EMOTIONS, INDEX
-from pipeline.metrics.bootstrap import interval
+from pipeline.metrics.bootstrap import flat_mean
+from pipeline.metrics.columns import matrix
 
 JUDGES = ("classifier", "judge")
 
@@ -21,9 +22,7 @@ def right(scores: pa.Table, judge: str) -> NDArray[np.bool_]:
 
 def probabilities(scores: pa.Table, judge: str) -> NDArray[np.float32]:
     """What a judge says, N8."""
-    column = scores[judge].combine_chunks()
-    matrix: NDArray[np.float32] = column.flatten().to_numpy().reshape(len(scores), len(EMOTIONS))
-    return matrix
+    return matrix(scores, judge)
 
 
 def asked(scores: pa.Table) -> NDArray[np.int64]:
@@ -32,15 +31,21 @@ def asked(scores: pa.Table) -> NDArray[np.int64]:
 
 
 def emotion_accuracy(scores: pa.Table, generator: np.random.Generator) -> dict[str, float]:
-    """Emo-A by both judges with intervals, of two classes, as mean probability, and per emotion; flat."""
+    """Emo-A by both judges and their gap, overall and per emotion, each with interval and n; flat.
+
+    By each judge also of two classes and as mean probability. The gap is the classifier's less the judge's, image by
+    image.
+    """
     emotions = asked(scores)
+    values = {judge: right(scores, judge).astype(np.float64) for judge in JUDGES}
+    values["gap"] = values["classifier"] - values["judge"]
     found: dict[str, float] = {}
-    for judge in JUDGES:
-        said, values = right(scores, judge), probabilities(scores, judge)
-        low, high = interval(said.astype(np.float64), generator)
-        found |= {f"emo_a/{judge}": float(said.mean()), f"emo_a/{judge}/low": low, f"emo_a/{judge}/high": high}
-        found[f"emo_a/{judge}/polarity"] = float(((values.argmax(1) < 4) == (emotions < 4)).mean())
-        found[f"emo_a/{judge}/probability"] = float(values[np.arange(len(values)), emotions].mean())
+    for name, each in values.items():
+        found |= flat_mean(f"emo_a/{name}", each, generator)
         for index in np.unique(emotions):
-            found[f"emo_a/{judge}/{EMOTIONS[index]}"] = float(said[emotions == index].mean())
+            found |= flat_mean(f"emo_a/{name}/{EMOTIONS[index]}", each[emotions == index], generator)
+    for judge in JUDGES:
+        said = probabilities(scores, judge)
+        found[f"emo_a/{judge}/polarity"] = float(((said.argmax(1) < 4) == (emotions < 4)).mean())
+        found[f"emo_a/{judge}/probability"] = float(said[np.arange(len(said)), emotions].mean())
     return found

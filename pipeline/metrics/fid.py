@@ -7,14 +7,14 @@ stand beside at the same n.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.emotions import EMOTIONS
 from pipeline.metrics.reference import Reference, reference_of
-from pipeline.metrics.result import Result
+from pipeline.metrics.result import Protocol, Result, undefined
 from pipeline.metrics.statistics import Statistics, by_emotion, pooled, pooled_as
 
 Floats = NDArray[np.float64]
@@ -54,8 +54,10 @@ def fid(
     generator of equally many images of each would not come near 0. `emogen` adds up the sums as they are.
     Intervals: jackknife over ten groups of the images, the reference held fixed, up to 1.4 times too wide where FID is
     mostly bias; a bootstrap would draw images twice and add to the bias.
-    Raises ValueError for an emotion that the reference does not have.
+    Without images there is none. Raises ValueError for an emotion that the reference does not have.
     """
+    if not len(emotions):
+        return [undefined(reference.measure, 0)]
     groups = jackknife_groups(emotions, generator)
     parts = [by_emotion(features[groups == group], emotions[groups == group]) for group in range(NUM_GROUPS)]
     known = _reference_parts(reference, emotions)
@@ -75,16 +77,17 @@ def fid_of_real(
     counts: Mapping[int, int],
     generator: np.random.Generator,
     backbone: str,
+    protocol: Protocol = "clean",
 ) -> list[Result]:
     """FID of real pictures from others, the value to hold a method's against: `counts` of each emotion, at most half.
 
     features ND and emotions N are those of the reference. What is taken out as images is not in the reference.
     """
     taken = np.zeros(len(emotions), bool)
-    for index, count in counts.items():
+    for index, count in sorted(counts.items()):
         rows = generator.permutation(np.flatnonzero(emotions == index))
         taken[rows[: min(count, len(rows) // 2)]] = True
-    rest = reference_of(features[~taken], emotions[~taken], "", backbone)
+    rest = reference_of(features[~taken], emotions[~taken], "", backbone, protocol)
     return fid(features[taken], emotions[taken], rest, generator)
 
 
@@ -110,13 +113,12 @@ def _result(reference: Reference, parts: list[Statistics], real: Statistics, ind
     """FID of the sum of the groups, and its interval from leaving out each."""
     total = pooled(dict(enumerate(parts)))
     n, emotion = round(total.n), None if index is None else EMOTIONS[index]
-    nan = float("nan")
     if n < 2 or real.n < 2:
-        return Result(reference.measure, nan, nan, nan, n, emotion)
+        return undefined(reference.measure, n, emotion)
     to = gaussian(real)
     value = frechet_distance(total, to)
     if len(parts) < NUM_GROUPS or n < 2 * NUM_GROUPS:
-        return Result(reference.measure, value, nan, nan, n, emotion)
+        return replace(undefined(reference.measure, n, emotion), value=value)
     without = np.array([frechet_distance(total - part, to) for part in parts])
     half = T * ((NUM_GROUPS - 1) * without.var()) ** 0.5
     return Result(reference.measure, value, value - half, value + half, n, emotion)

@@ -1,5 +1,6 @@
 """One pass over each image: what every judge says of it, kept as a row, from which all metrics are computed."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.features import batches, pictures
+from pipeline.metrics import emogen
+from pipeline.metrics.backbones import check_weights, inception_features
+from pipeline.metrics.columns import no_vectors, vectors
+from pipeline.metrics.inception import Inception, load_inception
+from pipeline.metrics.reference import weights_hash
+from pipeline.metrics.result import Protocol
 
 if TYPE_CHECKING:
     import torch
@@ -17,8 +24,28 @@ if TYPE_CHECKING:
     from pipeline.foundation.clip import Clip
     from pipeline.judges.head import EmotionHead
     from pipeline.judges.panel import Judges
+    from pipeline.params import Scores
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+Pictures = Sequence[Image.Image]
+Take = Callable[[Sequence[int], Protocol], Pictures]  # rows of a table -> their pictures, as a protocol finds them
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """Folders of the judges, and of the weights that the section `scores` names."""
+
+    clip: Path
+    classifier: Path
+    judges: Path
+    pretrained: Path
+
+    def hashes(self, inception: str | None) -> dict[str, str]:
+        """Of the weights of each backbone of FID, by clip, judge and, where it is given, inception."""
+        paths = {"clip": self.clip, "judge": self.judges}
+        if inception:
+            paths["inception"] = self.pretrained / inception
+        return {name: weights_hash(path) for name, path in paths.items()}
 
 
 @dataclass(frozen=True)
@@ -28,25 +55,38 @@ class Bench:
     clip: "Clip"
     classifier: "EmotionHead"
     judges: "Judges"
+    protocols: tuple[Protocol, ...] = ("clean",)
+    inception: Inception | None = None
 
 
-def load_bench(clip: Path, classifier: Path, judges: Path, device: "torch.device | str" = "cpu") -> Bench:
-    """From the folders of the three."""
+def load_bench(files: ModelFiles, settings: "Scores", device: "torch.device | str" = "cpu") -> Bench:
+    """Raises ValueError for weights that settings name and nobody has put there, before anything is loaded."""
     from pipeline.foundation.clip import load_clip
     from pipeline.judges.head import load_head
     from pipeline.judges.panel import load_judges
 
-    return Bench(load_clip(clip, device), load_head(classifier, device), load_judges(judges, device))
+    check_weights(settings, files.pretrained)
+    name = settings.inception_weights
+    inception = load_inception(files.pretrained / name, device) if name else None
+    judges = load_head(files.classifier, device), load_judges(files.judges, device)
+    return Bench(load_clip(files.clip, device), *judges, settings.protocols, inception)
 
 
-def judged(rows: pa.Table, bench: Bench, batch_size: int) -> pa.Table:
-    """Rows with image_id, image, emotion -> the columns of SCORES_SCHEMA."""
-    parts = [_judged(batch, bench) for batch in batches(rows, batch_size)]
+def judged(rows: pa.Table, bench: Bench, batch_size: int, generated: bool) -> pa.Table:
+    """Rows with image_id, image, emotion -> the columns of SCORES_SCHEMA.
+
+    The published code has generated pictures as JPEG, real ones as they come.
+    """
+    parts = []
+    for batch in batches(rows, batch_size):
+        images = pictures(batch)
+        on_disk = as_on_disk(images, "emogen") if generated and "emogen" in bench.protocols else images
+        parts.append(judged_pictures(batch.select(["image_id", "emotion"]), images, on_disk, bench))
     return pa.concat_tables(parts)
 
 
-def _judged(rows: pa.Table, bench: Bench) -> pa.Table:
-    images = pictures(rows)
+def judged_pictures(rows: pa.Table, images: Pictures, on_disk: Pictures, bench: Bench) -> pa.Table:
+    """Rows with image_id and emotion, their pictures, and these as protocol emogen finds them -> SCORES_SCHEMA."""
     raw = bench.clip.encode_images(images, normalize=False).numpy()
     norms = np.linalg.norm(raw, axis=1)
     units, judges = raw / norms[:, None], bench.judges
@@ -64,7 +104,41 @@ def _judged(rows: pa.Table, bench: Bench) -> pa.Table:
         "chroma": pa.array(tone[:, 1]),
         "feature": vectors(units),
         "judge_feature": vectors(verdicts.features),
+        "norm": pa.array(norms, pa.float32()),
+        "inception_feature": _inception(images, bench, "clean"),
+        "squashed_feature": _twice_rescaled(on_disk, bench),
+        **squashed_columns(on_disk, bench),
     })  # fmt: skip
+
+
+def squashed(rows: pa.Table, bench: Bench, batch_size: int) -> pa.Table:
+    """Rows with image and emotion of real pictures -> emotion and what `emogen` measures FID by, of each."""
+    parts = [
+        pa.table({"emotion": batch["emotion"], **squashed_columns(pictures(batch), bench)})
+        for batch in batches(rows, batch_size)
+    ]
+    return pa.concat_tables(parts) if parts else rows.select(["emotion"])
+
+
+def squashed_columns(on_disk: Pictures, bench: Bench) -> dict[str, pa.Array]:
+    """Features of whole pictures as squares, by the judge and Inception; null where emogen is not asked for."""
+    if "emogen" not in bench.protocols:
+        return dict.fromkeys(("squashed_judge_feature", "squashed_inception_feature"), no_vectors(len(on_disk)))
+    squares = [emogen.squashed(picture, bench.judges.image_px) for picture in on_disk]
+    return {
+        "squashed_judge_feature": vectors(bench.judges.judge(squares).features),
+        "squashed_inception_feature": _inception(on_disk, bench, "emogen"),
+    }
+
+
+def taker(read: Callable[[Sequence[int]], pa.Table], generated: bool) -> Take:
+    """What LPIPS takes pictures by. read: rows -> a table with column image."""
+    return lambda rows, protocol: as_on_disk(pictures(read(rows)), protocol if generated else "clean")
+
+
+def as_on_disk(images: Pictures, protocol: Protocol) -> list[Image.Image]:
+    """Generated pictures as a protocol finds them: through JPEG, as the published code has them, or as they are."""
+    return [emogen.stored(image) for image in images] if protocol == "emogen" else list(images)
 
 
 def luminance_and_chroma(image: Image.Image) -> tuple[float, float]:
@@ -74,12 +148,18 @@ def luminance_and_chroma(image: Image.Image) -> tuple[float, float]:
     return float(luma.mean()), float(np.linalg.norm(pixels - luma[..., None], axis=-1).mean())
 
 
-def vectors(matrix: NDArray[np.floating]) -> pa.Array:
-    """ND -> a column of N vectors of float32."""
-    values = np.ascontiguousarray(matrix, np.float32)
-    return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])
-
-
 def names(of: tuple[str, ...], probabilities: NDArray[np.floating]) -> pa.Array:
     """The most probable name of each row."""
     return pa.array([of[index] for index in probabilities.argmax(1)], pa.string())
+
+
+def _inception(images: Pictures, bench: Bench, protocol: Protocol) -> pa.Array:
+    """Null without weights, or where the protocol is not asked for."""
+    if bench.inception is None or protocol not in bench.protocols:
+        return no_vectors(len(images))
+    return vectors(inception_features(bench.inception, list(images), protocol))
+
+
+def _twice_rescaled(on_disk: Pictures, bench: Bench) -> pa.Array:
+    asked = "emogen" in bench.protocols
+    return vectors(emogen.twice_rescaled_features(bench.clip, on_disk)) if asked else no_vectors(len(on_disk))

@@ -45,6 +45,15 @@ def content_key(hashes: Iterable[str], *labels: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]
 
 
+def weights_hash(path: Path) -> str:
+    """Of a weights file, or of all in a folder, the label of a backbone in a key."""
+    digest = hashlib.sha256()
+    for file in sorted(path.glob("*.safetensors")) if path.is_dir() else [path]:
+        with file.open("rb") as opened:
+            digest.update(hashlib.file_digest(opened, "sha256").digest())
+    return digest.hexdigest()[:KEY_DIGITS]
+
+
 def save_reference(reference: Reference, file: Path) -> None:
     """Writes what `load_reference` reads."""
     import torch

@@ -61,6 +61,11 @@ class Result:
         return self.measure.key if self.emotion is None else f"{self.measure.key}/{self.emotion}"
 
 
+def undefined(measure: Measure, n: int, emotion: Emotion | None = None) -> Result:
+    """Of n images that are too few, or that there is nothing to hold against."""
+    return Result(measure, math.nan, math.nan, math.nan, n, emotion)
+
+
 def flat(results: Iterable[Result], prefix: str = "") -> dict[str, float | int | bool | None]:
     """Results as flat metrics: key, key/low, key/high, key/n, and overall key/as_published; null where undefined."""
     found: dict[str, float | int | bool | None] = {}

@@ -1,24 +1,124 @@
-"""The metrics file of a method, from its table of judgements; those of real images beside."""
+"""Every metric of a set of images from its table of judgements, as one flat file; real images beside.
 
-from collections.abc import Mapping
+Diversity by LPIPS looks at the pictures of its pairs once more: maps of features are too large for a table.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline.metrics.bootstrap import interval
-from pipeline.metrics.emotion_accuracy import emotion_accuracy
+from pipeline.emotions import EMOTIONS
+from pipeline.metrics.backbones import clarity_name, judge_name, perceptual_networks
+from pipeline.metrics.bootstrap import flat_mean
+from pipeline.metrics.coherence import Plausibility, coherence
+from pipeline.metrics.emogen import never_reset_pairs
+from pipeline.metrics.emotion_accuracy import asked, emotion_accuracy
+from pipeline.metrics.fid import fid
+from pipeline.metrics.judgement import Bench, Take
+from pipeline.metrics.lpips import Perceptual, lpips
+from pipeline.metrics.pairs import pairs_within_emotions
+from pipeline.metrics.real import GeneratorOf, Names, Real, clip_features, fid_features, real_fid
+from pipeline.metrics.reference import Reference
+from pipeline.metrics.result import Protocol, Result, flat, undefined
+from pipeline.metrics.semantic_clarity import semantic_clarity
+from pipeline.metrics.semantic_diversity import cosine_diversity, mse_diversity
 
-MEANS = {"sem_c": "clarity", "luminance": "luminance", "chroma": "chroma"}
-BESIDE = ("emo_a/classifier", "emo_a/judge", "sem_c", "luminance", "chroma")
+if TYPE_CHECKING:
+    from pipeline.params import Scores
+
+MEANS = ("luminance", "chroma")
+BESIDE = ("emo_a/classifier", "emo_a/judge", "emo_a/gap", *MEANS)
+Flat = dict[str, Any]  # numbers, texts, true or false, null
 
 
-def summary(
-    scores: pa.Table, generator: np.random.Generator, real: Mapping[str, float] | None = None
-) -> dict[str, float]:
-    """Flat metrics of images; `real`, the same of real images, goes beside under real/."""
-    found: dict[str, float] = {"n": len(scores), **emotion_accuracy(scores, generator)}
-    for name, column in MEANS.items():
-        values = scores[column].to_numpy().astype(np.float64)
-        low, high = interval(values, generator)
-        found |= {name: float(values.mean()), f"{name}/low": low, f"{name}/high": high}
-    return found | {f"real/{name}": real[name] for name in BESIDE if real}
+@dataclass(frozen=True)
+class Yardstick:
+    """By what images are measured, whichever they are."""
+
+    names: Names
+    networks: tuple[Perceptual, ...]
+    plausibility: Plausibility | None
+    settings: "Scores"
+
+
+def yardstick_of(
+    bench: Bench, settings: "Scores", pretrained: Path, clip: str | None, plausibility: Plausibility | None
+) -> Yardstick:
+    """clip: its id on the hub, or None for one of ours; plausibility: None where there is none."""
+    judges = bench.judges
+    names = Names(clip or "clip_miniature", judge_name(judges), clarity_name(judges))
+    networks = perceptual_networks(judges, settings, pretrained, bench.clip.device)
+    return Yardstick(names, networks, plausibility, settings)
+
+
+def image_results(scores: pa.Table, take: Take, yardstick: Yardstick, generator_of: GeneratorOf) -> list[Result]:
+    """All but FID and Emo-A: overall and per emotion."""
+    emotions, name = asked(scores), yardstick.names.clarity
+    found = semantic_clarity(scores["clarity"].to_numpy(), emotions, generator_of("sem_c"), name)
+    if yardstick.plausibility:
+        found += coherence(yardstick.plausibility, scores, emotions, generator_of("coherence"), name)
+    for protocol in yardstick.settings.protocols:
+        found += diversity_results(scores, take, yardstick, protocol, generator_of("pairs", protocol))
+    return found
+
+
+def diversity_results(
+    scores: pa.Table, take: Take, yardstick: Yardstick, protocol: Protocol, generator: np.random.Generator
+) -> list[Result]:
+    """LPIPS by each network and Sem-D, of the same pairs."""
+    draw = never_reset_pairs if protocol == "emogen" else pairs_within_emotions
+    pairs = draw(asked(scores), yardstick.settings.num_pairs, generator)
+    features, name = clip_features(scores, protocol), yardstick.names.clip
+    found = cosine_diversity(features, pairs, name, protocol) + mse_diversity(features, pairs, name, protocol)
+    for network in yardstick.networks:
+        found += lpips(pairs, lambda rows: take(rows, protocol), network, yardstick.settings.batch_size, protocol)
+    return found
+
+
+def fid_results(scores: pa.Table, references: Mapping[str, Reference], generator_of: GeneratorOf) -> list[Result]:
+    """FID from each reference, overall and per emotion; an emotion that it lacks has none and does not count."""
+    emotions, found = asked(scores), []
+    for column, reference in references.items():
+        known = np.isin(emotions, list(reference.parts))
+        features = fid_features(scores, column)[known]
+        found += fid(features, emotions[known], reference, generator_of("fid", column))
+        for index, n in sorted(Counter(emotions[~known].tolist()).items()):
+            found.append(undefined(reference.measure, n, EMOTIONS[index]))
+    return found
+
+
+def method_metrics(scores: pa.Table, take: Take, yardstick: Yardstick, real: Real, generator_of: GeneratorOf) -> Flat:
+    """Flat metrics of a method's images; under real/ each overall figure of real ones, FID of as many of them."""
+    results = image_results(scores, take, yardstick, generator_of) + fid_results(scores, real.references, generator_of)
+    found = _flat(scores, results, generator_of("bootstrap")) | _keys(real.references)
+    counts = Counter(asked(scores).tolist())
+    fids = real_fid(real.read, real.references, counts, generator_of)
+    beside = [*BESIDE, *(result.key for result in results if not result.emotion and result.measure.name != "fid")]
+    return found | {f"real/{key}": real.metrics[key] for key in beside} | flat(fids, "real/")
+
+
+def real_metrics(
+    scores: pa.Table, take: Take, yardstick: Yardstick, references: Mapping[str, Reference], generator_of: GeneratorOf
+) -> Flat:
+    """Flat metrics of real pictures; FID of a half of them from the other."""
+    half = dict(Counter(asked(scores).tolist()))
+    results = image_results(scores, take, yardstick, generator_of)
+    results += real_fid(scores.select, references, half, generator_of)
+    return _flat(scores, results, generator_of("bootstrap")) | _keys(references)
+
+
+def _flat(scores: pa.Table, results: Sequence[Result], generator: np.random.Generator) -> Flat:
+    found: Flat = {"n": len(scores), **emotion_accuracy(scores, generator)}
+    for name in MEANS:
+        found |= flat_mean(name, scores[name].to_numpy().astype(np.float64), generator)
+    return found | flat(results)
+
+
+def _keys(references: Mapping[str, Reference]) -> Flat:
+    """Of which real pictures each FID is: fid/backbone/protocol/reference."""
+    return {f"{reference.measure.key}/reference": reference.key for reference in references.values()}

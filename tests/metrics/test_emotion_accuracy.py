@@ -6,9 +6,8 @@ import pytest
 
 from pipeline.emotions import EMOTIONS
 from pipeline.metrics.bootstrap import interval
+from pipeline.metrics.columns import vectors
 from pipeline.metrics.emotion_accuracy import emotion_accuracy, right
-from pipeline.metrics.judgement import luminance_and_chroma, names, vectors
-from pipeline.metrics.summary import summary
 from pipeline.runtime import numpy_generator
 
 
@@ -18,9 +17,6 @@ def scores(said: list[int], asked: list[int]) -> pa.Table:
         "emotion": [EMOTIONS[index] for index in asked],
         "classifier": probabilities,
         "judge": vectors(np.eye(8)[asked]),
-        "clarity": pa.array(np.linspace(0, 1, len(said)), pa.float32()),
-        "luminance": pa.array(np.full(len(said), 0.5), pa.float32()),
-        "chroma": pa.array(np.full(len(said), 0.1), pa.float32()),
     })  # fmt: skip
 
 
@@ -34,6 +30,13 @@ def test_accuracy_of_eight_and_of_two_classes_and_per_emotion() -> None:
     assert found["emo_a/judge"] == found["emo_a/judge/low"] == found["emo_a/judge/high"] == 1.0
     assert found["emo_a/classifier/probability"] == pytest.approx((0.7375 + 3 * 0.0375) / 4)
     assert "emo_a/classifier/fear" not in found
+    assert (found["emo_a/classifier/amusement/n"], found["emo_a/judge/n"]) == (2, 4)
+
+
+def test_the_gap_is_that_of_the_judges_image_by_image() -> None:
+    found = emotion_accuracy(scores([0, 1, 5, 3], [0, 0, 4, 7]), numpy_generator(0))
+    assert (found["emo_a/gap"], found["emo_a/gap/amusement"]) == (-0.75, -0.5)
+    assert found["emo_a/gap/low"] < -0.75 < found["emo_a/gap/high"] <= 0
 
 
 def test_the_interval_covers_the_true_mean_in_about_19_of_20_draws() -> None:
@@ -43,20 +46,3 @@ def test_the_interval_covers_the_true_mean_in_about_19_of_20_draws() -> None:
         low, high = interval((rng.random(300) < 0.7).astype(float), rng)
         covered += low <= 0.7 <= high
     assert 180 <= covered <= 199
-
-
-def test_the_summary_has_n_intervals_and_real_images_beside() -> None:
-    real = summary(scores([0, 1], [0, 1]), numpy_generator(0))
-    found = summary(scores([0, 1, 2, 2], [0, 1, 2, 3]), numpy_generator(0), real)
-    assert found["n"] == 4
-    assert found["sem_c/low"] <= found["sem_c"] <= found["sem_c/high"]
-    assert found["sem_c"] == pytest.approx(0.5)
-    assert (found["emo_a/classifier"], found["real/emo_a/classifier"]) == (0.75, 1.0)
-
-
-def test_luminance_and_chroma_of_plain_colours() -> None:
-    from PIL import Image
-
-    assert luminance_and_chroma(Image.new("RGB", (4, 4), "white")) == pytest.approx((1.0, 0.0), abs=1e-5)
-    assert luminance_and_chroma(Image.new("RGB", (4, 4), (255, 0, 0)))[1] > 0.5
-    assert names(("none", "beach"), np.array([[0.2, 0.8], [0.9, 0.1]])).to_pylist() == ["beach", "none"]

@@ -1,6 +1,7 @@
 """Distances of feature maps against their formula and the lpips package on the same weights."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,12 @@ from safetensors.torch import load_file, save_file
 from pipeline.judges.examples import Names
 from pipeline.judges.panel import Judges
 from pipeline.judges.pixels import PixelJudge
-from pipeline.metrics.backbones import alexnet_perceptual, judge_perceptual
+from pipeline.judges.pretrained import PublishedJudge
+from pipeline.metrics.backbones import alexnet_perceptual, clarity_name, judge_perceptual, perceptual_networks
 from pipeline.metrics.lpips import Perceptual, as_pixels, distances, lpips, pair_distances, unit
 from pipeline.metrics.pairs import Pairs
+from pipeline.metrics.result import Measure
+from tests.metrics.bench import settings
 
 PX = 64
 
@@ -121,10 +125,27 @@ def test_a_picture_is_at_distance_0_from_itself(judges: Judges) -> None:
 
 def test_without_calibrated_heads_it_is_not_called_lpips(judges: Judges, alexnet: tuple[Path, Path]) -> None:
     some = pairs([0, 1], [1, 2])
-    assert lpips(some, pictures, judge_perceptual(judges), 8)[0].measure.key == "feature_distance/small/clean"
+    assert lpips(some, pictures, judge_perceptual(judges), 8)[0].measure.key == "feature_distance/judge_small/clean"
     found = lpips(some, pictures, alexnet_perceptual(*alexnet, PX), 8, "emogen")
     assert found[0].measure.key == "lpips/alexnet/emogen"
     assert [result.n for result in found] == [2, 2]
+
+
+def test_alexnet_is_there_beside_the_judge_where_its_files_are_named(
+    judges: Judges, alexnet: tuple[Path, Path]
+) -> None:
+    chosen = settings(alexnet_weights=alexnet[0].name, lpips_heads=alexnet[1].name, perceptual_px=PX)
+    assert [each.measure("clean").key for each in perceptual_networks(judges, chosen, alexnet[0].parent)] == [
+        "feature_distance/judge_small/clean", "lpips/alexnet/clean",
+    ]  # fmt: skip
+    assert len(perceptual_networks(judges, settings(), alexnet[0].parent)) == 1
+
+
+def test_sem_c_is_by_the_papers_networks_only_where_both_are_published(judges: Judges) -> None:
+    published = PublishedJudge(None, ("a",))
+    assert clarity_name(replace(judges, scene_judge=published, object_judge=published)) == "resnet50"
+    assert clarity_name(replace(judges, backbone="resnet50", scene_judge=published)) == "judge_resnet50"
+    assert not Measure("sem_c", "judge_resnet50").as_published
 
 
 def test_heads_of_another_network_are_refused(alexnet: tuple[Path, Path], tmp_path: Path) -> None:

@@ -1,0 +1,182 @@
+"""`evoke score FOLDER --reference FOLDER`: anyone's images by this project's judges, under both protocols.
+
+The table tells for which figures no network of the papers was used: such a number is never comparable with theirs.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.emotions import EMOTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pipeline.metrics.folder import EmotionFolder
+    from pipeline.metrics.judgement import ModelFiles
+    from pipeline.metrics.result import Protocol
+    from pipeline.metrics.summary import Flat
+    from pipeline.params import Scores
+
+PARAMS = Path("params.yaml")
+FOLDER, FILE = click.Path(path_type=Path), click.Path(path_type=Path, dir_okay=False)
+PROTOCOLS: "tuple[Protocol, ...]" = ("clean", "emogen")
+TITLES = {
+    "fid": "FID", "lpips": "LPIPS", "feature_distance": "distance, not LPIPS", "sem_d_cosine": "Sem-D, 1 - cosine",
+    "sem_d_mse": "Sem-D, MSE", "sem_c": "Sem-C", "coherence": "coherence",
+}  # fmt: skip
+EMO_A = {"classifier": "Emo-A by the classifier", "judge": "Emo-A by the judge", "gap": "their gap: judge-overfit"}
+IN_PAPERS = ("fid", "lpips", "feature_distance", "sem_c", "sem_d_mse")
+
+
+@click.command()
+@click.argument("folder", type=FOLDER)
+@click.option("--reference", required=True, type=FOLDER, metavar="FOLDER", help="Real pictures, in the same layout.")
+@click.option("--json", "out", type=FILE, metavar="FILE", help="Where every figure goes, flat.")
+@click.option("--clip", type=FOLDER, help="An open_clip folder.  [models/foundation/clip]")
+@click.option("--classifier", type=FOLDER, help="A folder with the emotion head.  [models/emotion_classifier]")
+@click.option("--judges", type=FOLDER, help="A folder with the judges on pixels.  [models/judges]")
+@click.option(
+    "--plausibility", type=FILE, help="Which things go together.  [that of the stage real_scores; else no coherence]"
+)
+@click.option("--num-pairs", type=click.IntRange(min=1), help="Pairs of images of each emotion, for LPIPS and Sem-D.")
+@click.option("--batch-size", type=click.IntRange(1, 65536), help="Pictures in one forward pass.")
+def score(
+    folder: Path, reference: Path, out: Path | None, clip: Path | None, classifier: Path | None, judges: Path | None,
+    plausibility: Path | None, **given: Any,
+) -> None:  # fmt: skip
+    """Score the images of FOLDER, which has one subfolder for each emotion, against those of --reference.
+
+    \b
+    evoke score pictures --reference data/miniature/emoset/image
+    evoke score pictures --reference real --json scores.json
+
+    Emo-A by two judges and their gap, FID, LPIPS, Sem-C, Sem-D and coherence under the protocols clean and emogen, with
+    95 % intervals and the value of the real pictures beside. What is no whole JPEG, PNG or WebP is counted by its
+    reason. What is not given is as scores in params.yaml says.
+    """
+    from pipeline.artifacts import write_json
+    from pipeline.metrics.folder import plan_emotions
+    from pipeline.runtime import forbid_downloads
+
+    forbid_downloads()
+    files = _files(clip, classifier, judges)
+    settings, name, seed = _settings({key: value for key, value in given.items() if value is not None}, clip)
+    images, real = plan_emotions(folder), plan_emotions(reference)
+    if missing := [emotion for emotion in images.emotions if emotion not in real.emotions]:
+        raise ValueError(f"{reference} has no subfolder {', '.join(missing)}, which {folder} has; add it, or remove it")
+    found = _scored(images, real, files, settings, name, seed, plausibility)
+    if out:
+        write_json(out, found)
+    click.echo("\n".join([*_heading(found, folder, reference), *_overall(found), *_by_emotion(found), *_notes(found)]))
+
+
+def _files(clip: Path | None, classifier: Path | None, judges: Path | None) -> "ModelFiles":
+    """The folders that are given, else the pipeline's. Raises ValueError where one is not there."""
+    from pipeline.artifacts import EMOTION_CLASSIFIER, FOUNDATION_CLIP, JUDGES, PRETRAINED
+    from pipeline.metrics.judgement import ModelFiles
+
+    given = {
+        "clip": (clip, FOUNDATION_CLIP),
+        "classifier": (classifier, EMOTION_CLASSIFIER),
+        "judges": (judges, JUDGES),
+    }
+    paths = {option: path or Path(artifact.path) for option, (path, artifact) in given.items()}
+    for option, path in paths.items():
+        if not path.is_dir():
+            raise ValueError(f"{path}: there is no such folder; `dvc repro` makes it, or give yours by --{option}")
+    return ModelFiles(**paths, pretrained=Path(PRETRAINED.path))
+
+
+def _settings(given: "Mapping[str, Any]", clip: Path | None) -> "tuple[Scores, str | None, int]":
+    """The section scores with what is given and both protocols, what CLIP is called, and the seed."""
+    from pipeline.params import Scores, load_params
+
+    settings, name, seed = Scores(
+        batch_size=32, num_pairs=100, protocols=PROTOCOLS, inception_weights=None, alexnet_weights=None,
+        lpips_heads=None, perceptual_px=64,
+    ), None, 0  # fmt: skip
+    if PARAMS.exists():
+        params = load_params(PARAMS)
+        settings, name, seed = params.scores, params.foundation_clip.hub_id, params.seed
+    name = f"clip_{clip.absolute().name}" if clip else name
+    return settings.model_copy(update={**given, "protocols": PROTOCOLS}), name, seed
+
+
+def _scored(
+    images: "EmotionFolder", real: "EmotionFolder", files: "ModelFiles", settings: "Scores", name: str | None,
+    seed: int, plausibility: Path | None,
+) -> "Flat":  # fmt: skip
+    from functools import partial
+
+    from pipeline.artifacts import REAL_REFERENCE
+    from pipeline.metrics.folder import folder_metrics
+    from pipeline.metrics.judgement import load_bench
+    from pipeline.metrics.real import PLAUSIBILITY, load_plausibility
+    from pipeline.metrics.summary import yardstick_of
+    from pipeline.runtime import device, numpy_generator
+
+    ours = Path(REAL_REFERENCE.path) / PLAUSIBILITY
+    file = plausibility or (ours if ours.exists() else None)
+    bench = load_bench(files, settings, device())
+    yardstick = yardstick_of(bench, settings, files.pretrained, name, load_plausibility(file) if file else None)
+    weights = files.hashes(settings.inception_weights)
+    return folder_metrics(images, real, bench, yardstick, weights, partial(numpy_generator, seed, "score"))
+
+
+def _heading(found: "Flat", folder: Path, reference: Path) -> "Iterator[str]":
+    """What was scored against what, and the rejects of both."""
+    for prefix, path, verb in (("", folder, "images"), ("real/", reference, "real pictures, the reference")):
+        yield f"{path}: {found[f'{prefix}n']} {verb}"
+        if found[f"{prefix}rejects"]:
+            start = f"{prefix}rejects/"
+            reasons = [f"{found[key]} {key.removeprefix(start)}" for key in found if key.startswith(start)]
+            yield f"  refused: {', '.join(reasons)}"
+
+
+def _overall(found: "Flat") -> "Iterator[str]":
+    """A figure a line: value, interval, the value of real pictures, and n."""
+    yield f"\n{'overall':<44}{'value':>10}{'95 % interval':>24}{'real':>10}{'n':>7}"
+    for key, title in _figures(found):
+        ends = [_number(found[f"{key}/{end}"]) for end in ("low", "high")]
+        interval = "-" if "-" in ends else " to ".join(ends)
+        real, n = _number(found[f"real/{key}"]), found[f"{key}/n"]
+        yield f"{title:<44}{_number(found[key]):>10}{interval:>24}{real:>10}{n:>7}"
+
+
+def _by_emotion(found: "Flat") -> "Iterator[str]":
+    """A figure a line, an emotion a column; - where there are too few images or none."""
+    widths = {emotion: max(len(emotion), 9) + 2 for emotion in EMOTIONS}
+    yield f"\n{'by emotion':<44}" + "".join(f"{emotion:>{width}}" for emotion, width in widths.items())
+    for key, title in _figures(found):
+        values = {emotion: _number(found.get(f"{key}/{emotion}")) for emotion in EMOTIONS}
+        yield f"{title:<44}" + "".join(f"{values[emotion]:>{width}}" for emotion, width in widths.items())
+
+
+def _notes(found: "Flat") -> "Iterator[str]":
+    """Which figures may stand beside the papers', and which were not taken by the papers' networks."""
+    theirs = [key for key, _ in _figures(found) if found.get(f"{key}/as_published")]
+    measured = dict.fromkeys(tuple(key.split("/")[:2]) for key, _ in _figures(found))
+    trusted = {tuple(key.split("/")[:2]) for key in theirs}
+    others = [
+        f"{TITLES[name]} ({backbone})"
+        for name, backbone in measured
+        if name in IN_PAPERS and (name, backbone) not in trusted
+    ]
+    yield f"\nBy the papers' own backbone and protocol: {', '.join(theirs) or 'none'}."
+    yield f"Not by the papers' backbones, so not comparable with their numbers: {', '.join(['Emo-A', *others])}."
+
+
+def _figures(found: "Flat") -> "Iterator[tuple[str, str]]":
+    """Keys of the overall figures with their titles: Emo-A, then by protocol."""
+    for judge, title in EMO_A.items():
+        yield f"emo_a/{judge}", title
+    keys = [key.split("/") for key in found if key.endswith("/as_published") and not key.startswith("real/")]
+    order = list(TITLES)
+    for name, backbone, protocol, _ in sorted(keys, key=lambda parts: (parts[2], order.index(parts[0]), parts[1])):
+        yield f"{name}/{backbone}/{protocol}", f"{TITLES[name]} ({backbone}, {protocol})"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"

@@ -1,0 +1,149 @@
+"""Anyone's images in a folder with a subfolder for each emotion, judged; no picture is dropped without a reason."""
+
+import difflib
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+from PIL import Image
+
+from pipeline.corpora.curate import batches
+from pipeline.corpora.folder import File, Files, plan
+from pipeline.corpora.pack import reject_table, told
+from pipeline.corpora.picture import Picture
+from pipeline.corpora.records import Reason, Reject
+from pipeline.emotions import EMOTIONS
+from pipeline.metrics.emogen import stored
+from pipeline.metrics.judgement import Bench, Take, judged_pictures
+from pipeline.metrics.real import Content, GeneratorOf, Real, references_of
+from pipeline.metrics.result import Protocol
+from pipeline.metrics.summary import Flat, Yardstick, method_metrics, real_metrics
+from pipeline.runtime import progress
+
+UNIT = 1000  # files that are planned at once
+JPEG = b"\xff\xd8\xff"
+
+
+@dataclass(frozen=True)
+class EmotionFolder:
+    """Files of pictures by emotion, and those that lie in no subfolder."""
+
+    folder: Path
+    files: tuple[File, ...]
+    strays: tuple[File, ...]
+
+    @property
+    def emotions(self) -> list[str]:
+        """Those that have a subfolder, in the order of EMOTIONS."""
+        there = {emotion_of(file) for file in self.files}
+        return [emotion for emotion in EMOTIONS if emotion in there]
+
+
+@dataclass(frozen=True)
+class JudgedFolder:
+    """Scores of what can be read, by image_id; rejects; SHA-256 of each file that was read; pictures once more."""
+
+    scores: pa.Table
+    rejects: pa.Table
+    hashes: Sequence[str]
+    take: Take
+
+
+def plan_emotions(folder: Path) -> EmotionFolder:
+    """Opens no picture. Raises ValueError for subfolders that are no emotions, or none, or hold nothing."""
+    files = [file for unit in plan(folder, folder.resolve().name, UNIT) for file in unit.files]
+    names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+    if not names:
+        raise ValueError(f"{folder} has no subfolder of an emotion; wanted is one for each, such as {folder / 'awe'}")
+    for name in names:
+        if name not in EMOTIONS:
+            nearest = difflib.get_close_matches(name, EMOTIONS, 1, 0.0)[0]
+            raise ValueError(
+                f"{folder / name} is named as no emotion; the nearest is {nearest!r}, allowed are {', '.join(EMOTIONS)}"
+            )
+    inside = [file for file in files if "/" in file.path]
+    found = EmotionFolder(folder, tuple(inside), tuple(file for file in files if "/" not in file.path))
+    if empty := [name for name in names if name not in found.emotions]:
+        links = {file.path: file.reject.detail for file in found.strays if file.reject}
+        why = links.get(empty[0], "put some there, or remove it")
+        raise ValueError(f"{folder / empty[0]} holds no picture; {why}")
+    return found
+
+
+def judge_folder(planned: EmotionFolder, bench: Bench, batch_size: int, generated: bool) -> JudgedFolder:
+    """One pass over the files. Raises ValueError where none can be read."""
+    rejects = [_stray(file) for file in planned.strays]
+    files = {file.path: file for file in planned.files}
+    parts, read, hashes = [], [], []
+    for batch in batches(_pictures(planned, rejects), batch_size):
+        own = [files[str(picture.path)] for picture in batch]
+        rows = pa.table({"image_id": [file.image_id for file in own], "emotion": [emotion_of(file) for file in own]})
+        on_disk = [_on_disk(picture, "emogen", generated) for picture in batch]
+        parts.append(judged_pictures(rows, [picture.pixels for picture in batch], on_disk, bench))
+        read += own
+        hashes += [hashlib.sha256(picture.image_bytes).hexdigest() for picture in batch]
+    table = reject_table(rejects)
+    if not parts:
+        raise ValueError(f"{planned.folder}: none of {len(rejects)} pictures can be read: {told(table)}")
+
+    def take(rows: Sequence[int], protocol: Protocol) -> list[Image.Image]:
+        again = list(Files(planned.folder, tuple(read[row] for row in rows)).read())
+        assert all(isinstance(one, Picture) for one in again), "a file was changed while it was scored"
+        return [_on_disk(picture, protocol, generated) for picture in again if isinstance(picture, Picture)]
+
+    return JudgedFolder(pa.concat_tables(parts), table, hashes, take)
+
+
+def folder_metrics(
+    images: EmotionFolder, real: EmotionFolder, bench: Bench, yardstick: Yardstick, weights: Mapping[str, str],
+    generator_of: GeneratorOf,
+) -> Flat:  # fmt: skip
+    """Flat metrics as those of a method, with rejects by reason; all of the real pictures are the reference.
+
+    weights: hashes of the backbones' weights, by which the reference is keyed.
+    """
+    batch_size = yardstick.settings.batch_size
+    own, truth = judge_folder(images, bench, batch_size, True), judge_folder(real, bench, batch_size, False)
+    content = Content(truth.hashes, truth.hashes, weights)
+    references = references_of(truth.scores, lambda: (), yardstick.names, content)
+    beside = real_metrics(truth.scores, truth.take, yardstick, references, generator_of)
+    known = Real(references, yardstick.plausibility, truth.scores.select, beside)
+    found = method_metrics(own.scores, own.take, yardstick, known, generator_of)
+    counts = {**reject_counts(own.rejects), "real/n": len(truth.scores), **reject_counts(truth.rejects, "real/")}
+    return found | counts
+
+
+def emotion_of(file: File) -> str:
+    """The subfolder that it lies in, at any depth."""
+    return file.path.split("/")[0]
+
+
+def reject_counts(rejects: pa.Table, prefix: str = "") -> dict[str, int]:
+    """Flat: rejects, and rejects/reason."""
+    counts = Counter(rejects["reason"].to_pylist())
+    reasons = {f"{prefix}rejects/{reason}": number for reason, number in sorted(counts.items())}
+    return {f"{prefix}rejects": len(rejects)} | reasons
+
+
+def _pictures(planned: EmotionFolder, rejects: list[Reject]) -> Iterator[Picture]:
+    """Pictures as they come; what is none is put on `rejects`."""
+    outcomes: Iterator[Picture | Reject] = Files(planned.folder, planned.files).read()
+    for outcome in progress(outcomes, len(planned.files), planned.folder.name):
+        if isinstance(outcome, Reject):
+            rejects.append(outcome)
+        else:
+            yield outcome
+
+
+def _on_disk(picture: Picture, protocol: Protocol, generated: bool) -> Image.Image:
+    """As a protocol finds it: the published code has generated pictures as JPEG; what is one stays as it is."""
+    through = generated and protocol == "emogen" and not picture.image_bytes.startswith(JPEG)
+    return stored(picture.pixels) if through else picture.pixels
+
+
+def _stray(file: File) -> Reject:
+    return file.reject or Reject(file.image_id, Reason.unknown_emotion, f"{file.path} lies in no emotion's subfolder")

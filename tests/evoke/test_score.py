@@ -1,0 +1,105 @@
+"""`evoke score`: a table and a file of figures for anyone's folder, or one line that says why not."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from evoke.cli import main
+from evoke.score import _notes
+from pipeline.emotions import EMOTIONS
+from tests.metrics.bench import models_of_chance, write_folder
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.set_num_threads(1)
+    return models_of_chance(tmp_path_factory.mktemp("models")).pretrained.parent
+
+
+@pytest.fixture(autouse=True)
+def _place(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A current folder with models, without params.yaml, with pictures in `mine` and `real`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EVOKE_DEVICE", "cpu")
+    monkeypatch.setenv("EVOKE_THREADS", "1")
+    Path("models").symlink_to(models)
+    write_folder(Path("mine"), range(24))
+    write_folder(Path("real"), range(100, 148), "JPEG")
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["score", *arguments])
+
+
+def test_the_table_has_overall_figures_then_emotions_then_what_not_to_compare() -> None:
+    Path("mine/fear/cut.jpg").write_bytes(b"\xff\xd8\xff")
+    result = run("mine", "--reference", "real", "--num-pairs", "3", "--json", "out/scores.json")
+    assert result.exit_code == 0, result.output
+    found, lines = json.loads(Path("out/scores.json").read_text()), result.output.splitlines()
+    assert lines[:3] == [
+        "mine: 24 images", "  refused: 1 truncated_image", "real: 48 real pictures, the reference",
+    ]  # fmt: skip
+    overall, by_emotion = (next(i for i, line in enumerate(lines) if line.startswith(start))
+                           for start in ("overall", "by emotion"))  # fmt: skip
+    assert by_emotion > overall
+    assert lines[by_emotion].split()[2:] == list(EMOTIONS)
+    for title in ("Emo-A by the classifier", "their gap", "FID (judge_small, clean)", "FID (judge_small, emogen)",
+                  "Sem-D, MSE (clip_miniature, emogen)", "Sem-C (judge_small, clean)"):  # fmt: skip
+        assert sum(line.startswith(title) for line in lines) == 2, title
+    gap = next(line for line in lines if line.startswith("their gap"))
+    assert f"{found['emo_a/gap']:.4g}" in gap.split()
+    assert (found["n"], found["rejects/truncated_image"], found["real/n"]) == (24, 1, 48)
+    assert lines[-2] == "By the papers' own backbone and protocol: none."
+    assert "not comparable" in lines[-1]
+    assert "FID (clip_miniature), FID (judge_small), distance, not LPIPS (judge_small)" in lines[-1]
+    assert "coherence" not in result.output  # nobody knows what goes together
+
+
+def test_two_runs_are_equal_and_params_yaml_is_heard() -> None:
+    shutil.copy(ROOT / "params.yaml", "params.yaml")
+    for name in ("a", "b"):
+        assert run("mine", "--reference", "real", "--num-pairs", "2", "--json", f"{name}.json").exit_code == 0
+    assert Path("a.json").read_bytes() == Path("b.json").read_bytes()
+    text = Path("params.yaml").read_text().replace("inception_weights: null", "inception_weights: gone.safetensors")
+    Path("params.yaml").write_text(text)
+    result = run("mine", "--reference", "real")
+    assert result.exit_code == 1
+    assert "scores.inception_weights = 'gone.safetensors': there is no models/pretrained/gone" in result.output
+
+
+def test_a_clip_of_ones_own_has_its_folders_name_and_no_published_one() -> None:
+    Path("their-clip").symlink_to(Path("models/foundation/clip").resolve())
+    options = ("--clip", "their-clip", "--num-pairs", "2", "--json", "a.json")
+    assert run("mine", "--reference", "real", *options).exit_code == 0
+    assert "fid/clip_their-clip/clean" in json.loads(Path("a.json").read_text())
+
+
+def test_only_the_papers_backbone_under_their_protocol_may_stand_beside_their_numbers() -> None:
+    keys = {"fid/inception/emogen": True, "fid/inception/clean": False, "fid/judge_resnet50/clean": False}
+    lines = list(_notes({f"{key}/as_published": theirs for key, theirs in keys.items()}))
+    assert lines[0] == "\nBy the papers' own backbone and protocol: fid/inception/emogen."
+    assert lines[1].endswith("with their numbers: Emo-A, FID (judge_resnet50).")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        (("none", "--reference", "real"), "no folder at none"),
+        (("mine", "--reference", "models"), "holds no picture"),
+        (("mine", "--reference", "real", "--judges", "gone"), "there is no such folder; .* by --judges"),
+        (("mine", "--reference", "part"), "part has no subfolder awe, contentment"),
+    ],
+)
+def test_what_a_user_can_mend_is_one_line(arguments: tuple[str, ...], wanted: str) -> None:
+    write_folder(Path("part"), range(0, 24, 8))
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert len(result.output.strip().splitlines()) == 1
+    assert re.search(wanted, result.output), result.output

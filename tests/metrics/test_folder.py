@@ -1,0 +1,90 @@
+"""Anyone's folder: every file is scored or a reject with its reason, and a folder that cannot be one is one line."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.emotions import EMOTIONS
+from pipeline.metrics.emogen import stored
+from pipeline.metrics.folder import judge_folder, plan_emotions, reject_counts
+from pipeline.metrics.judgement import Bench, load_bench
+from tests.metrics.bench import encoded, models_of_chance, picture, settings, write_folder
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    torch.set_num_threads(1)
+    return load_bench(models_of_chance(tmp_path_factory.mktemp("models")), settings())
+
+
+def test_every_file_is_scored_or_a_reject_with_its_reason(bench: Bench, tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "mine", range(16))
+    (folder / "awe/deep").mkdir()
+    (folder / "awe/deep/1.png").write_bytes(encoded(picture(1)))
+    (folder / "fear/cut.png").write_bytes(encoded(picture(6))[:300])
+    (folder / "fear/page.jpg").write_bytes(b"<html>404</html>")
+    (folder / "stray.png").write_bytes(encoded(picture(0)))
+    (folder / "notes.txt").write_text("no picture")
+    planned = plan_emotions(folder)
+    assert planned.emotions == list(EMOTIONS)
+    found = judge_folder(planned, bench, 5, generated=True)
+    assert len(found.scores) == len(found.hashes) == 17
+    assert found.scores["emotion"].to_pylist().count("awe") == 3
+    for row in found.scores.select(["image_id", "emotion"]).to_pylist():
+        assert row["image_id"].split("/")[1] == row["emotion"]
+    assert reject_counts(found.rejects) == {
+        "rejects": 3, "rejects/truncated_image": 1, "rejects/unknown_emotion": 1, "rejects/unsupported_format": 1,
+    }  # fmt: skip
+
+
+def test_pictures_are_taken_again_by_row_and_png_of_generated_ones_goes_through_jpeg(
+    bench: Bench, tmp_path: Path
+) -> None:
+    folder = write_folder(tmp_path / "mine", range(8))
+    (folder / "awe/1.png").write_bytes(b"<html>")
+    jpeg = folder / "awe/9.jpg"
+    jpeg.write_bytes(encoded(picture(9), "JPEG"))
+    for generated in (True, False):
+        found = judge_folder(plan_emotions(folder), bench, 3, generated)
+        row = found.scores["emotion"].to_pylist().index("fear")
+        assert found.take([row], "clean") == [picture(6)]
+        assert found.take([row], "emogen") == [stored(picture(6)) if generated else picture(6)]
+        row = found.scores["emotion"].to_pylist().index("awe")
+        assert found.take([row], "clean") == found.take([row], "emogen")
+
+
+def test_a_folder_that_cannot_be_one_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no folder at"):
+        plan_emotions(tmp_path / "none")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="empty holds no picture"):
+        plan_emotions(tmp_path / "empty")
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    (flat / "1.png").write_bytes(encoded(picture(1)))
+    with pytest.raises(ValueError, match=r"no subfolder of an emotion; wanted is one for each, such as .*awe"):
+        plan_emotions(flat)
+    folder = write_folder(tmp_path / "mine", range(8))
+    (folder / ".cache").mkdir()
+    (folder / "anger").rename(folder / "angry")
+    with pytest.raises(
+        ValueError, match="angry is named as no emotion; the nearest is 'anger', allowed are amusement,"
+    ):
+        plan_emotions(folder)
+    (folder / "angry").rename(folder / "anger")
+    (folder / "anger/4.png").unlink()
+    with pytest.raises(ValueError, match="anger holds no picture; put some there"):
+        plan_emotions(folder)
+    (folder / "anger").rmdir()
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "anger").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ValueError, match=r"anger holds no picture; .*link out of the folder"):
+        plan_emotions(folder)
+
+
+def test_a_folder_of_damaged_pictures_says_what_is_wrong(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "awe").mkdir()
+    (tmp_path / "awe/1.png").write_bytes(b"<html>")
+    with pytest.raises(ValueError, match="none of 1 pictures can be read: 1 unsupported_format"):
+        judge_folder(plan_emotions(tmp_path), bench, 4, generated=True)

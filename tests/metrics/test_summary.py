@@ -1,0 +1,145 @@
+"""The file of all metrics: every figure overall and per emotion, real images beside, nothing dropped in silence."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from pipeline.emotions import EMOTIONS
+from pipeline.metrics.coherence import Plausibility
+from pipeline.metrics.columns import matrix
+from pipeline.metrics.emotion_accuracy import asked
+from pipeline.metrics.fid import fid_of_real
+from pipeline.metrics.judgement import judged, load_bench, taker
+from pipeline.metrics.real import Content, Real, fid_features, load_real, real_fid, references_of, save_real
+from pipeline.metrics.summary import Yardstick, fid_results, method_metrics, real_metrics, yardstick_of
+from pipeline.runtime import numpy_generator
+from tests.metrics.bench import models_of_chance, rows, settings
+
+OWN, REAL, REST = rows(range(48)), rows(range(100, 180)), rows(range(200, 240))
+PLAUSIBILITY = Plausibility(("none", "sea", "wood"), ("none", "boat", "tree"), np.arange(9.0).reshape(3, 3) / 3)
+GENERATOR = partial(numpy_generator, 0)
+FID = ("fid/clip_miniature/clean", "fid/judge_small/clean", "fid/judge_small/emogen")
+PER_PROTOCOL = ("feature_distance/judge_small", "sem_d_cosine/clip_miniature", "sem_d_mse/clip_miniature")
+OVERALL = (
+    *FID, "sem_c/judge_small/clean", "coherence/judge_small/clean",
+    *(f"{name}/{protocol}" for name in PER_PROTOCOL for protocol in ("clean", "emogen")),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    torch.set_num_threads(1)
+    files = models_of_chance(tmp_path_factory.mktemp("models"))
+    chosen = settings(num_pairs=4)
+    bench = load_bench(files, chosen)
+    yardstick = yardstick_of(bench, chosen, files.pretrained, None, PLAUSIBILITY)
+    own, real, rest = (judged(table, bench, 16, table is OWN) for table in (OWN, REAL, REST))
+    content = Content(["a"], ["a", "b"], files.hashes(None))
+    references = references_of(real, lambda: [rest, rest.slice(0, 0)], yardstick.names, content)
+    beside = real_metrics(real, taker(REAL.take, False), yardstick, references, GENERATOR)
+    known = Real(references, PLAUSIBILITY, real.select, beside)
+    return {"own": own, "real": real, "rest": rest, "yardstick": yardstick, "known": known}
+
+
+@pytest.fixture(scope="module")
+def found(world: dict[str, Any]) -> dict[str, Any]:
+    return method_metrics(world["own"], taker(OWN.take, True), world["yardstick"], world["known"], GENERATOR)
+
+
+def test_every_figure_has_n_an_interval_its_emotions_and_real_images_beside(found: dict[str, Any]) -> None:
+    assert found["n"] == 48
+    for key in OVERALL:
+        assert found[f"{key}/low"] <= found[key] <= found[f"{key}/high"], key
+        assert found[f"real/{key}"] is not None, key
+        assert found[f"{key}/as_published"] is False
+        for emotion in EMOTIONS:
+            assert found[f"{key}/{emotion}"] is not None, key
+            assert found[f"{key}/{emotion}/n"] > 0
+    assert {key.removesuffix("/as_published") for key in found if key.endswith("/as_published")} == {
+        *OVERALL, *(f"real/{key}" for key in FID),
+    }  # fmt: skip
+
+
+def test_emo_a_keeps_its_names_beside_the_gap_of_the_judges(found: dict[str, Any]) -> None:
+    assert found["emo_a/gap"] == pytest.approx(found["emo_a/classifier"] - found["emo_a/judge"])
+    for name in ("emo_a/classifier", "emo_a/judge", "emo_a/gap", "luminance", "chroma"):
+        assert found[f"{name}/low"] <= found[name] <= found[f"{name}/high"]
+        assert found[f"{name}/n"] == 48
+        assert f"real/{name}" in found
+
+
+def test_real_images_beside_are_as_many_as_the_method_has(world: dict[str, Any], found: dict[str, Any]) -> None:
+    assert [found[f"real/{key}/n"] for key in FID] == [40, 40, 40]  # half of ten real ones where a method has six
+    real, counts = world["real"], dict.fromkeys(range(8), 6)
+    generator = GENERATOR("real_fid", "feature")
+    wanted = fid_of_real(fid_features(real, "feature"), asked(real), counts, generator, "x")[0].value
+    assert found[f"real/{FID[0]}"] == pytest.approx(wanted)
+    few = real_fid(real.select, world["known"].references, {0: 3}, GENERATOR)
+    assert [result.n for result in few] == [3, 3, 3]
+
+
+def test_fid_is_from_the_test_split_under_clean_and_from_all_splits_under_emogen(world: dict[str, Any]) -> None:
+    references = world["known"].references
+    assert {name: sum(part.n for part in each.parts.values()) for name, each in references.items()} == {
+        "feature": 80, "judge_feature": 80, "squashed_judge_feature": 120,
+    }  # fmt: skip
+    total = sum(part.total for part in references["squashed_judge_feature"].parts.values())
+    both = [matrix(world[name], "squashed_judge_feature").astype(float).sum(0) for name in ("real", "rest")]
+    assert total == pytest.approx((both[0] + both[1])[:192], rel=1e-5)  # the means over places, not the maxima
+    assert len({each.key for each in references.values()}) == 3
+
+
+def test_an_emotion_without_real_pictures_has_no_fid_and_says_so(world: dict[str, Any]) -> None:
+    real = world["real"].filter(asked(world["real"]) != 6)
+    references = references_of(real, lambda: (), world["yardstick"].names)
+    found = fid_results(world["own"], references, GENERATOR)
+    overall = [result for result in found if result.emotion is None]
+    assert [result.n for result in overall] == [42, 42, 42]
+    assert all(np.isnan(result.value) and result.n == 6 for result in found if result.emotion == "fear")
+
+
+def test_one_image_of_each_emotion_has_figures_that_are_null_and_no_error(world: dict[str, Any]) -> None:
+    table = world["own"].slice(0, 48).take(list(range(0, 48, 6)))
+    images = OWN.take(list(range(0, 48, 6)))
+    assert len(set(table["emotion"].to_pylist())) == 8
+    found = method_metrics(table, taker(images.take, True), world["yardstick"], world["known"], GENERATOR)
+    assert found["sem_d_mse/clip_miniature/clean"] is None
+    assert found["fid/judge_small/clean/awe"] is None
+    assert found["fid/judge_small/clean"] is not None
+
+
+def test_protocols_that_are_not_asked_for_are_absent_and_change_nothing_else(world: dict[str, Any]) -> None:
+    whole: Yardstick = world["yardstick"]
+    own = world["own"]
+    clean = Yardstick(whole.names, whole.networks, None, settings(num_pairs=4, protocols=("clean",)))
+    references = {name: each for name, each in world["known"].references.items() if not name.startswith("squashed")}
+    known = Real(references, None, world["known"].read, world["known"].metrics)
+    found = method_metrics(own, taker(OWN.take, True), clean, known, GENERATOR)
+    both = method_metrics(own, taker(OWN.take, True), whole, world["known"], GENERATOR)
+    assert not [key for key in found if "emogen" in key or "coherence" in key]
+    assert {key: both[key] for key in found} == found
+
+
+def test_what_is_known_of_real_pictures_comes_back_from_its_folder(world: dict[str, Any], tmp_path: Path) -> None:
+    known: Real = world["known"]
+    save_real(tmp_path, known.references, PLAUSIBILITY)
+    again = load_real(tmp_path, known.read, known.metrics)
+    assert again.references.keys() == known.references.keys()
+    assert again.plausibility is not None
+    assert (again.plausibility.scores == PLAUSIBILITY.scores).all()
+    assert again.plausibility.scenes == PLAUSIBILITY.scenes
+    (tmp_path / "feature.safetensors").write_bytes(b"{}")
+    with pytest.raises(ValueError, match=r"feature\.safetensors"):
+        load_real(tmp_path, known.read, known.metrics)
+
+
+def test_a_table_of_nulls_has_no_column_for_fid(world: dict[str, Any]) -> None:
+    nulls = pa.nulls(len(world["real"]), pa.list_(pa.float32()))
+    index = world["real"].column_names.index("squashed_judge_feature")
+    table = world["real"].set_column(index, "squashed_judge_feature", nulls)
+    assert set(references_of(table, lambda: (), world["yardstick"].names)) == {"feature", "judge_feature"}
