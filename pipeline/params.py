@@ -298,6 +298,13 @@ class UniemoJoint(DiffusionTraining):
     """Understanding and generation trained together (UniEmo III-B, III-C)."""
 
     prompt: Annotated[str, Field(pattern=r"^[^{}]*\{S\}[^{}]*$", description="of training; {S} is c of Eq. 6")]
+    parts: Annotated[
+        Literal["all", "class", "class_scene", "class_object"], Field(description="of Eq. 6 that are on (Table V)")
+    ]
+    coefficients: Annotated[
+        Literal["correlated", "constant", "shuffled"], Field(description="alpha of Eq. 6, or a control in its place")
+    ]
+    margin: Annotated[NonNegative, Field(description="xi of Eq. 7 (UniEmo: 0.1)")]
     understanding_weight: Annotated[NonNegative, Field(description="of L_U in Eq. 10 (UniEmo: 0.3)")]
     condition_weight: Annotated[NonNegative, Field(description="of L_cond in Eq. 10 (UniEmo: 0.3); 0: Table V")]
     diffusion_weight: Annotated[NonNegative, Field(description="of L_theta in Eq. 10 (UniEmo: 0.4)")]
@@ -451,6 +458,8 @@ class Params(Section):
             corpus = method.removeprefix("coemogen_")
             if method.startswith("coemogen_") and corpus not in self.corpora:
                 raise ValueError(f"methods: {method} needs {corpus} among corpora ({', '.join(self.corpora)})")
+        if "uniemo_joint" not in self.methods:
+            raise ValueError("methods: feedback ranks the images of uniemo_joint; add it")
         for corpus in self.truth_checks.corpora:
             if corpus not in self.corpora:
                 raise ValueError(f"truth_checks.corpora: {corpus} is not one of corpora ({', '.join(self.corpora)})")
