@@ -19,7 +19,10 @@ def test_every_cell_of_a_grid_is_valid_params_and_ends_at_a_stage(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run, "CELLS", tmp_path)
-    found = list(cells(name, read_grid(name)))
+    grid = read_grid(name)
+    assert set(grid.get("paper", {})) <= set(grid["rows"])
+    found = list(cells(name, grid))
+    assert found
     assert len({cell.folder for cell in found}) == len(found)
     for cell in found:
         assert cell.target.split("@")[0] in STAGES
