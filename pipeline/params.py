@@ -27,7 +27,10 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Count = Annotated[int, Field(ge=1)]
 Sampler = Literal["oversample", "weighted", "plain"]
 Source = Literal["diagonal", "full", "mean", "real"]
-Method = Literal["stable_diffusion", "coemogen_emoset", "coemogen_emoart", "uniemo_joint", "uniemo_feedback"]
+Method = Literal[
+    "stable_diffusion", "textual_inversion", "dreambooth", "emogen",
+    "coemogen_emoset", "coemogen_emoart", "uniemo_joint", "uniemo_feedback",
+]  # fmt: skip
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 BatchSize = Annotated[int, Field(ge=1, le=65536, description="images or texts in one forward pass; changes low bits")]
 REVISION = r"^[0-9a-f]{40}$"
@@ -266,6 +269,29 @@ class Coemogen(DiffusionTraining):
         return self
 
 
+class TextualInversion(DiffusionTraining):
+    """A baseline: one token embedding for each emotion (Gal et al. 2023)."""
+
+    prompt: Annotated[str, Field(pattern=r"^[^{}]*\{S\}[^{}]*$", description="of training; {S} is the embedding")]
+    first_word: Annotated[str, Field(min_length=1, description="that each embedding begins as")]
+
+
+class Dreambooth(DiffusionTraining):
+    """A baseline: one adapter for each emotion under a fixed prompt (DreamBooth's LoRA form)."""
+
+    prompt: Annotated[str, Field(pattern=r"^[^{}]*\{S\}[^{}]*$", description="of training; {S} is the emotion's name")]
+    rank: Annotated[Count, Field(description="of each of the eight adapters")]
+
+
+class Emogen(DiffusionTraining):
+    """A baseline: an emotion space mapped to a token embedding, with the attribute loss (EmoGen)."""
+
+    prompt: Annotated[str, Field(pattern=r"^[^{}]*\{S\}[^{}]*$", description="of training; {S} is the embedding")]
+    hidden: Annotated[Count, Field(description="units between the mapper's two layers (EmoGen: 1024)")]
+    attribute_weight: Annotated[NonNegative, Field(description="of L_attr (EmoGen: 0.01)")]
+    attribute_temperature: Annotated[float, Field(gt=0, description="of its softmax over cosines (EmoGen: 1)")]
+
+
 class UniemoUnderstanding(Training):
     """The CLIP ViT with scene and object queries that reads an emotion (UniEmo III-A)."""
 
@@ -441,6 +467,9 @@ class Params(Section):
     latents: Latents
     coemogen: Coemogen
     stable_diffusion: StableDiffusion
+    textual_inversion: TextualInversion
+    dreambooth: Dreambooth
+    emogen: Emogen
     uniemo_understanding: UniemoUnderstanding
     uniemo_joint: UniemoJoint
     feedback: Feedback

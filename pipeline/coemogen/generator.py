@@ -12,7 +12,6 @@ from pipeline.coemogen.model import CoEmoGen
 from pipeline.conditioning.prompts import tokenize
 from pipeline.generation.request import Request, strengths, weight_matrix
 from pipeline.generation.space import Source, Space
-from pipeline.runtime import seed_of
 
 PART = "visual"
 
@@ -25,6 +24,7 @@ class CoEmoGenGenerator:
     tokenizer: Any
     space: Space
     source: Source
+    has_adapters: bool = True
 
     @property
     def emotions(self) -> Sequence[str]:
@@ -46,12 +46,7 @@ class CoEmoGenGenerator:
 
     def visual(self, request: Request) -> Tensor:
         """v of D: drawn for each emotion by the request's seed, then mixed by weight."""
-        drawn = [
-            weight * self.space.draw(PART, index, self.source, seed_of(request.seed, "v", index))
-            for index, weight in enumerate(request.weights)
-            if weight
-        ]
-        return torch.stack(drawn).sum(0)
+        return self.space.mixed(PART, request.weights, self.source, request.seed)
 
     @property
     def _device(self) -> torch.device:

@@ -16,7 +16,7 @@ from pipeline.coemogen.losses import semantic_loss
 from pipeline.conditioning.encoder import ConditionEncoder
 from pipeline.conditioning.prompts import Prompts, tokenize
 from pipeline.emotions import EMOTIONS, POLARITIES
-from pipeline.training.denoising import denoising_errors, denoising_target, noisy
+from pipeline.training.denoising import diffusion_errors
 
 if TYPE_CHECKING:
     from diffusers import DDPMScheduler
@@ -46,22 +46,18 @@ class CoEmoGen(nn.Module):
 
         dropped: samples that learn without a condition, for classifier-free guidance; their adapters stay on.
         """
-        settings, steps, device = self.settings, batch["steps"], batch["latents"].device
-        size = len(steps)
-        rows = torch.zeros(size, dtype=torch.long, device=device)
+        settings, device = self.settings, batch["latents"].device
+        rows = torch.zeros(len(batch["steps"]), dtype=torch.long, device=device)
         embeddings = self.embedding(batch["emotions"], batch["visual"])
         condition = self.encoder(self.prompts["trained"].to(device).take(rows), embeddings)
         with torch.no_grad():
             empty = self.encoder(self.prompts["empty"].to(device)).states
-        states = torch.where(batch["dropped"][:, None, None], empty.to(condition.states.dtype), condition.states)
         with self.hilora.route(batch["emotions"]):
-            mixed = noisy(self.schedule, batch["latents"], batch["noise"], steps)
-            predicted = self.unet(mixed, steps, states, return_dict=False)[0]
-        target = denoising_target(self.schedule, batch["latents"], batch["noise"], steps)
-        ldm = denoising_errors(self.schedule, predicted, target, steps, settings.snr_cap).mean()
+            errors = diffusion_errors(self.unet, self.schedule, batch, condition.states, empty, settings.snr_cap)
         sem = semantic_loss(
             condition.joint, batch["caption"], settings.sem_distance, settings.sem_equalised, settings.kl_temperature
         )
+        ldm = errors.mean()
         return {"total": ldm + settings.sem_weight * sem, "ldm": ldm, "sem": sem}
 
 

@@ -18,7 +18,7 @@ from pipeline.generation.folder import Foundation
 from pipeline.generation.request import request
 from pipeline.generation.sampling import sample, sampling_of
 from pipeline.generation.space import Space, fit_space
-from pipeline.training.denoising import draw_steps
+from pipeline.training.denoising import draw_diffusion
 from pipeline.training.figures import NO_LOSSES, contact_sheet
 from pipeline.training.latents import LatentCache, draw_mirrored
 from pipeline.training.loop import Batch, Task, Trained
@@ -73,13 +73,10 @@ def drawer(found: Inputs, model: CoEmoGen, settings: "Coemogen") -> Callable[[Te
         mirrored = draw_mirrored(len(rows), settings.mirror, generator)
         latents = found.latents.draw(found.latent_rows[rows], mirrored, generator)
         return {
-            "latents": latents,
-            "noise": torch.randn(latents.shape, generator=generator),
-            "steps": draw_steps(model.schedule, len(rows), generator),
+            **draw_diffusion(model.schedule, latents, settings.text_dropout, generator),
             "emotions": torch.eye(len(EMOTIONS))[torch.from_numpy(found.emotions)[rows]],
             "visual": found.visual[rows],
             "caption": found.captions[rows],
-            "dropped": torch.rand(len(rows), generator=generator) < settings.text_dropout,
         }
 
     return draw

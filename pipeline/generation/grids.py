@@ -30,8 +30,11 @@ class Grid:
     cells: Mapping[tuple[str, str], tuple[Request, ...]]
 
 
-def grids(emotions: Sequence[str], settings: "Grids") -> dict[str, Grid]:
-    """The grids of a method by name: transfer, fusion, strength. Emotions that it does not know are left out."""
+def grids(emotions: Sequence[str], settings: "Grids", has_adapters: bool = True) -> dict[str, Grid]:
+    """The grids of a method by name: transfer, fusion, strength. Emotions that it does not know are left out.
+
+    strength is of adapters, and left out where there are none.
+    """
     known = [emotion for emotion in EMOTIONS if emotion in emotions]
     seeds = range(settings.images_per_cell)
     fused = list(combinations([emotion for emotion in settings.fused if emotion in known], 2))
@@ -45,6 +48,7 @@ def grids(emotions: Sequence[str], settings: "Grids") -> dict[str, Grid]:
             (emotion, f"{strength:g}"): tuple(request(emotion, seed, strength=strength) for seed in seeds)
             for emotion in known
             for strength in settings.strengths
+            if has_adapters
         },
         "fusion": {
             (f"{one} / {other}", f"{weight:.0%}"): tuple(request(mixed(one, other, weight), seed) for seed in seeds)

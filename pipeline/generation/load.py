@@ -10,6 +10,8 @@ from pipeline.generation.folder import STATE, Foundation, read_meta
 from pipeline.generation.sampling import EmotionGenerator
 from pipeline.generation.space import Source, load_space
 
+KINDS = ("prompt", "coemogen", "uniemo", "textual_inversion", "dreambooth", "emogen")
+
 
 def load_generator(folder: Path, foundation: Foundation, source: Source = "diagonal") -> EmotionGenerator:
     """Any generator, put onto a fresh foundation (its U-Net gets the generator's adapters).
@@ -29,7 +31,11 @@ def load_generator(folder: Path, foundation: Foundation, source: Source = "diago
             return _coemogen(folder, meta, foundation, source)
         case "uniemo":
             return _uniemo(folder, foundation, source)
-    raise ValueError(f"{folder}: unknown kind {meta['kind']!r}; this version knows prompt, coemogen and uniemo")
+        case "textual_inversion" | "dreambooth" | "emogen" as kind:
+            from pipeline.baselines.folder import load_baseline
+
+            return load_baseline(kind, folder, foundation, source)
+    raise ValueError(f"{folder}: unknown kind {meta['kind']!r}; known are {', '.join(KINDS)}")
 
 
 def _prompt_generator(meta: Mapping[str, Any], foundation: Foundation) -> EmotionGenerator:

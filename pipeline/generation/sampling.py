@@ -34,6 +34,10 @@ class EmotionGenerator(Protocol):
     def emotions(self) -> Sequence[str]:
         """Those that it knows."""
 
+    @property
+    def has_adapters(self) -> bool:
+        """Whether a request's strength does anything."""
+
     def states(self, requests: Sequence[Request]) -> Tensor:
         """Text states BTW that the U-Net attends to."""
 

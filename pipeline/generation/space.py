@@ -4,7 +4,7 @@
 `full` has a covariance shrunk by Ledoit and Wolf, `mean` is the class mean, `real` a feature of the val split.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.emotions import EMOTIONS
+from pipeline.runtime import seed_of
 from pipeline.weights import load_safetensors, save_safetensors
 
 Source = Literal["diagonal", "full", "mean", "real"]
@@ -50,6 +51,15 @@ class Space:
                 if real is None:
                     raise ValueError(f"there is no val picture of {name}; take another source than real")
                 return real[int(torch.randint(len(real), (1,), generator=generator))]
+
+    def mixed(self, part: str, weights: Sequence[float], source: Source, seed: int) -> Tensor:
+        """The weighted sum of one v of D for each emotion that has a weight of the eight."""
+        drawn = [
+            weight * self.draw(part, index, source, seed_of(seed, "v", index))
+            for index, weight in enumerate(weights)
+            if weight
+        ]
+        return torch.stack(drawn).sum(0)
 
     @property
     def emotions(self) -> list[str]:

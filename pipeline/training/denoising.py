@@ -1,5 +1,6 @@
 """The diffusion loss of every generator (CoEmoGen Eq. 4, UniEmo Eq. 8), for noise or v as the model predicts it."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,6 +20,32 @@ def noise_schedule(pipeline: Any) -> "DDPMScheduler":
             f"the model predicts {scheduler.config.prediction_type!r}; epsilon and v_prediction can be trained"
         )
     return scheduler
+
+
+def diffusion_errors(
+    unet: Any, schedule: Any, batch: Mapping[str, Tensor], states: Tensor, empty: Tensor, snr_cap: float | None
+) -> Tensor:
+    """The errors of the U-Net under text states BTW, of each sample, B; with a cap weighted by min-SNR.
+
+    batch: latents, noise BCHW; steps B; dropped B bool: samples that learn under the empty text, 1TW, for guidance.
+    """
+    steps = batch["steps"]
+    states = torch.where(batch["dropped"][:, None, None], empty.to(states.dtype), states)
+    predicted = unet(noisy(schedule, batch["latents"], batch["noise"], steps), steps, states, return_dict=False)[0]
+    target = denoising_target(schedule, batch["latents"], batch["noise"], steps)
+    return denoising_errors(schedule, predicted, target, steps, snr_cap)
+
+
+def draw_diffusion(
+    schedule: Any, latents: Tensor, text_dropout: float, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """What `diffusion_errors` takes of a batch, for latents BCHW."""
+    return {
+        "latents": latents,
+        "noise": torch.randn(latents.shape, generator=generator),
+        "steps": draw_steps(schedule, len(latents), generator),
+        "dropped": torch.rand(len(latents), generator=generator) < text_dropout,
+    }
 
 
 def denoising_target(schedule: Any, latents: Tensor, noise: Tensor, steps: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ class UniEmoGenerator:
     tokenizer: Any
     space: Space
     source: Source
+    has_adapters: bool = False
 
     @property
     def emotions(self) -> Sequence[str]:

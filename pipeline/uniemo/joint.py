@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from pipeline.conditioning.encoder import ConditionEncoder
 from pipeline.conditioning.prompts import Prompts
 from pipeline.schemas import ATTRIBUTE_KINDS
-from pipeline.training.denoising import denoising_errors, denoising_target, noisy
+from pipeline.training.denoising import diffusion_errors
 from pipeline.uniemo.chain import EmotionHead, Understood
 from pipeline.uniemo.fusion import CLASS, Fusion, condition_loss
 from pipeline.uniemo.learner import Learner
@@ -82,16 +82,12 @@ class UniEmo(nn.Module):
 
     def _diffusion(self, embeddings: Tensor, batch: dict[str, Tensor]) -> Tensor:
         """L_theta (Eq. 8) under the condition, some samples without one."""
-        steps, device = batch["steps"], embeddings.device
-        rows = torch.zeros(len(steps), dtype=torch.long, device=device)
+        device = embeddings.device
+        rows = torch.zeros(len(embeddings), dtype=torch.long, device=device)
         states = self.encoder(self.prompts["trained"].to(device).take(rows), embeddings).states
         with torch.no_grad():
             empty = self.encoder(self.prompts["empty"].to(device)).states
-        states = torch.where(batch["dropped"][:, None, None], empty.to(states.dtype), states)
-        mixed = noisy(self.schedule, batch["latents"], batch["noise"], steps)
-        predicted = self.unet(mixed, steps, states, return_dict=False)[0]
-        target = denoising_target(self.schedule, batch["latents"], batch["noise"], steps)
-        return denoising_errors(self.schedule, predicted, target, steps, self.settings.snr_cap).mean()
+        return diffusion_errors(self.unet, self.schedule, batch, states, empty, self.settings.snr_cap).mean()
 
 
 def pooled(understood: Understood) -> dict[str, Tensor]:

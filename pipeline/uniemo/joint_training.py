@@ -19,7 +19,7 @@ from pipeline.generation.folder import Foundation
 from pipeline.generation.request import request
 from pipeline.generation.sampling import sample, sampling_of
 from pipeline.generation.space import Space, fit_space
-from pipeline.training.denoising import draw_steps
+from pipeline.training.denoising import draw_diffusion
 from pipeline.training.figures import NO_LOSSES, contact_sheet
 from pipeline.training.latents import LatentCache, draw_mirrored
 from pipeline.training.loop import Batch, Task, Trained
@@ -110,10 +110,7 @@ def drawer(found: JointInputs, model: UniEmo) -> Callable[[Tensor, torch.Generat
             **batch,
             "crops": mirror_map(mirrored),
             "one_hot": torch.eye(8)[batch["emotions"]],
-            "latents": latents,
-            "noise": torch.randn(latents.shape, generator=generator),
-            "steps": draw_steps(model.schedule, size, generator),
-            "dropped": torch.rand(size, generator=generator) < settings.text_dropout,
+            **draw_diffusion(model.schedule, latents, settings.text_dropout, generator),
         }
 
     return draw

@@ -1,0 +1,86 @@
+"""What EmoGen learns from beside pictures: an emotion space, and attributes with their coefficients (REFERENCE D2).
+
+Its emotion space is the last hidden layer of an emotion network on pixels. Ours is the hidden layer of the emotion
+classifier, before its ReLU: the judges, which are networks on pixels, only score.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline.baselines.generators import PART
+from pipeline.baselines.training import More
+from pipeline.conditioning.encoder import ConditionEncoder
+from pipeline.conditioning.prompts import tokenize
+from pipeline.generation.space import Space, fit_space
+from pipeline.judges.head import EmotionHead
+from pipeline.uniemo.attributes import words
+from pipeline.uniemo.correlation import attributes_of, emotion_ids
+
+BATCH = 250  # texts in one forward pass
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """A scenes and objects: features AD in CLIP's joint space, coefficients A8, and who of N has them, NA."""
+
+    features: Tensor
+    coefficients: Tensor
+    owned: NDArray[np.bool_]
+
+
+@torch.inference_mode()
+def points_of(head: EmotionHead, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Unit CLIP features ND -> points NH of the emotion space. ValueError for a classifier without a hidden layer."""
+    if head.hidden is None:
+        raise ValueError(
+            "emogen needs an emotion classifier with a hidden layer, whose units are its emotion space; set "
+            "emotion_classifier.source to train"
+        )
+    scaled = torch.from_numpy(np.ascontiguousarray(features)) * head.width**0.5
+    first: Tensor = head.layers[0](scaled.to(head.temperature.device))
+    return np.asarray(first.float().cpu().numpy())
+
+
+def space_of(points: NDArray[np.float32], corpus: pa.Table) -> Space:
+    """The Gaussians of the emotion space over the train split, with the val split as real ones."""
+    splits, emotions = np.array(corpus["split"].to_pylist()), emotion_ids(corpus)
+    train, val = splits == "train", splits == "val"
+    return fit_space({PART: (points[train], emotions[train], points[val], emotions[val])})
+
+
+def attributes(train: pa.Table, correlation: pa.Table, encoder: ConditionEncoder, tokenizer: object) -> Attributes:
+    """Those that train pictures (scene, objects) have and that have a coefficient."""
+    found = attributes_of(train)
+    table: Mapping[str, list[float]] = dict(
+        zip(correlation["attribute"].to_pylist(), correlation["coefficient"].to_pylist(), strict=True)
+    )
+    names = [name for name in found.names if name in table]
+    at = {name: place for place, name in enumerate(names)}
+    owned = np.zeros((len(train), len(names)), bool)
+    places = np.array([at.get(name, -1) for name in found.names], np.int64)[found.ids]
+    owned[found.rows[places >= 0], places[places >= 0]] = True
+    texts = [words(name.split("/", 1)[1]) for name in names]
+    with torch.no_grad():
+        parts = [
+            encoder(tokenize(tokenizer, texts[start : start + BATCH]).to(encoder.projection.device)).joint.cpu()
+            for start in range(0, len(texts), BATCH)
+        ]
+    return Attributes(torch.cat(parts), torch.tensor([table[name] for name in names]), owned)
+
+
+def more_of(points: NDArray[np.float32], found: Attributes) -> More:
+    """What EmoGen's batches have beside: points BD, and one attribute of each picture by chance, B int64, -1 none."""
+
+    def more(rows: Tensor, generator: torch.Generator) -> Mapping[str, Tensor]:
+        owned = torch.from_numpy(found.owned[rows.numpy()])
+        chance = torch.rand(owned.shape, generator=generator) * owned
+        attribute = torch.where(owned.any(1), chance.argmax(1), -1)
+        return {"points": torch.from_numpy(points[rows.numpy()]), "attribute": attribute}
+
+    return more

@@ -1,0 +1,71 @@
+"""The trained baselines as generators."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipeline.baselines.model import DreamBoothModel, EmoGenModel, TextualInversionModel
+from pipeline.conditioning.prompts import GAP, tokenize
+from pipeline.emotions import EMOTIONS
+from pipeline.generation.request import Request, strengths, weight_matrix
+from pipeline.generation.space import Source, Space
+
+PART = "emotion"  # of EmoGen's space
+
+
+@dataclass(frozen=True)
+class WordGenerator:
+    """An embedding in the prompt: of Textual Inversion a word, of EmoGen a point of the space, mapped."""
+
+    model: TextualInversionModel | EmoGenModel
+    tokenizer: Any
+    space: Space | None = None
+    source: Source = "diagonal"
+    has_adapters: bool = False
+
+    @property
+    def emotions(self) -> Sequence[str]:
+        return self.space.emotions if self.space else EMOTIONS
+
+    def states(self, requests: Sequence[Request]) -> Tensor:
+        device = self.model.encoder.projection.device
+        prompts = tokenize(self.tokenizer, [request.prompt for request in requests]).to(device)
+        given = weight_matrix(requests) if self.space is None else self.points(self.space, requests)
+        return self.model.encoder(prompts, self.model.embeddings(given.to(device))).states
+
+    def points(self, space: Space, requests: Sequence[Request]) -> Tensor:
+        """Points BD of the emotion space; of a fusion their weighted mean."""
+        return torch.stack([space.mixed(PART, request.weights, self.source, request.seed) for request in requests])
+
+    @contextmanager
+    def applied(self, requests: Sequence[Request]) -> Iterator[None]:
+        yield
+
+
+@dataclass(frozen=True)
+class DreamBoothGenerator:
+    """The emotion's name in the prompt and its adapter on the U-Net; the gap alone is worded as in training."""
+
+    model: DreamBoothModel
+    tokenizer: Any
+    prompt: str
+    emotions: tuple[str, ...] = EMOTIONS
+    has_adapters: bool = True
+
+    def states(self, requests: Sequence[Request]) -> Tensor:
+        templates = [self.prompt if request.prompt == GAP else request.prompt for request in requests]
+        texts = [text.replace(GAP, request.name) for text, request in zip(templates, requests, strict=True)]
+        return self.model.encoder(tokenize(self.tokenizer, texts).to(self._device)).states
+
+    @contextmanager
+    def applied(self, requests: Sequence[Request]) -> Iterator[None]:
+        with self.model.hilora.route(weight_matrix(requests).to(self._device), strengths(requests).to(self._device)):
+            yield
+
+    @property
+    def _device(self) -> torch.device:
+        return self.model.encoder.projection.device

@@ -1,0 +1,129 @@
+"""The baselines as modules: a batch -> losses, through a Stable Diffusion that stays as it is.
+
+- Textual Inversion (Gal et al. 2023): one free token embedding for each emotion.
+- DreamBooth in its LoRA form (Ruiz et al. 2023; as diffusers trains it, without prior preservation): an adapter for
+  each emotion on the U-Net, under a fixed prompt.
+- EmoGen (Yang et al. 2024): points of an emotion space mapped to a token embedding, with the attribute loss,
+  (1 - a) L_LDM + rate a L_attr; a is the coefficient of one attribute of the picture for its emotion (REFERENCE D2).
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pipeline.coemogen.hilora import add_adapters
+from pipeline.conditioning.encoder import Condition, ConditionEncoder
+from pipeline.conditioning.prompts import GAP, tokenize
+from pipeline.emotions import EMOTIONS
+from pipeline.training.denoising import diffusion_errors, noise_schedule
+
+if TYPE_CHECKING:
+    from pipeline.params import Dreambooth, Emogen, TextualInversion
+
+
+class Baseline(nn.Module):
+    """The frozen models around what is learnt, and the diffusion loss. A subclass says under which condition."""
+
+    def __init__(self, pipeline: Any, encoder: ConditionEncoder, prompts: list[str], snr_cap: float | None) -> None:
+        super().__init__()
+        self.unet, self.encoder, self.schedule = pipeline.unet.requires_grad_(False), encoder, noise_schedule(pipeline)
+        self.snr_cap = snr_cap
+        self.prompts, self.empty = (tokenize(pipeline.tokenizer, texts) for texts in (prompts, [""]))
+
+    def condition(self, prompts: Tensor, embeddings: Tensor | None = None) -> Condition:
+        """prompts: which of the prompts, B int64; embeddings BW for their gaps."""
+        return self.encoder(self.prompts.to(prompts.device).take(prompts), embeddings)
+
+    def errors(self, batch: Mapping[str, Tensor], states: Tensor) -> Tensor:
+        """Of each sample, B, under text states BTW; batch as diffusion_errors takes it."""
+        with torch.no_grad():
+            empty = self.encoder(self.empty.to(states.device)).states
+        return diffusion_errors(self.unet, self.schedule, batch, states, empty, self.snr_cap)
+
+
+class TextualInversionModel(Baseline):
+    """words 8W: the token embeddings that are learnt, each beginning as the one of `settings.first_word`."""
+
+    def __init__(self, pipeline: Any, encoder: ConditionEncoder, settings: "TextualInversion") -> None:
+        super().__init__(pipeline, encoder, [settings.prompt], settings.snr_cap)
+        first = embedding_of(settings.first_word, pipeline)
+        self.words = nn.Parameter(first.float().repeat(len(EMOTIONS), 1))
+
+    def embeddings(self, emotions: Tensor) -> Tensor:
+        """Emotions by weight B8 -> BW."""
+        return emotions @ self.words
+
+    def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """batch: as diffusion_errors takes it; emotions B8 -> losses by name."""
+        one = torch.zeros(len(batch["steps"]), dtype=torch.long, device=self.words.device)
+        states = self.condition(one, self.embeddings(batch["emotions"])).states
+        return {"total": self.errors(batch, states).mean()}
+
+
+class DreamBoothModel(Baseline):
+    """An adapter of each emotion on the attention layers of the U-Net; the text names the emotion."""
+
+    def __init__(
+        self, pipeline: Any, encoder: ConditionEncoder, settings: "Dreambooth", generator: torch.Generator
+    ) -> None:
+        super().__init__(pipeline, encoder, [settings.prompt.replace(GAP, name) for name in EMOTIONS], settings.snr_cap)
+        self.hilora = add_adapters(pipeline.unet, dict.fromkeys(EMOTIONS, settings.rank), generator)
+
+    def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """batch: as diffusion_errors takes it; emotions B8, one-hot -> losses by name."""
+        with torch.no_grad():
+            states = self.condition(batch["emotions"].argmax(1)).states
+        with self.hilora.route(batch["emotions"]):
+            return {"total": self.errors(batch, states).mean()}
+
+
+class EmoGenModel(Baseline):
+    """mapper: a point D of the emotion space -> W, hidden layer and ReLU. attributes: AD' in CLIP's joint space.
+
+    coefficients: A8 (UniEmo Eq. 5). Deviates: the embedding has the size of token embeddings, times a learnt gain.
+    """
+
+    def __init__(
+        self, pipeline: Any, encoder: ConditionEncoder, settings: "Emogen", width: int, attributes: Tensor,
+        coefficients: Tensor, generator: torch.Generator,
+    ) -> None:  # fmt: skip
+        super().__init__(pipeline, encoder, [settings.prompt], settings.snr_cap)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
+            self.mapper = nn.Sequential(
+                nn.Linear(width, settings.hidden), nn.ReLU(), nn.Linear(settings.hidden, encoder.width)
+            )
+        self.gain, self.settings = nn.Parameter(torch.ones(())), settings
+        for name, table in (("attributes", attributes), ("coefficients", coefficients)):
+            self.register_buffer(name, table, persistent=False)
+
+    def embeddings(self, points: Tensor) -> Tensor:
+        """Points BD -> BW."""
+        mapped = self.mapper(points)
+        return self.encoder.token_size * self.gain * F.rms_norm(mapped, mapped.shape[-1:])
+
+    def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """batch: as diffusion_errors takes it; points BD; emotions B8; attribute B int64, -1 none -> losses by name."""
+        one = torch.zeros(len(batch["steps"]), dtype=torch.long, device=self.gain.device)
+        condition = self.condition(one, self.embeddings(batch["points"]))
+        attribute, known = batch["attribute"].clamp(min=0), batch["attribute"] >= 0
+        weight = (self.coefficients[attribute] * batch["emotions"]).sum(1) * known
+        similarity = condition.joint @ self.attributes.T / self.settings.attribute_temperature
+        attr = weight * F.cross_entropy(similarity.float(), attribute, reduction="none")
+        ldm = (1 - weight) * self.errors(batch, condition.states)
+        total = ldm.mean() + self.settings.attribute_weight * attr.mean()
+        return {"total": total, "ldm": ldm.mean(), "attr": attr.mean()}
+
+
+def embedding_of(word: str, pipeline: Any) -> Tensor:
+    """The token embedding W of a word. ValueError unless it is one token."""
+    ids = pipeline.tokenizer(word, add_special_tokens=False)["input_ids"]
+    if len(ids) != 1:
+        raise ValueError(
+            f"first_word = {word!r} is {len(ids)} tokens of the text encoder; take a word that is one, such as image"
+        )
+    weight: Tensor = pipeline.text_encoder.get_input_embeddings().weight
+    return weight[ids[0]].detach()

@@ -1,0 +1,50 @@
+"""dreambooth: an adapter of the U-Net for each emotion, under a fixed prompt (Ruiz et al. 2023, the LoRA form)."""
+
+from pipeline.artifacts import (
+    DREAMBOOTH,
+    EMOSET,
+    FOUNDATION_CLIP,
+    FOUNDATION_DIFFUSION,
+    LATENTS,
+    METRICS,
+    PLOTS,
+    read_table,
+)
+from pipeline.stage import Run, stage
+
+LATENTS = LATENTS.of("emoset")
+
+
+@stage(
+    reads=(EMOSET, LATENTS, FOUNDATION_CLIP, FOUNDATION_DIFFUSION),
+    writes=(DREAMBOOTH, METRICS, PLOTS),
+    sections=("seed", "dreambooth"),
+)
+def main(run: Run) -> None:
+    """Train on EmoSet's train split."""
+    from pipeline.baselines.model import DreamBoothModel
+    from pipeline.baselines.training import inputs, summary, task
+    from pipeline.generation.folder import load_foundation, save_generator
+    from pipeline.runtime import device, seed_of, torch_generator
+    from pipeline.training.figures import save_training
+    from pipeline.training.latents import LatentCache
+    from pipeline.training.loop import fit
+    from pipeline.uniemo.understanding import train_split
+
+    foundation = load_foundation(run.path(FOUNDATION_DIFFUSION), run.path(FOUNDATION_CLIP), device())
+    train = train_split(run.read(EMOSET, ["image_id", "emotion", "split"]))
+    latents = LatentCache(
+        run.work.part("latents"), map(read_table, run.shards(LATENTS)), foundation.pipeline.unet.config.in_channels
+    )
+    settings, found = run.params, inputs(train, latents)
+    model = DreamBoothModel(foundation.pipeline, foundation.encoder, settings, torch_generator(run.seed, "dreambooth"))
+    asked = task("dreambooth", model, found, settings, run.generator("rows"))
+    trained = fit(asked, settings, seed_of(run.seed, "dreambooth"), run.work.parts, run.work.folder.name)
+    params = settings.model_dump(mode="json")
+    save_generator(run.out_folder(DREAMBOOTH), "dreambooth", params, foundation.digest, trained.weights)
+    save_training(trained, run.out_folder(PLOTS))
+    run.metrics(summary(trained, found))
+
+
+if __name__ == "__main__":
+    main()

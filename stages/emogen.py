@@ -1,0 +1,65 @@
+"""emogen: points of an emotion space mapped to a word, with attributes by their coefficients (EmoGen, CVPR 2024)."""
+
+from pipeline.artifacts import (
+    CORRELATION,
+    EMOGEN,
+    EMOSET,
+    EMOTION_CLASSIFIER,
+    FEATURES,
+    FOUNDATION_CLIP,
+    FOUNDATION_DIFFUSION,
+    LATENTS,
+    METRICS,
+    PLOTS,
+    read_table,
+)
+from pipeline.stage import Run, stage
+
+LATENTS, FEATURES = LATENTS.of("emoset"), FEATURES.of("emoset")
+
+
+@stage(
+    reads=(EMOSET, FEATURES, EMOTION_CLASSIFIER, CORRELATION, LATENTS, FOUNDATION_CLIP, FOUNDATION_DIFFUSION),
+    writes=(EMOGEN, METRICS, PLOTS),
+    sections=("seed", "emogen"),
+)
+def main(run: Run) -> None:
+    """Train on EmoSet's train split."""
+    import numpy as np
+
+    from pipeline.baselines import emogen
+    from pipeline.baselines.model import EmoGenModel
+    from pipeline.baselines.training import inputs, summary, task
+    from pipeline.features import feature_matrix
+    from pipeline.generation.folder import load_foundation, save_generator
+    from pipeline.judges.head import load_head
+    from pipeline.runtime import device, seed_of, torch_generator
+    from pipeline.training.figures import save_training
+    from pipeline.training.latents import LatentCache
+    from pipeline.training.loop import fit
+    from pipeline.uniemo.understanding import train_split
+
+    foundation = load_foundation(run.path(FOUNDATION_DIFFUSION), run.path(FOUNDATION_CLIP), device())
+    pipeline, encoder, settings = foundation.pipeline, foundation.encoder, run.params
+    corpus = run.read(EMOSET, ["image_id", "emotion", "split", "scene", "objects"])
+    points = emogen.points_of(load_head(run.path(EMOTION_CLASSIFIER), device()), feature_matrix(run.read(FEATURES)))
+    space, train = emogen.space_of(points, corpus), train_split(corpus)
+    latents = LatentCache(
+        run.work.part("latents"), map(read_table, run.shards(LATENTS)), pipeline.unet.config.in_channels
+    )
+    known, found = emogen.attributes(train, run.read(CORRELATION), encoder, pipeline.tokenizer), inputs(train, latents)
+    model = EmoGenModel(
+        pipeline, encoder, settings, points.shape[1], known.features, known.coefficients,
+        torch_generator(run.seed, "emogen"),
+    )  # fmt: skip
+    more = emogen.more_of(points[np.array(corpus["split"].to_pylist()) == "train"], known)
+    asked = task("emogen", model, found, settings, run.generator("rows"), more)
+    trained = fit(asked, settings, seed_of(run.seed, "emogen"), run.work.parts, run.work.folder.name)
+    params = settings.model_dump(mode="json")
+    save_generator(run.out_folder(EMOGEN), "emogen", params, foundation.digest, trained.weights, space)
+    save_training(trained, run.out_folder(PLOTS))
+    run.metrics(summary(trained, found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""textual_inversion: a token embedding for each emotion, learnt through a frozen Stable Diffusion (Gal et al. 2023)."""
+
+from pipeline.artifacts import (
+    EMOSET,
+    FOUNDATION_CLIP,
+    FOUNDATION_DIFFUSION,
+    LATENTS,
+    METRICS,
+    PLOTS,
+    TEXTUAL_INVERSION,
+    read_table,
+)
+from pipeline.stage import Run, stage
+
+LATENTS = LATENTS.of("emoset")
+
+
+@stage(
+    reads=(EMOSET, LATENTS, FOUNDATION_CLIP, FOUNDATION_DIFFUSION),
+    writes=(TEXTUAL_INVERSION, METRICS, PLOTS),
+    sections=("seed", "textual_inversion"),
+)
+def main(run: Run) -> None:
+    """Train on EmoSet's train split."""
+    from pipeline.baselines.model import TextualInversionModel
+    from pipeline.baselines.training import inputs, summary, task
+    from pipeline.generation.folder import load_foundation, save_generator
+    from pipeline.runtime import device, seed_of
+    from pipeline.training.figures import save_training
+    from pipeline.training.latents import LatentCache
+    from pipeline.training.loop import fit
+    from pipeline.uniemo.understanding import train_split
+
+    foundation = load_foundation(run.path(FOUNDATION_DIFFUSION), run.path(FOUNDATION_CLIP), device())
+    train = train_split(run.read(EMOSET, ["image_id", "emotion", "split"]))
+    latents = LatentCache(
+        run.work.part("latents"), map(read_table, run.shards(LATENTS)), foundation.pipeline.unet.config.in_channels
+    )
+    settings, found = run.params, inputs(train, latents)
+    model = TextualInversionModel(foundation.pipeline, foundation.encoder, settings)
+    asked = task("textual_inversion", model, found, settings, run.generator("rows"))
+    trained = fit(asked, settings, seed_of(run.seed, "textual_inversion"), run.work.parts, run.work.folder.name)
+    params = settings.model_dump(mode="json")
+    save_generator(run.out_folder(TEXTUAL_INVERSION), "textual_inversion", params, foundation.digest, trained.weights)
+    save_training(trained, run.out_folder(PLOTS))
+    run.metrics(summary(trained, found))
+
+
+if __name__ == "__main__":
+    main()
