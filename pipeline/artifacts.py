@@ -29,6 +29,7 @@ from pipeline.schemas import (
     FEATURES_SCHEMA,
     IMAGES_SCHEMA,
     LATENTS_SCHEMA,
+    READINGS_SCHEMA,
     REJECTS_SCHEMA,
     SCORES_SCHEMA,
     TRUTH_SCHEMA,
@@ -84,6 +85,9 @@ FOUNDATION_DIFFUSION = Artifact("models/foundation/diffusion", "folder")
 FOUNDATION_CAPTIONER = Artifact("models/foundation/captioner", "folder")
 EMOSET_FOLDER = Artifact("${emoset.folder}", "folder")
 WIKIART_FOLDER = Artifact("${emoart.folder}", "folder")
+FI_FOLDER = Artifact("${understanding_scores.fi_folder}", "folder")
+EMOTIONROI_FOLDER = Artifact("${understanding_scores.emotionroi_folder}", "folder")
+TWITTER_FOLDER = Artifact("${understanding_scores.twitter_folder}", "folder")
 IMPORTED_EMOGEN = Artifact("data/imports/emogen", "folder")
 PRETRAINED = Artifact("models/pretrained", "folder")
 CORPUS = Artifact("data/corpora/{item}", "shards", CORPUS_SCHEMA)
@@ -103,6 +107,7 @@ LATENTS = Artifact("data/latents/{item}", "shards", LATENTS_SCHEMA)
 COEMOGEN = Artifact("models/coemogen_{item}", "folder")
 STABLE_DIFFUSION = Artifact("models/stable_diffusion", "folder")
 UNIEMO_UNDERSTANDING = Artifact("models/uniemo_understanding", "folder")
+READINGS = Artifact("data/readings", "shards", READINGS_SCHEMA)
 GENERATOR = Artifact("models/{item}", "folder")
 IMAGES = Artifact("data/images/{item}", "shards", IMAGES_SCHEMA)
 REAL_SCORES = Artifact("data/scores/real", "shards", SCORES_SCHEMA)
