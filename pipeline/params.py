@@ -52,7 +52,7 @@ class Miniature(Section):
     num_emoset: Annotated[Count, Field(description="images of the drawn EmoSet, 80/5/15 % train/val/test")]
     num_wikiart: Annotated[Count, Field(description="pictures of the drawn WikiArt")]
     num_fi: Annotated[Count, Field(description="pictures of the drawn FI")]
-    num_emotionroi: Annotated[int, Field(ge=6, description="pictures of the drawn EmotionROI, a sixth of each class")]
+    num_emotionroi: Annotated[int, Field(ge=12, description="pictures of the drawn EmotionROI, a sixth of each class")]
     num_twitter_i: Annotated[Count, Field(description="pictures of the drawn Twitter I")]
     num_twitter_ii: Annotated[Count, Field(description="pictures of the drawn Twitter II, 78 % positive")]
     polarity_share: Annotated[

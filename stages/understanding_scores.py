@@ -46,17 +46,14 @@ def main(run: Run) -> None:
     pictures = Pictures.of(run.read(EMOSET, ["image_id", "emotion", "split"]), run.read(FEATURES))
     models = {name: run.path(UNDERSTANDINGS[name]) for name in params.understandings}
     folders = {name: run.path(FOLDERS[name]) for name in params.datasets}
+    units = parts.parts_of(run.shards(EMOSET), read_table, folders, params.num_asked, run.generator("asked"))
     panel = readers.load_panel(
         run.path(FOUNDATION_CLIP), run.path(EMOTION_CLASSIFIER), run.path(FOUNDATION_CAPTIONER), models, pictures,
         params, device(),
     )  # fmt: skip
-    units = parts.parts_of(run.shards(EMOSET), read_table, folders, params.num_asked, run.generator("asked"))
     kinds = {"readings": READINGS.schema, "rejects": REJECTS.schema}
     names = map_shards(panel.tables, units, run.work, kinds)
-    readings, rejects = (
-        pa.concat_tables([read_table(run.work.part(name)) for name in names[kind]]).unify_dictionaries()
-        for kind in kinds
-    )
+    readings, rejects = (pa.concat_tables([read_table(run.work.part(name)) for name in names[kind]]) for kind in kinds)
     counts = parts.reject_counts(units, rejects, params.max_reject_frac)
     found = scores.scores(readings, params.folds, params.probe_strength, run.generator("folds"))
     run.assemble(READINGS, names["readings"])

@@ -50,7 +50,8 @@ def from_folders(folder: Path, inside: str, corpus: str, classes: Sequence[str])
 
     ValueError where there is no such folder or no picture in it.
     """
-    files = [file for run in folders.plan(folder / inside, corpus, WHOLE) for file in run.files]
+    root = _inner(folder, inside)
+    files = [file for run in folders.plan(root, corpus, WHOLE) for file in run.files]
     return [_classed(file, inside, classes) for file in files]
 
 
@@ -99,6 +100,14 @@ def lines_of(folder: Path, name: str, layout: str) -> list[str]:
     except UnicodeDecodeError as error:
         problem = f"no UTF-8: {error.reason} at byte {error.start}"
     raise ValueError(f"cannot read {name} in {folder} ({problem}): unpack the data set there, {layout}")
+
+
+def _inner(folder: Path, inside: str) -> Path:
+    """A folder within one. ValueError where it is a link that leads out, so that nothing out there is looked at."""
+    try:
+        return Path(Folder(folder).locate(inside)) if inside else folder
+    except RejectedError as why:
+        raise ValueError(f"{folder}: {why.detail}; put the data set itself there") from None
 
 
 def _classed(file: File, inside: str, classes: Sequence[str]) -> LabelledFile:

@@ -41,7 +41,7 @@ def write_emotionroi(world: World, num_images: int, folder: Path) -> Pictures:
     lists: dict[str, list[str]] = {"training": [], "testing": []}
     for name, number, truth in classed(world, "emotionroi", dict.fromkeys(EKMAN, num_each), ekman):
         write_picture(truth, folder / "images" / name / f"{number}.jpg")
-        lists["training" if number < TRAINING_FRAC * num_each else "testing"].append(f"{name}/{number}.jpg")
+        lists["training" if number < round(TRAINING_FRAC * num_each) else "testing"].append(f"{name}/{number}.jpg")
         yield f"emotionroi/{name}/{number}", truth
     for split, lines in lists.items():
         path = folder / "training_testing_split" / f"{split}.txt"

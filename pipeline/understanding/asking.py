@@ -66,6 +66,7 @@ def log_likelihoods(captioner: "Captioner", images: Sequence[Image.Image], asked
     for name, value in inputs.items():
         if name in behind or name.endswith("token_type_ids"):  # which some processors give: 0 is text
             inputs[name] = torch.cat([value, behind.get(name, torch.zeros_like(ids_NT))], 1)
-    logits = captioner.model(**inputs.to(captioner.device)).logits.float().cpu()
-    predicted = logits[:, -1 - ids_NT.shape[1] : -1].log_softmax(-1)
+    length = ids_NT.shape[1] + 1  # places that tell of the answer; of all places logits would fill the memory
+    logits = captioner.model(**inputs.to(captioner.device), logits_to_keep=length).logits.float().cpu()
+    predicted = logits[:, -length:-1].log_softmax(-1)
     return np.asarray(predicted.gather(-1, ids_NT[..., None])[..., 0].mean(1).double().numpy())

@@ -6,7 +6,7 @@ left out. Beside it probes within a data set: k folds, and its own split where i
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -36,7 +36,8 @@ class Task:
 class Score:
     """Of n pictures: accuracy with its 95 % interval (Wilson), F1 averaged over classes, and the recall of each.
 
-    Classes without a picture count nowhere. Probes of several folds share pictures to fit on, which no interval knows.
+    majority: what one gets who always says the most frequent class. Classes without a picture count nowhere. Probes of
+    several folds share pictures to fit on, which no interval knows.
     """
 
     accuracy: float
@@ -44,6 +45,7 @@ class Score:
     high: float
     n: int
     macro_f1: float
+    majority: float
     recalls: Mapping[str, float]
 
 
@@ -66,11 +68,12 @@ def score(said: Integers, targets: Integers, names: tuple[str, ...]) -> Score:
     from sklearn.metrics import f1_score
 
     right = said == targets
-    there = np.unique(targets)
+    there, counts = np.unique(targets, return_counts=True)
     low, high = wilson_interval(int(right.sum()), len(right))
     macro_f1 = f1_score(targets, said, labels=there, average="macro", zero_division=0)
     recalls = {names[index]: float(right[targets == index].mean()) for index in there}
-    return Score(float(right.mean()), low, high, len(right), float(macro_f1), recalls)
+    majority = float(counts.max() / len(targets))
+    return Score(float(right.mean()), low, high, len(right), float(macro_f1), majority, recalls)
 
 
 def scores(readings: pa.Table, num_folds: int, strength: float, generator: np.random.Generator) -> dict[Key, Score]:
@@ -121,12 +124,13 @@ def own_split(rows: pa.Table) -> list[Fold]:
 
 
 def flat(found: Mapping[Key, Score]) -> dict[str, float]:
-    """As metrics: <data set>/<reader>/accuracy, low, high, n, macro_f1, recall/<emotion>; further tasks in between."""
+    """As metrics: <data set>/<reader>/accuracy, low and so on, recall/<emotion>; tasks but that in between."""
     numbers: dict[str, float] = {}
     for (dataset, reader, task), each in found.items():
         prefix = f"{dataset}/{reader}" if task == EMOTION else f"{dataset}/{reader}/{task}"
-        values = {"accuracy": each.accuracy, "low": each.low, "high": each.high, "n": each.n, "macro_f1": each.macro_f1}
+        values = asdict(each)
+        recalls = values.pop("recalls")
         numbers |= {f"{prefix}/{name}": value for name, value in values.items()}
         if task != POLARITY:
-            numbers |= {f"{prefix}/recall/{name}": value for name, value in each.recalls.items()}
+            numbers |= {f"{prefix}/recall/{name}": value for name, value in recalls.items()}
     return numbers
