@@ -35,6 +35,8 @@ FOLDERS = {
 )  # fmt: skip
 def main(run: Run) -> None:
     """Read every picture once, then count who is right."""
+    from functools import partial
+
     import pyarrow as pa
 
     from pipeline.engine import map_shards
@@ -46,7 +48,7 @@ def main(run: Run) -> None:
     pictures = Pictures.of(run.read(EMOSET, ["image_id", "emotion", "split"]), run.read(FEATURES))
     models = {name: run.path(UNDERSTANDINGS[name]) for name in params.understandings}
     folders = {name: run.path(FOLDERS[name]) for name in params.datasets}
-    units = parts.parts_of(run.shards(EMOSET), read_table, folders, params.num_asked, run.generator("asked"))
+    units = parts.parts_of(run.shards(EMOSET), read_table, folders, params.num_asked, partial(run.generator, "asked"))
     panel = readers.load_panel(
         run.path(FOUNDATION_CLIP), run.path(EMOTION_CLASSIFIER), run.path(FOUNDATION_CAPTIONER), models, pictures,
         params, device(),
@@ -55,7 +57,7 @@ def main(run: Run) -> None:
     names = map_shards(panel.tables, units, run.work, kinds)
     readings, rejects = (pa.concat_tables([read_table(run.work.part(name)) for name in names[kind]]) for kind in kinds)
     counts = parts.reject_counts(units, rejects, params.max_reject_frac)
-    found = scores.scores(readings, params.folds, params.probe_strength, run.generator("folds"))
+    found = scores.scores(readings, params.folds, params.probe_strength, partial(run.generator, "folds"))
     run.assemble(READINGS, names["readings"])
     run.write(REJECTS, rejects.sort_by("image_id"))
     run.metrics(scores.flat(found) | counts | {"folds": params.folds, "question": params.question})

@@ -45,18 +45,19 @@ def parts_of(
     read_shard: ReadShard,
     folders: Mapping[SmallSet, Path],
     num_asked: int | None,
-    generator: np.random.Generator,
+    generator_of: Callable[[str], np.random.Generator],
 ) -> list[Part]:
     """EmoSet's test split and all of the small data sets, by image_id over all; those without a folder are left out.
 
-    read_shard(path, columns=[...]) gives columns of a shard of EmoSet. ValueError where a folder does not hold its
+    read_shard(path, columns=[...]) gives columns of a shard of EmoSet, generator_of the generator of a data set, which
+    chooses what the captioner is asked about. ValueError where a folder does not hold its
     data set.
     """
     for dataset in sorted(set(SMALL_SETS) - set(folders)):
         _log.info("%s is left out: it is not among understanding_scores.datasets", dataset)
-    parts = _parts_of_emoset(shards, read_shard, num_asked, generator)
+    parts = _parts_of_emoset(shards, read_shard, num_asked, generator_of("emoset"))
     for dataset, folder in sorted(folders.items()):
-        parts += _parts_of_folder(dataset, folder, num_asked, generator)
+        parts += _parts_of_folder(dataset, folder, num_asked, generator_of(dataset))
     return parts
 
 

@@ -5,7 +5,7 @@ its probabilities of a class's emotions are summed, the greatest sum is what it 
 left out. Beside it probes within a data set: k folds, and its own split where it has one.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -76,8 +76,13 @@ def score(said: Integers, targets: Integers, names: tuple[str, ...]) -> Score:
     return Score(float(right.mean()), low, high, len(right), float(macro_f1), majority, recalls)
 
 
-def scores(readings: pa.Table, num_folds: int, strength: float, generator: np.random.Generator) -> dict[Key, Score]:
-    """Every score that readings under READINGS_SCHEMA hold, by data set, reader and task."""
+def scores(
+    readings: pa.Table, num_folds: int, strength: float, generator_of: Callable[[str], np.random.Generator]
+) -> dict[Key, Score]:
+    """Every score that readings under READINGS_SCHEMA hold, by data set, reader and task.
+
+    generator_of gives a fresh generator of a data set: all its readers are probed in the same folds.
+    """
     datasets = pc.list_element(pc.split_pattern(readings["image_id"], "/", max_splits=1), 0).unique().to_pylist()
     found: dict[Key, Score] = {}
     for dataset in datasets:
@@ -86,7 +91,7 @@ def scores(readings: pa.Table, num_folds: int, strength: float, generator: np.ra
             of_reader = rows.filter(pc.equal(rows["reader"], reader))
             found |= {(dataset, reader, task): each for task, each in carried_over(of_reader, CLASSES[dataset])}
             if len(of_reader["feature"][0]):
-                fitted = fitted_within(of_reader, CLASSES[dataset], num_folds, strength, generator)
+                fitted = fitted_within(of_reader, CLASSES[dataset], num_folds, strength, generator_of(dataset))
                 found |= {(dataset, reader, task): each for task, each in fitted}
     return found
 

@@ -33,7 +33,7 @@ def reading(
 def scored(rows: list[dict[str, object]], num_folds: int = 2) -> dict:
     rows = sorted(rows, key=lambda row: str(row["image_id"]))
     table = pa.Table.from_pylist(rows, READINGS_SCHEMA.arrow)
-    return scores(table, num_folds, 1.0, np.random.default_rng(0))
+    return scores(table, num_folds, 1.0, lambda _: np.random.default_rng(0))
 
 
 def test_a_score_is_what_one_counts_by_hand() -> None:
@@ -97,6 +97,19 @@ def test_probes_know_all_classes_of_the_data_set_in_folds_and_by_its_own_split()
     assert (found["emotionroi", "r", FOLDS].accuracy, found["emotionroi", "r", FOLDS].n) == (1.0, 24)
     assert (found["emotionroi", "r", SPLIT].accuracy, found["emotionroi", "r", SPLIT].n) == (1.0, 6)
     assert set(found["emotionroi", "r", FOLDS].recalls) == set(names)
+
+
+def test_all_readers_of_a_data_set_are_probed_in_the_same_folds() -> None:
+    noise = np.random.default_rng(0).normal(size=(40, 3))
+    rows = [
+        reading(
+            f"twitter_i/{number:02d}", ("positive", "negative")[number % 2], probabilities(awe=1.0), reader, tuple(one)
+        )
+        for reader in ("r", "s")
+        for number, one in enumerate(noise)
+    ]
+    found = scored(rows)
+    assert found["twitter_i", "r", FOLDS] == found["twitter_i", "s", FOLDS]
 
 
 def test_keys_are_flat_and_numbers_finite() -> None:
