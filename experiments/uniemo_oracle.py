@@ -36,10 +36,10 @@ SYSTEMS = {  # name: row of the grid, folder of its model
     "head on frozen CLIP": ("whole", "models/emotion_classifier"),
     "ViT without queries": ("without queries", "models/uniemo_understanding"),
     "ViT with queries": ("whole", "models/uniemo_understanding"),
-    "after joint training": ("whole", "models/uniemo_joint/understanding"),
-    "after feedback": ("whole", "models/uniemo_feedback/understanding"),
-    "after a random filter": ("random filter", "models/uniemo_feedback/understanding"),
-    "after as many steps without": ("no generated images", "models/uniemo_feedback/understanding"),
+    "after joint training": ("whole", "models/uniemo_joint"),
+    "after feedback": ("whole", "models/uniemo_feedback"),
+    "after a random filter": ("random filter", "models/uniemo_feedback"),
+    "after as many steps without": ("no generated images", "models/uniemo_feedback"),
 }
 CLAIMS = (  # the first is better than the second, as the paper says (1) or as it does not say (None)
     ("ViT without queries", "head on frozen CLIP", None),

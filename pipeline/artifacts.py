@@ -30,6 +30,7 @@ from pipeline.schemas import (
     FEEDBACK_SCHEMA,
     IMAGES_SCHEMA,
     LATENTS_SCHEMA,
+    READINGS_SCHEMA,
     REJECTS_SCHEMA,
     SCORES_SCHEMA,
     TRUTH_SCHEMA,
@@ -85,6 +86,9 @@ FOUNDATION_DIFFUSION = Artifact("models/foundation/diffusion", "folder")
 FOUNDATION_CAPTIONER = Artifact("models/foundation/captioner", "folder")
 EMOSET_FOLDER = Artifact("${emoset.folder}", "folder")
 WIKIART_FOLDER = Artifact("${emoart.folder}", "folder")
+FI_FOLDER = Artifact("${understanding_scores.fi_folder}", "folder")
+EMOTIONROI_FOLDER = Artifact("${understanding_scores.emotionroi_folder}", "folder")
+TWITTER_FOLDER = Artifact("${understanding_scores.twitter_folder}", "folder")
 IMPORTED_EMOGEN = Artifact("data/imports/emogen", "folder")
 PRETRAINED = Artifact("models/pretrained", "folder")
 CORPUS = Artifact("data/corpora/{item}", "shards", CORPUS_SCHEMA)
@@ -110,6 +114,7 @@ UNIEMO_UNDERSTANDING = Artifact("models/uniemo_understanding", "folder")
 UNIEMO_JOINT = Artifact("models/uniemo_joint", "folder")
 UNIEMO_FEEDBACK = Artifact("models/uniemo_feedback", "folder")
 FEEDBACK = Artifact("data/feedback.parquet", "table", FEEDBACK_SCHEMA)
+READINGS = Artifact("data/readings", "shards", READINGS_SCHEMA)
 GENERATOR = Artifact("models/{item}", "folder")
 IMAGES = Artifact("data/images/{item}", "shards", IMAGES_SCHEMA)
 REAL_SCORES = Artifact("data/scores/real", "shards", SCORES_SCHEMA)

@@ -14,11 +14,12 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pipeline.captions.prompts import Variant
+from pipeline.corpora.classes import SmallSet
 from pipeline.emotions import Emotion
 from pipeline.foundation.recipes import CaptionerRecipe, ClipRecipe, DiffusionRecipe
 from pipeline.metrics.result import Protocol
 
-Layout = Literal["emoset", "wikiart"]
+Layout = Literal["emoset", "wikiart", "fi", "emotionroi", "twitter"]
 Corpus = Literal["emoset", "emoart"]
 Half = Literal["first", "second", "both"]
 Rate = Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -31,6 +32,7 @@ Method = Literal[
     "stable_diffusion", "textual_inversion", "dreambooth", "emogen",
     "coemogen_emoset", "coemogen_emoart", "uniemo_joint", "uniemo_feedback",
 ]  # fmt: skip
+Understanding = Literal["uniemo_understanding", "uniemo_joint", "uniemo_feedback"]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 BatchSize = Annotated[int, Field(ge=1, le=65536, description="images or texts in one forward pass; changes low bits")]
 REVISION = r"^[0-9a-f]{40}$"
@@ -54,6 +56,10 @@ class Miniature(Section):
     seed: Annotated[Seed, Field(description="seed of the world: which pictures are drawn")]
     num_emoset: Annotated[Count, Field(description="images of the drawn EmoSet, 80/5/15 % train/val/test")]
     num_wikiart: Annotated[Count, Field(description="pictures of the drawn WikiArt")]
+    num_fi: Annotated[Count, Field(description="pictures of the drawn FI")]
+    num_emotionroi: Annotated[int, Field(ge=12, description="pictures of the drawn EmotionROI, a sixth of each class")]
+    num_twitter_i: Annotated[Count, Field(description="pictures of the drawn Twitter I")]
+    num_twitter_ii: Annotated[Count, Field(description="pictures of the drawn Twitter II, 78 % positive")]
     polarity_share: Annotated[
         Fraction, Field(description="share of the brightness and colour signal carried by the polarity (SCIENCE 1.3)")
     ]
@@ -417,6 +423,41 @@ class Scores(Section):
         return self
 
 
+class UnderstandingScores(Section):
+    """How well emotions are read, by every reader on every labelled data set (UniEmo Tables I-III)."""
+
+    understandings: Annotated[
+        tuple[Understanding, ...], Field(strict=False, description="models of UniEmo beside the baselines")
+    ]
+    datasets: Annotated[
+        tuple[SmallSet, ...], Field(strict=False, description="beside EmoSet's test split; others are left out")
+    ]
+    fi_folder: Annotated[str, Field(min_length=1, description="folder with emotion_dataset/<emotion>/")]
+    emotionroi_folder: Annotated[str, Field(min_length=1, description="with images/ and training_testing_split/")]
+    twitter_folder: Annotated[str, Field(min_length=1, description="folder with Twitter_PCNN/ and twitter_ii/")]
+    max_reject_frac: Annotated[Fraction, Field(description="rejected share of a data set above which the stage fails")]
+    prompts: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[^{}]*\{S\}[^{}]*$")], ...],
+        Field(strict=False, min_length=1, description="of CLIP zero-shot, averaged; {S} is the emotion"),
+    ]
+    probe_strength: Annotated[float, Field(gt=0, description="C of the linear probes, the inverse of the L2 penalty")]
+    folds: Annotated[int, Field(ge=2, le=20, description="of probes within a small data set (the field: 5)")]
+    question: Annotated[
+        Literal["word", "caption"], Field(description="captioner: scores the emotions' names, or its caption is read")
+    ]
+    num_asked: Annotated[
+        int | None, Field(ge=1, description="pictures of each data set that the captioner is asked about; null: all")
+    ]
+    max_new_tokens: Annotated[int, Field(ge=1, le=1024, description="of a caption, in the captioner's tokens")]
+    batch_size: BatchSize
+
+    @model_validator(mode="after")
+    def _names_are_distinct(self) -> Self:
+        _check_distinct("understandings", self.understandings)
+        _check_distinct("datasets", self.datasets)
+        return self
+
+
 class Grids(Section):
     """Sheets that show a method: emotions, transfer, fusion, strength (CoEmoGen Fig. 7-8)."""
 
@@ -476,6 +517,7 @@ class Params(Section):
     uniemo_feedback: UniemoFeedback
     images: Images
     scores: Scores
+    understanding_scores: UnderstandingScores
     grids: Grids
     truth_checks: TruthChecks
 
@@ -502,6 +544,17 @@ class Params(Section):
             folder = getattr(self, section).folder
             if Path(folder) == Path("data/miniature") / layout and layout not in self.miniature.layouts:
                 raise ValueError(f"{section}.folder = {folder!r}: nothing draws it; add {layout} to miniature.layouts")
+        return self
+
+    @model_validator(mode="after")
+    def _small_sets_are_drawn(self) -> Self:
+        for layout in ("fi", "emotionroi", "twitter"):
+            folder = getattr(self.understanding_scores, f"{layout}_folder")
+            if Path(folder) == Path("data/miniature") / layout and layout not in self.miniature.layouts:
+                raise ValueError(
+                    f"understanding_scores.{layout}_folder = {folder!r}: nothing draws it; add {layout} to "
+                    "miniature.layouts"
+                )
         return self
 
     @model_validator(mode="after")

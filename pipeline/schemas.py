@@ -209,6 +209,19 @@ SCORES_SCHEMA = Schema(
         Column("squashed_inception_feature", VECTOR, "likewise; null without weights, too", nullable=True),
     )
 )
+READINGS_SCHEMA = Schema(
+    (
+        Column("image_id", pa.string(), "data set/path in it; a row for each of its readers"),
+        Column(
+            "reader", pa.string(), "who reads it: a model's name, or a baseline of pipeline/understanding/readers.py"
+        ),
+        Column("label", pa.string(), "class that the data set gives it (pipeline/corpora/classes.py)"),
+        Column("split", WORD, "of the data set; null: it has none", nullable=True, words=SPLITS),
+        Column("probabilities", VECTOR, "of the eight emotions"),
+        Column("feature", VECTOR, "what the reader judged by, of any length; empty where no probe is fitted on it"),
+    ),
+    repeats=True,
+)
 
 OBJECT = pa.struct([("name", pa.string()), ("box", pa.list_(pa.float32(), 4))])
 TRUTH_SCHEMA = Schema(

@@ -109,6 +109,12 @@ def test_a_number_that_came_as_text_is_explained() -> None:
         ("foundation_clip.hub_id", "a/b", "foundation_clip.hub_id = 'a/b': must be null when source is bundled"),
         ("miniature.layouts", ["wikiart"], "truth_checks.corpora: emoset needs both drawn layouts"),
         ("miniature.layouts", ["emoset", "emoset"], "each name at most once"),
+        (
+            "miniature.layouts",
+            ["emoset", "wikiart", "fi", "twitter"],
+            "emotionroi_folder = .*: nothing draws it; add e",
+        ),
+        ("understanding_scores.datasets", ["fi", "fi"], "datasets = .*: each name at most once"),
     ],
 )
 def test_rules_between_fields_are_checked(key: str, value: Any, message: str) -> None:

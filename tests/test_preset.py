@@ -57,7 +57,7 @@ def test_every_preset_is_valid_and_the_way_back_restores_the_file(project: Path)
 def test_the_difference_is_shown_key_by_key(project: Path) -> None:
     result = CliRunner().invoke(preset, ["paper"], catch_exceptions=False)
     assert "foundation_clip.source: bundled -> hub\n" in result.output
-    assert "miniature.layouts: [emoset, wikiart] -> []\n" in result.output
+    assert "miniature.layouts: [emoset, wikiart, fi, emotionroi, twitter] -> []\n" in result.output
     assert f"foundation_clip.hub_revision: null -> {HEX}\n" in result.output
     assert "0 value(s) changed" in CliRunner().invoke(preset, ["paper"], catch_exceptions=False).output
 

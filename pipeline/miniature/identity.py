@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 # They store, number or judge pictures and define none.
-AROUND = ("__init__", "checks", "identity", "layouts", "stream", "table")
+AROUND = ("__init__", "checks", "identity", "layouts", "small_sets", "stream", "table")
 
 
 @cache

@@ -51,7 +51,11 @@ def save_understanding(
 
 
 def load_understanding(folder: Path, clip: Path, device: torch.device | str = "cpu") -> Understanding:
-    """The understanding of a folder on its CLIP. ValueError where one is absent, damaged, or of another."""
+    """The understanding of a folder on its CLIP; of a joint model, the one in its folder.
+
+    ValueError where one is absent, damaged, or of another.
+    """
+    folder = folder / UNDERSTANDING if (folder / UNDERSTANDING).is_dir() else folder
     meta = _read_meta(folder)
     if meta["clip"] != clip_digest(clip):
         raise ValueError(

@@ -85,7 +85,7 @@ def load_joint(
         rates = ("learning_rate", "understanding_rate")
         slower = {rate: further.rate_share * getattr(settings, rate) for rate in rates}
         settings = settings.model_copy(update={"steps": further.steps, **slower})
-    known = load_understanding(folder / UNDERSTANDING, foundation.clip, foundation.pipeline.device)
+    known = load_understanding(folder, foundation.clip, foundation.pipeline.device)
     tables, _ = load_safetensors(folder / COEFFICIENTS)
     model = build(known, foundation, tables, settings, torch.Generator().manual_seed(0))
     load_trained(model, folder / STATE, beside=LEARNER)

@@ -21,7 +21,7 @@ from pipeline.corpora.images import read_image, to_rgb
 from pipeline.emotions import EMOTIONS, POLARITIES, polarity
 from pipeline.runtime import device as usual_device
 from pipeline.uniemo.attention import Map, overlay
-from pipeline.uniemo.folder import UNDERSTANDING, Understanding, load_understanding
+from pipeline.uniemo.folder import Understanding, load_understanding
 from pipeline.uniemo.pictures import ClipInput, square_of
 
 Picture = str | Path | Image.Image
@@ -60,12 +60,7 @@ class EmotionReader:
         """
         folder = Path(folder)
         beside = folder.absolute().parent / "foundation/clip"
-        inner = folder / UNDERSTANDING
-        return cls(
-            load_understanding(
-                inner if inner.is_dir() else folder, Path(clip) if clip else beside, device or usual_device()
-            )
-        )
+        return cls(load_understanding(folder, Path(clip) if clip else beside, device or usual_device()))
 
     @property
     def kinds(self) -> tuple[str, ...]:

@@ -1,0 +1,43 @@
+"""EmotionROI (Peng et al. 2016): Ekman's six classes, 330 pictures each, with the split of its authors (REFERENCE D).
+
+    images/<class>/<file>    training_testing_split/{training,testing}.txt, a line <class>/<file> for each picture
+
+Pictures that neither list names are left alone, as the field leaves them.
+"""
+
+from pathlib import Path
+
+from pipeline.corpora.classes import CLASSES
+from pipeline.corpora.labelled import LabelledFile, from_list, known_class, lines_of, listed_file
+from pipeline.corpora.records import Reason, RejectedError, Split, shown
+
+LISTS: dict[Split, str] = {
+    "train": "training_testing_split/training.txt",
+    "test": "training_testing_split/testing.txt",
+}
+LAYOUT = "images/<class>/ and training_testing_split/ with training.txt and testing.txt"
+Line = tuple[Split, str]
+
+
+def plan(folder: Path) -> list[LabelledFile]:
+    """Every line of both lists by image_id, emotionroi/<class>/<name>; nothing but the lists is opened.
+
+    ValueError where the folder or a list is missing, or no line is in them.
+    """
+    rows = [
+        (f"{name}:{number}", (split, line.strip()))
+        for split, name in LISTS.items()
+        for number, line in enumerate(lines_of(folder, name, LAYOUT), 1)
+        if line.strip()
+    ]
+    if not rows:
+        raise ValueError(f"{folder}: {' and '.join(LISTS.values())} are empty; wanted is a line <class>/<file> each")
+    return from_list(folder, "emotionroi", rows, _file)
+
+
+def _file(row: Line) -> LabelledFile:
+    split, line = row
+    name, slash, file = line.partition("/")
+    if not slash or not file:
+        raise RejectedError(Reason.malformed_row, f"{shown(line)} is not <class>/<file>")
+    return listed_file("emotionroi", line, "images", known_class(name, CLASSES["emotionroi"].names), split)

@@ -1,0 +1,72 @@
+"""Twitter I (You et al. 2015) and Twitter II (Borth et al. 2013): pictures of one of the two polarities (REFERENCE D).
+
+Twitter I lies in Twitter_PCNN/, or is given as that folder itself:
+
+    Agg_AMT_Candidates/<file>    amt_result.csv, 1,269 rows <file>, <votes>, <positive>, <negative>
+
+A header that names the columns "positive" and "negative" tells their order; without one it is taken to be this. A
+picture has the polarity of most of its five votes: all are taken, which the field calls "3-agree".
+
+Twitter II is SentiBank's 603 photographs of tweets, 470 positive and 133 negative. How they are distributed is not
+documented: taken are two folders, twitter_ii/positive/ and twitter_ii/negative/, or the folder that holds these two.
+"""
+
+import csv
+from pathlib import Path
+
+from pipeline.corpora.classes import CLASSES
+from pipeline.corpora.labelled import LabelledFile, from_folders, from_list, lines_of, listed_file
+from pipeline.corpora.records import Reason, RejectedError, shown
+from pipeline.emotions import POLARITIES
+
+FIRST, SECOND = "Twitter_PCNN", "twitter_ii"  # within a folder of both
+PICTURES, VOTES = "Agg_AMT_Candidates", "amt_result.csv"
+LAYOUT = f"{PICTURES}/ and {VOTES}"
+COLUMNS = ("file", "votes", *POLARITIES)
+MAX_DIGITS = 6  # of a number of votes
+
+
+def plan_first(folder: Path) -> list[LabelledFile]:
+    """Every row of Twitter I by image_id, twitter_i/<name>; nothing but the list is opened.
+
+    ValueError where the folder or the list is missing, or no row is in it.
+    """
+    inside = f"{FIRST}/" if (folder / FIRST).is_dir() else ""
+    lines = [(f"{VOTES}:{number}", line) for number, line in enumerate(lines_of(folder, inside + VOTES, LAYOUT), 1)]
+    columns, rows = _without_header([(place, line) for place, line in lines if line.strip()])
+    if not rows:
+        raise ValueError(f"{folder / inside / VOTES} has no row; wanted are {', '.join(COLUMNS)} in each")
+    return from_list(folder, "twitter_i", rows, lambda line: _file(line, columns, inside + PICTURES))
+
+
+def plan_second(folder: Path) -> list[LabelledFile]:
+    """Every picture of Twitter II by image_id, twitter_ii/<polarity>/<name>. ValueError where there is none."""
+    inside = SECOND if (folder / SECOND).is_dir() else ""
+    return from_folders(folder, inside, "twitter_ii", CLASSES["twitter_ii"].names)
+
+
+def _without_header(rows: list[tuple[str, str]]) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
+    """The names of the columns, and the rows. A first row without a number in its last column is a header."""
+    first = [value.strip().lower() for value in rows[0][1].split(",")] if rows else []
+    if not first or first[-1].isdecimal():
+        return COLUMNS, rows
+    return (tuple(first) if set(POLARITIES) <= set(first) else COLUMNS), rows[1:]
+
+
+def _file(line: str, columns: tuple[str, ...], inside: str) -> LabelledFile:
+    try:
+        row = [value.strip() for value in next(csv.reader([line]))]
+    except csv.Error as error:
+        raise RejectedError(Reason.malformed_row, f"no row of a CSV: {error}") from None
+    if len(row) != len(columns):
+        raise RejectedError(Reason.malformed_row, f"{len(row)} columns, wanted {', '.join(columns)}")
+    positive, negative = (_number(row[columns.index(name)]) for name in POLARITIES)
+    if positive == negative:
+        raise RejectedError(Reason.malformed_row, f"{positive} votes for either polarity: neither has the majority")
+    return listed_file("twitter_i", row[0], inside, POLARITIES[positive < negative])
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or len(text) > MAX_DIGITS:
+        raise RejectedError(Reason.malformed_row, f"{shown(text)} is no number of votes")
+    return int(text)

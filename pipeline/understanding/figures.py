@@ -1,0 +1,54 @@
+"""Accuracy of every reader on every data set, with intervals."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.captions.figures import drawn
+from pipeline.understanding.scores import EMOTION, FOLDS, POLARITY, SPLIT, Key, Score
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+TITLES = {
+    EMOTION: "emotions",
+    POLARITY: "polarities",
+    FOLDS: "probes in k folds",
+    SPLIT: "probes, own split",
+}
+SPREAD = 0.7  # of the readers of a data set, of the distance of two data sets
+
+
+def accuracies(found: Mapping[Key, Score], path: Path) -> None:
+    """A panel a task, a group a data set, a dot a reader; bars are 95 % intervals, dotted: the most frequent class."""
+    tasks = [task for task in TITLES if any(key[2] == task for key in found)]
+    readers = sorted({reader for _, reader, _ in found})
+    widths = [len(datasets_of(found, task)) + 1 for task in tasks]
+    options = {"figsize": (max(6.0, 0.95 * sum(widths)), 4.4), "width_ratios": widths, "sharey": True, "squeeze": False}
+    with drawn(path, 1, len(tasks), constrained_layout=True, **options) as (figure, axes):
+        for axis, task in zip(axes[0], tasks, strict=True):
+            _panel(axis, {key: each for key, each in found.items() if key[2] == task}, readers, task)
+        axes[0][0].set_ylabel("accuracy")
+        marks = [axes[0][0].plot([], [], "o", color=f"C{index}")[0] for index in range(len(readers))]
+        figure.legend(marks, readers, loc="outside lower center", ncols=len(readers), frameon=False)
+
+
+def datasets_of(found: Mapping[Key, Score], task: str) -> list[str]:
+    """Those that have a score of the task, in their order."""
+    return list(dict.fromkeys(dataset for dataset, _, of in found if of == task))
+
+
+def _panel(axis: "Axes", found: Mapping[Key, Score], readers: Sequence[str], task: str) -> None:
+    """found: of one task."""
+    datasets = datasets_of(found, task)
+    for (dataset, reader, _), each in found.items():
+        index = readers.index(reader)
+        place = datasets.index(dataset) + SPREAD * ((index + 0.5) / len(readers) - 0.5)
+        bars = [[each.accuracy - each.low], [each.high - each.accuracy]]
+        axis.errorbar([place], [each.accuracy], bars, fmt="o", markersize=4, linewidth=1, color=f"C{index}")
+    for place, name in enumerate(datasets):
+        whole = max((each for key, each in found.items() if key[0] == name), key=lambda each: each.n)
+        axis.hlines(whole.majority, place - 0.45, place + 0.45, color="grey", linewidth=0.8, linestyle=":")
+    axis.set_xticks(range(len(datasets)), datasets)
+    axis.set(xlim=(-0.6, len(datasets) - 0.4), ylim=(0, 1))
+    axis.set_title(TITLES[task], fontsize=9)

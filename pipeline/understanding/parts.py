@@ -1,0 +1,112 @@
+"""Labelled pictures in parts that are read one at a time: EmoSet's test split, and the small data sets."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.corpora import emotionroi, fi, twitter
+from pipeline.corpora.classes import CLASSES, SMALL_SETS, SmallSet
+from pipeline.corpora.images import read_image, to_rgb
+from pipeline.corpora.labelled import LabelledFile, Sample, read
+from pipeline.corpora.pack import check_rejects, told
+from pipeline.corpora.picture import Picture
+from pipeline.corpora.records import Reject
+
+PLANS: dict[SmallSet, Callable[[Path], list[LabelledFile]]] = {
+    "fi": fi.plan, "emotionroi": emotionroi.plan, "twitter_i": twitter.plan_first, "twitter_ii": twitter.plan_second
+}  # fmt: skip
+PROBED: tuple[SmallSet, ...] = ("emotionroi", "twitter_i", "twitter_ii")  # where the field fits within the data set
+PART_IMAGES = 1000
+ReadShard = Callable[..., pa.Table]
+
+_log = logging.getLogger("evoke")
+
+
+@dataclass(frozen=True)
+class Part:
+    """So many pictures, opened one by one. asked: those that the captioner is asked about. probed: keep features."""
+
+    dataset: str
+    num_rows: int
+    samples: Callable[[], Iterator[Sample | Reject]]
+    asked: frozenset[str]
+    probed: bool = False
+
+
+def parts_of(
+    shards: Iterable[Path],
+    read_shard: ReadShard,
+    folders: Mapping[SmallSet, Path],
+    num_asked: int | None,
+    generator_of: Callable[[str], np.random.Generator],
+) -> list[Part]:
+    """EmoSet's test split and all of the small data sets, by image_id over all; those without a folder are left out.
+
+    read_shard(path, columns=[...]) gives columns of a shard of EmoSet, generator_of the generator of a data set, which
+    chooses what the captioner is asked about. ValueError where a folder does not hold its
+    data set.
+    """
+    for dataset in sorted(set(SMALL_SETS) - set(folders)):
+        _log.info("%s is left out: it is not among understanding_scores.datasets", dataset)
+    parts = _parts_of_emoset(shards, read_shard, num_asked, generator_of("emoset"))
+    for dataset, folder in sorted(folders.items()):
+        parts += _parts_of_folder(dataset, folder, num_asked, generator_of(dataset))
+    return parts
+
+
+def reject_counts(parts: Sequence[Part], rejects: pa.Table, max_reject_frac: float) -> dict[str, int]:
+    """<data set>/num_rows, num_rejects and rejects/<reason>; 0 rows where it is left out.
+
+    ValueError where a larger share of a data set is rejected than is allowed.
+    """
+    numbers: dict[str, int] = {}
+    for dataset in CLASSES:
+        of_it = rejects.filter(pc.starts_with(rejects["image_id"], f"{dataset}/"))
+        num_rows = sum(part.num_rows for part in parts if part.dataset == dataset)
+        check_rejects(len(of_it), num_rows, max_reject_frac, "understanding_scores", f"{dataset}: {told(of_it)}")
+        numbers |= {f"{dataset}/num_rows": num_rows, f"{dataset}/num_rejects": len(of_it)}
+        numbers |= {
+            f"{dataset}/rejects/{name}": number for name, number in Counter(of_it["reason"].to_pylist()).items()
+        }
+    return numbers
+
+
+def _parts_of_emoset(
+    shards: Iterable[Path], read_shard: ReadShard, num_asked: int | None, generator: np.random.Generator
+) -> list[Part]:
+    ids = {shard: _test(read_shard(shard, columns=["image_id", "split"]))["image_id"].to_pylist() for shard in shards}
+    asked = chosen([image_id for found in ids.values() for image_id in found], num_asked, generator)
+
+    def samples(shard: Path) -> Iterator[Sample]:
+        for row in _test(read_shard(shard, columns=["image_id", "image", "emotion", "split"])).to_pylist():
+            data, path = row["image"]["bytes"], row["image"]["path"]
+            yield Sample(Picture(row["image_id"], data, path, to_rgb(read_image(data))), row["emotion"], "test")
+
+    return [Part("emoset", len(found), partial(samples, shard), asked) for shard, found in ids.items() if found]
+
+
+def _parts_of_folder(
+    dataset: SmallSet, folder: Path, num_asked: int | None, generator: np.random.Generator
+) -> list[Part]:
+    planned = PLANS[dataset](folder)
+    asked = chosen([item.file.image_id for item in planned if not item.file.reject], num_asked, generator)
+    groups = [planned[begin : begin + PART_IMAGES] for begin in range(0, len(planned), PART_IMAGES)]
+    return [Part(dataset, len(group), partial(read, folder, group), asked, dataset in PROBED) for group in groups]
+
+
+def chosen(image_ids: Sequence[str], number: int | None, generator: np.random.Generator) -> frozenset[str]:
+    """So many of them by chance; all where there are no more, or no number is given."""
+    if number is None or number >= len(image_ids):
+        return frozenset(image_ids)
+    return frozenset(generator.choice(np.array(image_ids, object), number, replace=False).tolist())
+
+
+def _test(rows: pa.Table) -> pa.Table:
+    return rows.filter(pc.equal(rows["split"].cast(pa.string()), "test"))

@@ -1,0 +1,141 @@
+"""Readings of labelled pictures -> how often each reader is right, over emotions and over polarities.
+
+Each task asks a reader among the classes that a data set and the eight emotions share (pipeline/corpora/classes.py):
+its probabilities of a class's emotions are summed, the greatest sum is what it says, and pictures of other classes are
+left out. Beside it probes within a data set: k folds, and its own split where it has one.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pipeline.corpora.classes import CLASSES, Classes
+from pipeline.emotions import EMOTIONS, INDEX, POLARITIES, polarity
+from pipeline.judges.calibration import wilson_interval
+from pipeline.understanding.probe import Fold, judged, stratified_folds
+
+Integers = NDArray[np.int64]
+EMOTION, POLARITY, FOLDS, SPLIT = "emotion", "polarity", "folds", "split"
+LEFT_OUT = -1
+
+
+@dataclass(frozen=True)
+class Task:
+    """Classes to choose from. targets: of each label of the data set that counts; member: classes x 8, 0 or 1."""
+
+    names: tuple[str, ...]
+    targets: Mapping[str, int]
+    member: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Of n pictures: accuracy with its 95 % interval (Wilson), F1 averaged over classes, and the recall of each.
+
+    majority: what one gets who always says the most frequent class. Classes without a picture count nowhere. Probes of
+    several folds share pictures to fit on, which no interval knows.
+    """
+
+    accuracy: float
+    low: float
+    high: float
+    n: int
+    macro_f1: float
+    majority: float
+    recalls: Mapping[str, float]
+
+
+Key = tuple[str, str, str]  # data set, reader, task
+
+
+def tasks_of(classes: Classes) -> dict[str, Task]:
+    """What can be asked about a data set: the emotions that it has, if any, and the polarity."""
+    emotions = [emotion for emotion in EMOTIONS if emotion in classes.emotions.values()]
+    eye = np.eye(len(EMOTIONS))
+    told = {label: emotions.index(emotion) for label, emotion in classes.emotions.items()}
+    signs = {label: POLARITIES.index(sign) for label, sign in classes.polarities.items()}
+    sums = np.array([[polarity(emotion) == sign for emotion in EMOTIONS] for sign in POLARITIES], float)
+    tasks = {EMOTION: Task(tuple(emotions), told, eye[[INDEX[emotion] for emotion in emotions]])} if emotions else {}
+    return tasks | {POLARITY: Task(POLARITIES, signs, sums)}
+
+
+def score(said: Integers, targets: Integers, names: tuple[str, ...]) -> Score:
+    """The class that is said of each of N pictures, N >= 1, and the right one, both as indices of the names."""
+    from sklearn.metrics import f1_score
+
+    right = said == targets
+    there, counts = np.unique(targets, return_counts=True)
+    low, high = wilson_interval(int(right.sum()), len(right))
+    macro_f1 = f1_score(targets, said, labels=there, average="macro", zero_division=0)
+    recalls = {names[index]: float(right[targets == index].mean()) for index in there}
+    majority = float(counts.max() / len(targets))
+    return Score(float(right.mean()), low, high, len(right), float(macro_f1), majority, recalls)
+
+
+def scores(
+    readings: pa.Table, num_folds: int, strength: float, generator_of: Callable[[str], np.random.Generator]
+) -> dict[Key, Score]:
+    """Every score that readings under READINGS_SCHEMA hold, by data set, reader and task.
+
+    generator_of gives a fresh generator of a data set: all its readers are probed in the same folds.
+    """
+    datasets = pc.list_element(pc.split_pattern(readings["image_id"], "/", max_splits=1), 0).unique().to_pylist()
+    found: dict[Key, Score] = {}
+    for dataset in datasets:
+        rows = readings.filter(pc.starts_with(readings["image_id"], f"{dataset}/"))
+        for reader in rows["reader"].unique().to_pylist():
+            of_reader = rows.filter(pc.equal(rows["reader"], reader))
+            found |= {(dataset, reader, task): each for task, each in carried_over(of_reader, CLASSES[dataset])}
+            if len(of_reader["feature"][0]):
+                fitted = fitted_within(of_reader, CLASSES[dataset], num_folds, strength, generator_of(dataset))
+                found |= {(dataset, reader, task): each for task, each in fitted}
+    return found
+
+
+def carried_over(rows: pa.Table, classes: Classes) -> Iterator[tuple[str, Score]]:
+    """Of one reader's rows of one data set, which it never learnt from but for EmoSet."""
+    labels = rows["label"].to_pylist()
+    probabilities_N8 = np.stack(rows["probabilities"].to_numpy())
+    for name, task in tasks_of(classes).items():
+        targets = np.array([task.targets.get(label, LEFT_OUT) for label in labels], np.int64)
+        counted = targets != LEFT_OUT
+        if counted.any():
+            said = (probabilities_N8[counted].astype(float) @ task.member.T).argmax(1)
+            yield name, score(said, targets[counted], task.names)
+
+
+def fitted_within(
+    rows: pa.Table, classes: Classes, num_folds: int, strength: float, generator: np.random.Generator
+) -> Iterator[tuple[str, Score]]:
+    """Probes of all classes of the data set on the features of one reader's rows."""
+    names = classes.names
+    targets = np.array([names.index(label) for label in rows["label"].to_pylist()], np.int64)
+    features = np.stack(rows["feature"].to_numpy())
+    ways = {FOLDS: stratified_folds(targets, num_folds, generator), SPLIT: own_split(rows)}
+    for way, folds in ways.items():
+        if folds:
+            yield way, score(*judged(features, targets, len(names), folds, strength), names)
+
+
+def own_split(rows: pa.Table) -> list[Fold]:
+    """Train against test as a single fold; none where the data set has no split."""
+    splits = np.array(rows["split"].to_pylist(), object)
+    fit, judge = (np.flatnonzero(splits == name) for name in ("train", "test"))
+    return [(fit, judge)] if len(fit) and len(judge) else []
+
+
+def flat(found: Mapping[Key, Score]) -> dict[str, float]:
+    """As metrics: <data set>/<reader>/accuracy, low and so on, recall/<emotion>; tasks but that in between."""
+    numbers: dict[str, float] = {}
+    for (dataset, reader, task), each in found.items():
+        prefix = f"{dataset}/{reader}" if task == EMOTION else f"{dataset}/{reader}/{task}"
+        values = asdict(each)
+        recalls = values.pop("recalls")
+        numbers |= {f"{prefix}/{name}": value for name, value in values.items()}
+        if task != POLARITY:
+            numbers |= {f"{prefix}/recall/{name}": value for name, value in recalls.items()}
+    return numbers

@@ -1,0 +1,72 @@
+"""understanding_scores: every reader of emotions on EmoSet's test split and on the small data sets (UniEmo IV-B)."""
+
+from pipeline.artifacts import (
+    EMOSET,
+    EMOTION_CLASSIFIER,
+    EMOTIONROI_FOLDER,
+    FEATURES,
+    FI_FOLDER,
+    FOUNDATION_CAPTIONER,
+    FOUNDATION_CLIP,
+    METRICS,
+    PLOTS,
+    READINGS,
+    REJECTS,
+    TWITTER_FOLDER,
+    UNIEMO_FEEDBACK,
+    UNIEMO_JOINT,
+    UNIEMO_UNDERSTANDING,
+    read_table,
+)
+from pipeline.stage import Run, stage
+
+FEATURES, REJECTS = FEATURES.of("emoset"), REJECTS.of("understanding_scores")
+UNDERSTANDINGS = {
+    "uniemo_understanding": UNIEMO_UNDERSTANDING, "uniemo_joint": UNIEMO_JOINT, "uniemo_feedback": UNIEMO_FEEDBACK
+}  # fmt: skip
+FOLDERS = {
+    "fi": FI_FOLDER, "emotionroi": EMOTIONROI_FOLDER, "twitter_i": TWITTER_FOLDER, "twitter_ii": TWITTER_FOLDER
+}  # fmt: skip
+
+
+@stage(
+    reads=(
+        EMOSET, FEATURES, FOUNDATION_CLIP, FOUNDATION_CAPTIONER, EMOTION_CLASSIFIER, *UNDERSTANDINGS.values(),
+        FI_FOLDER, EMOTIONROI_FOLDER, TWITTER_FOLDER,
+    ),
+    writes=(READINGS, REJECTS, METRICS, PLOTS),
+    sections=("seed", "understanding_scores"),
+)  # fmt: skip
+def main(run: Run) -> None:
+    """Read every picture once, then count who is right."""
+    from functools import partial
+
+    import pyarrow as pa
+
+    from pipeline.engine import map_shards
+    from pipeline.judges.classifier import Pictures
+    from pipeline.runtime import device
+    from pipeline.understanding import figures, parts, readers, scores
+
+    params = run.params
+    pictures = Pictures.of(run.read(EMOSET, ["image_id", "emotion", "split"]), run.read(FEATURES))
+    models = {name: run.path(UNDERSTANDINGS[name]) for name in params.understandings}
+    folders = {name: run.path(FOLDERS[name]) for name in params.datasets}
+    units = parts.parts_of(run.shards(EMOSET), read_table, folders, params.num_asked, partial(run.generator, "asked"))
+    panel = readers.load_panel(
+        run.path(FOUNDATION_CLIP), run.path(EMOTION_CLASSIFIER), run.path(FOUNDATION_CAPTIONER), models, pictures,
+        params, device(),
+    )  # fmt: skip
+    kinds = {"readings": READINGS.schema, "rejects": REJECTS.schema}
+    names = map_shards(panel.tables, units, run.work, kinds)
+    readings, rejects = (pa.concat_tables([read_table(run.work.part(name)) for name in names[kind]]) for kind in kinds)
+    counts = parts.reject_counts(units, rejects, params.max_reject_frac)
+    found = scores.scores(readings, params.folds, params.probe_strength, partial(run.generator, "folds"))
+    run.assemble(READINGS, names["readings"])
+    run.write(REJECTS, rejects.sort_by("image_id"))
+    run.metrics(scores.flat(found) | counts | {"folds": params.folds, "question": params.question})
+    figures.accuracies(found, run.out_folder(PLOTS) / "accuracy.png")
+
+
+if __name__ == "__main__":
+    main()
