@@ -44,8 +44,8 @@ def _panel(axis: "Axes", found: Mapping[Key, Score], readers: Sequence[str], tas
     for (dataset, reader, _), each in found.items():
         index = readers.index(reader)
         place = datasets.index(dataset) + SPREAD * ((index + 0.5) / len(readers) - 0.5)
-        bars = [[each.accuracy - each.low], [each.high - each.accuracy]]
-        axis.errorbar([place], [each.accuracy], bars, fmt="o", markersize=4, linewidth=1, color=f"C{index}")
+        axis.vlines(place, each.low, each.high, color=f"C{index}", linewidth=1)
+        axis.plot(place, each.accuracy, "o", markersize=4, color=f"C{index}")
     for place, name in enumerate(datasets):
         whole = max((each for key, each in found.items() if key[0] == name), key=lambda each: each.n)
         axis.hlines(whole.majority, place - 0.45, place + 0.45, color="grey", linewidth=0.8, linestyle=":")
