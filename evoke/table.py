@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-METRICS, RESULTS, PARAMS = Path("metrics"), Path("experiments/results"), Path("params.yaml")
+METRICS, RESULTS, PARAMS, LOCK = Path("metrics"), Path("experiments/results"), Path("params.yaml"), Path("dvc.lock")
 
 
 @click.command()
@@ -18,7 +18,8 @@ def table(name: str, as_csv: bool) -> None:
     evoke table VI --csv > table.csv
 
     Ours come from metrics/, while params.yaml says what the row says, and from experiments/results/, which has the
-    verdicts too. What nobody measured is - with the command that makes it.
+    verdicts too. What nobody measured is - with the command that makes it. A line on standard error tells which
+    sections of params.yaml have changed since the last run.
     """
     from pipeline.params import load_params
     from pipeline.report.measured import Measured
@@ -29,4 +30,25 @@ def table(name: str, as_csv: bool) -> None:
     if name not in papers:
         raise ValueError(f"there is no table {name!r}; these are: {', '.join(papers)}")
     compared = compare(name, papers[name], Measured.of(METRICS, RESULTS, load_params(PARAMS)))
+    if changed := _changed():
+        told = (
+            f"params.yaml has changed since the last run in {', '.join(changed)}: the metrics are of the values before"
+        )
+        click.echo(f"{told}; run `dvc repro`", err=True)
     click.echo(to_csv([compared]) if as_csv else to_text(compared), nl=not as_csv)
+
+
+def _changed() -> list[str]:
+    """Sections of params.yaml that have another value than DVC noted when it ran a stage that is still in the DAG."""
+    from pipeline.params import read_yaml
+
+    values = read_yaml(PARAMS)
+    items = {"", *values["corpora"], *values["methods"], *values["miniature"]["layouts"]}
+    stages = read_yaml(LOCK)["stages"] if LOCK.exists() else {}
+    noted = [
+        section
+        for unit, entry in stages.items()
+        if unit.partition("@")[2] in items
+        for section in entry.get("params", {}).get(PARAMS.name, {}).items()
+    ]
+    return sorted({key for key, value in noted if values.get(key) != value})

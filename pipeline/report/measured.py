@@ -17,6 +17,7 @@ from pipeline.report.papers import PaperTable, Row
 EMO_A = {"emo_a": "emo_a/classifier", "emo_a_judge": "emo_a/judge"}
 KEYS = {"fid": ("fid",), "lpips": ("lpips", "feature_distance"), "sem_c": ("sem_c",), "sem_d": ("sem_d_mse",)}
 GRID_KEYS = {**EMO_A, "sem_c": "sem_c"}
+PAPERS_OWN = ("inception", "alexnet", "resnet50")  # backbones
 READING = "understanding_scores"
 ALONE = "the paper's alone"
 WITHIN = ("split", "folds")  # of a small data set: its own split, else k-fold
@@ -92,7 +93,7 @@ class Measured:
     def _from_metrics(self, row: Row, metric: str) -> Ours:
         if metric.startswith(("accuracy_", "zero_shot_")):
             return next(self._accuracies(row, metric), Ours())
-        scores = self.metrics.get(f"scores/{row.method}", {})
+        scores = self.metrics.get(f"scores/{row.method}", {}) if row.method in self.params.methods else {}
         if metric in EMO_A:
             return _cell(scores, EMO_A[metric], scores.get("n"))
         keys = sorted(_keys(scores, KEYS[metric]), key=lambda key: _preference(scores, key))
@@ -163,7 +164,8 @@ def _keys(scores: Mapping[str, Any], names: tuple[str, ...]) -> list[str]:
     return [key for key in ends if key.split("/")[0] in names and scores.get(key) is not None]
 
 
-def _preference(scores: Mapping[str, Any], key: str) -> tuple[bool, bool, bool, str]:
-    """Published measures first, then clean ones, then Inception's before CLIP's and the judge's."""
+def _preference(scores: Mapping[str, Any], key: str) -> tuple[bool, bool, int, str]:
+    """Published measures first, then clean ones; the papers' networks before the judge, and CLIP, which trained, last."""
     _, backbone, protocol = key.split("/")
-    return not scores[f"{key}/as_published"], protocol != "clean", backbone != "inception", key
+    rank = 0 if backbone in PAPERS_OWN else 1 if backbone.startswith("judge") else 2
+    return not scores[f"{key}/as_published"], protocol != "clean", rank, key

@@ -44,10 +44,14 @@ class Row(_Checked):
 
 
 class PaperTable(_Checked):
-    """One table of a paper; source names paper and table. params: of the whole model, which rows with params change."""
+    """One table of a paper; source names paper and table, note tells how ours stands beside it.
+
+    params: of the whole model, which rows with params change.
+    """
 
     title: str
     source: str
+    note: str = ""
     metrics: Annotated[tuple[Metric, ...], Field(strict=False, min_length=1)]
     params: Mapping[str, str | float | bool] = {}
     rows: Annotated[tuple[Row, ...], Field(strict=False, min_length=1)]

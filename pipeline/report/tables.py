@@ -58,7 +58,8 @@ def compare(name: str, table: PaperTable, measured: Measured) -> Compared:
                 cells.append(_cell(table, measured, row.row, "emo_a_judge", None))
     metrics = tuple(dict.fromkeys(cell.metric for cell in cells))
     caveat = _caveat([cell for cell in cells if cell.ours.value is not None], measured.params)
-    return Compared(name, table.title, table.source, metrics, tuple(cells), caveat)
+    told = " ".join(filter(None, (caveat, table.note)))
+    return Compared(name, table.title, table.source, metrics, tuple(cells), told)
 
 
 def to_text(table: Compared) -> str:
@@ -67,7 +68,7 @@ def to_text(table: Compared) -> str:
     lines = [table.title, "", f"{'':<{WIDTHS[0]}}" + _aligned(heads) + "  by; difference from the first row, verdict"]
     for row, cells in table.rows().items():
         lines.append(row if cells[0].ours.remedy != ALONE else f"{row}: {ALONE}")
-        lines += [f"  {TITLES[cell.metric]:<{WIDTHS[0] - 2}}" + _line(cell) for cell in cells]
+        lines += [f"  {title(cell):<{WIDTHS[0] - 2}}" + _line(cell) for cell in cells]
         lines += [f"    {remedy}" for remedy in remedies(cells)]
     return "\n".join([*lines, "", table.caveat, f"Source of the paper's numbers: {table.source}."])
 
@@ -86,6 +87,12 @@ def number(value: float | None, metric: str) -> str:
     """As the papers print it: percent and FID to two digits, shares to three, Sem-D to four."""
     digits = 4 if metric == "sem_d" else 3 if metric in SHARES else 2
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def title(cell: Cell) -> str:
+    """What the number is; a distance without LPIPS' calibrated heads is not called so."""
+    uncalibrated = cell.metric == "lpips" and cell.ours.measure.startswith("feature_distance")
+    return "not LPIPS" if uncalibrated else TITLES[cell.metric]
 
 
 def interval(cell: Cell) -> str:

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from evoke.cli import main
+from pipeline.params import read_yaml
 from pipeline.report.papers import TableName, load_papers
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +37,8 @@ def write_scores(method: str = "coemogen_emoset", **more: Any) -> None:
     emo_a = {"emo_a/classifier": 0.9, "emo_a/classifier/low": 0.85, "emo_a/classifier/high": 0.95}
     found = emo_a | {"emo_a/judge": 0.8, "emo_a/judge/low": 0.7, "emo_a/judge/high": 0.9, "n": 256,
                      "real/emo_a/classifier": 0.82, "real/emo_a/judge": 0.79}  # fmt: skip
-    found |= measure("fid/judge_small/clean", 31.0) | measure("sem_d_mse/clip_miniature/clean", 0.01)
+    found |= measure("fid/clip_miniature/clean", 20.0) | measure("fid/judge_small/clean", 31.0)
+    found |= measure("sem_d_mse/clip_miniature/clean", 0.01)
     found |= measure("feature_distance/judge_small/clean", 0.3) | measure("sem_c/judge_small/clean", 0.5)
     write(f"metrics/scores/{method}.json", found | more)
 
@@ -151,6 +153,31 @@ def test_every_table_prints_without_any_metrics_and_says_what_makes_them(name: T
     wanted = sum(number is not None for row in table.rows for number in row.numbers)
     assert sum(cell["paper"] != "" for cell in cells(name).values()) == wanted
     assert f"{table.rows[-1].row}" in result.output
+
+
+def test_params_that_have_changed_since_the_last_run_are_told_and_those_of_a_method_that_is_gone_are_not() -> None:
+    params = {"params.yaml": {"coemogen": read_yaml(Path("params.yaml"))["coemogen"] | {"input": "text"}, "seed": 0}}
+    gone = {"params.yaml": {"images": {"steps": 1}}}
+    lock = {"coemogen@emoset": {"cmd": "x", "params": params}, "images@gone": {"params": gone}, "judges": {"cmd": "x"}}
+    write("dvc.lock", {"schema": "2.0", "stages": lock})
+    result = run("1")
+    assert result.exit_code == 0
+    assert result.stderr.startswith("params.yaml has changed since the last run in coemogen: the metrics")
+    lock["coemogen@emoset"] = {"params": {"params.yaml": {"seed": 0}}}
+    write("dvc.lock", {"schema": "2.0", "stages": lock})
+    assert run("1").stderr == ""
+
+
+def test_numbers_of_a_method_that_params_do_not_list_are_not_taken() -> None:
+    write_scores("stable_diffusion")
+    assert cells("1")["Stable Diffusion", "emo_a"]["ours"] == "90.0"
+    Path("params.yaml").write_text(
+        Path("params.yaml").read_text().replace("methods: [stable_diffusion, ", "methods: [")
+    )
+    found = cells("1")["Stable Diffusion", "emo_a"]
+    assert (found["ours"], found["remedy"]) == (
+        "", "add stable_diffusion to methods in params.yaml, then `dvc repro scores@stable_diffusion`"
+    )  # fmt: skip
 
 
 def test_an_unknown_table_is_one_line() -> None:
