@@ -20,6 +20,7 @@ GRID_KEYS = {**EMO_A, "sem_c": "sem_c"}
 PAPERS_OWN = ("inception", "alexnet", "resnet50")  # backbones
 READING = "understanding_scores"
 ALONE = "the paper's alone"
+TOO_FEW = "too few images; raise images.num_per_emotion"
 WITHIN = ("split", "folds")  # of a small data set: its own split, else k-fold
 
 
@@ -79,7 +80,7 @@ class Measured:
             found = self._from_grid(row, metric, grid["mean"])
         comparison = Comparison(*(grid[key] for key in ("difference", "low", "high", "verdict"))) if (
             grid and "difference" in grid) else None  # fmt: skip
-        remedy = "" if found.value is not None else self._remedy(row, metric, wrong)
+        remedy = "" if found.value is not None else found.remedy or self._remedy(row, metric, wrong)
         return Ours(**{**vars(found), "comparison": comparison, "remedy": remedy})
 
     def _differing(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,7 +149,7 @@ def _repro(unit: str, wrong: Mapping[str, Any]) -> str:
 def _cell(found: Mapping[str, Any], key: str, n: int | None) -> Ours:
     """A figure of scores, as pipeline/metrics/result.py lays it out."""
     if found.get(key) is None:
-        return Ours()
+        return Ours(remedy=TOO_FEW if found else "")
     ends, real = (found.get(f"{key}/low"), found.get(f"{key}/high")), found.get(f"real/{key}")
     return Ours(found[key], *ends, n, real, key, bool(found.get(f"{key}/as_published")))
 
@@ -159,13 +160,13 @@ def _accuracy(found: Mapping[str, Any], key: str, ends: tuple[str, ...], measure
 
 
 def _keys(scores: Mapping[str, Any], names: tuple[str, ...]) -> list[str]:
-    """Overall keys of metrics of these names that have a number: name/backbone/protocol."""
+    """Overall keys of metrics of these names, undefined ones too: all rows are of one measure."""
     ends = [key.removesuffix("/as_published") for key in scores if key.endswith("/as_published")]
-    return [key for key in ends if key.split("/")[0] in names and scores.get(key) is not None]
+    return [key for key in ends if key.split("/")[0] in names]
 
 
 def _preference(scores: Mapping[str, Any], key: str) -> tuple[bool, bool, int, str]:
-    """Published measures first, then clean ones; the papers' networks before the judge, and CLIP, which trained, last."""
+    """Published measures first, then clean ones; the papers' networks before the judge, and CLIP last: it trains."""
     _, backbone, protocol = key.split("/")
     rank = 0 if backbone in PAPERS_OWN else 1 if backbone.startswith("judge") else 2
     return not scores[f"{key}/as_published"], protocol != "clean", rank, key

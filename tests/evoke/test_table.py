@@ -141,6 +141,7 @@ def test_an_undefined_figure_is_a_dash() -> None:
     lines = block(run("1").output, "CoEmoGen")
     assert lines[0].split() == ["FID", "-", "-", "-", "-", "40.66"]
     assert lines[2].split() == ["Emo-A", "-", "-", "-", "-", "80.15"]
+    assert lines[-1].strip() == "- of FID, Emo-A: too few images; raise images.num_per_emotion"
 
 
 @pytest.mark.parametrize("name", load_papers())
