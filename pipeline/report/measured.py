@@ -6,7 +6,7 @@ as the mean over its seeds. Verdicts come from the grids alone (SCIENCE: three s
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -81,7 +81,7 @@ class Measured:
         comparison = Comparison(*(grid[key] for key in ("difference", "low", "high", "verdict"))) if (
             grid and "difference" in grid) else None  # fmt: skip
         remedy = "" if found.value is not None else found.remedy or self._remedy(row, metric, wrong)
-        return Ours(**{**vars(found), "comparison": comparison, "remedy": remedy})
+        return replace(found, comparison=comparison, remedy=remedy)
 
     def _differing(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
         """Those of the wanted values that params.yaml has otherwise."""

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.params import Params
 from pipeline.report.measured import ALONE, Comparison, Measured, Ours
@@ -131,9 +131,10 @@ def _percent(ours: Ours) -> Ours:
     """Shares as percent, differences too."""
     found = ours.comparison
     scaled = found and Comparison(100 * found.difference, 100 * found.low, 100 * found.high, found.verdict)
-    values = {name: getattr(ours, name) for name in ("value", "low", "high", "real")}
-    more = {name: None if value is None else 100 * value for name, value in values.items()}
-    return Ours(**{**vars(ours), **more, "comparison": scaled})
+    value, low, high, real = (
+        None if share is None else 100 * share for share in (ours.value, ours.low, ours.high, ours.real)
+    )
+    return replace(ours, value=value, low=low, high=high, real=real, comparison=scaled)
 
 
 def _caveat(cells: Sequence[Cell], params: Params) -> str:
