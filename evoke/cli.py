@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "preset": ("evoke.preset:preset", "Set params.yaml to a preset: paper, smoke or miniature."),
     "read": ("evoke.read:read", "Tell the emotion of pictures, and where the model looks."),
     "score": ("evoke.score:score", "Score anyone's images of emotions against real ones."),
+    "table": ("evoke.table:table", "Print a table of the papers with ours beside."),
     "validate": ("evoke.validate:validate", "Check a folder in EmoSet's layout, without a run."),
 }
 

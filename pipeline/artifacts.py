@@ -121,6 +121,13 @@ REAL_SCORES = Artifact("data/scores/real", "shards", SCORES_SCHEMA)
 REAL_REFERENCE = Artifact("data/scores/real_reference", "folder")
 REAL_METRICS = Artifact("metrics/real_scores.json", "metrics")
 SCORES = Artifact("data/scores/{item}", "shards", SCORES_SCHEMA)
+ALL_IMAGES = Artifact("data/images", "folder")
+ALL_METRICS = Artifact("metrics", "folder")
+ALL_PLOTS = Artifact("plots", "folder")
+EXPERIMENTS = Artifact("experiments/results", "folder")
+PAPERS = Artifact("pipeline/report/papers.yaml", "file")
+REPORT_PAGE = Artifact("pipeline/report/page.html.jinja", "file")
+REPORT = Artifact("report/index.html", "file")
 
 
 def write_table(path: Path, table: pa.Table, schema: Schema | None = None) -> None:

@@ -14,7 +14,16 @@ from pipeline.params import Params, read_yaml
 
 ROOT = Path(__file__).parents[1]
 STAGES: dict[str, Any] = read_yaml(ROOT / "dvc.yaml")["stages"]
-BELOW_THE_FILTER = {"caption_filter", "emoart_funnel", "coemogen", "images", "scores", "grids", "truth_checks"}
+BELOW_THE_FILTER = {
+    "caption_filter",
+    "emoart_funnel",
+    "coemogen",
+    "images",
+    "scores",
+    "grids",
+    "truth_checks",
+    "report",
+}
 PARAMS: dict[str, Any] = read_yaml(ROOT / "params.yaml")
 
 
@@ -39,8 +48,13 @@ def reruns(section: str) -> set[str]:
         if node not in found:
             found.add(node)
             outs = expanded(*node, "outs", "metrics", "plots")
-            waiting.extend(other for other in nodes if outs & expanded(*other, "deps"))
+            waiting.extend(other for other in nodes if meets(outs, expanded(*other, "deps")))
     return {name for name, _ in found}
+
+
+def meets(outs: set[str], deps: set[str]) -> bool:
+    """Whether an out is a dep, or lies in a folder that is one, as DVC ties stages."""
+    return any(f"{out}/".startswith(f"{dep}/") for out in outs for dep in deps)
 
 
 def items(name: str) -> list[str]:
@@ -93,6 +107,13 @@ def test_a_change_of_the_filter_reruns_the_filter_and_what_hangs_below() -> None
 
 def test_a_change_of_the_captions_leaves_features_and_foundation() -> None:
     assert reruns("captions") == {"captions", "caption_features"} | BELOW_THE_FILTER
+
+
+def test_the_report_is_below_every_stage_that_makes_images_numbers_or_plots_whatever_params_list() -> None:
+    shown = {name for name in STAGES if paths(name, "metrics", "plots") or name == "images"}
+    outs = {name: paths(name, "outs", "metrics", "plots") for name in shown}
+    assert all(meets(outs[name], paths("report", "deps")) for name in shown)
+    assert set(body("report")["params"]) == set(Params.model_fields)
 
 
 def test_the_plumbing_is_there_and_no_dependency() -> None:

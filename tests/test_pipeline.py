@@ -23,6 +23,7 @@ COPIED = (
     "data/imports",
     "models/miniature",
     "models/pretrained",
+    "experiments/results",
     ".dvcignore",
 )
 

@@ -1,0 +1,54 @@
+"""`evoke table NAME`: ours beside the papers' numbers, with intervals, verdicts, and why they are not comparable."""
+
+from pathlib import Path
+
+import click
+
+METRICS, RESULTS, PARAMS, LOCK = Path("metrics"), Path("experiments/results"), Path("params.yaml"), Path("dvc.lock")
+
+
+@click.command()
+@click.argument("name", metavar="1|2a|2b|2c|I|II|III|IV|V|VI|VII|VIII")
+@click.option("--csv", "as_csv", is_flag=True, help="One line a number, for other programs.")
+def table(name: str, as_csv: bool) -> None:
+    """Print a table of CoEmoGen (1, 2a, 2b, 2c) or of UniEmo (I to VIII) with ours beside the paper's numbers.
+
+    \b
+    evoke table 1
+    evoke table VI --csv > table.csv
+
+    Ours come from metrics/, while params.yaml says what the row says, and from experiments/results/, which has the
+    verdicts too. What nobody measured is - with the command that makes it. A line on standard error tells which
+    sections of params.yaml have changed since the last run.
+    """
+    from pipeline.params import load_params
+    from pipeline.report.measured import Measured
+    from pipeline.report.papers import load_papers
+    from pipeline.report.tables import compare, to_csv, to_text
+
+    papers = {str(key): value for key, value in load_papers().items()}
+    if name not in papers:
+        raise ValueError(f"there is no table {name!r}; these are: {', '.join(papers)}")
+    compared = compare(name, papers[name], Measured.of(METRICS, RESULTS, load_params(PARAMS)))
+    if changed := _changed():
+        told = (
+            f"params.yaml has changed since the last run in {', '.join(changed)}: the metrics are of the values before"
+        )
+        click.echo(f"{told}; run `dvc repro`", err=True)
+    click.echo(to_csv([compared]) if as_csv else to_text(compared), nl=not as_csv)
+
+
+def _changed() -> list[str]:
+    """Sections of params.yaml that have another value than DVC noted when it ran a stage that is still in the DAG."""
+    from pipeline.params import read_yaml
+
+    values = read_yaml(PARAMS)
+    items = {"", *values["corpora"], *values["methods"], *values["miniature"]["layouts"]}
+    stages = read_yaml(LOCK)["stages"] if LOCK.exists() else {}
+    noted = [
+        section
+        for unit, entry in stages.items()
+        if unit.partition("@")[2] in items
+        for section in entry.get("params", {}).get(PARAMS.name, {}).items()
+    ]
+    return sorted({key for key, value in noted if values.get(key) != value})

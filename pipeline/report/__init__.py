@@ -1,0 +1,1 @@
+"""What a reader believes: the papers' numbers, ours beside them, and one page that shows everything."""

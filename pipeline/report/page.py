@@ -1,0 +1,89 @@
+"""The page: everything that a reader needs to believe or to doubt, in one HTML file without network or script."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.emotions import EMOTIONS
+from pipeline.params import Params
+from pipeline.report import sources, tables
+from pipeline.report.figures import Figure
+from pipeline.report.measured import Measured
+from pipeline.report.papers import PaperTable, TableName
+from pipeline.report.readings import Seen
+from pipeline.report.sources import Counted, Method
+
+CAPTIONS, SHEETS = ("examples", "similarity"), ("transfer", "fusion", "strength")
+LOOKS = ("confusion.png", "calibration.png", "heatmap.png")
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the template shows, section by section."""
+
+    params: Params
+    measured: Measured
+    methods: Sequence[Method]
+    seen: Sequence[Seen]
+    tables: Sequence[tables.Compared]
+    plots: Path
+
+    @property
+    def is_miniature(self) -> bool:
+        return bool(self.params.miniature.layouts)
+
+    @property
+    def emoset(self) -> tuple[list[Counted], list[tuple[str, int]]]:
+        return sources.emoset_funnel(self.measured.metrics)
+
+    @property
+    def emoart(self) -> list[Counted]:
+        return sources.emoart_funnel(self.measured.metrics)
+
+    @property
+    def feedback(self) -> Mapping[str, Any]:
+        """Counts by reason and means of what is kept and dropped; empty before there is any."""
+        return self.measured.metrics.get("feedback", {})
+
+    @property
+    def provenance(self) -> list[tuple[str, list[tuple[str, str]]]]:
+        return sources.flat_params(self.params)
+
+    def of_corpora(self, stage: str, names: Sequence[str]) -> list[Figure]:
+        """Plots of a stage that runs over corpora."""
+        return [each for corpus in self.params.corpora for each in sources.plots_of(self.plots / stage / corpus, names)]
+
+    def of_methods(self, name: str) -> list[Figure]:
+        """One kind of sheet by every method."""
+        return [
+            each for method in self.params.methods for each in sources.plots_of(self.plots / "grids" / method, [name])
+        ]
+
+    def everywhere(self, *names: str) -> list[Figure]:
+        """Plots of these file names, whichever stage drew them."""
+        items = (*self.params.corpora, *self.params.methods)
+        return [each for name in names for each in sources.find_plots(self.plots, name, items)]
+
+
+def collect(
+    params: Params, measured: Measured, plots: Path, images: Path, papers: Mapping[TableName, PaperTable],
+    seen: Sequence[Seen],
+) -> Page:  # fmt: skip
+    """The page of the present params; plots, images: the folders that have one of each stage, of each method."""
+    methods = [sources.read_method(name, images / name) for name in params.methods]
+    compared = [tables.compare(name, table, measured) for name, table in papers.items()]
+    return Page(params, measured, methods, seen, compared, plots)
+
+
+def render(page: Page, template: Path) -> str:
+    """The page as HTML; everything that is filled in is escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(template.parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    named = {"page": page, "emotions": EMOTIONS, "tables": tables, "sheet_names": SHEETS, "caption_plots": CAPTIONS,
+             "looks": LOOKS}  # fmt: skip
+    return environment.get_template(template.name).render(named)

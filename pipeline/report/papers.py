@@ -1,0 +1,105 @@
+"""The papers' numbers from papers.yaml, checked: what each table of CoEmoGen and UniEmo prints, with its source."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline.params import read_yaml
+
+PAPERS = Path(__file__).with_name("papers.yaml")
+Metric = Literal[
+    "fid", "lpips", "emo_a", "sem_c", "sem_d", "accuracy_emoset", "accuracy_fi", "accuracy_emotionroi",
+    "accuracy_twitter_i", "accuracy_twitter_ii", "zero_shot_fi",
+]  # fmt: skip
+TableName = Literal["1", "2a", "2b", "2c", "I", "II", "III", "IV", "V", "VI", "VII", "VIII"]
+SHARES = ("lpips", "sem_c", "sem_d")  # 0 to 1; FID is any positive number, everything else is percent
+MAX_PERCENT = 100.0
+
+
+class _Checked(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Row(_Checked):
+    """A row as the paper prints it, and what of ours stands beside it, if anything.
+
+    numbers: in the order of the table's metrics, None where the paper has none. method, readers: whose metrics. params:
+    what sets the row apart from the others; without, any params are. grid, grid_row: of experiments/.
+    """
+
+    row: str
+    numbers: Annotated[tuple[float | None, ...], Field(strict=False)]
+    method: str | None = None
+    readers: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    params: Mapping[str, str | float | bool] = {}
+    grid: str | None = None
+    grid_row: str | None = None
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this project has such a row at all."""
+        return bool(self.method or self.readers or self.grid)
+
+
+class PaperTable(_Checked):
+    """One table of a paper; source names paper and table, note tells how ours stands beside it.
+
+    params: of the whole model, which rows with params change.
+    """
+
+    title: str
+    source: str
+    note: str = ""
+    metrics: Annotated[tuple[Metric, ...], Field(strict=False, min_length=1)]
+    params: Mapping[str, str | float | bool] = {}
+    rows: Annotated[tuple[Row, ...], Field(strict=False, min_length=1)]
+
+    def params_of(self, row: Row) -> dict[str, str | float | bool]:
+        """What params.yaml must say, by dotted key, for metrics to be of this row."""
+        return {**self.params, **row.params} if row.params else {}
+
+    @model_validator(mode="after")
+    def _check(self) -> "PaperTable":
+        names = [row.row for row in self.rows]
+        if len(set(names)) < len(names):
+            raise ValueError(f"rows are {names}; each may stand once")
+        for row in self.rows:
+            if len(row.numbers) != len(self.metrics):
+                raise ValueError(f"{row.row}: {len(row.numbers)} numbers for {len(self.metrics)} metrics")
+            if (row.grid is None) != (row.grid_row is None):
+                raise ValueError(f"{row.row}: grid and grid_row go together")
+            for metric, number in zip(self.metrics, row.numbers, strict=True):
+                _check_range(f"{row.row}: {metric}", metric, number)
+        return self
+
+
+def load_papers(path: Path = PAPERS) -> dict[TableName, PaperTable]:
+    """Every table by its name. Raises ValueError that lists what is wrong with the file, place by place."""
+    values: Any = read_yaml(path)
+    wanted = TableName.__args__  # type: ignore[attr-defined]
+    if not isinstance(values, dict) or sorted(values) != sorted(wanted):
+        found = sorted(values) if isinstance(values, dict) else type(values).__name__
+        raise ValueError(f"{path}: tables are {found}, wanted {', '.join(wanted)}")
+    tables, problems = {}, []
+    for name, value in values.items():
+        try:
+            tables[name] = PaperTable.model_validate(value)
+        except ValidationError as error:
+            problems += [f"{path}: table {name}: {_place(detail)}" for detail in error.errors(include_url=False)]
+    if problems:
+        raise ValueError("\n".join(problems))
+    return tables
+
+
+def _check_range(where: str, metric: str, number: float | None) -> None:
+    if number is None:
+        return
+    high = 1.0 if metric in SHARES else float("inf") if metric == "fid" else MAX_PERCENT
+    if not 0 < number <= high:
+        raise ValueError(f"{where} = {number} is not in (0, {high:g}]")
+
+
+def _place(detail: Any) -> str:
+    return f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}".removeprefix(": ")

@@ -1,0 +1,47 @@
+"""Where the queries look on a few test pictures, for the page (UniEmo Fig. 9)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from PIL import Image
+
+from pipeline.emotions import EMOTIONS
+from pipeline.report.figures import Figure, figure
+
+if TYPE_CHECKING:
+    from pipeline.uniemo.reader import EmotionReader
+
+SHOWN_PX = 192
+SPLIT = "test"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A test picture with its overlays, the emotion that it is labelled with, and what is read from it."""
+
+    figures: tuple[Figure, ...]
+    emotion: str
+    said: str
+    probability: float
+    nearest: tuple[str, ...]
+
+
+def shown_rows(rows: pa.Table) -> list[int]:
+    """The first test picture of each emotion, by its row; rows: emotion, split."""
+    pairs = list(zip(rows["emotion"].to_pylist(), rows["split"].to_pylist(), strict=True))
+    return [pairs.index((emotion, SPLIT)) for emotion in EMOTIONS if (emotion, SPLIT) in pairs]
+
+
+def look(reader: "EmotionReader", pictures: Sequence[Image.Image], emotions: Sequence[str]) -> list[Seen]:
+    """Each picture as it is, then as each kind of query sees it."""
+    found = []
+    for picture, emotion, reading in zip(pictures, emotions, reader(pictures), strict=True):
+        overlays = reader.overlay(picture, reading)
+        said, probability = max(reading.emotions.items(), key=lambda item: item[1])
+        drawn = [figure(picture, f"a test picture of {emotion}", "picture", SHOWN_PX)]
+        drawn += [figure(each, f"where {kind} queries look", kind, SHOWN_PX) for kind, each in overlays.items()]
+        nearest = tuple(f"{kind}: {names[0][0]}" for kind, names in reading.attributes.items() if names)
+        found.append(Seen(tuple(drawn), emotion, said, probability, nearest))
+    return found

@@ -1,0 +1,188 @@
+"""Ours beside the papers' numbers: cells, what may not be concluded from them, and both as text or CSV."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from pipeline.params import Params
+from pipeline.report.measured import ALONE, Comparison, Measured, Ours
+from pipeline.report.papers import SHARES, PaperTable
+
+TITLES = {
+    "fid": "FID", "lpips": "LPIPS", "emo_a": "Emo-A", "emo_a_judge": "Emo-A (judge)", "sem_c": "Sem-C",
+    "sem_d": "Sem-D", "accuracy_emoset": "EmoSet", "accuracy_fi": "FI", "accuracy_emotionroi": "EmotionROI",
+    "accuracy_twitter_i": "Twitter I", "accuracy_twitter_ii": "Twitter II", "zero_shot_fi": "FI, zero-shot",
+}  # fmt: skip
+COLUMNS = ("table", "row", "metric", "ours", "low", "high", "n", "real", "measure", "as_published", "difference",
+           "difference_low", "difference_high", "verdict", "paper", "source", "remedy")  # fmt: skip
+WIDTHS = (15, 9, 20, 7, 9, 9)  # of a line of text: metric, ours, interval, n, real, paper
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One metric of one row: ours, in the paper's unit, and the paper's number; metric: a key of TITLES."""
+
+    row: str
+    metric: str
+    ours: Ours
+    paper: float | None
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A table of a paper with ours beside; caveat: why the two are not the same quantity."""
+
+    name: str
+    title: str
+    source: str
+    metrics: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    caveat: str
+
+    def rows(self) -> dict[str, list[Cell]]:
+        """Cells by row, each in the order of metrics."""
+        found: dict[str, list[Cell]] = {}
+        for cell in self.cells:
+            found.setdefault(cell.row, []).append(cell)
+        return found
+
+
+def compare(name: str, table: PaperTable, measured: Measured) -> Compared:
+    """Every cell of a table; Emo-A also by the independent judge, of which the papers have none."""
+    cells = []
+    for row in table.rows:
+        for metric, paper in zip(table.metrics, row.numbers, strict=True):
+            cells.append(_cell(table, measured, row.row, metric, paper))
+            if metric == "emo_a":
+                cells.append(_cell(table, measured, row.row, "emo_a_judge", None))
+    metrics = tuple(dict.fromkeys(cell.metric for cell in cells))
+    caveat = _caveat([cell for cell in cells if cell.ours.value is not None], measured.params)
+    told = " ".join(filter(None, (caveat, table.note)))
+    return Compared(name, table.title, table.source, metrics, tuple(cells), told)
+
+
+def to_text(table: Compared) -> str:
+    """A line a metric, a paragraph a row; what no one measured is - and says below what makes it."""
+    heads = ("ours", "95 % interval", "n", "real", "paper")
+    lines = [table.title, "", f"{'':<{WIDTHS[0]}}" + _aligned(heads) + "  by; difference from the first row, verdict"]
+    for row, cells in table.rows().items():
+        lines.append(row if cells[0].ours.remedy != ALONE else f"{row}: {ALONE}")
+        lines += [f"  {title(cell):<{WIDTHS[0] - 2}}" + _line(cell) for cell in cells]
+        lines += [f"    {remedy}" for remedy in remedies(cells)]
+    return "\n".join([*lines, "", table.caveat, f"Source of the paper's numbers: {table.source}."])
+
+
+def to_csv(tables: Sequence[Compared]) -> str:
+    """One line a cell, numbers as they are, nothing where there is none."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for table in tables:
+        writer.writerows(_record(table, cell) for cell in table.cells)
+    return out.getvalue()
+
+
+def number(value: float | None, metric: str) -> str:
+    """As the papers print it: percent and FID to two digits, shares to three, Sem-D to four."""
+    digits = 4 if metric == "sem_d" else 3 if metric in SHARES else 2
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def title(cell: Cell) -> str:
+    """What the number is; a distance without LPIPS' calibrated heads is not called so."""
+    uncalibrated = cell.metric == "lpips" and cell.ours.measure.startswith("feature_distance")
+    return "not LPIPS" if uncalibrated else TITLES[cell.metric]
+
+
+def interval(cell: Cell) -> str:
+    if cell.ours.low is None or cell.ours.high is None:
+        return "-"
+    return f"{number(cell.ours.low, cell.metric)} to {number(cell.ours.high, cell.metric)}"
+
+
+def versus(cell: Cell) -> str:
+    """ "-1.76 [-3.22, -0.39] unresolved", or nothing."""
+    found = cell.ours.comparison
+    if found is None:
+        return ""
+    digits = 4 if cell.metric == "sem_d" else 3 if cell.metric in SHARES else 2
+    ends = f"[{found.low:+.{digits}f}, {found.high:+.{digits}f}]"
+    return f"{found.difference:+.{digits}f} {ends} {found.verdict}"
+
+
+def remedies(cells: Sequence[Cell]) -> Iterator[str]:
+    """What makes the missing numbers of a row, each way once, with the metrics that it makes."""
+    ways: dict[str, list[str]] = {}
+    for cell in cells:
+        if cell.ours.remedy not in ("", ALONE):
+            ways.setdefault(cell.ours.remedy, []).append(TITLES[cell.metric])
+    for remedy, metrics in ways.items():
+        yield f"-: {remedy}" if len(metrics) == len(cells) else f"- of {', '.join(metrics)}: {remedy}"
+
+
+def _cell(table: PaperTable, measured: Measured, name: str, metric: str, paper: float | None) -> Cell:
+    row = next(row for row in table.rows if row.row == name)
+    ours = measured.ours(table, row, metric)
+    return Cell(name, metric, ours if metric == "fid" or metric in SHARES else _percent(ours), paper)
+
+
+def _percent(ours: Ours) -> Ours:
+    """Shares as percent, differences too."""
+    found = ours.comparison
+    scaled = found and Comparison(100 * found.difference, 100 * found.low, 100 * found.high, found.verdict)
+    value, low, high, real = (
+        None if share is None else 100 * share for share in (ours.value, ours.low, ours.high, ours.real)
+    )
+    return replace(ours, value=value, low=low, high=high, real=real, comparison=scaled)
+
+
+def _caveat(cells: Sequence[Cell], params: Params) -> str:
+    """Why ours are not the paper's quantities. Emo-A never is: its classifier is trained here."""
+    if not cells:
+        return "Nothing of this table is measured yet."
+    rows = {cell.row for cell in cells if cell.ours.of_grid}
+    theirs = list(dict.fromkeys(TITLES[cell.metric] for cell in cells if cell.ours.as_published))
+    others = list(dict.fromkeys(TITLES[cell.metric] for cell in cells if not cell.ours.as_published))
+    data = "the drawn miniature" if params.miniature.layouts else params.emoset.folder
+    clip = params.foundation_clip.hub_id or "the bundled miniature CLIP"
+    said = []
+    if others:
+        said.append(
+            f"Not the same quantity as the paper's number: {', '.join(others)}. Ours are of other backbones or of "
+            f"another protocol, by {clip}, on {data}; compare our rows with each other, never with the paper's."
+        )
+    if rows and rows != {cell.row for cell in cells}:
+        said.append(
+            f"Of a grid, with its own number of steps and images: {', '.join(sorted(rows))}. Its differences are "
+            "paired with its own first row; hold its numbers against no other row."
+        )
+    if theirs:
+        said.append(f"By the papers' own backbone and protocol, on {data}: {', '.join(theirs)}.")
+    return " ".join(said)
+
+
+def _line(cell: Cell) -> str:
+    ours = cell.ours
+    values = (
+        number(ours.value, cell.metric), interval(cell), "-" if ours.n is None else str(ours.n),
+        number(ours.real, cell.metric), number(cell.paper, cell.metric),
+    )  # fmt: skip
+    told = "; ".join(filter(None, (ours.measure, versus(cell))))
+    return _aligned(values) + (f"  {told}" if told else "")
+
+
+def _aligned(values: Sequence[str]) -> str:
+    return "".join(f"{value:>{width}}" for value, width in zip(values, WIDTHS[1:], strict=True))
+
+
+def _record(table: Compared, cell: Cell) -> list[object]:
+    ours, found = cell.ours, cell.ours.comparison
+    compared = (found.difference, found.low, found.high, found.verdict) if found else (None,) * 4
+    measured = (ours.value, ours.low, ours.high, ours.n, ours.real)
+    values = [round(value, 6) if isinstance(value, float) else value for value in (*measured, *compared)]
+    known = None if ours.value is None else ours.as_published
+    return [
+        table.name, cell.row, cell.metric, *values[:5], ours.measure, known, *values[5:], cell.paper, table.source,
+        ours.remedy,
+    ]  # fmt: skip

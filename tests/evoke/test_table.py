@@ -1,0 +1,189 @@
+"""`evoke table`: ours beside the papers' on metrics made by hand."""
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from evoke.cli import main
+from pipeline.params import read_yaml
+from pipeline.report.papers import TableName, load_papers
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "params.yaml", "params.yaml")
+
+
+def measure(key: str, value: float, published: bool = False) -> dict[str, Any]:
+    ends = {f"{key}/low": 0.9 * value, f"{key}/high": 1.1 * value, f"{key}/n": 256, f"real/{key}": 2 * value}
+    return {key: value, **ends, f"{key}/as_published": published, f"real/{key}/as_published": published}
+
+
+def write(path: str, values: Any) -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(json.dumps(values))
+
+
+def write_scores(method: str = "coemogen_emoset", **more: Any) -> None:
+    emo_a = {"emo_a/classifier": 0.9, "emo_a/classifier/low": 0.85, "emo_a/classifier/high": 0.95}
+    found = emo_a | {"emo_a/judge": 0.8, "emo_a/judge/low": 0.7, "emo_a/judge/high": 0.9, "n": 256,
+                     "real/emo_a/classifier": 0.82, "real/emo_a/judge": 0.79}  # fmt: skip
+    found |= measure("fid/clip_miniature/clean", 20.0) | measure("fid/judge_small/clean", 31.0)
+    found |= measure("sem_d_mse/clip_miniature/clean", 0.01)
+    found |= measure("feature_distance/judge_small/clean", 0.3) | measure("sem_c/judge_small/clean", 0.5)
+    write(f"metrics/scores/{method}.json", found | more)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["table", *arguments])
+
+
+def cells(name: str) -> dict[tuple[str, str], dict[str, str]]:
+    result = run(name, "--csv")
+    assert result.exit_code == 0, result.output
+    return {(each["row"], each["metric"]): each for each in csv.DictReader(io.StringIO(result.output))}
+
+
+def block(text: str, row: str) -> list[str]:
+    """The lines of a row."""
+    lines = text.splitlines()
+    start = lines.index(row) + 1
+    return lines[start : next(i for i in range(start, len(lines)) if not lines[i].startswith(" "))]
+
+
+def test_a_row_has_value_interval_n_real_images_and_the_papers_number() -> None:
+    write_scores()
+    lines = block(run("1").output, "CoEmoGen")
+    assert lines[2].split() == ["Emo-A", "90.00", "85.00", "to", "95.00", "256", "82.00", "80.15", "emo_a/classifier"]
+    assert lines[3].split()[:4] == ["Emo-A", "(judge)", "80.00", "70.00"]
+    assert lines[0].split() == [
+        "FID",
+        "31.00",
+        "27.90",
+        "to",
+        "34.10",
+        "256",
+        "62.00",
+        "40.66",
+        "fid/judge_small/clean",
+    ]
+
+
+def test_ours_are_said_to_be_another_quantity() -> None:
+    write_scores()
+    last = run("1").output.splitlines()[-2]
+    assert last.startswith(
+        "Not the same quantity as the paper's number: FID, LPIPS, Emo-A, Emo-A (judge), Sem-C, Sem-D"
+    )
+    assert "bundled miniature CLIP, on the drawn miniature" in last
+
+
+def test_only_backbone_and_protocol_of_the_papers_are_called_theirs_and_are_preferred() -> None:
+    write_scores(**measure("fid/inception/emogen", 40.0, published=True), **measure("fid/inception/clean", 39.0))
+    found, text = cells("1")["CoEmoGen", "fid"], run("1").output
+    assert (found["ours"], found["measure"], found["as_published"]) == ("40.0", "fid/inception/emogen", "True")
+    assert "By the papers' own backbone and protocol, on the drawn miniature: FID." in text
+    assert "Not the same quantity as the paper's number: LPIPS, Emo-A" in text
+
+
+def test_metrics_count_for_the_row_that_params_say_and_for_no_other() -> None:
+    write_scores()
+    assert cells("2b")["one-hot", "emo_a"]["ours"] == "90.0"
+    other = cells("2b")["text", "emo_a"]
+    assert (other["ours"], other["paper"]) == ("", "78.92")
+    assert other["remedy"] == "`dvc repro scores@coemogen_emoset` with coemogen.input: text in params.yaml"
+    text = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(text.replace("input: onehot", "input: text"))
+    assert cells("2b")["text", "emo_a"]["ours"] == "90.0"
+    assert cells("2b")["one-hot", "emo_a"]["ours"] == ""
+    assert cells("2c")["cosine", "emo_a"]["ours"] == ""  # that row is of one-hot
+
+
+def test_verdicts_and_means_of_a_grid_stand_in_its_rows() -> None:
+    write_scores()
+    compared = {"mean": 0.85, "difference": -0.05, "low": -0.07, "high": -0.03, "verdict": "agrees"}
+    rows = {"whole": {"emo_a/classifier": {"mean": 0.9}}, "without L_SEM": {"emo_a/classifier": compared}}
+    write("experiments/results/coemogen_table1.json", {"seeds": [0, 1, 2], "images_per_seed": 1024, "rows": rows})
+    found, text = cells("1"), run("1").output
+    assert found["w/o L_SEM", "emo_a"]["ours"] == "85.0"
+    assert found["w/o L_SEM", "emo_a"]["n"] == "3072"
+    assert found["w/o L_SEM", "emo_a"]["verdict"] == "agrees"
+    assert found["CoEmoGen", "emo_a"]["verdict"] == ""
+    assert "-5.00 [-7.00, -3.00] agrees" in text
+    assert "Of a grid, with its own number of steps and images: w/o L_SEM." in text
+
+
+def test_accuracies_come_from_the_readers_own_file_and_from_understanding_scores() -> None:
+    write("metrics/uniemo_feedback.json",
+          {"accuracy": 0.82, "accuracy_low": 0.8, "accuracy_high": 0.84, "n_test": 900})  # fmt: skip
+    scored = {"fi/uniemo_understanding/split/accuracy": 0.7, "fi/uniemo_understanding/split/low": 0.6,
+              "fi/uniemo_understanding/split/high": 0.8, "fi/uniemo_understanding/split/n": 100}  # fmt: skip
+    zero_shot = {key.replace("/split", ""): value - 0.1 for key, value in scored.items()}
+    write("metrics/understanding_scores.json", scored | zero_shot | {"emoset/captioner/accuracy": 0.71})
+    found, third = cells("I"), cells("III")["UniEmo L/14", "zero_shot_fi"]
+    assert [found["UniEmo L/14", f"accuracy_{name}"]["ours"] for name in ("emoset", "fi")] == ["82.0", "70.0"]
+    assert found["LLaVA", "accuracy_emoset"]["ours"] == "71.0"
+    assert float(third["ours"]) == pytest.approx(60)
+    assert found["UniEmo L/14", "accuracy_emoset"]["n"] == "900"
+
+
+def test_an_undefined_figure_is_a_dash() -> None:
+    write_scores(**{"fid/judge_small/clean": None, "emo_a/classifier": None})
+    lines = block(run("1").output, "CoEmoGen")
+    assert lines[0].split() == ["FID", "-", "-", "-", "-", "40.66"]
+    assert lines[2].split() == ["Emo-A", "-", "-", "-", "-", "80.15"]
+    assert lines[-1].strip() == "- of FID, Emo-A: too few images; raise images.num_per_emotion"
+
+
+@pytest.mark.parametrize("name", load_papers())
+def test_every_table_prints_without_any_metrics_and_says_what_makes_them(name: TableName) -> None:
+    result = run(name)
+    assert result.exit_code == 0, result.output
+    assert "Nothing of this table is measured yet." in result.output
+    assert "`dvc repro " in result.output
+    table = load_papers()[name]
+    wanted = sum(number is not None for row in table.rows for number in row.numbers)
+    assert sum(cell["paper"] != "" for cell in cells(name).values()) == wanted
+    assert f"{table.rows[-1].row}" in result.output
+
+
+def test_params_that_have_changed_since_the_last_run_are_told_and_those_of_a_method_that_is_gone_are_not() -> None:
+    params = {"params.yaml": {"coemogen": read_yaml(Path("params.yaml"))["coemogen"] | {"input": "text"}, "seed": 0}}
+    gone = {"params.yaml": {"images": {"steps": 1}}}
+    lock = {"coemogen@emoset": {"cmd": "x", "params": params}, "images@gone": {"params": gone}, "judges": {"cmd": "x"}}
+    write("dvc.lock", {"schema": "2.0", "stages": lock})
+    result = run("1")
+    assert result.exit_code == 0
+    assert result.stderr.startswith("params.yaml has changed since the last run in coemogen: the metrics")
+    lock["coemogen@emoset"] = {"params": {"params.yaml": {"seed": 0}}}
+    write("dvc.lock", {"schema": "2.0", "stages": lock})
+    assert run("1").stderr == ""
+
+
+def test_numbers_of_a_method_that_params_do_not_list_are_not_taken() -> None:
+    write_scores("stable_diffusion")
+    assert cells("1")["Stable Diffusion", "emo_a"]["ours"] == "90.0"
+    Path("params.yaml").write_text(
+        Path("params.yaml").read_text().replace("methods: [stable_diffusion, ", "methods: [")
+    )
+    found = cells("1")["Stable Diffusion", "emo_a"]
+    assert (found["ours"], found["remedy"]) == (
+        "", "add stable_diffusion to methods in params.yaml, then `dvc repro scores@stable_diffusion`"
+    )  # fmt: skip
+
+
+def test_an_unknown_table_is_one_line() -> None:
+    result = run("IX")
+    assert result.exit_code == 1
+    assert result.output == (
+        "Error: there is no table 'IX'; these are: 1, 2a, 2b, 2c, I, II, III, IV, V, VI, VII, VIII\n"
+    )
