@@ -11,6 +11,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.schemas import FEEDBACK_REASONS
+
 ROOT = Path(__file__).parents[1]
 COPIED = (
     "dvc.yaml",
@@ -80,6 +82,22 @@ def test_every_emotion_is_sampled_and_judged(made: Path) -> None:
     assert {path.name for path in (made / "plots/grids/coemogen_emoset").iterdir()} == {
         "emotions.png", "transfer.png", "fusion.png", "strength.png",
     }  # fmt: skip
+
+
+def test_images_of_uniemo_come_back_and_both_models_read(made: Path) -> None:
+    told, trained = metrics(made, "feedback"), metrics(made, "uniemo_feedback")
+    assert (
+        sum(told[f"num_{reason}"] for reason in FEEDBACK_REASONS)
+        == told["n"]
+        == metrics(made, "scores/uniemo_joint")["n"]
+    )
+    assert trained["num_generated"] == told["num_kept"] > 0
+    assert trained["repeats_generated"] == pytest.approx(0.2 * 2 * 8 / told["num_kept"], rel=1e-4)
+    readers = metrics(made, "understanding_scores")
+    assert {f"emoset/{name}/accuracy" for name in ("uniemo_understanding", "uniemo_joint", "uniemo_feedback")} <= set(
+        readers
+    )
+    assert (made / "report/index.html").stat().st_size > 100_000
 
 
 def test_the_filter_raises_the_rate_of_right_captions(made: Path) -> None:
