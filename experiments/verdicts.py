@@ -33,17 +33,29 @@ def per_image(cell: Cell, images: str) -> Values:
     return {**judged, "sem_c": scores["clarity"].to_numpy().astype(np.float64)}
 
 
-def compare(row: list[NDArray[np.float64]], whole: list[NDArray[np.float64]], direction: int | None) -> dict[str, Any]:
-    """Differences of a row, by seed and in all; direction: the paper's, 1 better, -1 worse, None where it is silent."""
+def compare(
+    row: list[NDArray[np.float64]], whole: list[NDArray[np.float64]], direction: int | None, shared: bool = False
+) -> dict[str, Any]:
+    """Differences of a row, by seed and in all; direction: the paper's, 1 better, -1 worse, None where it is silent.
+
+    shared: all seeds are of the same pictures, so that these are drawn once and more seeds are not more pictures.
+    """
     generator = numpy_generator("verdicts")
     pairs = [one - other for one, other in zip(row, whole, strict=True)]
-    draws = np.mean([each[generator.integers(len(each), size=(NUM_SAMPLES, len(each)))].mean(1) for each in pairs], 0)
+    drawn = [np.mean(pairs, 0)] if shared else pairs
+    draws = np.mean([resampled(each, generator) for each in drawn], 0)
     low, high = np.quantile(draws, [0.025, 0.975])
     seeds = [float(each.mean()) for each in pairs]
     return {
         "difference": float(np.mean(seeds)), "low": float(low), "high": float(high), "by_seed": seeds,
         "resolves": float(2.8 * draws.std()), "verdict": verdict(seeds, low, high, direction),
     }  # fmt: skip
+
+
+def resampled(values: NDArray[np.float64], generator: np.random.Generator) -> NDArray[np.float64]:
+    """Means of NUM_SAMPLES draws of N with replacement."""
+    means: NDArray[np.float64] = values[generator.integers(len(values), size=(NUM_SAMPLES, len(values)))].mean(1)
+    return means
 
 
 def verdict(seeds: list[float], low: float, high: float, direction: int | None) -> str:

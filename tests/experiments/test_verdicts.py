@@ -32,3 +32,12 @@ def test_a_real_difference_is_found_and_none_is_not() -> None:
     assert found["low"] < found["difference"] < found["high"] < 0
     other = [(rng.random(1000) < 0.8).astype(float) for _ in range(3)]
     assert compare(other, whole, -1)["verdict"] == "unresolved"
+
+
+def test_seeds_on_the_same_pictures_are_not_more_pictures() -> None:
+    values = np.random.default_rng(0).integers(0, 2, 500).astype(float)
+    zeros = np.zeros(500)
+    alone, thrice = (compare([values] * num, [zeros] * num, None, shared=True) for num in (1, 3))
+    assert (alone["low"], alone["high"]) == (thrice["low"], thrice["high"])
+    apart = compare([values] * 3, [zeros] * 3, None)
+    assert apart["high"] - apart["low"] < 0.7 * (thrice["high"] - thrice["low"])
