@@ -340,7 +340,7 @@ class UniemoJoint(DiffusionTraining):
     understanding_weight: Annotated[NonNegative, Field(description="of L_U in Eq. 10 (UniEmo: 0.3)")]
     condition_weight: Annotated[NonNegative, Field(description="of L_cond in Eq. 10 (UniEmo: 0.3); 0: Table V")]
     diffusion_weight: Annotated[NonNegative, Field(description="of L_theta in Eq. 10 (UniEmo: 0.4)")]
-    implicit_feedback: Annotated[bool, Field(description="L_theta and L_cond reach the queries (Fig. 8)")]
+    implicit_feedback: Annotated[bool, Field(description="the diffusion loss reaches the queries (Fig. 8)")]
     understanding_rate: Annotated[
         float, Field(ge=0.0, lt=1.0, description="peak rate of chain and heads; the ViT's is a tenth of it")
     ]

@@ -49,7 +49,7 @@ def main(run: Run) -> None:
     foundation = load_foundation(run.path(FOUNDATION_DIFFUSION), run.path(FOUNDATION_CLIP), device())
     model, known = load_joint(run.path(UNIEMO_JOINT), foundation, params)
     vae, edge = foundation.pipeline.vae, image_px(run.path(FOUNDATION_DIFFUSION))
-    selected = run.read(FEEDBACK)
+    selected = run.read(FEEDBACK) if params.generated_frac else run.read(FEEDBACK).slice(0, 0)
     kept = selected.filter(selected["kept"])
 
     def images() -> "Iterator[Table]":

@@ -28,9 +28,10 @@ class Fusion(nn.Module):
     """Parts BW by name (scene, object: pooled queries; class: the class token) -> c, as long as a token embedding.
 
     parts: those that are used (Table V). tables: of each kind the coefficients K8 of its base's attributes. Deviates:
-    c has the size of the token embeddings among which it stands, times a learnt gain, at first 1. Were the size itself
-    learnt, a step would be a multiple of it, and c shrink to nothing: that is what first lowers the loss under a
-    condition that says nothing yet, and from there it learns no more.
+    each part passes a LayerNorm before its phi, as they are of unlike sizes; and c has the size of the token embeddings
+    among which it stands, times a learnt gain, at first 1. Were the size itself learnt, a step would be a multiple of
+    it, and c shrink to nothing: that is what first lowers the loss under a condition that says nothing yet, and from
+    there it learns no more.
     """
 
     def __init__(

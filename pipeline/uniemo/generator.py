@@ -55,7 +55,8 @@ class UniEmoGenerator:
         return weights @ conditions
 
     def _drawn(self, part: str, request: Request, emotion: int) -> Tensor:
-        return self.space.draw(part, emotion, self.source, seed_of(request.seed, part, emotion))
+        key = "real" if self.source == "real" else part  # all parts of one val picture, or each from its Gaussian
+        return self.space.draw(part, emotion, self.source, seed_of(request.seed, key, emotion))
 
     @property
     def _device(self) -> torch.device:

@@ -43,7 +43,7 @@ class UniEmo(nn.Module):
         self.schedule, self.settings, self.prompts = schedule, settings, prompts
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """batch: what Learner and the diffusion loss take; annotated B bool is false for generated pictures.
+        """batch: what Learner and the diffusion loss take.
 
         latents, noise BCHW; steps B; dropped B bool; one_hot B8; squares, crops, kept, emotions,
         {kind}_positives, {kind}_candidates as in Learner -> losses by name, with the active fraction of L_cond.
@@ -54,7 +54,8 @@ class UniEmo(nn.Module):
         cond, active = condition_loss(
             self.condition(embeddings / self.fusion.token_size), emotions, understood.logits, settings.margin
         )
-        diffusion = self._diffusion(embeddings, batch)
+        diffused = embeddings if settings.implicit_feedback else self.fuse(understood, emotions, is_cut=True)
+        diffusion = self._diffusion(diffused, batch)
         total = (
             settings.understanding_weight * losses["total"]
             + settings.condition_weight * cond
@@ -63,17 +64,18 @@ class UniEmo(nn.Module):
         named = {name: loss for name, loss in losses.items() if name != "total"}
         return {"total": total, **named, "cond": cond, "cond_active": active, "ldm": diffusion}
 
-    def fuse(self, understood: Understood, emotions: Tensor) -> Tensor:
-        """c BW of what was understood, for emotions B8."""
+    def fuse(self, understood: Understood, emotions: Tensor, is_cut: bool = False) -> Tensor:
+        """c BW of what was understood, for emotions B8; no gradient goes back to the chain where it is cut."""
         parts = pooled(understood)
-        if not self.settings.implicit_feedback:
+        if is_cut:
             parts = {name: part.detach() for name, part in parts.items()}
         nearest = {kind: self.nearest(kind, seen.joint) for kind, seen in understood.seen.items()}
         return self.fusion(parts, nearest, emotions)
 
     def nearest(self, kind: str, joint: Tensor) -> Tensor:
         """The place in its base of the attribute nearest to each query, B int64; joint BD of unit length."""
-        return (joint.detach().float() @ getattr(self.learner, f"{kind}_base").T).argmax(1)
+        with torch.autocast(joint.device.type, enabled=False):  # as exact in training as in sampling
+            return (joint.detach().float() @ getattr(self.learner, f"{kind}_base").float().T).argmax(1)
 
     def nearest_of_pooled(self, kind: str, part: Tensor) -> Tensor:
         """The same for pooled queries BW, such as are drawn from a Gaussian."""

@@ -84,7 +84,8 @@ def load_joint(
     if further is not None:
         rates = ("learning_rate", "understanding_rate")
         slower = {rate: further.rate_share * getattr(settings, rate) for rate in rates}
-        settings = settings.model_copy(update={"steps": further.steps, **slower})
+        sheet_steps = min(settings.sheet_steps, further.steps)
+        settings = settings.model_copy(update={"steps": further.steps, "sheet_steps": sheet_steps, **slower})
     known = load_understanding(folder, foundation.clip, foundation.pipeline.device)
     tables, _ = load_safetensors(folder / COEFFICIENTS)
     model = build(known, foundation, tables, settings, torch.Generator().manual_seed(0))

@@ -79,6 +79,7 @@ def test_the_diffusion_loss_comes_back_to_the_queries_or_not(foundation: Foundat
     reached = touched(module, module(batch_of(module))["ldm"])
     assert ("learner.queries" in reached) == implicit
     assert "fusion.phis" in reached
+    assert "learner.queries" in touched(module, module(batch_of(module))["cond"])  # L_cond is not what is cut
 
 
 def test_the_nearest_attribute_is_that_of_the_projection_also_for_drawn_queries(foundation: Foundation) -> None:
@@ -105,3 +106,13 @@ def test_parts_that_the_understanding_has_no_queries_for_are_refused() -> None:
     assert parts_of(SETTINGS.model_copy(update={"parts": "class"}), ()) == (CLASS,)
     with pytest.raises(ValueError, match="needs object queries"):
         parts_of(SETTINGS, ("scene",))
+
+
+def test_the_nearest_attribute_is_the_same_in_bf16_as_in_sampling(foundation: Foundation) -> None:
+    module = module_of(foundation)
+    module.learner.scene_base = torch.nn.functional.normalize(torch.randn(500, 24), dim=1)
+    joint = torch.nn.functional.normalize(torch.randn(400, 24), dim=1)
+    wanted = module.nearest("scene", joint)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(module.nearest("scene", joint), wanted)
+        assert not torch.equal((joint @ module.learner.scene_base.T).argmax(1), wanted)

@@ -16,7 +16,7 @@ from pipeline.foundation.clip import load_clip
 from pipeline.generation.folder import Foundation, load_foundation, model_hash
 from pipeline.generation.load import load_generator
 from pipeline.generation.request import request
-from pipeline.generation.space import load_space
+from pipeline.generation.space import Space, load_space
 from pipeline.params import UniemoFeedback, UniemoJoint, parse_params, read_yaml
 from pipeline.runtime import numpy_generator
 from pipeline.training.latents import LatentCache, encode_pictures
@@ -173,6 +173,16 @@ def test_the_same_request_is_the_same_condition_alone_and_in_a_batch_and_a_fusio
         awe, fear, mixed = generator.embeddings(requests)
         assert torch.allclose(generator.embeddings(requests[1:2])[0], fear, atol=1e-6)
     assert torch.allclose(mixed, 0.25 * awe + 0.75 * fear, atol=1e-5)
+
+
+def test_real_parts_are_of_one_val_picture(made: Made) -> None:
+    space = load_space(made.folder)
+    rows = {name: tensor for name, tensor in space.tensors.items() if name.endswith("/awe/real")}
+    marked = {name: torch.arange(9.0)[:, None].expand(9, tensor.shape[1]) for name, tensor in rows.items()}
+    generator = UniEmoGenerator(made.model, None, Space({**space.tensors, **marked}), "real")
+    for seed in range(5):
+        drawn = {float(generator._drawn(part, request("awe", seed), 1)[0]) for part in made.model.fusion.parts}
+        assert len(drawn) == 1
 
 
 def test_a_batch_shows_chain_and_autoencoder_the_same_side(made: Made, models: Path, tmp_path: Path) -> None:
