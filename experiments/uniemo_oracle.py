@@ -4,7 +4,6 @@ Reads the models that `python -m experiments.run uniemo_understanding` left. Lab
 possible accuracy is the world's Bayes rate.
 """
 
-import io
 import json
 import subprocess
 import sys
@@ -23,11 +22,14 @@ from experiments.verdicts import compare, rounded
 from pipeline.artifacts import read_table
 from pipeline.emotions import INDEX
 from pipeline.foundation.clip import load_clip
+from pipeline.generation.folder import model_hash
 from pipeline.judges.head import load_head
+from pipeline.miniature.identity import world_hash
 from pipeline.runtime import device
 from pipeline.uniemo.folder import load_understanding
 from pipeline.uniemo.pictures import Squares, cached_squares
 from pipeline.uniemo.understanding import read
+from pipeline.work import written_aside
 
 GRID = "uniemo_understanding"
 CLIP = Path("models/foundation/clip")
@@ -37,6 +39,7 @@ SYSTEMS = {  # name: row of the grid, folder of its model
     "ViT without queries": ("without queries", "models/uniemo_understanding"),
     "ViT with queries": ("whole", "models/uniemo_understanding"),
     "after joint training": ("whole", "models/uniemo_joint"),
+    "after as many steps of L_U alone": ("L_U alone", "models/uniemo_joint"),
     "after feedback": ("whole", "models/uniemo_feedback"),
     "after a random filter": ("random filter", "models/uniemo_feedback"),
     "after as many steps without": ("no generated images", "models/uniemo_feedback"),
@@ -44,7 +47,8 @@ SYSTEMS = {  # name: row of the grid, folder of its model
 CLAIMS = (  # the first is better than the second, as the paper says (1) or as it does not say (None)
     ("ViT without queries", "head on frozen CLIP", None),
     ("ViT with queries", "ViT without queries", 1),
-    ("after joint training", "ViT with queries", None),  # it has more steps, and no control of as many without
+    ("after joint training", "ViT with queries", None),  # it has more steps
+    ("after joint training", "after as many steps of L_U alone", 1),
     ("after feedback", "after joint training", 1),
     ("after feedback", "after as many steps without", 1),
     ("after feedback", "after a random filter", 1),
@@ -53,8 +57,9 @@ CLAIMS = (  # the first is better than the second, as the paper says (1) or as i
 
 @dataclass(frozen=True)
 class Oracle:
-    """N pictures that no corpus has: squares NHW3, and their labels N."""
+    """N pictures that no corpus has: squares NHW3, and their labels N, in a folder of this world's."""
 
+    folder: Path
     squares: Squares
     emotions: NDArray[np.int64]
 
@@ -69,17 +74,17 @@ def drawn(folder: Path, number: int) -> Oracle:
     files = [paths[image_id.rsplit("/", 1)[-1]] for image_id in truth["image_id"].to_pylist()]
     images = (pa.table({"image": [{"bytes": file.read_bytes()}]}) for file in files)
     labels = np.array([INDEX[label] for label in truth["label"].to_pylist()], np.int64)
-    return Oracle(cached_squares(folder / "squares", images, 64), labels)
+    return Oracle(folder, cached_squares(folder / "squares", images, 64), labels)
 
 
 def right(cell: Path, model: str, oracle: Oracle) -> NDArray[np.float64]:
-    """Which pictures N a model of a cell reads right, 1 or 0; kept beside the cell, as it takes a while."""
-    kept = cell / f"oracle-{model.replace('/', '-')}-{len(oracle.emotions)}.npy"
+    """Which pictures N a model of a cell reads right, 1 or 0; kept beside the pictures, as it takes a while."""
+    kept = oracle.folder / "right" / f"{model_hash(cell / CLIP)}-{model_hash(cell / model)}.npy"
     if not kept.is_file():
         said = by_head(cell, model, oracle) if model == "models/emotion_classifier" else by_chain(cell, model, oracle)
-        buffer = io.BytesIO()
-        np.save(buffer, said == oracle.emotions)
-        kept.write_bytes(buffer.getvalue())
+        kept.parent.mkdir(exist_ok=True)
+        with written_aside(kept) as aside, aside.open("wb") as file:
+            np.save(file, said == oracle.emotions)
     found: NDArray[np.float64] = np.load(kept).astype(np.float64)
     return found
 
@@ -130,7 +135,7 @@ def table(oracle: Oracle) -> dict[str, Any]:
 @click.option("--num", default=20_000, show_default=True, type=click.IntRange(min=1), help="Pictures to draw.")
 def main(num: int) -> None:
     """Compare the models of the grid, print it, and write experiments/results/uniemo_understanding.json."""
-    found = rounded(table(drawn(ROOT / ".work" / f"oracle-{num}", num)))
+    found = rounded(table(drawn(ROOT / ".work" / f"oracle-{world_hash()}-{num}", num)))
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{GRID}.json").write_text(json.dumps(found, indent=2) + "\n")
     for name, each in found["accuracy"].items():

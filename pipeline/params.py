@@ -341,9 +341,9 @@ class UniemoJoint(DiffusionTraining):
     condition_weight: Annotated[NonNegative, Field(description="of L_cond in Eq. 10 (UniEmo: 0.3); 0: Table V")]
     diffusion_weight: Annotated[NonNegative, Field(description="of L_theta in Eq. 10 (UniEmo: 0.4)")]
     implicit_feedback: Annotated[bool, Field(description="the diffusion loss reaches the queries (Fig. 8)")]
-    understanding_rate: Annotated[
-        float, Field(ge=0.0, lt=1.0, description="peak rate of chain and heads; the ViT's is a tenth of it")
-    ]
+    backbone_rate: Annotated[float, Field(ge=0.0, lt=1.0, description="peak rate of the ViT; 0: frozen")]
+    query_rate: Annotated[float, Field(ge=0.0, lt=1.0, description="of queries, interactive blocks and projections")]
+    head_rate: Annotated[float, Field(ge=0.0, lt=1.0, description="of the head that reads the emotion")]
 
 
 class Feedback(Section):

@@ -82,7 +82,7 @@ def load_joint(
     """
     settings = UniemoJoint.model_validate(read_meta(folder)["params"])
     if further is not None:
-        rates = ("learning_rate", "understanding_rate")
+        rates = ("learning_rate", "backbone_rate", "query_rate", "head_rate")
         slower = {rate: further.rate_share * getattr(settings, rate) for rate in rates}
         sheet_steps = min(settings.sheet_steps, further.steps)
         settings = settings.model_copy(update={"steps": further.steps, "sheet_steps": sheet_steps, **slower})

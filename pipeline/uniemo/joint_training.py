@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from pipeline.params import Images
 
 SHEET_COLUMNS = 8
-RATES = {"backbone": 0.1, "queries": 1.0, "head": 1.0}  # shares of understanding_rate
 GENERATED = "generated"  # the split of images that come back
 
 
@@ -129,7 +128,11 @@ def task(
         made = sample(pipeline, foundation.encoder, sampler, shown, sampling_of(images))
         return contact_sheet(list(made), SHEET_COLUMNS)
 
-    rates = {f"learner.{part}": share * settings.understanding_rate for part, share in RATES.items()}
+    rates = {
+        "learner.backbone": settings.backbone_rate,
+        "learner.queries": settings.query_rate,
+        "learner.head": settings.head_rate,
+    }
     return Task(name, model, order, drawer(found, model), rates, sheet)
 
 

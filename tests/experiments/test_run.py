@@ -34,7 +34,7 @@ def test_every_cell_of_a_grid_is_valid_params_and_ends_at_a_stage(
 def test_a_row_may_end_at_another_stage_than_the_grid(tmp_path: Path) -> None:
     found = {cell.row: cell.target for cell in cells(GRID, read_grid(GRID))}
     assert found["without queries"] == "uniemo_understanding"
-    assert set(found.values()) == {"uniemo_understanding", "uniemo_feedback"}
+    assert set(found.values()) == {"uniemo_understanding", "uniemo_joint", "uniemo_feedback"}
 
 
 def test_an_unknown_key_of_a_row_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,8 @@ SETTINGS = UniemoJoint(
     steps=2, batch_size=6, learning_rate=0.001, weight_decay=0.0, warmup_steps=0, schedule="cosine", max_grad_norm=None,
     ema_decay=None, precision="fp32", sampler="plain", sheet_steps=0, mirror=True, text_dropout=0.0, snr_cap=None,
     prompt="{S}", parts="all", coefficients="correlated", margin=0.1, understanding_weight=0.3, condition_weight=0.3,
-    diffusion_weight=0.4, implicit_feedback=True, understanding_rate=0.0001,
+    diffusion_weight=0.4, implicit_feedback=True, backbone_rate=0.00001,
+    query_rate=0.0001, head_rate=0.0001,
 )  # fmt: skip
 
 
