@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "params": ("evoke.params:params", "Check the whole of params.yaml."),
     "preset": ("evoke.preset:preset", "Set params.yaml to a preset: paper, smoke or miniature."),
     "read": ("evoke.read:read", "Tell the emotion of pictures, and where the model looks."),
+    "repro": ("evoke.repro:repro", "Run the pipeline, stages that do not need each other side by side."),
     "score": ("evoke.score:score", "Score anyone's images of emotions against real ones."),
     "table": ("evoke.table:table", "Print a table of the papers with ours beside."),
     "validate": ("evoke.validate:validate", "Check a folder in EmoSet's layout, without a run."),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.representer import RoundTripRepresenter
@@ -25,6 +26,7 @@ class _Representer(RoundTripRepresenter):
 
 
 _Representer.add_representer(type(None), lambda self, _: self.represent_scalar("tag:yaml.org,2002:null", "null"))
+_Representer.add_representer(float, lambda self, value: self.represent_scalar("tag:yaml.org,2002:float", _plain(value)))
 
 
 @click.command()
@@ -133,6 +135,11 @@ def _pair(text: str) -> tuple[str, str]:
     if not equals:
         raise ValueError(f"--revision {text}: wanted SECTION=HEX, such as foundation_clip=<40 hex digits>")
     return section, revision
+
+
+def _plain(value: float) -> str:
+    """Without an exponent, which YAML 1.1 would read as text: 0.00001, not 1e-05."""
+    return str(np.format_float_positional(value, trim="0"))
 
 
 def _shown(value: Any) -> str:

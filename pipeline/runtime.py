@@ -1,7 +1,7 @@
 """Where and how fast a stage runs, by the environment EVOKE_*: nothing here may change a result. And seeded generators.
 
-EVOKE_DEVICE: cpu, cuda, cuda:1. EVOKE_THREADS: threads of torch. OMP_WAIT_POLICY=PASSIVE must be there before Python
-starts (idle threads would spin), so the Makefile exports it.
+EVOKE_DEVICE: cpu, cuda, cuda:1. EVOKE_THREADS: threads of torch, 1 by default, as more of them change low bits and serve
+models of this size less than `evoke repro` does, which makes stages side by side.
 """
 
 import hashlib
@@ -58,8 +58,8 @@ def device_class() -> str:
 
 
 def threads() -> int:
-    """EVOKE_THREADS, else the cores of this machine. Raises ValueError unless it is a whole number >= 1."""
-    value = os.environ.get("EVOKE_THREADS") or str(os.cpu_count() or 1)
+    """EVOKE_THREADS, else 1. Raises ValueError unless it is a whole number >= 1."""
+    value = os.environ.get("EVOKE_THREADS") or "1"
     if not value.isdecimal() or int(value) < 1:
         raise ValueError(f"EVOKE_THREADS = {value!r}: allowed is a whole number >= 1")
     return int(value)

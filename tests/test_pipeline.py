@@ -1,4 +1,4 @@
-"""The whole pipeline as a user runs it, on few pictures: a copy of the repository, the smoke preset, `dvc repro`."""
+"""The whole pipeline as a user runs it, on few pictures: a copy of the repository, the smoke preset, `evoke repro`."""
 
 import json
 import os
@@ -55,7 +55,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(folder, "git", "init", "-q")
     run(folder, "dvc", "init", "-q")
     run(folder, sys.executable, "-m", "evoke", "preset", "smoke")
-    run(folder, "dvc", "repro", "-q")
+    run(folder, sys.executable, "-m", "evoke", "repro", "--jobs", "2")
     return folder
 
 

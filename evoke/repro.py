@@ -1,0 +1,95 @@
+"""`evoke repro`: `dvc repro`, with stages that do not need each other made side by side.
+
+Each stage is DVC's own `dvc repro --single-item`, which locks what it reads and writes; here is only the order.
+"""
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Mapping
+from graphlib import TopologicalSorter
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
+
+import click
+
+from pipeline.runtime import device_class
+from pipeline.work import die_with_parent
+
+MOST_JOBS = 4  # by default, as every stage holds a model in memory
+Graph = Mapping[str, set[str]]
+
+
+@click.command()
+@click.argument("targets", nargs=-1)
+@click.option(
+    "--jobs", type=click.IntRange(min=1), help="Stages at a time; by default one a core, up to four; with a GPU one."
+)
+def repro(targets: tuple[str, ...], jobs: int | None) -> None:
+    """Makes all that is not up to date, or TARGETS and what they need."""
+    failed = run(needs(targets), jobs or default_jobs(), by_dvc)
+    if failed:
+        raise ValueError(f"{', '.join(failed)} failed; what is finished is kept: mend it, and run again")
+
+
+def default_jobs() -> int:
+    """How many stages this machine makes at a time."""
+    return 1 if device_class() == "cuda" else min(os.cpu_count() or 1, MOST_JOBS)
+
+
+def needs(targets: tuple[str, ...]) -> Graph:
+    """What each stage needs made before it, of targets and of all above them; of everything without targets."""
+    import networkx as nx
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    with Repo() as repo:
+        graph = repo.index.graph
+        try:
+            wanted = {stage for target in targets for stage in repo.stage.collect(target)} or set(graph)
+        except DvcException as error:
+            raise ValueError(str(error)) from error
+    wanted |= {above for stage in wanted for above in nx.descendants(graph, stage)}
+    return {stage.addressing: {above.addressing for above in graph.successors(stage)} for stage in wanted}
+
+
+def run(graph: Graph, jobs: int, make: Callable[[str], None]) -> list[str]:
+    """Calls make(stage) for every stage of a graph, each in a process of its own, after all that it needs.
+
+    Of those that are ready, the one that most others wait for goes first. Once one has failed no other is begun.
+    Returns those that failed.
+    """
+    sorter, waiting = TopologicalSorter(graph), followers(graph)
+    sorter.prepare()
+    ready: list[str] = []
+    running: dict[str, BaseProcess] = {}
+    failed: list[str] = []
+    while running or (sorter.is_active() and not failed):
+        ready = sorted([*ready, *sorter.get_ready()], key=lambda name: (-waiting[name], name))
+        while ready and len(running) < jobs and not failed:
+            name = ready.pop(0)
+            running[name] = multiprocessing.get_context("fork").Process(target=make, args=(name,))
+            running[name].start()
+        wait([process.sentinel for process in running.values()])
+        for name in [name for name, process in running.items() if process.exitcode is not None]:
+            if running.pop(name).exitcode:
+                failed.append(name)
+            else:
+                sorter.done(name)
+    return failed
+
+
+def followers(graph: Graph) -> dict[str, int]:
+    """How many stages need each stage, directly or through others."""
+    above: dict[str, set[str]] = {}
+    for name in TopologicalSorter(graph).static_order():
+        above[name] = set().union(*({need} | above[need] for need in graph[name]))
+    return {name: sum(name in each for each in above.values()) for name in graph}
+
+
+def by_dvc(name: str) -> None:
+    """One stage, by the command of DVC, which says what it does; leaves with its exit status."""
+    from dvc.cli import main
+
+    die_with_parent()
+    sys.exit(main(["--wait-for-lock", "repro", "--single-item", name]))
