@@ -24,7 +24,7 @@ from benchmarks.foundation_clip import PROBE_SEED, SEED, Figures, captions_of, c
 from pipeline.captions.prompts import VARIANTS, prompt
 from pipeline.emotions import EMOTIONS
 from pipeline.foundation.captioner import Captioner, load_captioner
-from pipeline.foundation.clip import Clip, load_clip
+from pipeline.foundation.clip import Clip, ClipTokenizer, load_clip
 from pipeline.foundation.diffusion import load_pipeline
 from pipeline.foundation.recipes import JUDGE
 from pipeline.foundation.training import judge as judges
@@ -128,7 +128,8 @@ def caption_rates(texts: Sequence[str], truths: Sequence[Truth], clip: Clip) -> 
     things = [[thing.name for thing in truth.objects] for truth in truths]
     naming = [index for index, text in enumerate(texts) if named(text, OBJECTS)]
     triggered = [(text, truth.trigger) for text, truth in zip(texts, truths, strict=True) if truth.trigger]
-    lengths = np.array([clip.num_tokens(text) for text in texts])
+    tokens = ClipTokenizer(clip.tokenizer)
+    lengths = np.array([tokens.num_tokens(text) for text in texts])
     return {
         "scene_right": float(np.mean([scene_right(t, truth.scene) for t, truth in zip(texts, truths, strict=True)])),
         "object_right": float(np.mean([objects_right(texts[index], things[index]) for index in naming])),
@@ -136,7 +137,7 @@ def caption_rates(texts: Sequence[str], truths: Sequence[Truth], clip: Clip) -> 
         "things_named": float(np.mean([len(named(text, OBJECTS)) for text in texts])),
         "trigger_named": float(np.mean([trigger in named(text, OBJECTS) for text, trigger in triggered])),
         "mean_tokens": float(lengths.mean()),
-        "cut_by_clip": float((lengths > clip.context_length).mean()),
+        "cut_by_clip": float((lengths > tokens.context_length).mean()),
         "distinct": len(set(texts)) / len(texts),
     }
 

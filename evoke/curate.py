@@ -109,15 +109,17 @@ def _make(folder: Path, name: str, units: "list[Unit]", models: Models, settings
     from pipeline.corpora.curate import judge_all
     from pipeline.corpora.dataset import write_dataset
     from pipeline.corpora.selection import select
-    from pipeline.foundation.clip import load_clip
-    from pipeline.judges.head import load_head
+    from pipeline.foundation.clip import Clip, load_clip
+    from pipeline.judges.head import EmotionHead, load_head
     from pipeline.runtime import device, numpy_generator
     from pipeline.work import WorkFolder
 
-    clip, head = load_clip(models.clip, device()), load_head(models.classifier, device())
+    def load() -> tuple[Clip, EmotionHead]:
+        return load_clip(models.clip, device()), load_head(models.classifier, device())
+
     work = WorkFolder("curate", "pieces", folder.parent / "work")
     with work.lock():
-        pieces = judge_all(units, clip, head, settings, work)
+        pieces = judge_all(units, load, settings, work)
         found = select(pieces("judged"), pieces("rejects"), settings, numpy_generator(seed, "curate", "splits"))
         write_dataset(folder, name, found, lambda: pieces("confident"), settings, models.accuracy)
     return found

@@ -1,12 +1,14 @@
 """A corpus and its captions in CLIP's joint space, shard by shard: a unit vector for each picture and each caption."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipeline.ahead import ahead
 from pipeline.corpora.images import read_image, to_rgb
 
 if TYPE_CHECKING:
@@ -14,10 +16,13 @@ if TYPE_CHECKING:
 
     from pipeline.foundation.clip import Clip
 
+Prepare = Callable[["Image.Image"], Any]
+
 
 def image_features(clip: "Clip", rows: pa.Table, batch_size: int) -> pa.Table:
     """Rows with image_id and image -> image_id, feature (D float32 of unit length), norm (before)."""
-    features = [clip.encode_images(pictures(batch), normalize=False).numpy() for batch in batches(rows, batch_size)]
+    prepared = decoded(rows, batch_size, partial(_transformed, clip.transform))
+    features = [clip.encode_pixels(pixels, normalize=False).numpy() for _, pixels in prepared]
     norms = [np.linalg.norm(batch, axis=1) for batch in features]
     units = [batch / norm[:, None] for batch, norm in zip(features, norms, strict=True)]
     norm = pa.array(np.concatenate([np.empty(0, np.float32), *norms]), pa.float32())
@@ -36,6 +41,23 @@ def text_features(clip: "Clip", rows: pa.Table, batch_size: int) -> pa.Table:
 def pictures(rows: pa.Table) -> "list[Image.Image]":
     """The upright RGB pictures of rows with an image column."""
     return [to_rgb(read_image(image["bytes"])) for image in rows["image"].to_pylist()]
+
+
+def decoded(rows: pa.Table, batch_size: int, prepare: Prepare | None = None) -> Iterator[tuple[pa.Table, list[Any]]]:
+    """Consecutive slices of rows with an image column, and their upright RGB pictures, decoded ahead.
+
+    prepare: what to make of a picture while at it; a function of a module, or a partial of one.
+    """
+    parts = batches(rows, batch_size)
+    return zip(parts, ahead(partial(_decoded, prepare), parts), strict=True)
+
+
+def _decoded(prepare: Prepare | None, rows: pa.Table) -> list[Any]:
+    return [prepare(picture) for picture in pictures(rows)] if prepare else pictures(rows)
+
+
+def _transformed(transform: Callable[..., Any], picture: "Image.Image") -> Any:
+    return transform(picture.convert("RGB"))
 
 
 def batches(rows: pa.Table, batch_size: int) -> list[pa.Table]:

@@ -1,7 +1,7 @@
 """Where and how fast a stage runs, by the environment EVOKE_*: nothing here may change a result. And seeded generators.
 
-EVOKE_DEVICE: cpu, cuda, cuda:1. EVOKE_THREADS: threads of torch, 1 by default, as more of them change low bits and serve
-models of this size less than `evoke repro` does, which makes stages side by side.
+EVOKE_DEVICE: cpu, cuda, cuda:1. EVOKE_THREADS: threads of torch, 1 by default, as more of them change low bits and
+serve models of this size less than `evoke repro` does, which makes stages side by side.
 """
 
 import hashlib
@@ -62,6 +62,19 @@ def threads() -> int:
     value = os.environ.get("EVOKE_THREADS") or "1"
     if not value.isdecimal() or int(value) < 1:
         raise ValueError(f"EVOKE_THREADS = {value!r}: allowed is a whole number >= 1")
+    return int(value)
+
+
+def workers() -> int:
+    """EVOKE_WORKERS: processes that decode pictures ahead; else none on a CPU, and with a GPU the cores but one, to 16.
+
+    Raises ValueError unless it is a whole number.
+    """
+    value = os.environ.get("EVOKE_WORKERS") or str(
+        min((os.cpu_count() or 1) - 1, 16) if device_class() == "cuda" else 0
+    )
+    if not value.isdecimal():
+        raise ValueError(f"EVOKE_WORKERS = {value!r}: allowed is a whole number")
     return int(value)
 
 

@@ -1,5 +1,8 @@
 """captions: one caption a picture that says what triggers its emotion (CoEmoGen, section 3.1)."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 from pipeline.artifacts import (
     CAPTIONS,
     CAPTIONS_OVERRIDE,
@@ -17,28 +20,28 @@ from pipeline.stage import Run, stage
 )
 def main(run: Run) -> None:
     """Ask the captioner about the pictures of one corpus."""
+    from pyarrow import Table
+
     from pipeline.captions.override import check_known, read_captions
     from pipeline.captions.write import length_summary, write_captions
     from pipeline.engine import map_shards
     from pipeline.foundation.captioner import load_captioner
-    from pipeline.foundation.clip import load_clip
+    from pipeline.foundation.clip import load_tokenizer
     from pipeline.runtime import device
 
     own = read_captions(run.path(CAPTIONS_OVERRIDE), f"{run.item}/")
     check_known(own, set(run.read(CORPUS, ["image_id"])["image_id"].to_pylist()), run.path(CAPTIONS_OVERRIDE))
-    captioner = load_captioner(run.path(FOUNDATION_CAPTIONER), device())
-    clip = load_clip(run.path(FOUNDATION_CLIP), device())
-    names = map_shards(
-        lambda shard: write_captions(
-            captioner, clip, read_table(shard, columns=["image_id", "image", "emotion"]),
-            run.params.variant, run.params.batch_size, run.params.max_new_tokens, own,
-        ),
-        run.shards(CORPUS),
-        run.work,
-        CAPTIONS.schema,
-    )  # fmt: skip
+    tokenizer = load_tokenizer(run.path(FOUNDATION_CLIP))
+
+    def load() -> Callable[[Path], Table]:
+        captioner, settings = load_captioner(run.path(FOUNDATION_CAPTIONER), device()), run.params
+        columns = ["image_id", "image", "emotion"]
+        return lambda shard: write_captions(captioner, tokenizer, read_table(shard, columns=columns), settings, own)
+
+    names = map_shards(load, run.shards(CORPUS), run.work, CAPTIONS.schema)
     run.assemble(CAPTIONS, names)
-    run.metrics(length_summary([read_table(run.work.part(name)) for name in names], len(own), clip.context_length))
+    lengths = [read_table(run.work.part(name)) for name in names]
+    run.metrics(length_summary(lengths, len(own), tokenizer.context_length))
 
 
 if __name__ == "__main__":

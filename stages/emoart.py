@@ -15,14 +15,17 @@ def main(run: Run) -> None:
     """Embed, classify and pack the folder of params.yaml, run of row groups by run of row groups."""
     from pipeline.corpora.curate import judge_all, plan
     from pipeline.corpora.selection import select, shards, summary
-    from pipeline.foundation.clip import load_clip
-    from pipeline.judges.head import load_head
+    from pipeline.foundation.clip import Clip, load_clip
+    from pipeline.judges.head import EmotionHead, load_head
     from pipeline.runtime import device
 
     settings = run.params
     units = plan(run.path(WIKIART_FOLDER), "emoart", settings.shard_images)
-    clip, head = load_clip(run.path(FOUNDATION_CLIP), device()), load_head(run.path(EMOTION_CLASSIFIER), device())
-    pieces = judge_all(units, clip, head, settings, run.work)
+
+    def load() -> tuple[Clip, EmotionHead]:
+        return load_clip(run.path(FOUNDATION_CLIP), device()), load_head(run.path(EMOTION_CLASSIFIER), device())
+
+    pieces = judge_all(units, load, settings, run.work)
     found = select(pieces("judged"), pieces("rejects"), settings, run.generator("splits"))
     run.write(EMOART, shards(pieces("confident"), found.splits, settings.shard_images))
     run.write(CURATION, found.judged)

@@ -18,7 +18,7 @@ def main(run: Run) -> None:
     folder = run.path(EMOSET_FOLDER)
     rows = emoset.plan(folder)
     names = map_shards(
-        lambda shard: pack.tables(emoset.read(folder, shard)),
+        lambda: lambda shard: pack.tables(emoset.read(folder, shard)),
         emoset.shards(rows, run.params.shard_images, run.params.max_shard_mb),
         run.work,
         {"records": EMOSET.schema, "rejects": REJECTS.schema},

@@ -1,5 +1,7 @@
 """images: every emotion by one method, each image from a seed of its own."""
 
+from collections.abc import Callable
+
 from pipeline.artifacts import FOUNDATION_CLIP, FOUNDATION_DIFFUSION, GENERATOR, IMAGES
 from pipeline.stage import Run, stage
 
@@ -17,18 +19,23 @@ def main(run: Run) -> None:
     from pipeline.generation.images import Planned, image_rows, plan
     from pipeline.generation.load import load_generator
     from pipeline.generation.sampling import sample, sampling_of
+    from pipeline.generation.space import known_emotions
     from pipeline.runtime import device
 
-    foundation = load_foundation(run.path(FOUNDATION_DIFFUSION), run.path(FOUNDATION_CLIP), device())
-    generator = load_generator(run.path(GENERATOR), foundation, run.params.source)
     model, sampling = model_hash(run.path(GENERATOR)), sampling_of(run.params)
 
-    def make(planned: list[Planned]) -> Table:
-        made = sample(foundation.pipeline, foundation.encoder, generator, [each.request for each in planned], sampling)
-        return image_rows(planned, made, run.item, model)
+    def load() -> Callable[[list[Planned]], Table]:
+        found = load_foundation(run.path(FOUNDATION_DIFFUSION), run.path(FOUNDATION_CLIP), device())
+        generator = load_generator(run.path(GENERATOR), found, run.params.source)
 
-    shards = plan(run.item, generator.emotions, run.params, run.seed)
-    run.assemble(IMAGES, map_shards(make, shards, run.work, IMAGES.schema))
+        def make(planned: list[Planned]) -> Table:
+            made = sample(found.pipeline, found.encoder, generator, [each.request for each in planned], sampling)
+            return image_rows(planned, made, run.item, model)
+
+        return make
+
+    shards = plan(run.item, known_emotions(run.path(GENERATOR)), run.params, run.seed)
+    run.assemble(IMAGES, map_shards(load, shards, run.work, IMAGES.schema))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """latents: the pictures of a corpus that are trained on, in the autoencoder's latents, plain and mirrored."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.artifacts import CORPUS, FOUNDATION_DIFFUSION, LATENTS, read_table
@@ -18,16 +19,19 @@ def main(run: Run) -> None:
     from pipeline.runtime import device
     from pipeline.training.latents import encode_pictures
 
-    folder = run.path(FOUNDATION_DIFFUSION)
-    vae = load_module(AutoencoderKL, folder / "vae").to(device())
-    edge = image_px(folder)
+    folder, params = run.path(FOUNDATION_DIFFUSION), run.params
 
-    def encode(shard: Path) -> Table:
-        rows = read_table(shard, columns=["image_id", "image", "split"])
-        rows = rows.filter(pc.equal(rows["split"].cast("string"), "train"))
-        return encode_pictures(vae, rows, edge, run.params.fit, run.params.batch_size)
+    def load() -> Callable[[Path], Table]:
+        vae = load_module(AutoencoderKL, folder / "vae").to(device())
 
-    run.assemble(LATENTS, map_shards(encode, run.shards(CORPUS), run.work, LATENTS.schema))
+        def encode(shard: Path) -> Table:
+            rows = read_table(shard, columns=["image_id", "image", "split"])
+            rows = rows.filter(pc.equal(rows["split"].cast("string"), "train"))
+            return encode_pictures(vae, rows, image_px(folder), params.fit, params.batch_size)
+
+        return encode
+
+    run.assemble(LATENTS, map_shards(load, run.shards(CORPUS), run.work, LATENTS.schema))
 
 
 if __name__ == "__main__":

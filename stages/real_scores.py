@@ -23,18 +23,21 @@ def main(run: Run) -> None:
     """Judge the real pictures."""
     from pipeline.metrics import corpus
     from pipeline.metrics.coherence import plausibility_of
-    from pipeline.metrics.judgement import ModelFiles, load_bench, taker
+    from pipeline.metrics.judgement import Bench, ModelFiles, load_bench, taker
     from pipeline.metrics.real import references_of, save_real
     from pipeline.metrics.summary import real_metrics, yardstick_of
     from pipeline.runtime import device
 
     settings, files = run.section("scores"), ModelFiles(*map(run.path, MODELS))
-    bench = load_bench(files, settings, device())
+
+    def load() -> Bench:
+        return load_bench(files, settings, device())
+
     rows = run.read(EMOSET, corpus.COLUMNS)
     places, plausibility = corpus.test_places(rows), plausibility_of(corpus.train_rows(rows))
-    found = corpus.judge_corpus(run.shards(EMOSET), bench, settings.batch_size, run.work, REAL_SCORES.schema)
+    found = corpus.judge_corpus(run.shards(EMOSET), load, settings, run.work, REAL_SCORES.schema)
     run.assemble(REAL_SCORES, found.names)
-
+    bench = load()
     yardstick = yardstick_of(bench, settings, files.pretrained, run.section("foundation_clip").hub_id, plausibility)
     content = corpus.content_of(rows, files, settings)
     references = references_of(found.scores, found.rest, yardstick.names, content)

@@ -1,5 +1,6 @@
 """scores: what every judge says of a method's images, and every metric that follows, with real images beside."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.artifacts import (
@@ -35,14 +36,15 @@ def main(run: Run) -> None:
     from pipeline.runtime import device
 
     files = ModelFiles(*map(run.path, MODELS))
-    bench = load_bench(files, run.params, device())
     columns = ["image_id", "image", "emotion"]
 
-    def judge(shard: Path) -> pa.Table:
-        return judged(read_table(shard, columns=columns), bench, run.params.batch_size, generated=True)
+    def load() -> Callable[[Path], pa.Table]:
+        bench = load_bench(files, run.params, device())
+        return lambda shard: judged(read_table(shard, columns=columns), bench, run.params.batch_size, generated=True)
 
-    names = map_shards(judge, run.shards(IMAGES), run.work, SCORES.schema)
+    names = map_shards(load, run.shards(IMAGES), run.work, SCORES.schema)
     run.assemble(SCORES, names)
+    bench = load_bench(files, run.params, device())
     scores = pa.concat_tables([read_table(run.work.part(name)) for name in names])
     real = load_real(run.path(REAL_REFERENCE), lambda names: run.read(REAL_SCORES, names), run.read(REAL_METRICS))
     clip = run.section("foundation_clip").hub_id

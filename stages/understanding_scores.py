@@ -1,5 +1,7 @@
 """understanding_scores: every reader of emotions on EmoSet's test split and on the small data sets (UniEmo IV-B)."""
 
+from collections.abc import Callable
+
 from pipeline.artifacts import (
     EMOSET,
     EMOTION_CLASSIFIER,
@@ -53,12 +55,15 @@ def main(run: Run) -> None:
     models = {name: run.path(UNDERSTANDINGS[name]) for name in params.understandings}
     folders = {name: run.path(FOLDERS[name]) for name in params.datasets}
     units = parts.parts_of(run.shards(EMOSET), read_table, folders, params.num_asked, partial(run.generator, "asked"))
-    panel = readers.load_panel(
-        run.path(FOUNDATION_CLIP), run.path(EMOTION_CLASSIFIER), run.path(FOUNDATION_CAPTIONER), models, pictures,
-        params, device(),
-    )  # fmt: skip
     kinds = {"readings": READINGS.schema, "rejects": REJECTS.schema}
-    names = map_shards(panel.tables, units, run.work, kinds)
+
+    def load() -> Callable[[parts.Part], dict[str, pa.Table]]:
+        return readers.load_panel(
+            run.path(FOUNDATION_CLIP), run.path(EMOTION_CLASSIFIER), run.path(FOUNDATION_CAPTIONER), models, pictures,
+            params, device(),
+        ).tables  # fmt: skip
+
+    names = map_shards(load, units, run.work, kinds)
     readings, rejects = (pa.concat_tables([read_table(run.work.part(name)) for name in names[kind]]) for kind in kinds)
     counts = parts.reject_counts(units, rejects, params.max_reject_frac)
     found = scores.scores(readings, params.folds, params.probe_strength, partial(run.generator, "folds"))

@@ -6,21 +6,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from pipeline.captions.prompts import Variant, prompt
-from pipeline.features import batches, pictures
+from pipeline.captions.prompts import prompt
+from pipeline.features import decoded
 
 if TYPE_CHECKING:
     from pipeline.foundation.captioner import Captioner
-    from pipeline.foundation.clip import Clip
+    from pipeline.foundation.clip import ClipTokenizer
+    from pipeline.params import Captions
 
 
 def write_captions(
     captioner: "Captioner",
-    clip: "Clip",
+    tokenizer: "ClipTokenizer",
     rows: pa.Table,
-    variant: Variant,
-    batch_size: int,
-    max_new_tokens: int,
+    settings: "Captions",
     own: Mapping[str, str],
 ) -> pa.Table:
     """Rows with image_id, image and emotion -> image_id, variant, caption, num_tokens (of CLIP), truncated.
@@ -29,18 +28,18 @@ def write_captions(
     """
     asked = rows.filter(pa.array([image_id not in own for image_id in rows["image_id"].to_pylist()], pa.bool_()))
     written = dict(own)
-    for batch in batches(asked, batch_size):
-        prompts = [prompt(variant, emotion) for emotion in batch["emotion"].to_pylist()]
-        texts = captioner.caption(pictures(batch), prompts, max_new_tokens)
+    for batch, images in decoded(asked, settings.batch_size):
+        prompts = [prompt(settings.variant, emotion) for emotion in batch["emotion"].to_pylist()]
+        texts = captioner.caption(images, prompts, settings.max_new_tokens)
         written.update(zip(batch["image_id"].to_pylist(), texts, strict=True))
     captions = [written[image_id] for image_id in rows["image_id"].to_pylist()]
-    num_tokens = [clip.num_tokens(caption) for caption in captions]
+    num_tokens = [tokenizer.num_tokens(caption) for caption in captions]
     return pa.table({
         "image_id": rows["image_id"],
-        "variant": pa.array([variant] * len(rows), pa.string()),
+        "variant": pa.array([settings.variant] * len(rows), pa.string()),
         "caption": pa.array(captions, pa.string()),
         "num_tokens": pa.array(num_tokens, pa.int32()),
-        "truncated": pa.array([count > clip.context_length for count in num_tokens], pa.bool_()),
+        "truncated": pa.array([count > tokenizer.context_length for count in num_tokens], pa.bool_()),
     })  # fmt: skip
 
 

@@ -48,13 +48,18 @@ def plan(folder: Path, corpus: str, shard_images: int) -> list[Unit]:
 
 
 def judge_all(
-    units: Sequence[Unit], clip: "Clip", head: "EmotionHead", settings: "Emoart", work: WorkFolder
+    units: Sequence[Unit], load: "Callable[[], tuple[Clip, EmotionHead]]", settings: "Emoart", work: WorkFolder
 ) -> Callable[[str], Iterator[pa.Table]]:
     """The first pass over all runs, but those that a killed one has finished; the work folder must be locked.
 
     Gives a function: name of PIECES -> its tables, a run after the other, read when they are asked for.
     """
-    names = map_shards(lambda unit: judge(unit, clip, head, settings), units, work, PIECES)
+
+    def judging() -> Callable[[Unit], dict[str, pa.Table]]:
+        clip, head = load()
+        return lambda unit: judge(unit, clip, head, settings)
+
+    names = map_shards(judging, units, work, PIECES)
     return lambda kind: (read_table(work.part(name), PIECES[kind]) for name in names[kind])
 
 

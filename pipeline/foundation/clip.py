@@ -29,23 +29,22 @@ class Clip:
     device: torch.device
 
     @property
-    def context_length(self) -> int:
-        """Tokens that a text may have, begin and end included."""
-        return int(self.tokenizer.context_length)
-
-    @property
     def width(self) -> int:
         """Width of the joint space."""
         return int(self.model.visual.output_dim)
 
-    @torch.inference_mode()
     def encode_images(self, images: Sequence[Image.Image] | np.ndarray, normalize: bool = True) -> Tensor:
         """Images (PIL, or BHWC uint8) -> features BD float32 on the CPU, of unit length unless told otherwise. One
         forward: batches are the caller's.
         """
         pictures = [Image.fromarray(image) if isinstance(image, np.ndarray) else image for image in images]
-        pixels = torch.stack([self.transform(picture.convert("RGB")) for picture in pictures]).to(self.device)
-        return self.model.encode_image(pixels, normalize=normalize).float().cpu()
+        return self.encode_pixels([self.transform(picture.convert("RGB")) for picture in pictures], normalize)
+
+    @torch.inference_mode()
+    def encode_pixels(self, pixels: Sequence[Tensor], normalize: bool = True) -> Tensor:
+        """B transformed images, each CHW -> features BD float32 on the CPU."""
+        batch = torch.stack(list(pixels)).to(self.device)
+        return self.model.encode_image(batch, normalize=normalize).float().cpu()
 
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
@@ -53,10 +52,29 @@ class Clip:
         ids = self.tokenizer(list(texts)).to(self.device)
         return self.model.encode_text(ids, normalize=True).float().cpu()
 
+
+@dataclass(frozen=True)
+class ClipTokenizer:
+    """The tokenizer of an open_clip folder, without the model: it counts."""
+
+    tokenizer: Any
+
+    @property
+    def context_length(self) -> int:
+        """Tokens that a text may have, begin and end included."""
+        return int(self.tokenizer.context_length)
+
     def num_tokens(self, text: str) -> int:
         """Tokens of a text, begin and end included, before any cut: more than `context_length` means that it is cut."""
         backend = getattr(self.tokenizer, "tokenizer", None)
         return len(backend(text)["input_ids"]) if backend is not None else len(self.tokenizer.encode(text)) + 2
+
+
+def load_tokenizer(folder: Path) -> ClipTokenizer:
+    """Of any open_clip folder. FileNotFoundError where it lacks its config."""
+    import open_clip
+
+    return ClipTokenizer(open_clip.get_tokenizer(_name(folder)))
 
 
 def load_clip(folder: Path, device: torch.device | str = "cpu") -> Clip:
@@ -65,11 +83,16 @@ def load_clip(folder: Path, device: torch.device | str = "cpu") -> Clip:
     """
     import open_clip
 
-    if not (folder / CONFIG).is_file():
-        raise FileNotFoundError(f"{folder} is no open_clip folder: it has no {CONFIG}")
+    name = _name(folder)
     if not any(folder.glob("*.safetensors")):
         raise FileNotFoundError(f"{folder} has no weights: no file *.safetensors")
-    name = f"local-dir:{folder}"
     with damage_named(folder):
         model, _, transform = open_clip.create_model_and_transforms(name, device=device, require_pretrained=True)
     return Clip(model.eval(), transform, open_clip.get_tokenizer(name), torch.device(device))
+
+
+def _name(folder: Path) -> str:
+    """How open_clip calls a folder of models."""
+    if not (folder / CONFIG).is_file():
+        raise FileNotFoundError(f"{folder} is no open_clip folder: it has no {CONFIG}")
+    return f"local-dir:{folder}"

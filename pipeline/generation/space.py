@@ -75,6 +75,11 @@ def load_space(folder: Path) -> Space:
     return Space(load_safetensors(folder / SPACE)[0])
 
 
+def known_emotions(folder: Path) -> Sequence[str]:
+    """The emotions that a generator draws: those of its space; without one all."""
+    return load_space(folder).emotions if (folder / SPACE).is_file() else EMOTIONS
+
+
 def fit_space(
     parts: Mapping[str, tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]],
 ) -> Space:

@@ -36,24 +36,37 @@ class JudgedCorpus:
 
 
 def judge_corpus(
-    shards: Sequence[Path], bench: Bench, batch_size: int, work: "WorkFolder", schema: "Schema | None"
+    shards: Sequence[Path], load: Callable[[], Bench], settings: "Scores", work: "WorkFolder", schema: "Schema | None"
 ) -> JudgedCorpus:
-    """Shard by shard; one without a picture of the test split has no piece. Raises ValueError where none has one."""
+    """Shard by shard; one without a picture of the test split has no piece. Raises ValueError where none has one.
+
+    load gives the judges, wherever shards are judged.
+    """
     with_test = [shard for shard in shards if _in_test(read_table(shard, columns=["split"])).any()]
     if not with_test:
         raise ValueError("no picture of the corpus is in the test split: there is nothing to hold images against")
     columns = ["image_id", "image", "emotion", "split"]
 
-    def judge(shard: Path) -> pa.Table:
-        rows = read_table(shard, columns=columns)
-        return judged(rows.filter(_in_test(rows)), bench, batch_size, generated=False)
+    def judge() -> Callable[[Path], pa.Table]:
+        bench = load()
 
-    def squash(shard: Path) -> dict[str, pa.Table]:
-        rows = read_table(shard, columns=columns)
-        return {SQUASHED: squashed(rows.filter(~_in_test(rows)), bench, batch_size)}
+        def of_test(shard: Path) -> pa.Table:
+            rows = read_table(shard, columns=columns)
+            return judged(rows.filter(_in_test(rows)), bench, settings.batch_size, generated=False)
+
+        return of_test
+
+    def squash() -> Callable[[Path], dict[str, pa.Table]]:
+        bench = load()
+
+        def of_rest(shard: Path) -> dict[str, pa.Table]:
+            rows = read_table(shard, columns=columns)
+            return {SQUASHED: squashed(rows.filter(~_in_test(rows)), bench, settings.batch_size)}
+
+        return of_rest
 
     names = map_shards(judge, with_test, work, schema)
-    others = map_shards(squash, shards if "emogen" in bench.protocols else [], work, {SQUASHED: None})[SQUASHED]
+    others = map_shards(squash, shards if "emogen" in settings.protocols else [], work, {SQUASHED: None})[SQUASHED]
     scores = pa.concat_tables([read_table(work.part(name)) for name in names])
     return JudgedCorpus(scores, names, lambda: (read_table(work.part(name)) for name in others))
 

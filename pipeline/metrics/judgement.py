@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.features import batches, pictures
+from pipeline.features import decoded, pictures
 from pipeline.metrics import emogen
 from pipeline.metrics.backbones import check_weights, inception_features
 from pipeline.metrics.columns import no_vectors, vectors
@@ -78,8 +78,7 @@ def judged(rows: pa.Table, bench: Bench, batch_size: int, generated: bool) -> pa
     The published code has generated pictures as JPEG, real ones as they come.
     """
     parts = []
-    for batch in batches(rows, batch_size):
-        images = pictures(batch)
+    for batch, images in decoded(rows, batch_size):
         on_disk = as_on_disk(images, "emogen") if generated and "emogen" in bench.protocols else images
         parts.append(judged_pictures(batch.select(["image_id", "emotion"]), images, on_disk, bench))
     return pa.concat_tables(parts)
@@ -114,8 +113,8 @@ def judged_pictures(rows: pa.Table, images: Pictures, on_disk: Pictures, bench: 
 def squashed(rows: pa.Table, bench: Bench, batch_size: int) -> pa.Table:
     """Rows with image and emotion of real pictures -> emotion and what `emogen` measures FID by, of each."""
     parts = [
-        pa.table({"emotion": batch["emotion"], **squashed_columns(pictures(batch), bench)})
-        for batch in batches(rows, batch_size)
+        pa.table({"emotion": batch["emotion"], **squashed_columns(images, bench)})
+        for batch, images in decoded(rows, batch_size)
     ]
     return pa.concat_tables(parts) if parts else rows.select(["emotion"])
 

@@ -4,6 +4,7 @@ Training draws from the posterior at each step, as if it encoded the picture ane
 """
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.features import batches, pictures
+from pipeline.features import decoded
 from pipeline.runtime import fast_autocast
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ Fit = Literal["crop", "squash"]
 
 def encode_pictures(vae: Any, rows: pa.Table, image_px: int, fit: Fit, batch_size: int) -> pa.Table:
     """Rows with image_id and image -> the columns of LATENTS_SCHEMA, CHW flat as float16, scaled for the U-Net."""
-    parts = [_posteriors(vae, pictures(batch), image_px, fit) for batch in batches(rows, batch_size)]
+    squares = decoded(rows, batch_size, partial(prepared, image_px=image_px, fit=fit))
+    parts = [_posteriors(vae, images) for _, images in squares]
     columns = {name: _column([part[name] for part in parts]) for name in COLUMNS} if parts else {}
     width = vae.config.latent_channels * (image_px // factor(vae)) ** 2
     empty = pa.array([], pa.list_(pa.float16(), width))
@@ -47,9 +49,9 @@ def prepared(picture: "Image.Image", image_px: int, fit: Fit) -> "Image.Image":
 
 
 @torch.inference_mode()
-def _posteriors(vae: Any, images: "Sequence[Image.Image]", image_px: int, fit: Fit) -> dict[str, Tensor]:
+def _posteriors(vae: Any, squares: "Sequence[Image.Image]") -> dict[str, Tensor]:
     """COLUMNS of a batch, each BCHW."""
-    pixels = np.stack([np.asarray(prepared(image, image_px, fit)) for image in images])
+    pixels = np.stack([np.asarray(square) for square in squares])
     scaled = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(vae.device, vae.dtype) / 127.5 - 1
     with fast_autocast(vae.device):
         plain, mirrored = (vae.encode(x).latent_dist for x in (scaled, scaled.flip(3)))

@@ -15,6 +15,7 @@ from PIL import Image
 
 from pipeline.captions.prompts import VARIANTS, Variant, prompt
 from pipeline.captions.write import length_summary, write_captions
+from pipeline.params import Captions
 from pipeline.schemas import CAPTIONS_SCHEMA, check_table, encode_words
 
 BUNDLED = Path(__file__).parents[2] / "models/miniature/clip/clip.safetensors"
@@ -49,8 +50,9 @@ def shard(num_rows: int) -> pa.Table:
     })  # fmt: skip
 
 
-def write(captioner: Any, rows: pa.Table, own: dict[str, str], variant: Variant = "emotion", clip: Any = WORDS) -> Any:
-    return write_captions(captioner, clip, rows, variant, 2, 20, own)
+def write(captioner: Any, rows: pa.Table, own: dict[str, str], variant: Variant = "emotion", words: Any = WORDS) -> Any:
+    settings = Captions(variant=variant, batch_size=2, max_new_tokens=20, override="captions.csv")
+    return write_captions(captioner, words, rows, settings, own)
 
 
 def test_own_captions_stand_and_the_model_is_asked_for_the_others_alone() -> None:
@@ -92,11 +94,10 @@ def test_captions_longer_than_the_context_are_marked_and_counted() -> None:
 
 def test_tokens_are_those_of_clip_with_begin_and_end(tmp_path: Path) -> None:
     from pipeline.foundation.bundle import unpack
-    from pipeline.foundation.clip import load_clip
+    from pipeline.foundation.clip import load_tokenizer
 
     unpack(BUNDLED, tmp_path)
-    clip = load_clip(tmp_path)
     own = {"emoset/00": "a dark beach", "emoset/01": "a dark beach with a boat " * 20}
-    table = write(Parrot(), shard(2), own, clip=clip)
+    table = write(Parrot(), shard(2), own, words=load_tokenizer(tmp_path))
     assert table["num_tokens"].to_pylist() == [5, 6 * 20 + 2]
     assert table["truncated"].to_pylist() == [False, True]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline.foundation.clip import CONFIG, WEIGHTS, Clip, load_clip
+from pipeline.foundation.clip import CONFIG, WEIGHTS, Clip, load_clip, load_tokenizer
 from pipeline.foundation.training.clip import build_clip, model_config
 from pipeline.weights import save_safetensors
 from tests.foundation.conftest import CLIP, World
@@ -27,10 +27,11 @@ def test_features_have_unit_length_and_the_width_of_the_joint_space(clip: Clip, 
         assert torch.allclose(features.norm(dim=1), torch.ones(3), atol=1e-6)
 
 
-def test_texts_count_begin_and_end_and_no_cut(clip: Clip) -> None:
-    assert clip.num_tokens("a dark beach") == 5
-    assert clip.num_tokens(" ".join(["beach"] * 50)) == 52
-    assert clip.context_length == 32
+def test_texts_count_begin_and_end_and_no_cut(clip_folder: Path) -> None:
+    tokenizer = load_tokenizer(clip_folder)
+    assert tokenizer.num_tokens("a dark beach") == 5
+    assert tokenizer.num_tokens(" ".join(["beach"] * 50)) == 52
+    assert tokenizer.context_length == 32
 
 
 def test_a_real_open_clip_folder_with_its_own_tokenizer_loads(tmp_path: Path) -> None:
@@ -41,8 +42,8 @@ def test_a_real_open_clip_folder_with_its_own_tokenizer_loads(tmp_path: Path) ->
     preprocess = {"mean": [0.48, 0.46, 0.41], "std": [0.27, 0.26, 0.28]}
     (tmp_path / CONFIG).write_text(json.dumps({"model_cfg": config, "preprocess_cfg": preprocess}))
     save_safetensors(tmp_path / "open_clip_model.safetensors", build_clip(config, 0).state_dict())
-    clip = load_clip(tmp_path)
-    assert (clip.context_length, clip.width, clip.num_tokens("a dark beach")) == (77, CLIP.embed_dim, 5)
+    clip, tokenizer = load_clip(tmp_path), load_tokenizer(tmp_path)
+    assert (tokenizer.context_length, clip.width, tokenizer.num_tokens("a dark beach")) == (77, CLIP.embed_dim, 5)
     assert clip.encode_images([Image.new("L", (90, 50))]).shape == (1, CLIP.embed_dim)
 
 
