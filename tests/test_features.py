@@ -60,7 +60,7 @@ def test_tables_of_shards_join_to_one_matrix_even_with_an_empty_shard_among_them
 
 
 def test_an_empty_shard_is_encoded_to_an_empty_table() -> None:
-    clip = SimpleNamespace(width=3)
+    clip = SimpleNamespace(width=3, transform=None)
     empty = ids(0).append_column("image", pa.array([], pa.struct([("bytes", pa.binary()), ("path", pa.string())])))
     check_table(image_features(clip, empty, 4), FEATURES_SCHEMA)
     said = ids(0).append_column("caption", pa.array([], pa.string()))
@@ -69,7 +69,9 @@ def test_an_empty_shard_is_encoded_to_an_empty_table() -> None:
 
 def test_image_features_are_unit_vectors_beside_their_length() -> None:
     raw = torch.tensor([[3.0, 4.0], [0.0, 2.0]])
-    clip = SimpleNamespace(encode_images=lambda images, normalize: raw if not normalize else None, width=2)
+    clip = SimpleNamespace(
+        encode_pixels=lambda _, normalize: raw if not normalize else None, width=2, transform=np.asarray
+    )
     buffer = io.BytesIO()
     Image.new("RGB", (6, 4)).save(buffer, "PNG")
     rows = ids(2).append_column("image", [[{"bytes": buffer.getvalue(), "path": "a.png"}] * 2])
