@@ -127,7 +127,8 @@ def test_the_head_gets_the_features_of_the_stage_features() -> None:
     def encode_images(images: list[Image.Image], normalize: bool) -> torch.Tensor:
         return torch.stack([torch.tensor(np.asarray(image).ravel() / 255).float() @ weights for image in images])
 
-    clip, seen = SimpleNamespace(encode_images=encode_images, width=5), []
+    clip, seen = SimpleNamespace(encode_images=encode_images, encode_pixels=encode_images, width=5), []
+    clip.transform = np.asarray
 
     def read(features: np.ndarray, norms: np.ndarray) -> np.ndarray:
         seen.append((features, norms))

@@ -34,7 +34,7 @@ def main(run: Run) -> None:
         noise = run.generator(shard.name).normal(size=len(table))
         return table.set_column(1, "value", pa.array(np.asarray(table["value"]) + noise))
 
-    run.assemble(SHARDS, map_shards(noisy, run.shards(SOURCE), run.work, SCHEMA))
+    run.assemble(SHARDS, map_shards(lambda: noisy, run.shards(SOURCE), run.work, SCHEMA))
     source = run.read(SOURCE)
     run.write(TABLE, source)
     for index in range(5):
