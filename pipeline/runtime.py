@@ -27,7 +27,8 @@ def device() -> "torch.device":
     import torch
 
     torch.set_num_threads(threads())
-    wanted = os.environ.get("EVOKE_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
+    own = f"cuda:{os.environ['LOCAL_RANK']}" if "LOCAL_RANK" in os.environ else "cuda"  # of several that train together
+    wanted = os.environ.get("EVOKE_DEVICE") or (own if torch.cuda.is_available() else "cpu")
     try:
         found = torch.device(wanted)
     except RuntimeError:
@@ -63,6 +64,19 @@ def threads() -> int:
     if not value.isdecimal() or int(value) < 1:
         raise ValueError(f"EVOKE_THREADS = {value!r}: allowed is a whole number >= 1")
     return int(value)
+
+
+def processes() -> int:
+    """EVOKE_PROCESSES: that train together, each on a GPU of its own; else 1. ValueError unless a whole number >= 1."""
+    value = os.environ.get("EVOKE_PROCESSES") or "1"
+    if not value.isdecimal() or int(value) < 1:
+        raise ValueError(f"EVOKE_PROCESSES = {value!r}: allowed is a whole number >= 1")
+    return int(value)
+
+
+def rank() -> int:
+    """Which of the processes that train together this is, as torchrun and accelerate tell it; 0 leads."""
+    return int(os.environ.get("RANK", "0"))
 
 
 def workers() -> int:

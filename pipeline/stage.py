@@ -143,11 +143,13 @@ def stage(
     writes: tuple[Artifact, ...] = (),
     item: str | None = None,
     sections: tuple[str, ...] | None = None,
+    trains: bool = False,
 ) -> Callable[[Callable[[Run], None]], click.Command]:
     """Makes `main(run)` the command of the stage that has the name of its file.
 
     item: what one item of a foreach stage is (a corpus); None for a stage that runs once. sections: every top-level
-    key of params.yaml that it uses, `seed` too; the section of its own name by default.
+    key of params.yaml that it uses, `seed` too; the section of its own name by default. trains: by the one loop, so
+    that EVOKE_PROCESSES of it may run together.
     """
 
     def decorate(main: Callable[[Run], None]) -> click.Command:
@@ -156,6 +158,8 @@ def stage(
 
         def command(item: str | None = None) -> None:
             with _one_line_errors():
+                if trains and runtime.processes() > 1 and "RANK" not in os.environ:
+                    _become_launcher(declaration.stage, item)
                 run_stage(declaration, main, item)
 
         options: list[click.Parameter] = [click.Option(["--item"], required=True, help=f"The {item}.")] if item else []
@@ -185,13 +189,24 @@ def run_stage(declaration: Declaration, main: Callable[[Run], None], item: str |
         logging.getLogger(name).setLevel(runtime.log_level())
     if getattr(getattr(params, declaration.stage, None), "source", None) != "hub":
         runtime.forbid_downloads()
-    work = WorkFolder(unit, _fingerprint(unit, declaration, params, item))
+    leads = runtime.rank() == 0  # the others of a training give their gradients, and what they write is thrown away
+    work = WorkFolder(unit if leads else f"{unit}.{runtime.rank()}", _fingerprint(unit, declaration, params, item))
     with work.lock():
         run = Run(declaration, params, item or "", work)
         main(run)
-        run.publish()
+        if leads:
+            run.publish()
         work.finish()
-    _note_timing(unit, time.monotonic() - begin)
+    if leads:
+        _note_timing(unit, time.monotonic() - begin)
+
+
+def _become_launcher(stage: str, item: str | None) -> None:
+    """Turns this process into torchrun, which starts EVOKE_PROCESSES of this stage and ends with its parent too."""
+    die_with_parent()
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(runtime.processes())]
+    command = [sys.executable, *launch, "-m", f"stages.{stage}", *(["--item", item] if item else [])]
+    os.execv(sys.executable, command)
 
 
 def _fingerprint(unit: str, declaration: Declaration, params: Params, item: str | None) -> str:

@@ -14,7 +14,8 @@ import platform
 import shutil
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,26 @@ def die_with_parent() -> None:
     parent = os.getppid()
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent or (parent == 1 and "DVC_ROOT" in os.environ):  # it died before the call
+        _leave()
+
+
+@contextmanager
+def leaving_later() -> Iterator[Callable[[], bool]]:
+    """Within, SIGTERM only notes that this process is to leave, which the yielded function tells; at the end it leaves.
+
+    For what must not be torn in the middle, such as a step of a training. Elsewhere than in the main thread it does
+    nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    asked: list[object] = []
+    before = signal.signal(signal.SIGTERM, lambda *_: asked.append(True))
+    try:
+        yield lambda: bool(asked)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if asked:
         _leave()
 
 

@@ -21,6 +21,7 @@ from pipeline.stage import Run, stage
     writes=(COEMOGEN, METRICS, PLOTS),
     item="corpus",
     sections=("seed", "coemogen", "images"),
+    trains=True,
 )
 def main(run: Run) -> None:
     """Train on one corpus."""

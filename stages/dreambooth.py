@@ -19,6 +19,7 @@ LATENTS = LATENTS.of("emoset")
     reads=(EMOSET, LATENTS, FOUNDATION_CLIP, FOUNDATION_DIFFUSION),
     writes=(DREAMBOOTH, METRICS, PLOTS),
     sections=("seed", "dreambooth"),
+    trains=True,
 )
 def main(run: Run) -> None:
     """Train on EmoSet's train split."""

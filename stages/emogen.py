@@ -22,6 +22,7 @@ LATENTS, FEATURES = LATENTS.of("emoset"), FEATURES.of("emoset")
     reads=(EMOSET, FEATURES, EMOTION_CLASSIFIER, CORRELATION, LATENTS, FOUNDATION_CLIP, FOUNDATION_DIFFUSION),
     writes=(EMOGEN, METRICS, PLOTS),
     sections=("seed", "emogen"),
+    trains=True,
 )
 def main(run: Run) -> None:
     """Train on EmoSet's train split."""

@@ -29,6 +29,7 @@ LATENTS, IMAGES = LATENTS.of("emoset"), IMAGES.of("uniemo_joint")
     reads=(UNIEMO_JOINT, FEEDBACK, IMAGES, EMOSET, LATENTS, FOUNDATION_CLIP, FOUNDATION_DIFFUSION),
     writes=(UNIEMO_FEEDBACK, METRICS, PLOTS),
     sections=("seed", "uniemo_feedback", "latents", "images"),
+    trains=True,
 )
 def main(run: Run) -> None:
     """Go on from the joint model."""

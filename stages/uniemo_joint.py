@@ -21,6 +21,7 @@ LATENTS = LATENTS.of("emoset")
     reads=(EMOSET, UNIEMO_UNDERSTANDING, CORRELATION, LATENTS, FOUNDATION_CLIP, FOUNDATION_DIFFUSION),
     writes=(UNIEMO_JOINT, METRICS, PLOTS),
     sections=("seed", "uniemo_joint", "images"),
+    trains=True,
 )
 def main(run: Run) -> None:
     """Go on from the understanding, through the frozen Stable Diffusion."""

@@ -8,6 +8,7 @@ from pipeline.stage import Run, stage
     reads=(EMOSET, FOUNDATION_CLIP),
     writes=(UNIEMO_UNDERSTANDING, METRICS, PLOTS),
     sections=("seed", "uniemo_understanding"),
+    trains=True,
 )
 def main(run: Run) -> None:
     """Train on EmoSet's train split, keep what val likes best, report on test."""

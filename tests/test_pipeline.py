@@ -10,7 +10,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from ruamel.yaml import YAML
+from safetensors.torch import load_file
 
+from pipeline.params import read_yaml
 from pipeline.schemas import FEEDBACK_REASONS
 
 ROOT = Path(__file__).parents[1]
@@ -30,10 +33,10 @@ COPIED = (
 )
 
 
-def run(folder: Path, *command: str) -> str:
+def run(folder: Path, *command: str, **given: str) -> str:
     """Standard output of a command in a folder, with the programs of this environment first."""
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": programs, "PYTHONPATH": str(folder)}
+    environment = {**os.environ, "PATH": programs, "PYTHONPATH": str(folder), **given}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
     return done.stdout
@@ -112,3 +115,22 @@ def test_a_second_run_does_nothing_and_a_key_reruns_what_names_it(made: Path) ->
     (made / "params.yaml").write_text(text.replace("drop_fraction: 0.2", "drop_fraction: 0.3"))
     ran = [line for line in run(made, "dvc", "repro", "truth_checks").splitlines() if line.startswith("Running stage")]
     assert {line.split("'")[1].split("@")[0] for line in ran} == {"caption_filter", "truth_checks"}
+
+
+def test_two_processes_train_as_one_does_with_the_whole_batch(made: Path) -> None:
+    text = (made / "params.yaml").read_text()
+    values = read_yaml(made / "params.yaml")
+    values["coemogen"] |= {"precision": "fp32", "sheet_steps": 0}
+    with (made / "params.yaml").open("w") as file:
+        YAML().dump(values, file)
+    stage = (sys.executable, "-m", "stages.coemogen", "--item", "emoset")
+    weights = []
+    for number in ("1", "2"):
+        run(made, *stage, EVOKE_PROCESSES=number)
+        weights.append(load_file(made / "models/coemogen_emoset/weights.safetensors"))
+    (made / "params.yaml").write_text(text)
+    one, two = weights
+    assert set(one) == set(two)
+    apart = max(float((one[name] - two[name]).abs().max()) for name in one)
+    assert apart < 1e-4, f"after steps of 1e-3 the weights are {apart} apart"
+    assert not list((made / ".work").glob("coemogen@emoset*/*/parts"))

@@ -22,6 +22,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from pipeline.runtime import device, seed_of
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.rows import RowOrder
+from pipeline.work import leaving_later
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -79,18 +80,19 @@ def fit(task: Task, settings: "Training", seed: int, work: Path, key: str) -> Tr
     state = TrainingState(task, settings, work, key)
     first = state.restore()
     meter = Meter(task.name, settings.steps, first)
-    for step in range(first, settings.steps):
-        losses = state.step(_batch(task, settings, seed, step, state.accelerator), step)
-        state.record(step, losses)
-        meter.tell(step, losses)
-        if state.scores_after(step):
-            state.take_score(step + 1)
-        if task.sheet and state.is_main and settings.sheet_steps and (step + 1) % settings.sheet_steps == 0:
-            state.save_sheet(step + 1)
-        if state.checkpoints.due():
-            state.save(step + 1)
-    if first < settings.steps:
-        state.save(settings.steps)
+    with leaving_later() as is_asked_to_leave:
+        for step in range(first, settings.steps):
+            losses = state.step(_batch(task, settings, seed, step, state.accelerator), step)
+            state.record(step, losses)
+            meter.tell(step, losses)
+            if state.scores_after(step):
+                state.take_score(step + 1)
+            if task.sheet and state.is_main and settings.sheet_steps and (step + 1) % settings.sheet_steps == 0:
+                state.save_sheet(step + 1)
+            if state.checkpoints.due() or is_asked_to_leave() or step + 1 == settings.steps:
+                state.save(step + 1)
+            if is_asked_to_leave():
+                break
     return state.finish()
 
 
@@ -187,15 +189,14 @@ class TrainingState:
         log.info("%s scores %.4f after step %d", self.task.name, score, step)
 
     def save(self, step: int) -> None:
-        """A checkpoint; by the main process alone."""
+        """A checkpoint; by the main process alone, and no other waits for it."""
         if self.is_main:
             self.checkpoints.write(step, self._tensors())
-        self.accelerator.wait_for_everyone()
 
     @torch.no_grad()
     def restore(self) -> int:
         """The step to go on from."""
-        found = self.checkpoints.newest(self.accelerator.device)
+        found = self._newest()
         if found is None:
             return 0
         step, tensors = found
@@ -216,6 +217,17 @@ class TrainingState:
         self.best, self.pending = _under("best/", tensors), _unstacked(_under("pending/", tensors))
         log.info("%s goes on at step %d", self.task.name, step)
         return step
+
+    def _newest(self) -> tuple[int, dict[str, Tensor]] | None:
+        """Step and tensors of the newest checkpoint of the main process, for all of them."""
+        from accelerate.utils import broadcast_object_list
+
+        found = [self.checkpoints.newest(self.accelerator.device) if self.is_main else None]
+        broadcast_object_list(found)
+        if found[0] is None:
+            return None
+        step, tensors = found[0]
+        return step, {name: tensor.to(self.accelerator.device) for name, tensor in tensors.items()}
 
     @torch.no_grad()
     def finish(self) -> Trained:
