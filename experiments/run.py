@@ -55,8 +55,14 @@ def cells(name: str, grid: Mapping[str, Any]) -> Iterator[Cell]:
     """Seed by seed, so that a grid that is stopped early has whole comparisons."""
     for seed in grid["seeds"]:
         for row, changes in grid["rows"].items():
-            target = grid.get("targets", {}).get(row, grid["target"])
+            target = grid.get("targets", {}).get(row) or of_row(grid, "target", row)
             yield Cell(name, row, seed, {**grid.get("base", {}), **changes, "seed": seed}, target)
+
+
+def of_row(grid: Mapping[str, Any], key: str, row: str) -> str:
+    """A path or name of a grid, for one row: {method} in it is the row's among `methods`."""
+    text: str = grid[key]
+    return text.format(method=grid.get("methods", {}).get(row, ""))
 
 
 def run_cell(cell: Cell, threads: int) -> dict[str, float]:
@@ -134,7 +140,7 @@ def main(name: str, jobs: int, threads: int) -> None:
     with ThreadPoolExecutor(jobs) as pool:
         for cell, found in zip(wanted, pool.map(lambda cell: run_cell(cell, threads), wanted),
                                strict=True):  # fmt: skip
-            shown = {key: found.get(f"{grid['measure']}:{key}") for key in grid.get("shown", SHOWN)}
+            shown = {key: found.get(f"{of_row(grid, 'measure', cell.row)}:{key}") for key in grid.get("shown", SHOWN)}
             click.echo(json.dumps({"row": cell.row, "seed": cell.seed, **shown}))
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from experiments.run import RESULTS, Cell, cells, read_grid
+from experiments.run import RESULTS, Cell, cells, of_row, read_grid
 from pipeline.artifacts import read_shards
 from pipeline.metrics.emotion_accuracy import JUDGES, right
 from pipeline.runtime import numpy_generator
@@ -76,7 +76,11 @@ def table(name: str, grid: Mapping[str, Any]) -> dict[str, Any]:
     seeds = [seed for seed in grid["seeds"] if sum(cell.seed == seed for cell in finished) == len(grid["rows"])]
     if not seeds:
         raise click.ClickException(f"{name}: no seed is finished in every row; run `python -m experiments.run {name}`")
-    values = {(cell.row, cell.seed): per_image(cell, grid["images"]) for cell in finished if cell.seed in seeds}
+    values = {
+        (cell.row, cell.seed): per_image(cell, of_row(grid, "images", cell.row))
+        for cell in finished
+        if cell.seed in seeds
+    }
     first, rows = next(iter(grid["rows"])), {}
     for row in grid["rows"]:
         found = [values[row, seed] for seed in seeds]
@@ -87,6 +91,11 @@ def table(name: str, grid: Mapping[str, Any]) -> dict[str, Any]:
                                                grid.get("paper", {}).get(row)))
             for metric in found[0]
         }  # fmt: skip
+        told = [json.loads((cell.folder / "finished.json").read_text()) for cell in finished
+                if cell.row == row and cell.seed in seeds]  # fmt: skip
+        for metric in grid.get("reported", ()):
+            by_seed = [each[f"{of_row(grid, 'measure', row)}:{metric}"] for each in told]
+            rows[row][metric] = {"mean": float(np.mean(by_seed)), "by_seed": by_seed}
     num = len(values[first, seeds[0]]["sem_c"])
     return {"grid": name, "seeds": seeds, "images_per_seed": num, "base": grid.get("base", {}), "rows": rows}
 

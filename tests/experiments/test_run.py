@@ -49,3 +49,11 @@ def test_every_system_that_is_compared_is_of_a_row_of_the_grid() -> None:
     rows = read_grid(GRID)["rows"]
     assert {row for row, _ in SYSTEMS.values()} <= set(rows)
     assert {name for one, other, _ in CLAIMS for name in (one, other)} <= set(SYSTEMS)
+
+
+def test_rows_of_one_grid_may_be_methods() -> None:
+    grid = read_grid("methods_table1")
+    assert set(grid["methods"]) == set(grid["rows"])
+    found = {cell.row: cell.target for cell in cells("methods_table1", grid)}
+    assert found["EmoGen"] == "scores@emogen"
+    assert run.of_row(grid, "images", "UniEmo") == "data/scores/uniemo_joint"
