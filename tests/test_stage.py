@@ -182,15 +182,15 @@ def toy_python(
 
 
 def test_ninety_kills_of_the_stage_change_no_byte(toy: Path) -> None:
-    done = toy_python(toy, "kill.py", "stage", "90", "0", "0.3", TOY_SLEEP_S="0.004")
-    assert int(done.stdout.split()[-1]) >= 1
+    done = toy_python(toy, "-m", "tests.endurance", "toy@emoset", "--kills", "90", TOY_SLEEP_S="0.004")
+    assert json.loads(done.stdout)["kills"] == 90
 
 
 def test_ten_kills_of_dvc_change_no_byte(toy: Path) -> None:
     toy_python(toy, "-m", "evoke", "dag", "--fix")
     toy_python(toy, "-m", "dvc", "init", "--no-scm", "--quiet")
-    done = toy_python(toy, "kill.py", "dvc", "10", "0", "2.5", TOY_SLEEP_S="0.02")
-    assert int(done.stdout.split()[-1]) >= 1
+    done = toy_python(toy, "-m", "tests.endurance", "toy@emoset", "--of", "dvc", "--kills", "10", TOY_SLEEP_S="0.02")
+    assert json.loads(done.stdout.splitlines()[-1])["kills"] == 10
 
 
 def test_two_runs_at_once_take_turns(toy: Path) -> None:
