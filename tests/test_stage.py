@@ -193,6 +193,22 @@ def test_ten_kills_of_dvc_change_no_byte(toy: Path) -> None:
     assert json.loads(done.stdout.splitlines()[-1])["kills"] == 10
 
 
+CAN_MOUNT = subprocess.run(  # in a container it often may not
+    ["sh", "-c", "unshare --user --map-root-user --mount mount -t tmpfs tmpfs /mnt"], capture_output=True, check=False
+).returncode == 0  # fmt: skip
+
+
+@pytest.mark.skipif(not CAN_MOUNT, reason="no file system can be mounted here")
+def test_a_disk_that_fills_up_at_any_write_is_one_line_and_tears_nothing(toy: Path) -> None:
+    under = ("unshare", "--user", "--map-root-user", "--mount")
+    command = [*under, sys.executable, "-m", "tests.full_disk"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment.pop("EVOKE_WORK", None)
+    done = subprocess.run(command, cwd=toy, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) >= 20
+
+
 def test_two_runs_at_once_take_turns(toy: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TOY_SLEEP_S": "0.05"}
     runs = [
