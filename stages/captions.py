@@ -18,15 +18,15 @@ from pipeline.stage import Run, stage
 def main(run: Run) -> None:
     """Ask the captioner about the pictures of one corpus."""
     from pipeline.captions.override import check_known, read_captions
+    from pipeline.captions.served import captioner_of
     from pipeline.captions.write import length_summary, write_captions
     from pipeline.engine import map_shards
-    from pipeline.foundation.captioner import load_captioner
     from pipeline.foundation.clip import load_clip
     from pipeline.runtime import device
 
     own = read_captions(run.path(CAPTIONS_OVERRIDE), f"{run.item}/")
     check_known(own, set(run.read(CORPUS, ["image_id"])["image_id"].to_pylist()), run.path(CAPTIONS_OVERRIDE))
-    captioner = load_captioner(run.path(FOUNDATION_CAPTIONER), device())
+    captioner = captioner_of(run.path(FOUNDATION_CAPTIONER), run.params.served_model, device())
     clip = load_clip(run.path(FOUNDATION_CLIP), device())
     names = map_shards(
         lambda shard: write_captions(
