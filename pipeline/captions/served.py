@@ -77,16 +77,16 @@ class ServedCaptioner:
         `transformers serve FOLDER` does not list what it was started for. A model that is not listed counts as served
         if the server answers to its name, and not to any name.
         """
-        once = replace(self, client=self.client.with_options(max_retries=0))
+        quick = replace(self, client=self.client.with_options(max_retries=1))  # uvicorn hangs up after an error
         with _failures_named(self.url):
-            listed = once._listed()
-        if self.model in listed:
-            return
-        reason = once._refusal() or ("" if replace(once, model=NO_MODEL)._refusal() else "it answers to any name")
+            listed = quick._listed()
+            if self.model in listed:
+                return
+            reason = quick._refusal() or ("" if replace(quick, model=NO_MODEL)._refusal() else "it answers to any name")
         if reason:
             raise ValueError(
-                f"captions.served_model = {self.model!r}: {self.url} does not list it, and {reason}; it lists "
-                f"{', '.join(listed) or 'nothing'}"
+                f"captions.served_model = {self.model!r}: {self.url} has no such model ({reason}); it lists "
+                f"{', '.join(listed) or 'none'}"
             )
 
     def _ask(self, image: Image.Image, asked: str, max_new_tokens: int) -> Answer:
@@ -111,18 +111,25 @@ class ServedCaptioner:
         """The names of the server's models; none where it does not list any, as transformers without a cache."""
         import openai
 
+        timeout = openai.Timeout(LIST_S, connect=CONNECT_S)
         try:
-            return sorted(str(model.id) for model in self.client.models.list(timeout=LIST_S).data)
+            return sorted(str(model.id) for model in self.client.models.list(timeout=timeout).data)
         except (openai.InternalServerError, openai.NotFoundError, AttributeError, TypeError, json.JSONDecodeError):
             return []
 
     def _refusal(self) -> str:
-        """Why the server says nothing of a picture by this model; "" if it does."""
+        """What the server says against this model; "" if it answers."""
+        import openai
+
         try:
-            with _failures_named(self.url):
-                self._complete(Image.new("RGB", (64, 64), "grey"), "What is this?", 1)
-        except ValueError as error:
-            return str(error)
+            self._complete(Image.new("RGB", (64, 64), "grey"), "What is this?", 1)
+        except (
+            openai.BadRequestError,
+            openai.NotFoundError,
+            openai.UnprocessableEntityError,
+            openai.InternalServerError,
+        ) as error:
+            return _short(error)
         return ""
 
 
@@ -220,5 +227,9 @@ def _failures_named(url: str) -> Iterator[None]:
 
 
 def _short(error: object) -> str:
-    """An error as one line of 200 characters at most."""
-    return " ".join(str(error).split())[:200]
+    """An error as one line of 200 characters at most: the server's own words, which the client leaves out, where it
+    has some.
+    """
+    response = getattr(error, "response", None)
+    text = str(error) if response is None else f"{response.status_code} {response.text}"
+    return " ".join(text.split())[:200]
