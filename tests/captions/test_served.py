@@ -162,6 +162,7 @@ def test_pictures_go_whole_and_are_answered_greedily_in_order_a_few_at_once(monk
     for request in server.requests:
         assert (request.body["temperature"], request.body["max_tokens"]) == (0, 33)
         grey = int(request.prompt.removeprefix("what is ").removesuffix("?"))
+        assert request.image.format == "PNG"
         assert np.array_equal(np.asarray(request.image), np.asarray(GREYS[grey]))
 
 
