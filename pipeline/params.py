@@ -192,6 +192,12 @@ class Captions(Section):
     ]
     batch_size: BatchSize
     max_new_tokens: Annotated[int, Field(ge=1, le=1024, description="length of a caption, in the captioner's tokens")]
+    served_model: Annotated[
+        str | None,
+        Field(
+            min_length=1, description="model that the server at EVOKE_CAPTION_SERVER has; null: foundation_captioner"
+        ),
+    ]
     override: Annotated[
         str,
         Field(min_length=1, description="CSV of image_id, caption in place of written ones; at least its header"),

@@ -23,9 +23,9 @@ def main(run: Run) -> None:
     from pyarrow import Table
 
     from pipeline.captions.override import check_known, read_captions
+    from pipeline.captions.served import captioner_of
     from pipeline.captions.write import length_summary, write_captions
     from pipeline.engine import map_shards
-    from pipeline.foundation.captioner import load_captioner
     from pipeline.foundation.clip import load_tokenizer
     from pipeline.runtime import device
 
@@ -34,7 +34,8 @@ def main(run: Run) -> None:
     tokenizer = load_tokenizer(run.path(FOUNDATION_CLIP))
 
     def load() -> Callable[[Path], Table]:
-        captioner, settings = load_captioner(run.path(FOUNDATION_CAPTIONER), device()), run.params
+        settings = run.params
+        captioner = captioner_of(run.path(FOUNDATION_CAPTIONER), settings.served_model, device())
         columns = ["image_id", "image", "emotion"]
         return lambda shard: write_captions(captioner, tokenizer, read_table(shard, columns=columns), settings, own)
 

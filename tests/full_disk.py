@@ -73,5 +73,4 @@ def main() -> None:
 if __name__ == "__main__":
     import stages.toy  # noqa: F401
 
-
     main()

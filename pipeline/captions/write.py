@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.captions.prompts import prompt
+from pipeline.captions.served import ServedCaptioner, UnansweredError
 from pipeline.features import decoded
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def write_captions(
-    captioner: "Captioner",
+    captioner: "Captioner | ServedCaptioner",
     tokenizer: "ClipTokenizer",
     rows: pa.Table,
     settings: "Captions",
@@ -24,14 +25,19 @@ def write_captions(
 ) -> pa.Table:
     """Rows with image_id, image and emotion -> image_id, variant, caption, num_tokens (of CLIP), truncated.
 
-    own: captions of the user by image_id, taken as they are; the model is asked for all others.
+    own: captions of the user by image_id, taken as they are; the model is asked for all others. Raises ValueError that
+    names pictures which a server gives no caption.
     """
     asked = rows.filter(pa.array([image_id not in own for image_id in rows["image_id"].to_pylist()], pa.bool_()))
     written = dict(own)
     for batch, images in decoded(asked, settings.batch_size):
         prompts = [prompt(settings.variant, emotion) for emotion in batch["emotion"].to_pylist()]
-        texts = captioner.caption(images, prompts, settings.max_new_tokens)
-        written.update(zip(batch["image_id"].to_pylist(), texts, strict=True))
+        image_ids = batch["image_id"].to_pylist()
+        try:
+            texts = captioner.caption(images, prompts, settings.max_new_tokens)
+        except UnansweredError as error:
+            raise ValueError(_without_caption(image_ids, error)) from None
+        written.update(zip(image_ids, texts, strict=True))
     captions = [written[image_id] for image_id in rows["image_id"].to_pylist()]
     num_tokens = [tokenizer.num_tokens(caption) for caption in captions]
     return pa.table({
@@ -55,3 +61,10 @@ def length_summary(parts: Sequence[pa.Table], num_own: int, context_length: int)
         "num_truncated": int((num_tokens > context_length).sum()),
         "num_distinct": len({caption for part in parts for caption in part["caption"].to_pylist()}),
     }
+
+
+def _without_caption(image_ids: Sequence[str], error: UnansweredError) -> str:
+    """What to do about pictures that the server gives no caption; five of them are named."""
+    named = [f"{image_ids[index]} ({reason})" for index, reason in list(error.reasons.items())[:5]]
+    more = f" and {len(error.reasons) - len(named)} more" if len(error.reasons) > len(named) else ""
+    return f"no caption for {', '.join(named)}{more}: write your own into captions.override, or change the model"

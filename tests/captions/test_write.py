@@ -50,9 +50,14 @@ def shard(num_rows: int) -> pa.Table:
     })  # fmt: skip
 
 
+def settings(variant: Variant = "emotion", batch_size: int = 2) -> Captions:
+    return Captions(
+        variant=variant, served_model=None, batch_size=batch_size, max_new_tokens=20, override="captions.csv"
+    )  # fmt: skip
+
+
 def write(captioner: Any, rows: pa.Table, own: dict[str, str], variant: Variant = "emotion", words: Any = WORDS) -> Any:
-    settings = Captions(variant=variant, batch_size=2, max_new_tokens=20, override="captions.csv")
-    return write_captions(captioner, words, rows, settings, own)
+    return write_captions(captioner, words, rows, settings(variant), own)
 
 
 def test_own_captions_stand_and_the_model_is_asked_for_the_others_alone() -> None:

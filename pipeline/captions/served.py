@@ -1,0 +1,235 @@
+"""A captioner behind an OpenAI-compatible server (vLLM, SGLang, `transformers serve`), asked by the openai client.
+
+EVOKE_CAPTION_SERVER says where it is, such as http://localhost:8000/v1, OPENAI_API_KEY its key if it wants one, and
+EVOKE_CAPTION_CONCURRENCY how many pictures of a batch it is asked about at once (16): none of them changes a result.
+The client repeats a failed request by itself; what it gives up on is one line that says what to do.
+"""
+
+import base64
+import io
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from PIL import Image
+
+if TYPE_CHECKING:
+    import torch
+    from openai import OpenAI
+
+    from pipeline.foundation.captioner import Captioner
+
+LOG = logging.getLogger(__name__)
+MAX_RETRIES = 4  # of the client, 0.5 s apart and then twice as long each: a dead server is an error after 8 s
+CONNECT_S, LIST_S, ANSWER_S = 5.0, 30.0, 300.0
+NO_MODEL = "evoke/no-such-model"
+ANEW = "and run again: what is finished is kept"
+
+
+class UnansweredError(ValueError):
+    """Pictures that have no caption, and why, by their place in the batch."""
+
+    def __init__(self, reasons: Mapping[int, str]) -> None:
+        super().__init__(f"{len(reasons)} pictures have no caption: {dict(reasons)}")
+        self.reasons = reasons
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is said of a picture, stripped; if it is empty, why."""
+
+    caption: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class ServedCaptioner:
+    """A model of a server in place of a Captioner: pictures and prompts in, captions out."""
+
+    client: "OpenAI"
+    url: str
+    model: str
+    num_concurrent: int
+
+    def caption(self, images: Sequence[Image.Image], prompts: Sequence[str], max_new_tokens: int) -> list[str]:
+        """One greedy answer a picture, in order.
+
+        Raises UnansweredError if the server refuses some or says nothing, ValueError if it fails altogether.
+        """
+        asked = list(zip(images, prompts, strict=True))
+        with _failures_named(self.url), ThreadPoolExecutor(self.num_concurrent) as pool:
+            answers = list(pool.map(lambda one: self._ask(one[0], one[1], max_new_tokens), asked))
+        reasons = {index: answer.reason for index, answer in enumerate(answers) if not answer.caption}
+        if reasons:
+            raise UnansweredError(reasons)
+        return [answer.caption for answer in answers]
+
+    def check(self) -> None:
+        """Raises ValueError unless the server answers and has the model.
+
+        `transformers serve FOLDER` does not list what it was started for. A model that is not listed counts as served
+        if the server answers to its name, and not to any name.
+        """
+        quick = replace(self, client=self.client.with_options(max_retries=1))  # uvicorn hangs up after an error
+        with _failures_named(self.url):
+            listed = quick._listed()
+            if self.model in listed:
+                return
+            reason = quick._refusal() or ("" if replace(quick, model=NO_MODEL)._refusal() else "it answers to any name")
+        if reason:
+            raise ValueError(
+                f"captions.served_model = {self.model!r}: {self.url} has no such model ({reason}); it lists "
+                f"{', '.join(listed) or 'none'}"
+            )
+
+    def _ask(self, image: Image.Image, asked: str, max_new_tokens: int) -> Answer:
+        import openai
+
+        try:
+            return _answer_in(self._complete(image, asked, max_new_tokens))
+        except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+            return Answer("", f"the server refuses it: {_short(error)}")
+
+    def _complete(self, image: Image.Image, asked: str, max_new_tokens: int) -> Any:
+        """A ChatCompletion, whatever the server put into it; text if it sent no JSON."""
+        picture: Any = {"type": "image_url", "image_url": {"url": _data_url(image)}}
+        return self.client.chat.completions.create(
+            model=self.model,
+            messages=[{"role": "user", "content": [picture, {"type": "text", "text": asked}]}],
+            temperature=0.0,
+            max_tokens=max_new_tokens,
+        )
+
+    def _listed(self) -> list[str]:
+        """The names of the server's models; none where it does not list any, as transformers without a cache."""
+        import openai
+
+        timeout = openai.Timeout(LIST_S, connect=CONNECT_S)
+        try:
+            return sorted(str(model.id) for model in self.client.models.list(timeout=timeout).data)
+        except (openai.InternalServerError, openai.NotFoundError, AttributeError, TypeError, json.JSONDecodeError):
+            return []
+
+    def _refusal(self) -> str:
+        """What the server says against this model; "" if it answers."""
+        import openai
+
+        try:
+            self._complete(Image.new("RGB", (64, 64), "grey"), "What is this?", 1)
+        except (
+            openai.BadRequestError,
+            openai.NotFoundError,
+            openai.UnprocessableEntityError,
+            openai.InternalServerError,
+        ) as error:
+            return _short(error)
+        return ""
+
+
+def captioner_of(
+    folder: Path, served_model: str | None, device: "torch.device | str" = "cpu"
+) -> "Captioner | ServedCaptioner":
+    """The model of this name at EVOKE_CAPTION_SERVER, which is not loaded here; the one in the folder if it is None.
+
+    Raises ValueError if the server cannot be asked, or as load_captioner does.
+    """
+    if served_model is not None:
+        return load_served(served_model)
+    from pipeline.foundation.captioner import load_captioner
+
+    if os.environ.get("EVOKE_CAPTION_SERVER"):
+        LOG.warning("EVOKE_CAPTION_SERVER is not asked: captions.served_model is null")
+    return load_captioner(folder, device)
+
+
+def load_served(model: str) -> ServedCaptioner:
+    """The model of this name at EVOKE_CAPTION_SERVER. Raises ValueError if it cannot be asked, within seconds."""
+    import openai
+
+    url, key = _server(model), os.environ.get("OPENAI_API_KEY") or "none"
+    timeout = openai.Timeout(ANSWER_S, connect=CONNECT_S)
+    client = openai.OpenAI(base_url=url, api_key=key, max_retries=MAX_RETRIES, timeout=timeout)
+    captioner = ServedCaptioner(client, url, model, _num_concurrent())
+    captioner.check()
+    return captioner
+
+
+def _server(model: str) -> str:
+    """EVOKE_CAPTION_SERVER. Raises ValueError unless it is a URL."""
+    url = os.environ.get("EVOKE_CAPTION_SERVER", "")
+    if not url:
+        raise ValueError(
+            f"captions.served_model = {model!r}: set EVOKE_CAPTION_SERVER to the server that has it, such as "
+            "http://localhost:8000/v1, or served_model to null to ask foundation_captioner"
+        )
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"EVOKE_CAPTION_SERVER = {url!r}: allowed is a URL such as http://localhost:8000/v1")
+    return url
+
+
+def _num_concurrent() -> int:
+    """EVOKE_CAPTION_CONCURRENCY, else 16. Raises ValueError unless it is a whole number >= 1."""
+    value = os.environ.get("EVOKE_CAPTION_CONCURRENCY") or "16"
+    if not value.isdecimal() or int(value) < 1:
+        raise ValueError(f"EVOKE_CAPTION_CONCURRENCY = {value!r}: allowed is a whole number >= 1")
+    return int(value)
+
+
+def _data_url(image: Image.Image) -> str:
+    """The picture as PNG, which loses nothing."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _answer_in(completion: Any) -> Answer:
+    """The text of the first choice. Raises ValueError where there is none: the client does not check what it gets."""
+    try:
+        choice = completion.choices[0]
+        said, refusal = choice.message.content, getattr(choice.message, "refusal", None)
+    except (AttributeError, IndexError, TypeError):
+        raise ValueError(f"{str(completion)!r:.100}") from None
+    caption = said.strip() if isinstance(said, str) else ""
+    if refusal or choice.finish_reason == "content_filter":
+        return Answer("", f"the model refuses it: {refusal or choice.finish_reason}")
+    return Answer(caption, f"the answer is empty (finish_reason {choice.finish_reason})")
+
+
+@contextmanager
+def _failures_named(url: str) -> Iterator[None]:
+    """Turns what the client gives up on into a ValueError of one line that says what to do."""
+    import openai
+
+    try:
+        yield
+    except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
+        raise ValueError(f"{url} refuses the key: set OPENAI_API_KEY to one that it takes ({_short(error)})") from None
+    except openai.APITimeoutError:
+        raise ValueError(f"{url} does not answer in time: lower EVOKE_CAPTION_CONCURRENCY, {ANEW}") from None
+    except openai.APIConnectionError as error:
+        raise ValueError(
+            f"{url} cannot be reached ({_short(error.__cause__)}): start it or mend EVOKE_CAPTION_SERVER, {ANEW}"
+        ) from None
+    except openai.APIStatusError as error:
+        raise ValueError(f"{url} failed ({_short(error)}): see what its log says, {ANEW}") from None
+    except (openai.APIError, ValueError) as error:
+        raise ValueError(
+            f"{url} sent no chat completion ({_short(error)}): is it an OpenAI-compatible server?"
+        ) from None
+
+
+def _short(error: object) -> str:
+    """An error as one line of 200 characters at most: the server's own words, which the client leaves out, where it
+    has some.
+    """
+    response = getattr(error, "response", None)
+    text = str(error) if response is None else f"{response.status_code} {response.text}"
+    return " ".join(text.split())[:200]

@@ -1,0 +1,128 @@
+"""What can go wrong between the captioner and its server, against a real one on loopback: each time one line that says
+what to do.
+"""
+
+import re
+import time
+
+import pytest
+
+from pipeline.captions import served
+from pipeline.captions.served import UnansweredError
+from pipeline.captions.write import write_captions
+from tests.captions.servers import GREYS, Answer, Reply, Request, at, said, scripted, tone
+from tests.captions.test_write import WORDS, settings, shard
+
+
+@pytest.fixture(autouse=True)
+def _no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("EVOKE_CAPTION_CONCURRENCY", "OPENAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def failure(answer: Answer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The one line that a server gets which answers so about every picture."""
+    with scripted(answer) as server, pytest.raises(ValueError, match=server.url) as error:
+        at(server, monkeypatch).caption(GREYS, ["?"] * len(GREYS), 5)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_a_name_that_is_not_listed_is_refused_with_those_that_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    def strict(request: Request) -> Reply:
+        return tone(request) if request.body["model"] == "small" else Reply({"error": "no such model"}, 404)
+
+    with scripted(strict, ["small", "large"]) as server:
+        with pytest.raises(
+            ValueError, match=r"served_model = 'smal': .* no such model \(404 .*\); it lists large, small"
+        ):
+            at(server, monkeypatch, "smal")
+        server.answer = tone
+        with pytest.raises(ValueError, match=r"no such model \(it answers to any name\); it lists large, small"):
+            at(server, monkeypatch, "smal")
+        server.answer, server.listed = strict, []
+        assert at(server, monkeypatch).caption(GREYS[3:4], ["?"], 5) == ["tone 3"]
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many", "1.5"])
+def test_a_number_of_requests_at_once_is_whole(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVOKE_CAPTION_CONCURRENCY", value)
+    with scripted(tone) as server, pytest.raises(ValueError, match=f"EVOKE_CAPTION_CONCURRENCY = '{value}': allowed"):
+        at(server, monkeypatch)
+
+
+def test_a_server_that_is_not_there_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with scripted(tone) as server:
+        pass
+    begin = time.monotonic()
+    with pytest.raises(ValueError, match=rf"{server.url} cannot be reached \(.*refused.*\): start it"):
+        at(server, monkeypatch)
+    assert time.monotonic() - begin < 3
+
+
+def test_a_key_is_sent_and_a_wrong_one_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    with scripted(tone) as server:
+        at(server, monkeypatch).caption(GREYS[:1], ["?"], 5)
+        assert server.requests[0].headers["authorization"] == "Bearer secret"
+        server.listed = Reply({"error": {"message": "no"}}, 401)
+        with pytest.raises(ValueError, match=f"{server.url} refuses the key: set OPENAI_API_KEY"):
+            at(server, monkeypatch)
+
+
+def test_a_busy_server_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    replies = iter([Reply({"error": "busy"}, 429), Reply({"error": "oops"}, 500), said("a red boat")])
+    with scripted(lambda _: next(replies)) as server:
+        assert at(server, monkeypatch).caption(GREYS[:1], ["?"], 5) == ["a red boat"]
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("reply", "told"),
+    [
+        (Reply({"error": "out of memory"}, 500), "failed .*out of memory.*: see what its log says"),
+        (Reply(b"<html>\nbad\ngateway</html>", 502, "text/html"), "failed .*bad gateway"),
+        (Reply({"error": "no such path"}, 404), "failed .*no such path"),
+        (Reply({"error": "busy"}, 429), "failed .*busy"),
+        (Reply(b'{"choices": [', 200), "sent no chat completion"),
+        (Reply(b"<html>\nhello</html>", 200, "text/html"), "sent no chat completion .*hello"),
+        (Reply({"choices": []}), "sent no chat completion"),
+        (Reply({"choices": [3]}), "sent no chat completion"),
+        (Reply([]), "sent no chat completion"),
+        (Reply({}), "sent no chat completion .*is it an OpenAI-compatible server"),
+    ],
+)
+def test_what_the_client_gives_up_on_is_one_line(reply: Reply, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert re.search(told, failure(lambda _: reply, monkeypatch))
+
+
+def test_a_server_that_hangs_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(served, "ANSWER_S", 0.1)
+    monkeypatch.setattr(served, "MAX_RETRIES", 0)
+    monkeypatch.setenv("EVOKE_CAPTION_CONCURRENCY", "2")
+
+    def hang(request: Request) -> Reply:
+        time.sleep(0.5)
+        return tone(request)
+
+    assert "does not answer in time: lower EVOKE_CAPTION_CONCURRENCY" in failure(hang, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (said(""), "the answer is empty (finish_reason stop)"),
+        (said(None, finish_reason="length"), "the answer is empty (finish_reason length)"),
+        (said(None, refusal="I must not"), "the model refuses it: I must not"),
+        (said("half a", finish_reason="content_filter"), "the model refuses it: content_filter"),
+        (Reply({"error": "too small"}, 400), 'the server refuses it: 400 {"error": "too small"}'),
+    ],
+)
+def test_pictures_that_get_no_caption_are_named(reply: Reply, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with scripted(lambda request: tone(request) if request.image.getpixel((0, 0)) == (0, 0, 0) else reply) as server:
+        captioner = at(server, monkeypatch)
+        with pytest.raises(UnansweredError) as error:
+            captioner.caption(GREYS[:3], ["?"] * 3, 5)
+        assert error.value.reasons == {1: reason, 2: reason}
+        with pytest.raises(ValueError, match=r"no caption for emoset/01 \(.*emoset/05 .* and 2 more: write your own"):
+            write_captions(captioner, WORDS, shard(8), settings(batch_size=10), {})  # type: ignore[arg-type]
