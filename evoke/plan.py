@@ -3,13 +3,15 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
     from pipeline.params import Params
     from pipeline.plan.counts import Curated
+    from pipeline.plan.shapes import Shapes
+    from pipeline.plan.work import Setting
 
 PARAMS, LOCK, RESULTS = Path("params.yaml"), Path("dvc.lock"), Path("benchmarks/results")
 FOUNDATION = ("foundation_clip", "foundation_diffusion", "foundation_captioner")
@@ -18,7 +20,7 @@ ANY_REVISION = "0" * 40  # of a hub model that is not pinned yet: what it costs 
 
 @click.command()
 @click.option("--preset", metavar="NAME", help="Of params.yaml with this preset merged in; nothing is written.")
-@click.option("--device", help="cpu, h200, h100, a100, l40s or rtx4090; by default cpu, or h200 where there is a GPU.")
+@click.option("--device", help="cpu, h200, h100, a100, l40s or rtx4090; by default this machine's.")
 @click.option("--gpus", default=1, show_default=True, type=click.IntRange(min=1), help="How many of them.")
 @click.option("--csv", "as_csv", is_flag=True, help="One line a stage, for other programs.")
 def plan(preset: str | None, device: str | None, gpus: int, as_csv: bool) -> None:
@@ -37,19 +39,32 @@ def plan(preset: str | None, device: str | None, gpus: int, as_csv: bool) -> Non
     from pipeline.plan.schedule import schedule
     from pipeline.plan.table import Plan, to_csv, to_text
     from pipeline.plan.workload import workload
-    from pipeline.runtime import device_class, forbid_downloads
+    from pipeline.runtime import forbid_downloads
 
     forbid_downloads()
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     params = wanted_params(preset)
-    setting, bundled = setting_of(params), Costs(bundled_shapes(params))
-    name = device or ("h200" if device_class() == "cuda" else "cpu")
-    found = device_of(name, RESULTS, bundled)
+    setting, bundled = setting_of(params), bundled_shapes(params)
+    costs = setting.costs if setting.costs.shapes == bundled else Costs(bundled)
+    found = device_of(device or this_device(), RESULTS, costs)
     of = f"{PARAMS.name} with the preset {preset}" if preset else PARAMS.name
     title = f"{of}, on {gpus if gpus > 1 else 'one'} {found.name}"
     notes = (*setting.counts.notes, *setting.costs.shapes.notes, *found.notes)
     planned = Plan(title, schedule(workload(setting), found, gpus), notes)
     click.echo(to_csv(planned) if as_csv else to_text(planned), nl=not as_csv)
+
+
+def this_device() -> str:
+    """Of EVOKE_DEVICE, or what there is. Raises ValueError for a GPU without rates."""
+    from pipeline.plan.rates import name_of
+    from pipeline.runtime import device
+
+    found = device()
+    if found.type == "cpu":
+        return "cpu"
+    import torch
+
+    return name_of(torch.cuda.get_device_name(found))
 
 
 def wanted_params(preset: str | None) -> "Params":
@@ -66,7 +81,7 @@ def wanted_params(preset: str | None) -> "Params":
     return merged(PARAMS, values).params
 
 
-def setting_of(params: "Params") -> Any:
+def setting_of(params: "Params") -> "Setting":
     """Shapes and counts of params.yaml, by what lies in this repository."""
     from pipeline.artifacts import BUNDLED_CLIP, MINIATURE
     from pipeline.plan.costs import Costs
@@ -78,7 +93,7 @@ def setting_of(params: "Params") -> Any:
     return Setting(params, counts_of(params, Path(MINIATURE.path).parent, curated()), Costs(shapes))
 
 
-def bundled_shapes(params: "Params") -> Any:
+def bundled_shapes(params: "Params") -> "Shapes":
     """Of the bundled models, which benchmarks measured."""
     from pipeline.artifacts import BUNDLED_CLIP
     from pipeline.plan.shapes import shapes_of
@@ -89,18 +104,20 @@ def bundled_shapes(params: "Params") -> Any:
 
 
 def made_folders(params: "Params") -> Mapping[str, Path]:
-    """Folders of foundation models that DVC made of these very params."""
+    """Folders of downloaded models that DVC made of these very params; all others are known without."""
     from pipeline.artifacts import FOUNDATION_CAPTIONER, FOUNDATION_CLIP, FOUNDATION_DIFFUSION
     from pipeline.params import read_yaml
 
-    stages = read_yaml(LOCK)["stages"] if LOCK.is_file() else {}
     outs = dict(zip(FOUNDATION, (FOUNDATION_CLIP, FOUNDATION_DIFFUSION, FOUNDATION_CAPTIONER), strict=True))
-    return {
+    folders = {
         name: Path(out.path)
         for name, out in outs.items()
-        if any(Path(out.path).glob("*.json"))
-        and stages.get(name, {}).get("params", {}).get(PARAMS.name, {}).get(name)
-        == getattr(params, name).model_dump(mode="json")
+        if getattr(params, name).source == "hub" and any(Path(out.path).glob("*.json"))
+    }
+    stages = read_yaml(LOCK)["stages"] if folders and LOCK.is_file() else {}
+    noted = {name: stages.get(name, {}).get("params", {}).get(PARAMS.name, {}).get(name) for name in folders}
+    return {
+        name: folder for name, folder in folders.items() if noted[name] == getattr(params, name).model_dump(mode="json")
     }
 
 
@@ -114,4 +131,4 @@ def curated() -> "Curated | None":
         return None
     told = read_json(file)
     emotions = sum(key.startswith("num_kept_") for key in told)
-    return Curated(int(told["num_collected"]), float(told["share_kept"]), emotions)
+    return Curated(int(told["num_collected"] or 0), float(told["share_kept"] or 0.0), emotions)

@@ -66,8 +66,15 @@ class Costs:
         return counted(lambda: self._denoise(unet), grad=False)
 
     def unet_step(self, rank: int) -> Cost:
-        """Forward and backward through the frozen U-Net to its text states, and to adapters of this rank in all."""
-        return _unet_step(self, rank)
+        """Forward and backward through the frozen U-Net to its text states, and to adapters of this rank in all.
+
+        A rank more always costs as much, so that three counts give all others.
+        """
+        if rank == 0:
+            return self._steps[0]
+        _, one, two = self._steps
+        each = two.flops - one.flops
+        return Cost(one.convolutions, one.products + (rank - 1) * each, one.kernels)
 
     @cached_property
     def vae_encode(self) -> Cost:
@@ -105,7 +112,7 @@ class Costs:
 
     def adapter_parameters(self, rank: int) -> int:
         """Of one adapter of this rank."""
-        return sum(parameter.numel() for parameter in self._unet(rank).parameters() if parameter.requires_grad)
+        return rank * self._rank_parameters
 
     def chain_parameters(self, settings: "UniemoUnderstanding") -> int:
         return size_of(_build_chain(self, settings))
@@ -118,6 +125,20 @@ class Costs:
             "clip": size_of(clip), "unet": size_of(self._unet(0)), "vae": size_of(self._vae()),
             "text": sum(map(size_of, texts)) + clip.positional_embedding.numel(),
         }  # fmt: skip
+
+    @cached_property
+    def _steps(self) -> tuple[Cost, ...]:
+        """Of ranks 0, 1 and 2."""
+        states = empty(1, self.shapes.context_length, self.shapes.unet["cross_attention_dim"]).requires_grad_()
+
+        def step(unet: Any) -> Cost:
+            return counted(lambda: self._denoise(unet, states).sum().backward(), grad=True)
+
+        return tuple(step(self._unet(rank)) for rank in range(3))
+
+    @cached_property
+    def _rank_parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self._unet(1).parameters() if parameter.requires_grad)
 
     def _denoise(self, unet: Any, states: Tensor | None = None) -> Tensor:
         channels, side = unet.config.in_channels, unet.config.sample_size
@@ -184,13 +205,6 @@ def inception() -> Cost:
     with META:
         network = inception_v3(weights=None, aux_logits=False, init_weights=False).eval()
     return counted(lambda: network(empty(1, 3, IMAGE_PX, IMAGE_PX)), grad=False)
-
-
-@cache
-def _unet_step(costs: Costs, rank: int) -> Cost:
-    unet, width = costs._unet(rank), costs.shapes.unet["cross_attention_dim"]
-    states = empty(1, costs.shapes.context_length, width).requires_grad_()
-    return counted(lambda: costs._denoise(unet, states).sum().backward(), grad=True)
 
 
 @cache

@@ -108,7 +108,8 @@ def count_emoset(folder: Path) -> Corpus:
         told = f"published ({folder} is not here); {size[0] / 1e3:g} kB and {size[1]:g} x {size[2]:g} px are assumed"
         return Corpus(PUBLISHED_TOTAL - val - test, val, test, *size, told, is_missing=True)
     numbers = dict(zip(SPLITS, (len(json.loads(file.read_bytes())) for file in files), strict=True))
-    return Corpus(**numbers, **_sizes(folder / "image", rates.emoset_px.value), source=f"counted in {folder}")
+    size = _sizes(folder / "image", rates.emoset_px.value)
+    return Corpus(numbers["train"], numbers["val"], numbers["test"], *size, f"counted in {folder}")
 
 
 def count_art(folder: Path) -> Corpus:
@@ -122,7 +123,7 @@ def count_art(folder: Path) -> Corpus:
         mean = sum(file.stat().st_size for file in files) / max(number, 1)
         return Corpus(number, 0, 0, mean, *size, f"counted in {folder}; {size[0]:g} x {size[1]:g} px are assumed")
     if number := sum(1 for _ in _pictures(folder)):
-        return Corpus(number, 0, 0, **_sizes(folder, size), source=f"counted in {folder}")
+        return Corpus(number, 0, 0, *_sizes(folder, size), f"counted in {folder}")
     told = f"published ({folder} is not here); {size[0]:g} x {size[1]:g} px are assumed"
     return Corpus(WIKIART_PUBLISHED, 0, 0, rates.wikiart_bytes.value, *size, told, is_missing=True)
 
@@ -138,7 +139,7 @@ def _art_emotions(wikiart: Corpus) -> int:
     return PUBLISHED_ART_EMOTIONS if wikiart.is_missing else len(EMOTIONS)
 
 
-def _sizes(folder: Path, otherwise: tuple[float, float]) -> dict[str, float]:
+def _sizes(folder: Path, otherwise: tuple[float, float]) -> tuple[float, float, float]:
     """picture_bytes, width_px and height_px: means over the first files, by their headers alone."""
     from PIL import Image, UnidentifiedImageError
 
@@ -152,7 +153,7 @@ def _sizes(folder: Path, otherwise: tuple[float, float]) -> dict[str, float]:
             continue  # the stage that packs it will tell
     width, height = (sum(each) / len(found) for each in zip(*found, strict=True)) if found else otherwise
     mean = sum(file.stat().st_size for file in files) / max(len(files), 1)
-    return {"picture_bytes": mean, "width_px": width, "height_px": height}
+    return mean, width, height
 
 
 def _pictures(folder: Path) -> Iterator[Path]:

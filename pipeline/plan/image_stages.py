@@ -25,9 +25,7 @@ def images(setting: Setting, method: str) -> Stage:
     shapes, rates = setting.costs.shapes, load_rates()
     size = number * (shapes.image_px**2 * rates.png_bytes_per_px.value + ROW_BYTES)
     part = Part(number, image_cost(setting), "infer", "fp32")
-    return Stage(
-        number, "images", (part,), size, size, spread="shards", pieces=shards_of(number, SHARD_IMAGES)
-    )
+    return Stage(number, "images", (part,), size, size, spread="shards", pieces=shards_of(number, SHARD_IMAGES))
 
 
 def image_cost(setting: Setting) -> Cost:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -66,7 +66,8 @@ class Rates(_Checked):
     decoding_ms: Figure
     augmenting_ms: Figure
     drawing_ms: Figure
-    startup_s: Figure
+    cpu_startup_s: Figure
+    gpu_startup_s: Figure
     gpu_workers: Figure
     emoset_bytes: Figure
     emoset_px: Size
@@ -96,12 +97,16 @@ class Speed:
 
 @dataclass(frozen=True)
 class Device:
-    """speeds by effort and precision; kernel_s: to launch one operation; workers: processes that decode ahead."""
+    """speeds by effort and precision; kernel_s: to launch one operation; workers: processes that decode ahead.
+
+    startup_s: of each stage, before it does anything.
+    """
 
     name: str
     speeds: Mapping[tuple[Effort, Precision], Speed]
     kernel_s: float
     workers: int
+    startup_s: float
     notes: tuple[str, ...]
 
     def seconds(self, cost: Cost, effort: Effort, precision: Precision) -> tuple[float, str]:
@@ -121,7 +126,7 @@ def device_of(name: str, results: Path, bundled: Costs) -> Device:
     if name == "cpu":
         return cpu(results, bundled)
     if name not in rates.devices:
-        raise ValueError(f"--device {name}: allowed are cpu, {', '.join(rates.devices)}")
+        raise ValueError(f"--device {name}: there are no rates of it; allowed are {known_devices()}")
     card = rates.devices[name]
     speeds = {(effort, precision): _speed(card, effort, precision) for effort in EFFORTS for precision in PRECISIONS}
     notes = [f"{card.name}: peaks published ({card.source}); of fp32 work convolutions run in TF32, as torch has it"]
@@ -130,7 +135,21 @@ def device_of(name: str, results: Path, bundled: Costs) -> Device:
         for effort, share in rates.shares.items()
     ]
     notes.append(f"a kernel takes {rates.kernel_us.value:g} us to launch, measured: {rates.kernel_us.source}")
-    return Device(card.name, speeds, rates.kernel_us.value * 1e-6, int(rates.gpu_workers.value), tuple(notes))
+    kernel_s, workers = rates.kernel_us.value * 1e-6, int(rates.gpu_workers.value)
+    return Device(card.name, speeds, kernel_s, workers, rates.gpu_startup_s.value, tuple(notes))
+
+
+def name_of(described: str) -> str:
+    """The name in rates.yaml of a card that its driver describes so. Raises ValueError for one that is not there."""
+    for name, card in load_rates().devices.items():
+        if card.name.split()[-1] in described or name.upper() in described.upper().replace(" ", ""):
+            return name
+    raise ValueError(f"rates.yaml does not know {described}: name what is nearest by --device ({known_devices()})")
+
+
+def known_devices() -> str:
+    """Names for --device."""
+    return ", ".join(["cpu", *load_rates().devices])
 
 
 PRECISIONS: tuple[Precision, ...] = ("bf16", "fp32")
@@ -147,14 +166,14 @@ def cpu(results: Path, bundled: Costs) -> Device:
     """FLOP/s that the newest benchmarks reached with the bundled models on a CPU; launches are in them."""
     assumed = load_rates().cpu
     found = measured_flops(results, bundled)
-    speeds = {}
+    speeds: dict[tuple[Effort, Precision], Speed] = {}
     for effort in EFFORTS:
         flops, source = found.get(effort, (assumed.value * 1e9, f"{assumed.status}: {assumed.source}"))
         told = f"{flops / 1e9:.0f} GFLOP/s, {'measured' if effort in found else assumed.status}"
         speeds |= {(effort, precision): Speed(flops, flops, told) for precision in PRECISIONS}
         found[effort] = flops, source
     notes = (f"{effort}: {found[effort][0] / 1e9:.0f} GFLOP/s, {found[effort][1]}" for effort in EFFORTS)
-    return Device("CPU", speeds, 0.0, 0, tuple(notes))
+    return Device("CPU", speeds, 0.0, 0, load_rates().cpu_startup_s.value, tuple(notes))
 
 
 def measured_flops(results: Path, bundled: Costs) -> dict[Effort, tuple[float, str]]:
@@ -179,7 +198,7 @@ BENCHMARK_RANK = 40  # of the ten adapters that a batch of 32 pictures passes
 BENCHMARK_STEPS = 12  # of the solver, guided
 
 
-def _newest(results: Path, name: str) -> tuple[dict[str, float], str]:
+def _newest(results: Path, name: str) -> tuple[dict[str, Any], str]:
     """The newest result of a benchmark, by the date in its name, and its name; nothing where there is none."""
     files = sorted(results.glob(f"*-{name}.json"))
     return (json.loads(files[-1].read_text(encoding="utf-8")), files[-1].name) if files else ({}, "")

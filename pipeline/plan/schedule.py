@@ -8,11 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipeline.plan.costs import Cost
-from pipeline.plan.rates import Device, load_rates
+from pipeline.plan.rates import Device
 from pipeline.plan.work import Part, Stage
 
 HOUR_S = 3600.0
-NEGLIGIBLE_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -31,14 +30,13 @@ def timed(stage: Stage, device: Device, gpus: int = 1) -> Timed:
     found = [_part_s(part, stage, device, shared) for part in stage.parts]
     busy = sum(seconds for seconds, _ in found)
     bound = max(found, default=(0.0, ""))[1]
-    rates = load_rates()
     waiting = stage.core_s / max(device.workers, 1) / (shared if stage.spread == "shards" else 1)
     seconds = max(busy, waiting) if device.workers else busy + waiting
     if waiting > busy:
         bound = "decoding and drawing on processor cores, measured"
-    if seconds < rates.startup_s.value:
-        bound = f"start of the stage, {rates.startup_s.status}"
-    return Timed(stage, (seconds + rates.startup_s.value) / HOUR_S, shared, bound)
+    if seconds < device.startup_s:
+        bound = "start of the stage, assumed"
+    return Timed(stage, (seconds + device.startup_s) / HOUR_S, shared, bound)
 
 
 def schedule(stages: Iterable[Stage], device: Device, gpus: int = 1) -> list[Timed]:

@@ -130,9 +130,7 @@ def diffusion_configs(
     return UNET, VAE, _assumed(section, DIFFUSION_HUB, "Stable Diffusion 1.5")
 
 
-def captioner_of(
-    section: "Foundation", clip: Config, bundled: Path, folder: Path | None
-) -> tuple[Captioner, str]:
+def captioner_of(section: "Foundation", clip: Config, bundled: Path, folder: Path | None) -> tuple[Captioner, str]:
     """The captioner, and a note where its size is assumed: `7B` in a hub id is believed."""
     if folder:
         return _counted(sorted(folder.glob("*.safetensors")), _json(folder / "config.json")), ""

@@ -38,6 +38,11 @@ class Plan:
         return max(row.stage.work_bytes for row in self.rows)
 
     @property
+    def corpus_bytes(self) -> float:
+        """Of corpora that are not here; foundation models become outs."""
+        return sum(row.stage.download_bytes for row in self.rows if not row.stage.unit.startswith("foundation_"))
+
+    @property
     def download_bytes(self) -> float:
         return sum(row.stage.download_bytes for row in self.rows)
 
@@ -61,15 +66,16 @@ def sums(plan: Plan) -> list[str]:
     told = [
         f"total: {_hours(plan.hours)} hours, stages one after the other; "
         f"{sum(row.stage.flops for row in plan.rows) / 1e15:,.1f} PFLOP",
-        f"disk: {size(plan.num_bytes)} of outs, up to {size(plan.work_bytes)} more in .work while a stage runs; DVC's "
-        "cache holds the outs once more where the file system cannot share them",
+        f"disk: {size(plan.num_bytes)} of outs, {size(plan.corpus_bytes)} of corpora to fetch, up to "
+        f"{size(plan.work_bytes)} in .work while a stage runs; DVC's cache holds the outs once more where the file "
+        "system cannot share them",
     ]
     fetched = [row.stage for row in plan.rows if row.stage.download_bytes]
     if fetched:
         most = max(fetched, key=lambda stage: stage.download_bytes)
         told.append(
-            f"downloads: {size(plan.download_bytes)}, the largest {size(most.download_bytes)} for {most.unit} "
-            "(a corpus is yours to fetch)"
+            f"downloads: {size(plan.download_bytes)}, the largest {size(most.download_bytes)} for {most.unit}; corpora "
+            "are yours to fetch"
         )
     else:
         told.append("downloads: none")
@@ -121,4 +127,4 @@ def _number(value: float) -> str:
 
 
 def _hours(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"

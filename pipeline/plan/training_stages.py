@@ -27,7 +27,9 @@ def judges(setting: Setting, _: str) -> Stage:
     batch = forward * (FORWARD_AND_BACKWARD * section.batch_size * DESTROYED)
     cost = Cost(batch.convolutions, batch.products, FORWARD_AND_BACKWARD * forward.kernels)
     seen = section.epochs * number * section.image_px**2 / 1e6
-    core_s = (seen * load_rates().augmenting_ms.value + number * found.megapixels * load_rates().decoding_ms.value) / 1e3
+    core_s = (
+        seen * load_rates().augmenting_ms.value + number * found.megapixels * load_rates().decoding_ms.value
+    ) / 1e3
     published = sum(1 for name in (section.scene_weights, section.object_weights) if name)
     size = FP32 * (judge_parameters(section.backbone) + published * judge_parameters("resnet50"))
     return Stage(steps, "steps", (Part(steps, cost, "train", "bf16"),), size, core_s=core_s)

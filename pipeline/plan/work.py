@@ -1,4 +1,4 @@
-"""What a stage has to do, as numbers: parts of computing, decoding by processor cores, bytes that stay, bytes meanwhile."""
+"""What a stage has to do, as numbers: computing, decoding by processor cores, bytes that stay and bytes meanwhile."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
@@ -10,7 +10,7 @@ from pipeline.plan.rates import Effort, Precision
 if TYPE_CHECKING:
     from pipeline.params import Params
 
-FP16, FP32, FP64 = 2, 4, 8  # bytes of a number
+FP16, FP32 = 2, 4  # bytes of a number
 ROW_BYTES = 40  # of a row beside its vectors: an id and a few words
 Spread = Literal["shards", "processes", "one"]
 

@@ -1,4 +1,4 @@
-"""The work of every stage of the DAG, item by item, in running order. A stage of dvc.yaml without a line here is a bug."""
+"""The work of every stage of the DAG, item by item, in running order: every stage of dvc.yaml has a line here."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
