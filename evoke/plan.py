@@ -34,7 +34,7 @@ def plan(preset: str | None, device: str | None, gpus: int, as_csv: bool) -> Non
     FLOPs are counted from the models' shapes, without weights. Hours are those of a device that is busy to the share of
     its peak that the notes name; on a CPU, of what benchmarks/results has. Nothing is downloaded.
     """
-    from pipeline.plan.costs import Costs
+    from pipeline.plan.costs import costs_of
     from pipeline.plan.rates import device_of
     from pipeline.plan.schedule import schedule
     from pipeline.plan.table import Plan, to_csv, to_text
@@ -44,9 +44,8 @@ def plan(preset: str | None, device: str | None, gpus: int, as_csv: bool) -> Non
     forbid_downloads()
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     params = wanted_params(preset)
-    setting, bundled = setting_of(params), bundled_shapes(params)
-    costs = setting.costs if setting.costs.shapes == bundled else Costs(bundled)
-    found = device_of(device or this_device(), RESULTS, costs)
+    setting = setting_of(params)
+    found = device_of(device or this_device(), RESULTS, costs_of(bundled_shapes(params)))
     of = f"{PARAMS.name} with the preset {preset}" if preset else PARAMS.name
     title = f"{of}, on {gpus if gpus > 1 else 'one'} {found.name}"
     notes = (*setting.counts.notes, *setting.costs.shapes.notes, *found.notes)
@@ -84,13 +83,13 @@ def wanted_params(preset: str | None) -> "Params":
 def setting_of(params: "Params") -> "Setting":
     """Shapes and counts of params.yaml, by what lies in this repository."""
     from pipeline.artifacts import BUNDLED_CLIP, MINIATURE
-    from pipeline.plan.costs import Costs
+    from pipeline.plan.costs import costs_of
     from pipeline.plan.counts import counts_of
     from pipeline.plan.shapes import shapes_of
     from pipeline.plan.work import Setting
 
     shapes = shapes_of(params, Path(BUNDLED_CLIP.path).parent, made_folders(params))
-    return Setting(params, counts_of(params, Path(MINIATURE.path).parent, curated()), Costs(shapes))
+    return Setting(params, counts_of(params, Path(MINIATURE.path).parent, curated()), costs_of(shapes))
 
 
 def bundled_shapes(params: "Params") -> "Shapes":

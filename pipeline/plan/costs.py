@@ -175,6 +175,14 @@ class Costs:
                                            for key, value in self.shapes.clip.items()}).eval()  # fmt: skip
 
 
+def costs_of(shapes: Shapes) -> Costs:
+    """Of these shapes, counted once in a process."""
+    return _KNOWN.setdefault(repr(shapes), Costs(shapes))
+
+
+_KNOWN: dict[str, Costs] = {}
+
+
 @cache
 def judge(backbone: "Backbone", image_px: int) -> Cost:
     """A forward of the network on pixels."""
@@ -220,6 +228,7 @@ def _chain(costs: Costs, settings: "UniemoUnderstanding", grad: bool) -> Cost:
     return counted(run, grad)
 
 
+@cache
 def _build_chain(costs: Costs, settings: "UniemoUnderstanding") -> Any:
     from pipeline.uniemo.chain import build_chain
 

@@ -17,6 +17,9 @@ Status = Literal["measured", "published", "target", "assumed"]
 Effort = Literal["train", "infer", "answer"]
 Precision = Literal["bf16", "fp32"]
 EFFORTS: tuple[Effort, ...] = ("train", "infer", "answer")
+PRECISIONS: tuple[Precision, ...] = ("bf16", "fp32")
+BENCHMARK_RANK = 40  # of the ten adapters that a batch of 32 pictures passes
+BENCHMARK_STEPS = 12  # of the solver, guided
 Positive = Annotated[float, Field(gt=0, strict=False)]
 
 
@@ -141,8 +144,8 @@ def device_of(name: str, results: Path, bundled: Costs) -> Device:
 
 def name_of(described: str) -> str:
     """The name in rates.yaml of a card that its driver describes so. Raises ValueError for one that is not there."""
-    for name, card in load_rates().devices.items():
-        if card.name.split()[-1] in described or name.upper() in described.upper().replace(" ", ""):
+    for name in load_rates().devices:
+        if name in described.lower().replace(" ", ""):
             return name
     raise ValueError(f"rates.yaml does not know {described}: name what is nearest by --device ({known_devices()})")
 
@@ -150,9 +153,6 @@ def name_of(described: str) -> str:
 def known_devices() -> str:
     """Names for --device."""
     return ", ".join(["cpu", *load_rates().devices])
-
-
-PRECISIONS: tuple[Precision, ...] = ("bf16", "fp32")
 
 
 def _speed(card: Card, effort: Effort, precision: Precision) -> Speed:
@@ -192,10 +192,6 @@ def measured_flops(results: Path, bundled: Costs) -> dict[Effort, tuple[float, s
         tokens += (bundled.shapes.captioner.picture_tokens or 0) + load_rates().prompt_tokens.value
         found["answer"] = rate * bundled.caption(tokens).flops, f"measured: {rate:.0f} captions/s ({file}, two cores)"
     return found
-
-
-BENCHMARK_RANK = 40  # of the ten adapters that a batch of 32 pictures passes
-BENCHMARK_STEPS = 12  # of the solver, guided
 
 
 def _newest(results: Path, name: str) -> tuple[dict[str, Any], str]:
