@@ -1,6 +1,5 @@
 """`evoke plan`: what a run would take, before it begins: images, bytes, FLOPs and hours of each stage."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,7 +41,6 @@ def plan(preset: str | None, device: str | None, gpus: int, as_csv: bool) -> Non
     from pipeline.runtime import forbid_downloads
 
     forbid_downloads()
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     params = wanted_params(preset)
     setting = setting_of(params)
     found = device_of(device or this_device(), RESULTS, costs_of(bundled_shapes(params)))

@@ -60,6 +60,12 @@ def test_a_training_of_one_picture_a_step_gains_nothing_and_launches_are_not_sha
     assert seconds(stage(Cost(0, 1e12, 5e4), "processes", pieces=8), 8) == pytest.approx(100 * 0.5)
 
 
+def test_each_process_of_a_training_has_caches_of_its_own() -> None:
+    work = Stage(1, "steps", work_bytes=10.0, spread="processes", pieces=4)
+    assert timed(work, HAND, 4).work_bytes == 40.0
+    assert timed(work, HAND, 1).work_bytes == 10.0
+
+
 def test_twice_the_steps_are_twice_the_hours(setting: Make) -> None:
     h200 = device_of("h200", RESULTS, setting("miniature").costs)
     section = setting("paper").params.textual_inversion
