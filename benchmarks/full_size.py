@@ -13,13 +13,8 @@ import torch
 from pipeline.conditioning.encoder import ConditionEncoder
 from pipeline.foundation.clip import Clip
 from pipeline.generation.folder import Foundation
+from pipeline.plan.shapes import UNET, VAE
 
-UNET = {"sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8,
-        "block_out_channels": (320, 640, 1280, 1280)}  # fmt: skip
-VAE = {
-    "down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4,
-    "block_out_channels": (128, 256, 512, 512), "layers_per_block": 2, "latent_channels": 4, "sample_size": 512,
-}  # fmt: skip
 TEXT = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12,
         "eos_token_id": 49407, "bos_token_id": 49406, "pad_token_id": 49407}  # fmt: skip
 

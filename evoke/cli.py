@@ -14,6 +14,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "import-emogen": ("evoke.import_emogen:import_emogen", "Convert what EmoGen published to files that stages take."),
     "oracle": ("evoke.oracle:oracle", "Draw any number of test pictures that no corpus has."),
     "params": ("evoke.params:params", "Check the whole of params.yaml."),
+    "plan": ("evoke.plan:plan", "Tell what each stage would take: images, bytes, FLOPs, hours."),
     "preset": ("evoke.preset:preset", "Set params.yaml to a preset: paper, smoke or miniature."),
     "read": ("evoke.read:read", "Tell the emotion of pictures, and where the model looks."),
     "repro": ("evoke.repro:repro", "Run the pipeline, stages that do not need each other side by side."),

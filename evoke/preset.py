@@ -5,6 +5,7 @@ preset is applied: to --revision, else to the pin already there, else to the hub
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.representer import RoundTripRepresenter
 
-from pipeline.params import load_params, parse_params, read_yaml
+from pipeline.params import Params, load_params, parse_params, read_yaml
 from pipeline.work import written_aside
 
 Change = tuple[str, Any, Any]
@@ -34,14 +35,20 @@ _Representer.add_representer(float, lambda self, value: self.represent_scalar("t
 @click.option("--revision", "revisions", multiple=True, metavar="SECTION=HEX", help="Pin a hub model to a commit.")
 def preset(name: str, revisions: tuple[str, ...]) -> None:
     """Merges presets/NAME.yaml (paper, smoke or miniature) into params.yaml and prints the difference key by key."""
+    changes = apply_preset(Path("params.yaml"), preset_values(name), dict(_pair(text) for text in revisions))
+    for key, old, new in changes:
+        click.echo(f"{key}: {_shown(old)} -> {_shown(new)}")
+    click.echo(f"params.yaml: {len(changes)} value(s) changed to the preset {name}")
+
+
+def preset_values(name: str) -> dict[str, Any]:
+    """The values of presets/NAME.yaml. Raises ValueError that names the presets where there is none."""
     path = Path("presets") / f"{name}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in Path("presets").glob("*.yaml")))
         raise ValueError(f"there is no preset {name!r}; the presets are {known}")
-    changes = apply_preset(Path("params.yaml"), read_yaml(path), dict(_pair(text) for text in revisions))
-    for key, old, new in changes:
-        click.echo(f"{key}: {_shown(old)} -> {_shown(new)}")
-    click.echo(f"params.yaml: {len(changes)} value(s) changed to the preset {name}")
+    values: dict[str, Any] = read_yaml(path)
+    return values
 
 
 def apply_preset(path: Path, values: dict[str, Any], revisions: Mapping[str, str]) -> list[Change]:
@@ -49,18 +56,33 @@ def apply_preset(path: Path, values: dict[str, Any], revisions: Mapping[str, str
 
     Raises ParamsError where the result would be wrong; the file is then as it was.
     """
+    _pin_hub_models(values, round_trip_yaml().load(path.read_text(encoding="utf-8")), revisions)
+    found = merged(path, values)
+    if found.changes:
+        with written_aside(path) as aside:
+            aside.write_text(found.text, encoding="utf-8")
+        load_params(path)
+    return found.changes
+
+
+@dataclass(frozen=True)
+class Merged:
+    """A params file with values merged in: what changed, the text as it would be written, and what it says."""
+
+    changes: list[Change]
+    text: str
+    params: Params
+
+
+def merged(path: Path, values: Mapping[str, Any]) -> Merged:
+    """Writes nothing. Raises ParamsError where the result would be wrong."""
     yaml = round_trip_yaml()
     document = yaml.load(path.read_text(encoding="utf-8"))
-    _pin_hub_models(values, document, revisions)
     changes = list(_merge(document, values, ""))
     text = StringIO()
     yaml.dump(document, text)
-    parse_params(YAML(typ="safe", pure=True).load(text.getvalue()), f"{path.name} with the preset")
-    if changes:
-        with written_aside(path) as aside:
-            aside.write_text(text.getvalue(), encoding="utf-8")
-        load_params(path)
-    return changes
+    plain = YAML(typ="safe", pure=True).load(text.getvalue())
+    return Merged(changes, text.getvalue(), parse_params(plain, f"{path.name} with the preset"))
 
 
 def round_trip_yaml() -> YAML:

@@ -1,0 +1,131 @@
+"""`evoke plan`: what a run would take, before it begins: images, bytes, FLOPs and hours of each stage."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from pipeline.params import Params
+    from pipeline.plan.counts import Curated
+    from pipeline.plan.shapes import Shapes
+    from pipeline.plan.work import Setting
+
+PARAMS, LOCK, RESULTS = Path("params.yaml"), Path("dvc.lock"), Path("benchmarks/results")
+FOUNDATION = ("foundation_clip", "foundation_diffusion", "foundation_captioner")
+ANY_REVISION = "0" * 40  # of a hub model that is not pinned yet: what it costs does not depend on it
+
+
+@click.command()
+@click.option("--preset", metavar="NAME", help="Of params.yaml with this preset merged in; nothing is written.")
+@click.option("--device", help="cpu, h200, h100, a100, l40s or rtx4090; by default this machine's.")
+@click.option("--gpus", default=1, show_default=True, type=click.IntRange(min=1), help="How many of them.")
+@click.option("--csv", "as_csv", is_flag=True, help="One line a stage, for other programs.")
+def plan(preset: str | None, device: str | None, gpus: int, as_csv: bool) -> None:
+    """Tell what each stage would take: pictures, FLOPs, bytes and hours, and where each figure is from.
+
+    \b
+    evoke plan                                       params.yaml, on this machine
+    evoke plan --preset paper --device h200          before a preset is set
+    evoke plan --preset paper --device a100 --gpus 8
+
+    FLOPs are counted from the models' shapes, without weights. Hours are those of a device that is busy to the share of
+    its peak that the notes name; on a CPU, of what benchmarks/results has. Nothing is downloaded.
+    """
+    from pipeline.plan.costs import costs_of
+    from pipeline.plan.rates import device_of
+    from pipeline.plan.schedule import schedule
+    from pipeline.plan.table import Plan, to_csv, to_text
+    from pipeline.plan.workload import workload
+    from pipeline.runtime import forbid_downloads
+
+    forbid_downloads()
+    params = wanted_params(preset)
+    setting = setting_of(params)
+    found = device_of(device or this_device(), RESULTS, costs_of(bundled_shapes(params)))
+    of = f"{PARAMS.name} with the preset {preset}" if preset else PARAMS.name
+    title = f"{of}, on {gpus if gpus > 1 else 'one'} {found.name}"
+    notes = (*setting.counts.notes, *setting.costs.shapes.notes, *found.notes)
+    planned = Plan(title, schedule(workload(setting), found, gpus), notes)
+    click.echo(to_csv(planned) if as_csv else to_text(planned), nl=not as_csv)
+
+
+def this_device() -> str:
+    """Of EVOKE_DEVICE, or what there is. Raises ValueError for a GPU without rates."""
+    from pipeline.plan.rates import name_of
+    from pipeline.runtime import device
+
+    found = device()
+    if found.type == "cpu":
+        return "cpu"
+    import torch
+
+    return name_of(torch.cuda.get_device_name(found))
+
+
+def wanted_params(preset: str | None) -> "Params":
+    """params.yaml, or what it would be with a preset. Raises ValueError for a preset that is not there."""
+    from evoke.preset import merged, preset_values
+    from pipeline.params import load_params
+
+    if preset is None:
+        return load_params(PARAMS)
+    values = preset_values(preset)
+    for section in FOUNDATION:
+        if values.get(section, {}).get("source") == "hub":
+            values[section]["hub_revision"] = values[section].get("hub_revision") or ANY_REVISION
+    return merged(PARAMS, values).params
+
+
+def setting_of(params: "Params") -> "Setting":
+    """Shapes and counts of params.yaml, by what lies in this repository."""
+    from pipeline.artifacts import BUNDLED_CLIP, MINIATURE
+    from pipeline.plan.costs import costs_of
+    from pipeline.plan.counts import counts_of
+    from pipeline.plan.shapes import shapes_of
+    from pipeline.plan.work import Setting
+
+    shapes = shapes_of(params, Path(BUNDLED_CLIP.path).parent, made_folders(params))
+    return Setting(params, counts_of(params, Path(MINIATURE.path).parent, curated()), costs_of(shapes))
+
+
+def bundled_shapes(params: "Params") -> "Shapes":
+    """Of the bundled models, which benchmarks measured."""
+    from pipeline.artifacts import BUNDLED_CLIP
+    from pipeline.plan.shapes import shapes_of
+
+    bundled = {"source": "bundled", "hub_id": None, "hub_revision": None}
+    sections = {name: getattr(params, name).model_copy(update=bundled) for name in FOUNDATION}
+    return shapes_of(params.model_copy(update=sections), Path(BUNDLED_CLIP.path).parent, {})
+
+
+def made_folders(params: "Params") -> Mapping[str, Path]:
+    """Folders of downloaded models that DVC made of these very params; all others are known without."""
+    from pipeline.artifacts import FOUNDATION_CAPTIONER, FOUNDATION_CLIP, FOUNDATION_DIFFUSION
+    from pipeline.params import read_yaml
+
+    outs = dict(zip(FOUNDATION, (FOUNDATION_CLIP, FOUNDATION_DIFFUSION, FOUNDATION_CAPTIONER), strict=True))
+    folders = {
+        name: Path(out.path)
+        for name, out in outs.items()
+        if getattr(params, name).source == "hub" and any(Path(out.path).glob("*.json"))
+    }
+    stages = read_yaml(LOCK)["stages"] if folders and LOCK.is_file() else {}
+    noted = {name: stages.get(name, {}).get("params", {}).get(PARAMS.name, {}).get(name) for name in folders}
+    return {
+        name: folder for name, folder in folders.items() if noted[name] == getattr(params, name).model_dump(mode="json")
+    }
+
+
+def curated() -> "Curated | None":
+    """What the last run of emoart kept."""
+    from pipeline.artifacts import METRICS, read_json
+    from pipeline.plan.counts import Curated
+
+    file = Path(METRICS.template("emoart", is_foreach=False))
+    if not file.is_file():
+        return None
+    told = read_json(file)
+    emotions = sum(key.startswith("num_kept_") for key in told)
+    return Curated(int(told["num_collected"] or 0), float(told["share_kept"] or 0.0), emotions)

@@ -1,0 +1,69 @@
+"""When each stage would be done on a device or several: computing, launching, decoding, and what of it counts.
+
+Stages one after the other, as `dvc repro` has them, each on as many of the GPUs as can share it: shards under Ray,
+batches under accelerate. Decoding goes on beside the device where there are processes for it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pipeline.plan.costs import Cost
+from pipeline.plan.rates import Device
+from pipeline.plan.work import Part, Stage
+
+HOUR_S = 3600.0
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A stage with its hours on so many GPUs of those that there are, and what sets them."""
+
+    stage: Stage
+    hours: float
+    gpus: int
+    bound: str
+
+    @property
+    def work_bytes(self) -> float:
+        """In .work while it runs: each process of a training has its own caches."""
+        return self.stage.work_bytes * (self.gpus if self.stage.spread == "processes" else 1)
+
+
+def timed(stage: Stage, device: Device, gpus: int = 1) -> Timed:
+    """Of one stage. The longer of device and decoding counts where pictures are decoded ahead, else both do."""
+    shared = min(gpus, stage.pieces) if stage.spread == "shards" else _divisor(stage, gpus)
+    found = [_part_s(part, stage, device, shared) for part in stage.parts]
+    busy = sum(seconds for seconds, _ in found)
+    bound = max(found, default=(0.0, ""))[1]
+    waiting = stage.core_s / max(device.workers, 1) / (shared if stage.spread == "shards" else 1)
+    seconds = max(busy, waiting) if device.workers else busy + waiting
+    if waiting > busy:
+        bound = "decoding and drawing on processor cores, measured"
+    if seconds < device.startup_s:
+        bound = "start of the stage, assumed"
+    return Timed(stage, (seconds + device.startup_s) / HOUR_S, shared, bound)
+
+
+def schedule(stages: Iterable[Stage], device: Device, gpus: int = 1) -> list[Timed]:
+    """Of every stage. Raises ValueError for a CPU with several GPUs."""
+    if gpus < 1 or (gpus > 1 and not device.kernel_s):
+        raise ValueError(f"--gpus {gpus}: allowed is a number >= 1, and 1 with --device cpu")
+    return [timed(stage, device, gpus) for stage in stages]
+
+
+def _part_s(part: Part, stage: Stage, device: Device, shared: int) -> tuple[float, str]:
+    """Seconds of a part on `shared` GPUs. Each process of a training launches as many kernels as one alone would."""
+    cost = part.cost
+    if stage.spread == "processes" and part.effort == "train":
+        cost = Cost(cost.convolutions / shared, cost.products / shared, cost.kernels)
+        each, bound = device.seconds(cost, part.effort, part.precision)
+        return each * part.number, bound
+    each, bound = device.seconds(cost, part.effort, part.precision)
+    return each * part.number / (shared if stage.spread == "shards" else 1), bound
+
+
+def _divisor(stage: Stage, gpus: int) -> int:
+    """The most processes that a batch divides among; 1 where a stage runs in one process."""
+    if stage.spread == "one":
+        return 1
+    return max(number for number in range(1, gpus + 1) if stage.pieces % number == 0)

@@ -1,0 +1,113 @@
+"""`evoke plan`: the table, its sums and its notes, of this repository and of a preset."""
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from evoke.cli import main
+from evoke.plan import made_folders
+from pipeline.params import ParamsError, load_params, read_yaml
+
+ROOT = Path(__file__).parents[2]
+REVISION = "1" * 40
+
+
+@pytest.fixture(autouse=True)
+def _repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EVOKE_DEVICE", "cpu")
+    shutil.copy(ROOT / "params.yaml", "params.yaml")
+    shutil.copytree(ROOT / "presets", "presets")
+    for link in ("models/miniature", "benchmarks/results"):
+        Path(link).parent.mkdir()
+        Path(link).symlink_to(ROOT / link)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["plan", *arguments])
+
+
+def rows(*arguments: str) -> dict[str, dict[str, str]]:
+    result = run(*arguments, "--csv")
+    assert result.exit_code == 0, result.output
+    return {row["stage"]: row for row in csv.DictReader(io.StringIO(result.output))}
+
+
+def test_of_params_yaml_it_is_the_miniature_on_this_machine() -> None:
+    text = run().output
+    assert text.startswith("params.yaml, on one CPU\n")
+    assert "captions@emoset" in text
+    assert "EmoSet: 6,000 pictures, drawn, as params.yaml says" in text
+    assert "measured: 64 pictures/s of CoEmoGen (2026-11-21-coemogen.json, 2 threads)" in text
+    assert "downloads: none" in text
+
+
+def test_a_preset_is_planned_and_nothing_written() -> None:
+    before = Path("params.yaml").read_bytes()
+    text = run("--preset", "paper", "--device", "h200", "--gpus", "8").output
+    assert text.startswith("params.yaml with the preset paper, on 8 NVIDIA H200\n")
+    assert "EmoSet: 118,102 pictures, published (data/emoset118k is not here)" in text
+    assert "Qwen/Qwen2.5-VL-7B-Instruct is not on the disk: assumed architecture Qwen2.5-VL-7B" in text
+    assert "40% of the peak, target: torchtitan" in text
+    assert Path("params.yaml").read_bytes() == before
+
+
+def test_the_sums_are_those_of_the_lines() -> None:
+    found = rows("--preset", "paper", "--device", "h200")
+    text = run("--preset", "paper", "--device", "h200").output
+    hours = sum(float(row["hours"]) for row in found.values())
+    stays = sum(float(row["bytes"]) for row in found.values())
+    assert f"total: {hours:.2f} hours, stages one after the other" in text
+    assert f"disk: {stays / 1e9:.3g} GB of outs" in text
+    assert "downloads: 70.8 GB, the largest 37 GB for emoart" in text
+    assert found["coemogen@emoset"]["gpus"] == "1"
+
+
+def test_what_params_say_is_what_is_planned() -> None:
+    text = Path("params.yaml").read_text().replace("num_per_emotion: 32", "num_per_emotion: 64")
+    Path("params.yaml").write_text(text)
+    assert rows()["images@emogen"]["number"] == "512"
+
+
+def test_a_downloaded_model_counts_where_it_is_of_these_params() -> None:
+    values: dict[str, Any] = read_yaml(Path("params.yaml"))
+    section = {"source": "hub", "hub_id": "somebody/clip", "hub_revision": REVISION}
+    params = load_params(Path("params.yaml"))
+    params = params.model_copy(update={"foundation_clip": params.foundation_clip.model_copy(update=section)})
+    folder = Path("models/foundation/clip")
+    folder.mkdir(parents=True)
+    (folder / "open_clip_config.json").write_text("{}")
+    assert made_folders(params) == {}
+    noted = {"params": {"params.yaml": {"foundation_clip": values["foundation_clip"] | section}}}
+    Path("dvc.lock").write_text(json.dumps({"stages": {"foundation_clip": noted}}))
+    assert made_folders(params) == {"foundation_clip": folder}
+    assert made_folders(load_params(Path("params.yaml"))) == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--device", "h2000"), "Error: --device h2000: there are no rates of it; allowed are cpu, h200"),
+        (("--preset", "papers"), "Error: there is no preset 'papers'; the presets are miniature, paper, smoke"),
+        (("--device", "cpu", "--gpus", "2"), "Error: --gpus 2: allowed is a number >= 1, and 1 with --device cpu"),
+    ],
+)
+def test_what_a_user_can_mend_is_one_line(arguments: tuple[str, ...], told: str) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert result.output.startswith(told)
+    assert result.output.count("\n") == 1
+
+
+def test_wrong_params_are_told_before_anything_is_counted() -> None:
+    Path("params.yaml").write_text(Path("params.yaml").read_text().replace("seed: 0", "seed: -1", 1))
+    result = run()
+    assert result.exit_code == 1
+    assert "seed" in result.output
+    assert isinstance(result.exception, SystemExit | ParamsError)
