@@ -12,14 +12,14 @@ unexport PYTHONPATH
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help repro test slow check format lint types setup lock clean
+.PHONY: help repro test slow endurance check format lint types setup lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
 
 repro: setup  ## Set up, check params.yaml, run the pipeline (what is up to date is not run again)
 	@$(RUN) -m evoke params
-	@$(VENV)/bin/dvc repro
+	@$(RUN) -m evoke repro
 
 test: setup  ## Set up, run the tests
 	@echo "make: running the tests"
@@ -27,6 +27,9 @@ test: setup  ## Set up, run the tests
 
 slow: setup  ## Run the tests that are left out of `make test`: the papers' size, minutes
 	@$(RUN) -m pytest -m slow
+
+endurance: setup  ## Kill every resumable stage a hundred times at random instants: hours
+	@$(RUN) -m benchmarks.endurance --kills 100
 
 check: setup  ## Format, lint, types and tests, as CI runs them; changes nothing
 	@echo "make: checking the format"

@@ -399,6 +399,7 @@ class Images(Section):
     ]
     steps: Annotated[Count, Field(description="solver steps (EmoGen: 50)")]
     guidance: Annotated[float, Field(ge=1, description="scale of classifier-free guidance; 1: none (EmoGen: 7.5)")]
+    precision: Annotated[Literal["fp32", "bf16"], Field(description="of U-Net and decoder; weights stay fp32")]
     batch_size: BatchSize
 
 

@@ -134,3 +134,10 @@ def test_two_processes_train_as_one_does_with_the_whole_batch(made: Path) -> Non
     apart = max(float((one[name] - two[name]).abs().max()) for name in one)
     assert apart < 1e-4, f"after steps of 1e-3 the weights are {apart} apart"
     assert not list((made / ".work").glob("coemogen@emoset*/*/parts"))
+
+
+@pytest.mark.parametrize("unit", ["features@emoset", "coemogen@emoset"])
+def test_a_stage_that_is_killed_again_and_again_leaves_the_same_bytes(unit: str, made: Path) -> None:
+    said = run(made, sys.executable, "-m", "tests.endurance", unit, "--kills", "3",
+               PYTHONPATH=f"{made}{os.pathsep}{ROOT}", EVOKE_CHECKPOINT_SECONDS="0.2")  # fmt: skip
+    assert json.loads(said.splitlines()[-1])["kills"] == 3

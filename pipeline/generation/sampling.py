@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pipeline.params import Images
 
 Solver = Literal["dpmsolver++", "unipc", "ddim", "euler"]
+Precision = Literal["fp32", "bf16"]
 
 
 class EmotionGenerator(Protocol):
@@ -47,12 +48,16 @@ class EmotionGenerator(Protocol):
 
 @dataclass(frozen=True)
 class Sampling:
-    """How to denoise: solver steps, guidance scale (1: none), solver, images a batch. ValueError if out of range."""
+    """How to denoise: solver steps, guidance scale (1: none), solver, images a batch, precision of U-Net and decoder.
+
+    ValueError if out of range.
+    """
 
     steps: int
     guidance: float
     solver: Solver = "dpmsolver++"
     batch_size: int = 64
+    precision: Precision = "fp32"
 
     def __post_init__(self) -> None:
         for name, value in (("steps", self.steps), ("guidance", self.guidance), ("batch_size", self.batch_size)):
@@ -64,7 +69,7 @@ class Sampling:
 
 def sampling_of(images: "Images") -> Sampling:
     """As params.yaml's section `images` says."""
-    return Sampling(images.steps, images.guidance, images.solver, images.batch_size)
+    return Sampling(images.steps, images.guidance, images.solver, images.batch_size, images.precision)
 
 
 def sample(
@@ -89,11 +94,12 @@ def denoised(
 ) -> Iterator[NDArray[np.float32]]:
     """The same before they are rounded: HW3 in [0, 1]."""
     pipeline.scheduler = solver(pipeline, sampling.solver)
+    coarse = torch.autocast(pipeline.device.type, torch.bfloat16, enabled=sampling.precision == "bf16")
     empty = encoder(tokenize(pipeline.tokenizer, [""]).to(pipeline.device)).states
     for start in range(0, len(requests), sampling.batch_size):
         batch = requests[start : start + sampling.batch_size]
         states = generator.states(batch)
-        with generator.applied(batch):
+        with generator.applied(batch), coarse:
             images = pipeline(
                 prompt_embeds=states.to(pipeline.dtype),
                 negative_prompt_embeds=empty.expand(len(batch), -1, -1).to(pipeline.dtype),

@@ -24,7 +24,7 @@ def images(setting: Setting, method: str) -> Stage:
     number = _num_images(setting, method)
     shapes, rates = setting.costs.shapes, load_rates()
     size = number * (shapes.image_px**2 * rates.png_bytes_per_px.value + ROW_BYTES)
-    part = Part(number, image_cost(setting), "infer", "fp32")
+    part = Part(number, image_cost(setting), "infer", setting.params.images.precision)
     return Stage(number, "images", (part,), size, size, spread="shards", pieces=shards_of(number, SHARD_IMAGES))
 
 
@@ -102,7 +102,8 @@ def grids(setting: Setting, method: str) -> Stage:
     cells = emotions * len(section.nouns) + pairs * FUSION_CELLS
     cells += emotions * len(section.strengths) if method in ADAPTED else 0
     number = cells * section.images_per_cell
-    return Stage(number, "images", (Part(number, image_cost(setting), "infer", "fp32"),), SHEET_BYTES)
+    part = Part(number, image_cost(setting), "infer", setting.params.images.precision)
+    return Stage(number, "images", (part,), SHEET_BYTES)
 
 
 def truth_checks(setting: Setting, corpus: str) -> Stage:

@@ -125,7 +125,12 @@ def _through_unet(
     sample = costs.unet_step(rank) + costs.clip_text * TEXT_PASSES + beside
     parts = (
         Part(section.steps, sample.batched(section.batch_size), "train", section.precision),
-        Part(num_sheets(section) * emotions * SHEET_COLUMNS, image_cost(setting), "infer", "fp32"),
+        Part(
+            num_sheets(section) * emotions * SHEET_COLUMNS,
+            image_cost(setting),
+            "infer",
+            setting.params.images.precision,
+        ),
     )
     work = setting.counts.of(corpus).train * latent_bytes(setting) + 3 * CHECKPOINTS * size
     return Stage(

@@ -92,7 +92,7 @@ def test_a_wrong_request_says_why(emotions: str | dict[str, float], message: str
 
 def test_a_plan_has_every_image_in_order_from_seeds_that_methods_share() -> None:
     settings = Images(num_per_emotion=200, prompt="{S}", source="full", strength=1.0, solver="ddim", steps=2,
-                      guidance=3.0, batch_size=64)  # fmt: skip
+                      guidance=3.0, precision="fp32", batch_size=64)  # fmt: skip
     shards = plan("coemogen_emoset", EMOTIONS, settings, 0)
     planned = [each for shard in shards for each in shard]
     assert [len(shard) for shard in shards] == [1024, 576]
@@ -139,3 +139,11 @@ def test_the_sources_of_v_have_the_moments_that_they_say(tmp_path: Path) -> None
     for emotion, source, message in ((0, "mean", "knows no amusement"), (6, "real", "no val picture of fear")):
         with pytest.raises(ValueError, match=message):
             space.draw("visual", emotion, source, 0)
+
+
+def test_bf16_draws_nearly_the_same_picture(foundation: Foundation, generator: EmotionGenerator) -> None:
+    exact, coarse = (
+        made(foundation, generator, [request("awe", 0)], Sampling(4, 3.0, "dpmsolver++", 8, precision)).astype(int)
+        for precision in ("fp32", "bf16")
+    )
+    assert 0 < np.abs(exact - coarse).mean() < 5
