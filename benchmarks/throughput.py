@@ -1,0 +1,151 @@
+"""The per-image stages against the plain loops of the libraries that they stand on, at equal batch, in one run.
+
+    python -m benchmarks.throughput                       of the made models and corpus; --models, --corpus for others
+
+embedding: open_clip's transform and encode_image. captioning: transformers' chat template and generate. sampling:
+diffusers' StableDiffusionPipeline in fp32, as it comes. Each figure is a median over turns, ours and theirs by turns.
+Alone stand scoring, packing, the start of a stage, and a `dvc repro` that has nothing to do.
+"""
+
+import io
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import pyarrow as pa
+import torch
+from PIL import Image
+
+from pipeline.artifacts import read_shards
+from pipeline.captions.prompts import prompt
+from pipeline.captions.write import write_captions
+from pipeline.features import image_features
+from pipeline.foundation.captioner import Captioner, load_captioner
+from pipeline.foundation.clip import Clip, load_clip, load_tokenizer
+from pipeline.generation.folder import Foundation, load_foundation
+from pipeline.generation.plain import PromptGenerator
+from pipeline.generation.request import request
+from pipeline.generation.sampling import noise, sample, sampling_of, solver
+from pipeline.params import Params, load_params
+from pipeline.runtime import device, threads
+
+ROOT = Path(__file__).parents[1]
+Way = Callable[[], Any]
+
+
+def median_seconds(ways: dict[str, Way], turns: int) -> dict[str, float]:
+    """Of each way, taken by turns after one turn that does not count."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(turns + 1):
+        for name, way in ways.items():
+            begin = time.perf_counter()
+            way()
+            if turn:
+                seconds[name].append(time.perf_counter() - begin)
+    return {name: statistics.median(each) for name, each in seconds.items()}
+
+
+def opened(rows: pa.Table) -> list[Image.Image]:
+    return [Image.open(io.BytesIO(image["bytes"])).convert("RGB") for image in rows["image"].to_pylist()]
+
+
+@torch.inference_mode()
+def plain_embedding(clip: Clip, rows: pa.Table) -> Any:
+    pixels = torch.stack([clip.transform(image) for image in opened(rows)]).to(clip.device)
+    return clip.model.encode_image(pixels, normalize=True).float().cpu().numpy()
+
+
+@torch.inference_mode()
+def plain_captions(captioner: Captioner, rows: pa.Table, params: Params) -> list[str]:
+    asked = [prompt(params.captions.variant, emotion) for emotion in rows["emotion"].to_pylist()]
+    content = [
+        [{"role": "user", "content": [{"type": "image", "image": image}, {"type": "text", "text": text}]}]
+        for image, text in zip(opened(rows), asked, strict=True)
+    ]
+    inputs = captioner.processor.apply_chat_template(
+        content, tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt",
+        processor_kwargs={"padding": True},
+    ).to(captioner.device)  # fmt: skip
+    said = captioner.model.generate(**inputs, max_new_tokens=params.captions.max_new_tokens, do_sample=False)
+    return captioner.processor.batch_decode(said[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+
+
+def compared(rows: pa.Table, clip: Clip, captioner: Captioner, found: Foundation, params: Params) -> dict[str, Any]:
+    """Items a second of ours and of the plain loop, and their ratio, for the three kinds."""
+    pipeline, num = found.pipeline, len(rows)
+    generator = PromptGenerator(found.encoder, pipeline.tokenizer, "an image of {S}", pipeline.device)
+    requests = [request("awe", seed) for seed in range(min(num, params.images.batch_size))]
+    settings = params.captions.model_copy(update={"batch_size": num})
+    tokenizer = load_tokenizer(ROOT / "models/foundation/clip")
+
+    def plain_sampling() -> Any:
+        pipeline.scheduler = solver(pipeline, params.images.solver)
+        return pipeline(
+            ["an image of awe"] * len(requests), latents=noise(pipeline, requests), output_type="np",
+            num_inference_steps=params.images.steps, guidance_scale=params.images.guidance,
+        ).images  # fmt: skip
+
+    def ours() -> Any:
+        return list(sample(pipeline, found.encoder, generator, requests, sampling_of(params.images)))
+
+    kinds: dict[str, tuple[int, Way, Way]] = {
+        "embedding": (num, lambda: image_features(clip, rows, num), lambda: plain_embedding(clip, rows)),
+        "captioning": (
+            num,
+            lambda: write_captions(captioner, tokenizer, rows, settings, {}),
+            lambda: plain_captions(captioner, rows, params),
+        ),
+        "sampling": (len(requests), ours, plain_sampling),
+    }
+    figures = {}
+    for kind, (number, way, plain) in kinds.items():
+        seconds = median_seconds({"ours": way, "plain": plain}, 5)
+        figures[kind] = {name: round(number / each, 1) for name, each in seconds.items()}
+        figures[kind]["ratio"] = round(seconds["plain"] / seconds["ours"], 2)
+    return figures
+
+
+def commands() -> dict[str, float]:
+    """Seconds of commands: a stage that only starts and refuses, the help, and a run with nothing to do."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    asked = {
+        "stage_start_s": [sys.executable, "-m", "stages.features", "--item", "no_such_corpus"],
+        "evoke_help_s": [sys.executable, "-m", "evoke", "--help"],
+        "noop_dvc_repro_s": ["dvc", "repro", "-q"],
+        "noop_evoke_repro_s": [sys.executable, "-m", "evoke", "repro"],
+    }
+
+    def run(command: list[str]) -> Way:
+        return lambda: subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
+
+    return {name: round(median_seconds({name: run(command)}, 3)[name], 2) for name, command in asked.items()}
+
+
+@click.command()
+@click.option("--num", default=100, show_default=True, help="Pictures of a batch.")
+def main(num: int) -> None:
+    """Measure, print and keep the figures under benchmarks/results."""
+    params, where = load_params(ROOT / "params.yaml"), device()
+    models = ROOT / "models/foundation"
+    rows = read_shards(ROOT / "data/corpora/emoset", columns=["image_id", "image", "emotion"]).slice(0, num)
+    clip, captioner = load_clip(models / "clip", where), load_captioner(models / "captioner", where)
+    found = load_foundation(models / "diffusion", models / "clip", where)
+    found.pipeline.set_progress_bar_config(disable=True)
+    figures: dict[str, Any] = compared(rows, clip, captioner, found, params) | commands()
+    figures |= {"torch": torch.__version__, "threads": threads(), "machine": platform.machine(), "device": str(where)}
+    path = ROOT / "benchmarks/results" / f"{datetime.now(UTC):%Y-%m-%d}-throughput.json"
+    path.write_text(json.dumps(figures, indent=2) + "\n")
+    click.echo(json.dumps(figures, indent=2))
+
+
+if __name__ == "__main__":
+    main()
