@@ -1,5 +1,7 @@
 """The loop: a resumed training equals an uninterrupted one, and what has no part in a batch stays as it is."""
 
+import os
+import signal
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -134,6 +136,29 @@ def test_a_torn_newest_checkpoint_falls_back_to_the_one_before(tmp_path: Path, m
     newest = max((tmp_path / "checkpoints").glob("step-*"))
     newest.write_bytes(newest.read_bytes()[:-9])
     assert_equal(train(tmp_path), train(tmp_path / "whole"))
+
+
+def test_one_that_is_asked_to_leave_ends_its_step_saves_and_goes_on_from_there(tmp_path: Path) -> None:
+    """SIGTERM at the fifth step, as a cluster sends it before it takes the machine away."""
+    whole, handler = train(tmp_path / "whole"), signal.getsignal(signal.SIGTERM)
+
+    def asked(rows: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        calls.append(rows)
+        if len(calls) == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return draw(rows, generator)
+
+    calls: list[Tensor] = []
+    given = Task("toy", Toy(), RowOrder(np.arange(7, dtype=np.int64)), asked, {"left": 0.01})
+    settings = Training.model_validate(SETTINGS)
+    with pytest.raises(SystemExit) as left:
+        fit(given, settings, 3, tmp_path / "asked", "toy")
+    assert left.value.code == 128 + signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) == handler
+    resumed = Toy()
+    order = RowOrder(np.arange(7, dtype=np.int64))
+    assert_equal(fit(Task("toy", resumed, order, draw, {"left": 0.01}), settings, 3, tmp_path / "asked", "toy"), whole)
+    assert resumed.calls == settings.steps - 5
 
 
 def test_a_finished_training_is_not_trained_again(tmp_path: Path) -> None:
