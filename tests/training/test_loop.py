@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.params import Training
+from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.loop import Task, Trained, fit, rate_factor
 from pipeline.training.rows import RowOrder
 
@@ -163,6 +164,16 @@ def test_one_that_is_asked_to_leave_ends_its_step_saves_and_goes_on_from_there(t
 
 def test_a_finished_training_is_not_trained_again(tmp_path: Path) -> None:
     assert_equal(train(tmp_path), train(tmp_path, die_at=1))
+
+
+def test_a_checkpoint_of_more_processes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(tmp_path)
+    newest = max((tmp_path / "checkpoints").glob("step-*"))
+    step, tensors = Checkpoints(tmp_path / "checkpoints", "toy", 0).newest(torch.device("cpu")) or (0, {})
+    newest.unlink()
+    Checkpoints(tmp_path / "checkpoints", "toy", 0).write(step, tensors | {"processes": torch.tensor(2)})
+    with pytest.raises(ValueError, match="of 2 processes and these are 1; start as many as before, or remove"):
+        train(tmp_path)
 
 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
