@@ -5,6 +5,8 @@ import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from pipeline.corpora.records import shown
+
 COLUMNS = ["image_id", "caption"]
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -22,7 +24,7 @@ def read_captions(path: Path, prefix: str = "") -> dict[str, str]:
             if header is None:
                 raise ValueError(f"the file is empty; its first line must be {','.join(COLUMNS)}")
             if header != COLUMNS:
-                raise ValueError(f"the first line is {header}; it must be {','.join(COLUMNS)}")
+                raise ValueError(f"the first line is {shown(','.join(header))}; it must be {','.join(COLUMNS)}")
             for row in filter(None, rows):
                 image_id, caption = caption_of(row)
                 if image_id in captions:
@@ -40,12 +42,12 @@ def caption_of(row: Sequence[str]) -> tuple[str, str]:
     if len(row) != len(COLUMNS):
         raise ValueError(f"{len(row)} columns instead of {','.join(COLUMNS)}; quote captions that hold commas")
     image_id, caption = row[0].strip(), " ".join(row[1].split())
-    if "/" not in image_id:
-        raise ValueError(f"{image_id!r} is no image_id, such as emoset/amusement_00001")
+    if "/" not in image_id or not image_id.isprintable():
+        raise ValueError(f"{shown(image_id)} is no image_id, such as emoset/amusement_00001")
     if not caption:
         raise ValueError(f"the caption of {image_id} is empty; remove the line to have one written")
     if CONTROL.search(caption):
-        raise ValueError(f"the caption of {image_id} holds a control character: {caption!r}")
+        raise ValueError(f"the caption of {image_id} holds a control character: {shown(caption)}")
     return image_id, caption
 
 

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn, cast
 
 from pipeline.corpora.images import MAX_IMAGE_BYTES, Folder, read_image, upright_size
+from pipeline.corpora.picture import check_shape
 from pipeline.corpora.records import SPLITS, Reason, Record, Reject, RejectedError, Split, shown
 from pipeline.emotions import EMOTIONS, INDEX, Emotion, polarity
 
@@ -175,6 +176,7 @@ def _outcome(door: Folder, row: Row) -> Record | Reject:
 def _record(door: Folder, row: Row) -> Record:
     data = door.read(row.image, MAX_IMAGE_BYTES, Reason.missing_image)
     width, height = upright_size(read_image(data))
+    check_shape(width, height)
     annotation = _annotation(door, row)
     return Record(
         image_id=row.image_id,

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.corpora.images import MAX_IMAGE_BYTES, Folder
+from pipeline.corpora.images import MAX_IMAGE_BYTES, MAX_PATH_CHARS, Folder
 from pipeline.corpora.pack import MAX_SHARD_BYTES, runs
 from pipeline.corpora.picture import Picture, checked
 from pipeline.corpora.records import Reason, Reject, RejectedError, shown
@@ -110,6 +110,9 @@ def _walk(door: Folder) -> dict[str, RejectedError | None]:
     for parent, folders, names in os.walk(door.root, onerror=refuse):
         inside = os.path.relpath(parent, door.root)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if len(inside) > MAX_PATH_CHARS:  # no picture below can be read, and a walk for ever deeper would fail
+            found[inside] = RejectedError(Reason.malformed_path, f"a folder of more than {MAX_PATH_CHARS} characters")
+            folders[:] = names[:] = []
         for name in (name for name in names if not name.startswith(".")):
             if _counts(os.path.join(parent, name)):
                 found[os.path.normpath(os.path.join(inside, name))] = None

@@ -56,6 +56,8 @@ def request(emotions: str | Mapping[str, float], seed: int, prompt: str = GAP, s
     if not 0 <= strength < float("inf"):
         raise ValueError(f"strength = {strength}: allowed is a number >= 0")
     total = sum(weights.values())
+    if total == float("inf"):
+        raise ValueError("the weights are too large to be added; give smaller ones, such as awe=0.6 fear=0.4")
     return Request(tuple(weights.get(name, 0.0) / total for name in EMOTIONS), prompt, seed, strength)
 
 
