@@ -1,6 +1,7 @@
 """The user's own captions: a CSV of image_id and caption that replaces what the model would write."""
 
 import csv
+import io
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from pipeline.corpora.records import shown
 
 COLUMNS = ["image_id", "caption"]
+MAX_CSV_BYTES = 256 << 20  # a caption of 500 characters for each picture of EmoSet-118K has 60 MB
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -16,7 +18,11 @@ def read_captions(path: Path, prefix: str = "") -> dict[str, str]:
 
     White space within a caption becomes one blank. Raises ValueError naming the line that is wrong.
     """
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with path.open("rb") as bounded:
+        data = bounded.read(MAX_CSV_BYTES + 1)
+    if len(data) > MAX_CSV_BYTES:
+        raise ValueError(f"{path}: more than {MAX_CSV_BYTES} bytes; wanted is a CSV of {','.join(COLUMNS)}")
+    with io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="") as file:
         rows = csv.reader(file, strict=True)  # else an open quote swallows the captions after it
         captions: dict[str, str] = {}
         try:

@@ -46,6 +46,7 @@ _SIDEWAYS = (5, 6, 7, 8)
 
 # Pillow only warns between one and two times its limit. For the process, as catch_warnings is not safe in threads.
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", module=r"PIL\.TiffImagePlugin")  # of damaged EXIF blocks, which count as none
 
 
 class Folder:
