@@ -7,6 +7,7 @@ workers, threads, engine) is runtime and stands in the environment as EVOKE_*. P
 import difflib
 import reprlib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -39,9 +40,20 @@ BatchSize = Annotated[int, Field(ge=1, le=65536, description="images or texts in
 REVISION = r"^[0-9a-f]{40}$"
 FileName = Annotated[str, Field(pattern=r"^[^/\\]+$")]
 
-# Of a value in a message: what aliases of YAML make of a few lines would fill the memory if it were written out.
-_SHORT = reprlib.Repr()
-_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 120, 120
+
+class _Short(reprlib.Repr):
+    """Of a value in a message: what aliases of YAML make of a few lines would fill the memory if it were written out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxstring, self.maxother = 2, 120, 120
+
+    def repr_int(self, x: int, level: int) -> str:
+        """Python refuses to write out thousands of digits."""
+        return repr(x) if x.bit_length() < 1024 else f"a number of {x.bit_length()} bits"
+
+
+_SHORT = _Short()
 
 
 class ParamsError(ValueError):
@@ -660,11 +672,16 @@ def _hint(value: object, names: list[str]) -> str:
 
 def _schema_of(names: list[str]) -> dict[str, Any]:
     """The JSON schema of a key given by its parts; the whole for no parts."""
-    schema = root = Params.model_json_schema()
+    schema = root = _root_schema()
     for name in names:
         schema = schema["properties"][name]
         schema = root["$defs"][schema["$ref"].split("/")[-1]] if "$ref" in schema else schema
     return schema
+
+
+@cache
+def _root_schema() -> dict[str, Any]:
+    return Params.model_json_schema()
 
 
 def allowed(names: list[str]) -> str:

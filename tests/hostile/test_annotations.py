@@ -200,7 +200,7 @@ def test_a_hostile_file_of_captions_is_one_short_line(place: Path, name: str) ->
 
 
 def test_a_caption_that_is_a_formula_is_text(place: Path) -> None:
-    (place / "mine.csv").write_bytes(HEADER + b"emoset/a,\"=HYPERLINK(\"\"http://x\"\")\"\n")
+    (place / "mine.csv").write_bytes(HEADER + b'emoset/a,"=HYPERLINK(""http://x"")"\n')
     assert read_captions(place / "mine.csv") == {"emoset/a": '=HYPERLINK("http://x")'}
 
 

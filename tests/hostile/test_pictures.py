@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.corpora import emoset, folder, wikiart
+from pipeline.corpora import folder, wikiart
 from pipeline.corpora.images import MAX_PATH_CHARS
 from pipeline.corpora.labelled import Sample
 from pipeline.corpora.labelled import read as read_labelled
@@ -161,7 +161,12 @@ def test_reading_a_picture_from_no_regular_file_is_refused_at_once(place: Path, 
 
 
 def test_names_that_differ_in_case_or_in_how_accents_are_written_are_pictures_of_their_own(place: Path) -> None:
-    names = ["Awe.jpg", "awe.JPG", "awe.jpeg", *(unicodedata.normalize(form, "caf\u00e9.png") for form in ("NFC", "NFD"))]
+    names = [
+        "Awe.jpg",
+        "awe.JPG",
+        "awe.jpeg",
+        *(unicodedata.normalize(form, "caf\u00e9.png") for form in ("NFC", "NFD")),
+    ]
     write_files(place / "data", dict.fromkeys(names, WHOLE))
     found = [outcome for unit in folder.plan(place / "data", "mine", 9) for outcome in unit.read()]
     assert not [outcome for outcome in found if isinstance(outcome, Reject)]
@@ -178,7 +183,9 @@ def test_a_name_that_could_forge_a_line_is_a_malformed_path_shown_in_print(place
     assert (reject.image_id_or_path + reject.detail).isprintable()
 
 
-@pytest.mark.parametrize("name", ["=cmd|' /C calc'!A0.jpg", "<script>.jpg", "{{7*7}}.jpg", "%s%n.jpg", "-rf.jpg", "\u202egpj.jpg"])
+@pytest.mark.parametrize(
+    "name", ["=cmd|' /C calc'!A0.jpg", "<script>.jpg", "{{7*7}}.jpg", "%s%n.jpg", "-rf.jpg", "\u202egpj.jpg"]
+)
 def test_a_name_that_other_programs_would_obey_becomes_an_id_of_letters(place: Path, name: str) -> None:
     root = write_files(place / "data", {name: WHOLE})
     (found,) = [outcome for unit in folder.plan(root, "mine", 9) for outcome in unit.read()]
