@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 
     from pipeline.generation.sampling import Solver
 
+MAX_IMAGES = 100_000  # their names have five digits
+
 
 @click.command()
 @emotion_options
-@click.option("-n", "--num-images", default=1, show_default=True, type=click.IntRange(min=1), help="Pictures.")
+@click.option("-n", "--num-images", default=1, show_default=True, type=click.IntRange(1, MAX_IMAGES), help="Pictures.")
 @click.option("--seed", default=0, show_default=True, help="Of the run; each picture has one of its own from it.")
 @click.option("--prompt", default="{S}", show_default=True, help='{S} is the emotion: "{S} street" transfers it.')
 @click.option("--steps", default=STEPS, show_default=True, help="Solver steps.")

@@ -56,6 +56,9 @@ def apply_preset(path: Path, values: dict[str, Any], revisions: Mapping[str, str
 
     Raises ParamsError where the result would be wrong; the file is then as it was.
     """
+    for name, read in ((path.name, read_yaml(path)), ("the preset", values)):
+        if not isinstance(read, dict):
+            raise ValueError(f"{name} holds no sections, such as `seed: 0`; take it again from the repository")
     _pin_hub_models(values, round_trip_yaml().load(path.read_text(encoding="utf-8")), revisions)
     found = merged(path, values)
     if found.changes:
@@ -110,7 +113,9 @@ def resolve_revision(hub_id: str) -> str:
 def _pin_hub_models(values: dict[str, Any], document: Mapping[str, Any], revisions: Mapping[str, str]) -> None:
     """Fills in the revisions that a preset leaves open, in place."""
     open_sections = [
-        name for name, section in values.items() if isinstance(section, dict) and section.get("source") == "hub"
+        name
+        for name, section in values.items()
+        if isinstance(section, dict) and section.get("source") == "hub" and section.get("hub_id")
     ]
     for name in revisions:
         if name not in open_sections:
@@ -118,8 +123,9 @@ def _pin_hub_models(values: dict[str, Any], document: Mapping[str, Any], revisio
                 f"--revision {name}: no hub model of this preset; they are {', '.join(open_sections) or 'none'}"
             )
     for name in open_sections:
-        section, present = values[name], document.get(name, {})
-        pinned = present.get("hub_revision") if present.get("hub_id") == section["hub_id"] else None
+        section, present = values[name], document.get(name)
+        is_same = isinstance(present, Mapping) and present.get("hub_id") == section["hub_id"]
+        pinned = document[name].get("hub_revision") if is_same else None
         try:
             section["hub_revision"] = revisions.get(name) or pinned or resolve_revision(section["hub_id"])
         except ValueError as error:

@@ -44,11 +44,13 @@ def _changed() -> list[str]:
 
     values = read_yaml(PARAMS)
     items = {"", *values["corpora"], *values["methods"], *values["miniature"]["layouts"]}
-    stages = read_yaml(LOCK)["stages"] if LOCK.exists() else {}
-    noted = [
-        section
-        for unit, entry in stages.items()
-        if unit.partition("@")[2] in items
-        for section in entry.get("params", {}).get(PARAMS.name, {}).items()
-    ]
+    try:
+        noted = [
+            section
+            for unit, entry in (read_yaml(LOCK)["stages"] if LOCK.exists() else {}).items()
+            if unit.partition("@")[2] in items
+            for section in entry.get("params", {}).get(PARAMS.name, {}).items()
+        ]
+    except (AttributeError, KeyError, TypeError):
+        raise ValueError(f"{LOCK} is not as DVC writes it; `git checkout {LOCK}` brings it back") from None
     return sorted({key for key, value in noted if values.get(key) != value})

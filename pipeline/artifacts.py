@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -148,6 +148,8 @@ def write_table(path: Path, table: pa.Table, schema: Schema | None = None) -> No
 def read_table(path: Path, schema: Schema | None = None, columns: Sequence[str] | None = None) -> pa.Table:
     """Reads a Parquet file, of `columns` or all, and checks it. Raises TableError naming file, column and remedy."""
     try:
+        if not path.is_file():  # a folder would be read as a table of its files, a pipe for ever
+            raise FileNotFoundError
         table = pq.read_table(path, columns=list(columns) if columns else None, partitioning=None)
         if schema is None:
             return table
@@ -214,12 +216,32 @@ def write_json(path: Path, values: Mapping[str, str | float | int | bool | None]
 def read_json(path: Path) -> dict[str, str | float | int | bool | None]:
     """Reads flat metrics. Raises ValueError naming the file and the remedy."""
     try:
-        values: dict[str, str | float | int | bool | None] = json.loads(path.read_text(encoding="utf-8"))
+        values: dict[str, str | float | int | bool | None] = read_object(path)
     except FileNotFoundError:
         raise ValueError(f"{path}: there is no such file; `dvc repro` makes it") from None
     except ValueError as error:
         raise ValueError(f"{path}: not JSON: {error}; {REMEDY}") from None
+    for key, value in values.items():
+        if isinstance(value, list | dict):
+            raise ValueError(f"{path}: {key} is {type(value).__name__}, and metrics are flat; {REMEDY}")
     return values
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object of finite numbers. FileNotFoundError where there is no such file, ValueError where it is none."""
+    if not path.is_file():  # a pipe would be waited for
+        raise FileNotFoundError(path)
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refused)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(values, dict):
+        raise ValueError(f"it holds {type(values).__name__}, wanted is an object")
+    return values
+
+
+def _refused(constant: str) -> NoReturn:
+    raise ValueError(f"it holds {constant}, which is no number")
 
 
 def _rounded(path: Path, key: str, value: object) -> str | float | int | bool | None:

@@ -5,9 +5,11 @@ workers, threads, engine) is runtime and stands in the environment as EVOKE_*. P
 """
 
 import difflib
+import reprlib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
@@ -39,6 +41,21 @@ REVISION = r"^[0-9a-f]{40}$"
 FileName = Annotated[str, Field(pattern=r"^[^/\\]+$")]
 
 
+class _Short(reprlib.Repr):
+    """Of a value in a message: what aliases of YAML make of a few lines would fill the memory, written out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxstring, self.maxother = 2, 120, 120
+
+    def repr_int(self, x: int, level: int) -> str:
+        """Python refuses to write out thousands of digits."""
+        return repr(x) if x.bit_length() < 1024 else f"a number of {x.bit_length()} bits"
+
+
+_SHORT = _Short()
+
+
 class ParamsError(ValueError):
     """params.yaml is wrong: one problem a line, each with the dotted key, the value and what is allowed."""
 
@@ -47,6 +64,9 @@ class Section(BaseModel):
     """A part of params.yaml: unknown keys are refused, values are never converted, objects never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+Part = TypeVar("Part", bound=Section)
 
 
 class Miniature(Section):
@@ -585,7 +605,9 @@ def read_yaml(path: Path) -> Any:
         return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ParamsError(f"{path}: there is no such file; run this from the root of the repository") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise ParamsError(f"{path}: this is not YAML that can be read: nested too deeply") from None
+    except (YAMLError, ValueError) as error:  # no UTF-8, an impossible date, an integer of thousands of digits
         raise ParamsError(f"{path}: this is not YAML: {' '.join(str(error).split())}") from None
 
 
@@ -598,6 +620,17 @@ def parse_params(values: Any, name: str = "params.yaml") -> Params:
         raise ParamsError(
             "\n".join([f"{name}: {len(problems)} problem(s)", *(f"  {line}" for line in problems)])
         ) from None
+
+
+def parse_section(section: type[Part], values: Any, file: Path) -> Part:
+    """Checks the plain values of a section that the file of a model tells. Raises ParamsError, one line."""
+    try:
+        return section.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(["params", *map(str, first["loc"])])
+        said = f"{key} = {_SHORT.repr(first['input'])}: {first['msg']}"
+        raise ParamsError(f"{file}: {said}; delete the folder and run `dvc repro`, which makes it again") from None
 
 
 def dotted_keys(model: type[BaseModel] = Params, prefix: str = "") -> Iterator[str]:
@@ -619,14 +652,14 @@ def _problem(detail: Any) -> str:
     names = [part for part in detail["loc"] if isinstance(part, str)]
     if detail["type"] == "missing":
         return f"{key}: missing; allowed is {allowed(names)}"
-    if detail["type"] == "extra_forbidden":
-        known = list(_schema_of(names[:-1])["properties"])
-        nearest = difflib.get_close_matches(str(names[-1]), known, 1, 0.0)
-        return f"{key}: unknown key; the nearest right name is {'.'.join([*names[:-1], *nearest])}"
+    if detail["type"] in ("extra_forbidden", "invalid_key"):  # the latter is no text
+        *above, last = detail["loc"]
+        nearest = difflib.get_close_matches(str(last), list(_schema_of(above)["properties"]), 1, 0.0)
+        return f"{_SHORT.repr(key)[1:-1]}: unknown key; the nearest right name is {'.'.join([*above, *nearest])}"
     if detail["type"] == "value_error":
         prefix = f"{'.'.join(names)}." if names else ""
         return f"{prefix}{detail['ctx']['error']}"
-    return f"{key} = {detail['input']!r}: allowed is {allowed(names)}{_hint(detail['input'], names)}"
+    return f"{key} = {_SHORT.repr(detail['input'])}: allowed is {allowed(names)}{_hint(detail['input'], names)}"
 
 
 def _hint(value: object, names: list[str]) -> str:
@@ -646,11 +679,16 @@ def _hint(value: object, names: list[str]) -> str:
 
 def _schema_of(names: list[str]) -> dict[str, Any]:
     """The JSON schema of a key given by its parts; the whole for no parts."""
-    schema = root = Params.model_json_schema()
+    schema = root = _root_schema()
     for name in names:
         schema = schema["properties"][name]
         schema = root["$defs"][schema["$ref"].split("/")[-1]] if "$ref" in schema else schema
     return schema
+
+
+@cache
+def _root_schema() -> dict[str, Any]:
+    return Params.model_json_schema()
 
 
 def allowed(names: list[str]) -> str:

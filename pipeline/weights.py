@@ -43,16 +43,21 @@ def save_safetensors(
 
 
 def load_safetensors(path: Path, device: str = "cpu") -> "tuple[dict[str, torch.Tensor], dict[str, str]]":
-    """Tensors and metadata of a file. Raises ValueError that names the file if it is none."""
+    """Tensors and metadata of a file. ValueError that names the file if it is none, or a number in it is not finite."""
     from safetensors import SafetensorError, safe_open
 
+    if not path.is_file():  # a pipe would be waited for
+        raise ValueError(f"{path}: there is no such weights file")
     try:
         with safe_open(path, framework="pt", device=device) as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
-    except FileNotFoundError:
-        raise ValueError(f"{path}: there is no such weights file") from None
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = dict(file.metadata() or {})
     except SafetensorError as error:
         raise ValueError(f"{path}: not a safetensors file: {error}") from None
+    for name, tensor in tensors.items():
+        if not _is_finite(tensor):
+            raise ValueError(f"{path}: {name} holds NaN or infinity; delete the file and make or fetch it again")
+    return tensors, metadata
 
 
 @contextmanager
@@ -94,6 +99,11 @@ def _assert_same(path: Path, tensors: "Mapping[str, torch.Tensor]") -> None:
     for name, tensor in tensors.items():
         assert loaded[name].shape == tensor.shape, f"{path}: the shape of {name} differs after writing"
         assert torch.equal(_bytes_of(loaded[name]), _bytes_of(tensor)), f"{path}: {name} differs after writing"
+
+
+def _is_finite(tensor: "torch.Tensor") -> bool:
+    """Whether all numbers are; those of less than 16 bits, which torch cannot ask, are taken to be."""
+    return tensor.element_size() < 2 or bool(tensor.isfinite().all())
 
 
 def _bytes_of(tensor: "torch.Tensor") -> "torch.Tensor":

@@ -5,12 +5,12 @@ from typing import Literal
 
 import torch
 
-from pipeline.baselines.generators import DreamBoothGenerator, WordGenerator
+from pipeline.baselines.generators import PART, DreamBoothGenerator, WordGenerator
 from pipeline.baselines.model import DreamBoothModel, EmoGenModel, TextualInversionModel
-from pipeline.generation.folder import STATE, Foundation, read_meta
+from pipeline.generation.folder import META, STATE, Foundation, read_meta
 from pipeline.generation.sampling import EmotionGenerator
 from pipeline.generation.space import Source, load_space
-from pipeline.params import Dreambooth, Emogen, TextualInversion
+from pipeline.params import Dreambooth, Emogen, TextualInversion, parse_section
 from pipeline.training.weights import load_trained
 
 
@@ -18,20 +18,21 @@ def load_baseline(
     kind: Literal["textual_inversion", "dreambooth", "emogen"], folder: Path, foundation: Foundation, source: Source
 ) -> EmotionGenerator:
     """The generator of a folder."""
-    pipeline, encoder, params = foundation.pipeline, foundation.encoder, read_meta(folder)["params"]
+    pipeline, encoder = foundation.pipeline, foundation.encoder
+    params, file = read_meta(folder)["params"], folder / META
     draws = torch.Generator().manual_seed(0)
     match kind:
         case "textual_inversion":
-            inversion = TextualInversionModel(pipeline, encoder, TextualInversion.model_validate(params))
+            inversion = TextualInversionModel(pipeline, encoder, parse_section(TextualInversion, params, file))
             load_trained(inversion, folder / STATE)
             return WordGenerator(inversion.to(pipeline.device).eval(), pipeline.tokenizer)
         case "dreambooth":
-            booth = DreamBoothModel(pipeline, encoder, Dreambooth.model_validate(params), draws)
+            booth = DreamBoothModel(pipeline, encoder, parse_section(Dreambooth, params, file), draws)
             load_trained(booth, folder / STATE)
             return DreamBoothGenerator(booth.to(pipeline.device).eval(), pipeline.tokenizer, params["prompt"])
         case "emogen":
             space, nothing = load_space(folder), torch.empty(0, 8)
-            width = len(next(iter(space.tensors.values())))
-            mapped = EmoGenModel(pipeline, encoder, Emogen.model_validate(params), width, nothing, nothing, draws)
+            settings, width = parse_section(Emogen, params, file), space.width(PART)
+            mapped = EmoGenModel(pipeline, encoder, settings, width, nothing, nothing, draws)
             load_trained(mapped, folder / STATE)
             return WordGenerator(mapped.to(pipeline.device).eval(), pipeline.tokenizer, space, source)

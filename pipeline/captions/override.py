@@ -1,11 +1,15 @@
 """The user's own captions: a CSV of image_id and caption that replaces what the model would write."""
 
 import csv
+import io
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from pipeline.corpora.records import shown
+
 COLUMNS = ["image_id", "caption"]
+MAX_CSV_BYTES = 256 << 20  # a caption of 500 characters for each picture of EmoSet-118K has 60 MB
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -14,7 +18,11 @@ def read_captions(path: Path, prefix: str = "") -> dict[str, str]:
 
     White space within a caption becomes one blank. Raises ValueError naming the line that is wrong.
     """
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with path.open("rb") as bounded:
+        data = bounded.read(MAX_CSV_BYTES + 1)
+    if len(data) > MAX_CSV_BYTES:
+        raise ValueError(f"{path}: more than {MAX_CSV_BYTES} bytes; wanted is a CSV of {','.join(COLUMNS)}")
+    with io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="") as file:
         rows = csv.reader(file, strict=True)  # else an open quote swallows the captions after it
         captions: dict[str, str] = {}
         try:
@@ -22,7 +30,7 @@ def read_captions(path: Path, prefix: str = "") -> dict[str, str]:
             if header is None:
                 raise ValueError(f"the file is empty; its first line must be {','.join(COLUMNS)}")
             if header != COLUMNS:
-                raise ValueError(f"the first line is {header}; it must be {','.join(COLUMNS)}")
+                raise ValueError(f"the first line is {shown(','.join(header))}; it must be {','.join(COLUMNS)}")
             for row in filter(None, rows):
                 image_id, caption = caption_of(row)
                 if image_id in captions:
@@ -40,12 +48,12 @@ def caption_of(row: Sequence[str]) -> tuple[str, str]:
     if len(row) != len(COLUMNS):
         raise ValueError(f"{len(row)} columns instead of {','.join(COLUMNS)}; quote captions that hold commas")
     image_id, caption = row[0].strip(), " ".join(row[1].split())
-    if "/" not in image_id:
-        raise ValueError(f"{image_id!r} is no image_id, such as emoset/amusement_00001")
+    if "/" not in image_id or not image_id.isprintable():
+        raise ValueError(f"{shown(image_id)} is no image_id, such as emoset/amusement_00001")
     if not caption:
         raise ValueError(f"the caption of {image_id} is empty; remove the line to have one written")
     if CONTROL.search(caption):
-        raise ValueError(f"the caption of {image_id} holds a control character: {caption!r}")
+        raise ValueError(f"the caption of {image_id} holds a control character: {shown(caption)}")
     return image_id, caption
 
 

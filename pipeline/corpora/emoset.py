@@ -12,10 +12,13 @@ import logging
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn, cast
 
+from pipeline.ahead import ahead
 from pipeline.corpora.images import MAX_IMAGE_BYTES, Folder, read_image, upright_size
+from pipeline.corpora.picture import check_shape
 from pipeline.corpora.records import SPLITS, Reason, Record, Reject, RejectedError, Split, shown
 from pipeline.emotions import EMOTIONS, INDEX, Emotion, polarity
 
@@ -80,9 +83,8 @@ def plan(folder: str | Path) -> list[Row]:
 
 
 def read(folder: str | Path, rows: Sequence[Row]) -> Iterator[Record | Reject]:
-    """One record or reject per row, in the order of the rows, one picture in memory at a time."""
-    door = Folder(folder)
-    return (_outcome(door, row) for row in rows)
+    """One record or reject per row, in the order of the rows, no more pictures in memory than are read ahead."""
+    return ahead(partial(_outcome, Folder(folder)), rows)
 
 
 def shards(rows: Sequence[Row], shard_images: int, max_shard_mb: int) -> list[list[Row]]:
@@ -175,6 +177,7 @@ def _outcome(door: Folder, row: Row) -> Record | Reject:
 def _record(door: Folder, row: Row) -> Record:
     data = door.read(row.image, MAX_IMAGE_BYTES, Reason.missing_image)
     width, height = upright_size(read_image(data))
+    check_shape(width, height)
     annotation = _annotation(door, row)
     return Record(
         image_id=row.image_id,

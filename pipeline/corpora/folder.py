@@ -11,9 +11,11 @@ import stat
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from pipeline.corpora.images import MAX_IMAGE_BYTES, Folder
+from pipeline.ahead import ahead
+from pipeline.corpora.images import MAX_IMAGE_BYTES, MAX_PATH_CHARS, Folder
 from pipeline.corpora.pack import MAX_SHARD_BYTES, runs
 from pipeline.corpora.picture import Picture, checked
 from pipeline.corpora.records import Reason, Reject, RejectedError, shown
@@ -50,9 +52,8 @@ class Files:
         return len(self.files)
 
     def read(self) -> Iterator[Picture | Reject]:
-        """One picture or reject per file, in their order, one picture in memory at a time."""
-        door = Folder(self.folder)
-        return (_outcome(door, file) for file in self.files)
+        """One picture or reject per file, in their order, no more of them in memory than are decoded ahead."""
+        return ahead(partial(_outcome, Folder(self.folder)), self.files)
 
 
 def plan(folder: Path, corpus: str, shard_images: int) -> list[Files]:
@@ -110,6 +111,9 @@ def _walk(door: Folder) -> dict[str, RejectedError | None]:
     for parent, folders, names in os.walk(door.root, onerror=refuse):
         inside = os.path.relpath(parent, door.root)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if len(inside) > MAX_PATH_CHARS:  # no picture below can be read, and a walk for ever deeper would fail
+            found[inside] = RejectedError(Reason.malformed_path, f"a folder of more than {MAX_PATH_CHARS} characters")
+            folders[:] = names[:] = []
         for name in (name for name in names if not name.startswith(".")):
             if _counts(os.path.join(parent, name)):
                 found[os.path.normpath(os.path.join(inside, name))] = None

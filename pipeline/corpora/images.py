@@ -23,6 +23,7 @@ FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_PIXELS = 89_478_485  # 256 MiB of RGB; from here on Pillow warns of a decompression bomb
 MAX_IMAGE_BYTES = 64 << 20
 MAX_PATH_CHARS = 1024
+MAX_SCANS = 500  # of a JPEG; progressive ones have about ten, and each is a pass over all pixels
 
 # What Pillow's decoders raise on hostile bytes. MemoryError is not among them: that says nothing of the file.
 _DECODER_ERRORS = (
@@ -30,6 +31,7 @@ _DECODER_ERRORS = (
     struct.error, zlib.error,
 )  # fmt: skip
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
+_SCAN = b"\xff\xda"  # SOS, which the coded pixels of a JPEG never hold
 _JPEG, _PNG, _RIFF = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF"
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -44,6 +46,7 @@ _SIDEWAYS = (5, 6, 7, 8)
 
 # Pillow only warns between one and two times its limit. For the process, as catch_warnings is not safe in threads.
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", module=r"PIL\.TiffImagePlugin")  # of damaged EXIF blocks, which count as none
 
 
 class Folder:
@@ -106,6 +109,8 @@ def read_image(source: bytes | Path) -> Image.Image:
         raise RejectedError(Reason.empty_file, "0 bytes")
     if len(data) > MAX_IMAGE_BYTES:
         raise RejectedError(Reason.file_too_large, f"{len(data)} bytes, at most {MAX_IMAGE_BYTES} are read")
+    if data.startswith(_JPEG) and data.count(_SCAN) > MAX_SCANS:
+        raise RejectedError(Reason.decompression_bomb, f"{data.count(_SCAN)} scans, at most {MAX_SCANS} are decoded")
     try:
         image = Image.open(BytesIO(data), formats=FORMATS)
         if image.width * image.height > MAX_PIXELS:

@@ -33,7 +33,12 @@ class Picture:
 def checked(image_id: str, data: bytes, path: str | None, **art: str | None) -> Picture:
     """A file's bytes as a picture. Raises RejectedError as `read_image` does, and for a strip."""
     pixels = to_rgb(read_image(data))
-    if max(pixels.size) > MAX_ASPECT * min(pixels.size):
-        shape = f"{pixels.width} x {pixels.height} px"
-        raise RejectedError(Reason.extreme_shape, f"{shape}: one edge is more than {MAX_ASPECT} times the other")
+    check_shape(*pixels.size)
     return Picture(image_id, data, path, pixels, **art)
+
+
+def check_shape(width: int, height: int) -> None:
+    """Raises RejectedError for a strip."""
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        shape = f"{width} x {height} px"
+        raise RejectedError(Reason.extreme_shape, f"{shape}: one edge is more than {MAX_ASPECT} times the other")

@@ -28,7 +28,7 @@ class Reason(StrEnum):
     missing_image = "missing_image", "the image file that a row names is not there"
     unreadable_image = "unreadable_image", "the image has the right signature, but cannot be decoded"
     truncated_image = "truncated_image", "the image file ends before its pixels do"
-    decompression_bomb = "decompression_bomb", "the image would decode to more pixels than the limit"
+    decompression_bomb = "decompression_bomb", "the image would decode to more pixels or passes than the limit"
     unsupported_format = "unsupported_format", "the file is no JPEG, PNG or WebP, whatever its name says"
     empty_file = "empty_file", "the file has no bytes"
     file_too_large = "file_too_large", "the file is larger than any honest one of its kind"
@@ -53,9 +53,12 @@ class RejectedError(ValueError):
     """Raised inside a reader for one picture; the reader turns it into a `Reject` and goes on."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
+        super().__init__(reason, detail)
         self.reason = reason
         self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
     data/*.parquet    image {bytes, path}; artist, genre, style: class labels, or text, or not there
 
-A plan reads the footers only. A run is streamed: beside the row group that Parquet makes of it, a few rows are in
-memory at a time. It judges no picture: that is `pipeline.corpora.curate`.
+A plan reads the footers only. A run is streamed: beside the page that Parquet unpacks, one row is in memory at a
+time. It judges no picture: that is `pipeline.corpora.curate`.
 """
 
 import json
@@ -13,12 +13,16 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.ahead import ahead
+from pipeline.corpora.images import MAX_IMAGE_BYTES
 from pipeline.corpora.pack import MAX_SHARD_BYTES, runs
 from pipeline.corpora.picture import Picture, checked
 from pipeline.corpora.records import Reason, Reject, RejectedError, shown
@@ -26,7 +30,6 @@ from pipeline.corpora.records import Reason, Reject, RejectedError, shown
 LABELS = ("artist", "genre", "style")
 NO_LABEL = -1  # the datasets library's class label of a row that has none
 MIN_DIGITS = 6  # of a row's number in its id
-ROWS_AT_ONCE = 32
 BUFFER_BYTES = 1 << 20  # read a column of a row group page by page, not at once
 MAX_NAME_CHARS = 200
 NUMBERED = re.compile(r"(.+)-\d{5}-of-(\d{5})\.parquet")
@@ -51,12 +54,9 @@ class RowGroups:
         with _errors_name(self.file), pq.ParquetFile(self.file, buffer_size=BUFFER_BYTES) as file:
             names = _names(file.schema_arrow)
             columns = [name for name in ("image", *LABELS) if name in file.schema_arrow.names]
-            index = self.first
-            for group in self.groups:
-                for batch in file.iter_batches(ROWS_AT_ONCE, [group], columns, use_threads=False):
-                    for row in batch.to_pylist():
-                        yield _outcome(f"{self.corpus}/{index:0{self.digits}d}", row, names)
-                        index += 1
+            rows = (row for group in self.groups for row in _rows(file, group, columns))
+            named = ((f"{self.corpus}/{index:0{self.digits}d}", row) for index, row in enumerate(rows, self.first))
+            yield from ahead(partial(_outcome, names), named)
 
 
 def parquet_files(folder: Path) -> list[Path]:
@@ -97,6 +97,8 @@ def _warn_of_missing(files: Sequence[Path]) -> None:
 
 def _footer(file: Path) -> pq.FileMetaData:
     """The footer of a file whose columns are those of the layout."""
+    if not file.is_file():  # a pipe would be waited for
+        raise ValueError(f"{file} is no regular file; remove it, or fetch it again")
     with _errors_name(file), pq.ParquetFile(file) as opened:
         schema, footer = opened.schema_arrow, opened.metadata
     kinds = dict(zip(schema.names, schema.types, strict=True))
@@ -112,6 +114,19 @@ def _footer(file: Path) -> pq.FileMetaData:
         if pa.types.is_integer(kinds[name]):
             _log.warning("%s: column %s has numbers without names; they stand as numbers", file.name, name)
     return footer
+
+
+def _rows(file: pq.ParquetFile, group: int, columns: list[str]) -> Iterator[dict[str, Any] | RejectedError]:
+    """The rows of a row group, one in memory at a time: a page of a few bytes may unpack to gigabytes of them."""
+    footer = file.metadata.row_group(group)
+    chunks = [footer.column(index) for index in range(footer.num_columns)]
+    size = max((chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema == "image.bytes"), default=0)
+    if size > footer.num_rows * MAX_IMAGE_BYTES:
+        said = f"{size} bytes for the {footer.num_rows} of its row group, at most {MAX_IMAGE_BYTES} each are read"
+        yield from repeat(RejectedError(Reason.file_too_large, said), footer.num_rows)
+        return
+    for batch in file.iter_batches(1, [group], columns, use_threads=False):
+        yield from batch.to_pylist()
 
 
 def _holds_pictures(kind: pa.DataType | None) -> bool:
@@ -139,7 +154,7 @@ def _names(schema: pa.Schema) -> Names:
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         listed = {name: features[name].get("names") for name in LABELS if name in features}
-    except (KeyError, TypeError, AttributeError, ValueError):  # not there, or of another shape
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError):  # not there, or of another shape
         return {}
     return {name: tuple(found) for name, found in listed.items() if isinstance(found, list) and _all_text(found)}
 
@@ -148,8 +163,12 @@ def _all_text(values: list[Any]) -> bool:
     return all(isinstance(value, str) for value in values)
 
 
-def _outcome(image_id: str, row: dict[str, Any], names: Names) -> Picture | Reject:
+def _outcome(names: Names, named: tuple[str, dict[str, Any] | RejectedError]) -> Picture | Reject:
+    """Of a row and its id."""
+    image_id, row = named
     try:
+        if isinstance(row, RejectedError):
+            raise row
         image = row["image"] or {}
         if image.get("bytes") is None:
             raise RejectedError(Reason.null_image, "no bytes in column image")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from pipeline.artifacts import read_object
 from pipeline.conditioning.encoder import ConditionEncoder, condition_encoder
 from pipeline.foundation.diffusion import WEIGHTS, load_pipeline
 from pipeline.generation.space import Space
@@ -79,9 +80,9 @@ def save_generator(
 def read_meta(folder: Path) -> dict[str, Any]:
     """What meta.json says. ValueError where there is none or it is damaged."""
     try:
-        meta: dict[str, Any] = json.loads((folder / META).read_text(encoding="utf-8"))
-        meta["kind"], meta["params"], meta["diffusion"]
-    except FileNotFoundError:
+        meta = read_object(folder / META)
+        meta["kind"], dict(meta["params"]), meta["diffusion"]
+    except (FileNotFoundError, NotADirectoryError):
         raise ValueError(f"{folder} is no generator: it has no {META}; `dvc repro` makes the models") from None
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{folder / META} is damaged: {error!r}; delete the folder and run `dvc repro`") from None

@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from pipeline.generation.folder import STATE, Foundation, read_meta
+from pipeline.corpora.records import shown
+from pipeline.generation.folder import META, STATE, Foundation, read_meta
 from pipeline.generation.sampling import EmotionGenerator
 from pipeline.generation.space import Source, load_space
 
@@ -21,12 +22,12 @@ def load_generator(folder: Path, foundation: Foundation, source: Source = "diago
     meta = read_meta(folder)
     if meta["diffusion"] != foundation.digest:
         raise ValueError(
-            f"{folder} was trained on the diffusion model {meta['diffusion']}, and this is {foundation.digest}; give "
-            "it its own, or train it again by `dvc repro`"
+            f"{folder} was trained on the diffusion model {shown(str(meta['diffusion']))}, and this is "
+            f"{foundation.digest}; give it its own, or train it again by `dvc repro`"
         )
     match meta["kind"]:
         case "prompt":
-            return _prompt_generator(meta, foundation)
+            return _prompt_generator(folder, meta, foundation)
         case "coemogen":
             return _coemogen(folder, meta, foundation, source)
         case "uniemo":
@@ -35,26 +36,26 @@ def load_generator(folder: Path, foundation: Foundation, source: Source = "diago
             from pipeline.baselines.folder import load_baseline
 
             return load_baseline(kind, folder, foundation, source)
-    raise ValueError(f"{folder}: unknown kind {meta['kind']!r}; known are {', '.join(KINDS)}")
+    raise ValueError(f"{folder}: unknown kind {shown(str(meta['kind']))}; known are {', '.join(KINDS)}")
 
 
-def _prompt_generator(meta: Mapping[str, Any], foundation: Foundation) -> EmotionGenerator:
+def _prompt_generator(folder: Path, meta: Mapping[str, Any], foundation: Foundation) -> EmotionGenerator:
     from pipeline.generation.plain import PromptGenerator
+    from pipeline.params import StableDiffusion, parse_section
 
-    pipeline = foundation.pipeline
-    return PromptGenerator(foundation.encoder, pipeline.tokenizer, meta["params"]["prompt"], pipeline.device)
+    pipeline, settings = foundation.pipeline, parse_section(StableDiffusion, meta["params"], folder / META)
+    return PromptGenerator(foundation.encoder, pipeline.tokenizer, settings.prompt, pipeline.device)
 
 
 def _coemogen(folder: Path, meta: Mapping[str, Any], foundation: Foundation, source: Source) -> EmotionGenerator:
     from pipeline.coemogen.generator import PART, CoEmoGenGenerator
     from pipeline.coemogen.model import build
-    from pipeline.params import Coemogen
+    from pipeline.params import Coemogen, parse_section
     from pipeline.training.denoising import noise_schedule
     from pipeline.training.weights import load_trained
 
     pipeline, space = foundation.pipeline, load_space(folder)
-    settings = Coemogen.model_validate(meta["params"])
-    width = len(next(tensor for key, tensor in space.tensors.items() if key.startswith(f"{PART}/")))
+    settings, width = parse_section(Coemogen, meta["params"], folder / META), space.width(PART)
     schedule = noise_schedule(pipeline)
     model = build(settings, pipeline, foundation.encoder, schedule, width, torch.Generator().manual_seed(0))
     load_trained(model, folder / STATE)

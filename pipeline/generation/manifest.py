@@ -44,8 +44,11 @@ def read_manifest(folder: Path) -> dict[str, Entry]:
     path = folder / MANIFEST
     if not path.exists():
         return {}
-    with path.open(newline="", encoding="utf-8") as file:
-        header, *rows = list(csv.reader(file)) or [[]]
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            header, *rows = list(csv.reader(file)) or [[]]
+    except (UnicodeDecodeError, csv.Error):
+        header, rows = [], []
     if any(len(row) != len(COLUMNS) for row in rows) or tuple(header) != COLUMNS:
         raise ValueError(f"{path} is no manifest of pictures: wanted columns {','.join(COLUMNS)}; take another folder")
     return {entry.file: entry for entry in (Entry(*row) for row in rows)}

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.conditioning.prompts import GAP
+from pipeline.corpora.records import shown
 from pipeline.generation.defaults import BATCH_SIZE, GUIDANCE, SOLVER, SOURCE, STEPS
 from pipeline.generation.folder import Foundation, load_foundation, model_hash, read_meta
 from pipeline.generation.load import load_generator
@@ -108,7 +109,7 @@ def planned(
     if num_images < 1:
         raise ValueError(f"num_images = {num_images}: allowed is a whole number >= 1")
     if GAP not in prompt:
-        raise ValueError(f"the prompt {prompt!r} lacks {GAP}, which stands for the emotion, as in '{GAP} street'")
+        raise ValueError(f"the prompt {shown(prompt)} lacks {GAP}, which stands for the emotion, as in '{GAP} street'")
     return [request(emotion, seed_of(seed, "generate", index), prompt, strength) for index in range(num_images)]
 
 

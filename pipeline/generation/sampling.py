@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from pipeline.params import Images
 
+MAX_STEPS = 1000
 Solver = Literal["dpmsolver++", "unipc", "ddim", "euler"]
 Precision = Literal["fp32", "bf16"]
 
@@ -63,6 +64,10 @@ class Sampling:
         for name, value in (("steps", self.steps), ("guidance", self.guidance), ("batch_size", self.batch_size)):
             if not 1 <= value < float("inf"):
                 raise ValueError(f"{name} = {value}: allowed is a number >= 1")
+        if self.steps > MAX_STEPS:
+            raise ValueError(
+                f"steps = {self.steps}: allowed are 1 to {MAX_STEPS}, as a model knows no more levels of noise"
+            )
         if self.solver not in get_args(Solver):
             raise ValueError(f"solver = {self.solver!r}: allowed are {', '.join(get_args(Solver))}")
 

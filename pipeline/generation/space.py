@@ -14,12 +14,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.corpora.records import shown
 from pipeline.emotions import EMOTIONS
 from pipeline.runtime import seed_of
 from pipeline.weights import load_safetensors, save_safetensors
 
 Source = Literal["diagonal", "full", "mean", "real"]
 SPACE = "space.safetensors"
+NAMES = ("mean", "deviation", "factor", "real")
+REMEDY = "delete the folder and run `dvc repro`, which makes it again"
 
 
 @dataclass(frozen=True)
@@ -66,13 +69,31 @@ class Space:
         """Those that can be drawn."""
         return [name for name in EMOTIONS if any(key.split("/")[1] == name for key in self.tensors)]
 
+    def width(self, part: str) -> int:
+        """D of a part. ValueError where the space has none of it."""
+        for key, tensor in self.tensors.items():
+            if key.startswith(f"{part}/"):
+                return tensor.shape[-1]
+        raise ValueError(f"the space has no {part}: it is of another kind of model; {REMEDY}")
+
     def save(self, folder: Path) -> None:
         save_safetensors(folder / SPACE, self.tensors)
 
 
 def load_space(folder: Path) -> Space:
     """The space of a model's folder. ValueError if it is damaged."""
-    return Space(load_safetensors(folder / SPACE)[0])
+    tensors, _ = load_safetensors(folder / SPACE)
+    widths: dict[str, int] = {}
+    for key in sorted({name.rpartition("/")[0] for name in tensors}):
+        part, _, emotion = key.partition("/")
+        shapes = {name: tuple(tensors[f"{key}/{name}"].shape) for name in NAMES if f"{key}/{name}" in tensors}
+        width = widths.setdefault(part, (shapes.get("mean") or (0,))[0])
+        wanted = {"mean": (width,), "deviation": (width,), "factor": (width, width)}
+        if shapes.get("real"):
+            wanted["real"] = (shapes["real"][0], width)
+        if not width or emotion not in EMOTIONS or shapes != wanted:
+            raise ValueError(f"{folder / SPACE}: of {shown(key)} it has {shapes}, wanted is {wanted}; {REMEDY}")
+    return Space(tensors)
 
 
 def known_emotions(folder: Path) -> Sequence[str]:

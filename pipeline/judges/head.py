@@ -113,13 +113,14 @@ def load_head(folder: Path, device: torch.device | str = "cpu") -> EmotionHead:
     try:
         shape = json.loads(metadata[SHAPE])
         epoch = shape.pop("epoch")
-        head = EmotionHead(**shape)
-        head.load_state_dict(state)
+        with torch.device("meta"):  # a shape may say anything: memory is for what the file holds
+            head = EmotionHead(**shape)
+        head.load_state_dict(state, assign=True)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"{folder / FILE}: not an emotion classifier of this project: {reason}") from None
     head.epoch = epoch
-    return head.to(device).eval()
+    return head.float().to(device).eval()
 
 
 def _train(

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ FILE, SCENE_FILE, OBJECT_FILE = "judge.safetensors", "scene.safetensors", "objec
 SCENE_KIND, OBJECT_KIND = "places", "imagenet"
 SHAPE = "judge"
 BATCH = 100
+MAX_IMAGE_PX = 4096
 
 Floats = NDArray[np.float32]
 Pictures = Sequence[Image.Image] | NDArray[np.uint8]
@@ -129,9 +131,11 @@ def load_judges(folder: Path, device: torch.device | str = "cpu") -> Judges:
     try:
         shape = json.loads(metadata[SHAPE])
         names = Names(tuple(shape["scenes"]), tuple(shape["objects"]))
+        if shape["backbone"] not in get_args(Backbone) or not 1 <= shape["image_px"] <= MAX_IMAGE_PX:
+            raise ValueError(f"its backbone is {shape['backbone']}, its pictures have {shape['image_px']} px")
         network = PixelJudge(shape["backbone"], *(len(state.get(f"{head}.bias", ())) for head in ("scenes", "objects")))
         network.load_state_dict(state)
-    except (KeyError, RuntimeError, ValueError) as error:
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"{folder / FILE}: no judge of this project: {' '.join(str(error).split())[:300]}") from None
     scenes, objects = (
         published_on(folder / name, kind, device) if head is None else None

@@ -100,12 +100,22 @@ def _load(net: nn.Module, state: Mapping[str, Tensor], file: Path) -> None:
         raise ValueError(f"{file}: {reason[:300]}; {REMEDY}") from None
 
 
+def _listed(file: Path, text: str) -> tuple[str, ...]:
+    try:
+        names = json.loads(text)
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError("no list of texts")
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{file}: its names of classes cannot be read: {error}; {REMEDY}") from None
+    return tuple(names)
+
+
 def _names(file: Path, metadata: Mapping[str, str], kind: str, num_classes: int) -> tuple[str, ...]:
     """Class names. Raises ValueError where there are more or fewer than classes."""
     beside = file.with_suffix(".txt")
     names = tuple(f"{kind}_{index}" for index in range(num_classes))
     if NAMES in metadata:
-        names = tuple(json.loads(metadata[NAMES]))
+        names = _listed(file, metadata[NAMES])
     elif beside.is_file():
         names = tuple(beside.read_text(encoding="utf-8").splitlines())
     if len(names) != num_classes:

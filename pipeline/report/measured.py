@@ -4,13 +4,13 @@ A number is taken from metrics/ only while params.yaml says what the row says, a
 as the mean over its seeds. Verdicts come from the grids alone (SCIENCE: three seeds and a paired interval).
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from pipeline.artifacts import read_json
+from pipeline.artifacts import read_json, read_object
+from pipeline.corpora.records import shown
 from pipeline.params import Method, Params
 from pipeline.report.papers import PaperTable, Row
 
@@ -66,7 +66,7 @@ class Measured:
     def of(cls, metrics: Path, results: Path, params: Params) -> "Measured":
         """Every file of the two folders; either may be absent."""
         files = {path.relative_to(metrics).with_suffix("").as_posix(): path for path in sorted(metrics.rglob("*.json"))}
-        grids = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob("*.json"))}
+        grids = {path.stem: _read_grid(path) for path in sorted(results.glob("*.json"))}
         return cls({name: read_json(path) for name, path in files.items()}, grids, params)
 
     def ours(self, table: PaperTable, row: Row, metric: str) -> Ours:
@@ -140,6 +140,19 @@ class Measured:
         return _repro(f"scores@{method}", wrong)
 
 
+def _read_grid(path: Path) -> dict[str, Any]:
+    """The results of a grid. ValueError that names the file where it is none."""
+    try:
+        grid = read_object(path)
+        for row in grid.get("rows", {}).values():
+            for cell in row.values():
+                float(cell["mean"]), len(grid["seeds"]), int(grid["images_per_seed"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        said = shown(f"{type(error).__name__}: {error}")
+        raise ValueError(f"{path}: no results of a grid: {said}; `git checkout {path}` brings them back") from None
+    return grid
+
+
 def _repro(unit: str, wrong: Mapping[str, Any]) -> str:
     changes = ", ".join(f"{key}: {str(value).lower() if isinstance(value, bool) else value}"
                         for key, value in wrong.items())  # fmt: skip
@@ -148,7 +161,7 @@ def _repro(unit: str, wrong: Mapping[str, Any]) -> str:
 
 def _cell(found: Mapping[str, Any], key: str, n: int | None) -> Ours:
     """A figure of scores, as pipeline/metrics/result.py lays it out."""
-    if found.get(key) is None:
+    if not isinstance(found.get(key), int | float):
         return Ours(remedy=TOO_FEW if found else "")
     ends, real = (found.get(f"{key}/low"), found.get(f"{key}/high")), found.get(f"real/{key}")
     return Ours(found[key], *ends, n, real, key, bool(found.get(f"{key}/as_published")))

@@ -17,7 +17,8 @@ def load_trained(module: nn.Module, file: Path, beside: str | None = None) -> No
     if beside is not None:
         wanted = {name: p for name, p in wanted.items() if not name.startswith(beside)}
     state, _ = load_safetensors(file)
-    if {name: t.shape for name, t in state.items()} != {name: p.shape for name, p in wanted.items()}:
+    is_same = {name: t.shape for name, t in state.items()} == {name: p.shape for name, p in wanted.items()}
+    if not is_same or not all(tensor.is_floating_point() for tensor in state.values()):
         raise ValueError(
             f"{file} does not hold the weights that meta.json beside it tells of; delete the folder and run `dvc repro`"
         )

@@ -94,7 +94,7 @@ def load_bases(folder: Path) -> dict[str, Base]:
     features, metadata = load_safetensors(folder / FILE)
     try:
         bases = {kind: Base(tuple(json.loads(metadata[kind])), features[kind]) for kind in ATTRIBUTE_KINDS}
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"{folder / FILE} is damaged: {error!r}; delete the folder and run `dvc repro`") from None
     if any(len(base.names) != len(base.features) for base in bases.values()):
         raise ValueError(f"{folder / FILE} has not one vector for each name; delete the folder and run `dvc repro`")

@@ -14,8 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pipeline.artifacts import read_object
+from pipeline.corpora.records import shown
 from pipeline.foundation.clip import CONFIG, load_clip
-from pipeline.params import UniemoUnderstanding
+from pipeline.params import UniemoUnderstanding, parse_section
 from pipeline.training.weights import load_trained
 from pipeline.uniemo.attributes import Base, load_bases, save_bases
 from pipeline.uniemo.chain import UnderstandingChain, build_chain
@@ -59,10 +61,10 @@ def load_understanding(folder: Path, clip: Path, device: torch.device | str = "c
     meta = _read_meta(folder)
     if meta["clip"] != clip_digest(clip):
         raise ValueError(
-            f"{folder} was trained on the CLIP {meta['clip']}, and {clip} is {clip_digest(clip)}; give it its own, or "
-            f"train it again by `dvc repro {KIND}`"
+            f"{folder} was trained on the CLIP {shown(str(meta['clip']))}, and {clip} is {clip_digest(clip)}; give it "
+            f"its own, or train it again by `dvc repro {KIND}`"
         )
-    settings = UniemoUnderstanding.model_validate(meta["params"])
+    settings = parse_section(UniemoUnderstanding, meta["params"], folder / META)
     chain = build_chain(load_clip(clip, device).model.visual, settings, torch.Generator().manual_seed(0))
     load_trained(chain, folder / STATE)
     return Understanding(chain, load_bases(folder), float(meta["temperature"]), settings)
@@ -81,10 +83,12 @@ def clip_digest(folder: Path) -> str:
 
 def _read_meta(folder: Path) -> dict[str, Any]:
     try:
-        meta: dict[str, Any] = json.loads((folder / META).read_text(encoding="utf-8"))
+        meta = read_object(folder / META)
         if meta["kind"] != KIND:
-            raise ValueError(f"its kind is {meta['kind']!r}, wanted is {KIND}")
-        meta["params"], meta["clip"], float(meta["temperature"])
+            raise ValueError(f"its kind is {shown(str(meta['kind']))}, wanted is {KIND}")
+        if not float(meta["temperature"]) > 0:
+            raise ValueError(f"its temperature is {meta['temperature']}, wanted is a number > 0")
+        dict(meta["params"]), meta["clip"]
     except (FileNotFoundError, NotADirectoryError):
         raise ValueError(f"{folder} is no understanding: it has no {META}; `dvc repro {KIND}` makes one") from None
     except (ValueError, KeyError, TypeError) as error:

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from pipeline.conditioning.prompts import tokenize
-from pipeline.generation.folder import STATE, Foundation, read_meta, save_generator
+from pipeline.emotions import EMOTIONS
+from pipeline.generation.folder import META, STATE, Foundation, read_meta, save_generator
 from pipeline.generation.space import Space
-from pipeline.params import UniemoJoint
+from pipeline.params import UniemoJoint, parse_section
 from pipeline.training.denoising import noise_schedule
 from pipeline.training.weights import load_trained
 from pipeline.uniemo.folder import UNDERSTANDING, Understanding, load_understanding, save_understanding
@@ -80,7 +81,7 @@ def load_joint(
 
     further: the settings are those of a training that goes on from there.
     """
-    settings = UniemoJoint.model_validate(read_meta(folder)["params"])
+    settings = parse_section(UniemoJoint, read_meta(folder)["params"], folder / META)
     if further is not None:
         rates = ("learning_rate", "backbone_rate", "query_rate", "head_rate")
         slower = {rate: further.rate_share * getattr(settings, rate) for rate in rates}
@@ -88,6 +89,12 @@ def load_joint(
         settings = settings.model_copy(update={"steps": further.steps, "sheet_steps": sheet_steps, **slower})
     known = load_understanding(folder, foundation.clip, foundation.pipeline.device)
     tables, _ = load_safetensors(folder / COEFFICIENTS)
+    shapes = {kind: (len(known.bases[kind].names), len(EMOTIONS)) for kind in known.chain.kinds}
+    if {kind: tuple(table.shape) for kind, table in tables.items()} != shapes:
+        raise ValueError(
+            f"{folder / COEFFICIENTS} has not eight coefficients for each attribute; delete the folder and run "
+            "`dvc repro`, which makes it again"
+        )
     model = build(known, foundation, tables, settings, torch.Generator().manual_seed(0))
     load_trained(model, folder / STATE, beside=LEARNER)
     return model, known

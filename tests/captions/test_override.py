@@ -43,7 +43,7 @@ def test_only_ids_of_the_prefix_are_returned_but_all_are_checked(file: Path) -> 
     ("text", "message"),
     [
         ("", r"the file is empty; its first line must be image_id,caption"),
-        ("image_id;caption\nemoset/a;a beach\n", r"the first line is \['image_id;caption'\]"),
+        ("image_id;caption\nemoset/a;a beach\n", r"the first line is 'image_id;caption'"),
         (f"{HEADER}emoset/a,a beach, with sand\n", r"line 2: 3 columns .* quote captions that hold commas"),
         (f"{HEADER}emoset/a\n", r"line 2: 1 columns instead of image_id,caption"),
         (f"{HEADER}emoset/a,a beach\nemoset/b, \n", r"line 3: the caption of emoset/b is empty"),

@@ -108,7 +108,7 @@ def test_a_plan_has_every_image_in_order_from_seeds_that_methods_share() -> None
 
 def test_a_generator_of_another_diffusion_model_is_refused(foundation: Foundation, tmp_path: Path) -> None:
     save_generator(tmp_path, "prompt", {"prompt": "{S}"}, "0" * 16)
-    with pytest.raises(ValueError, match="was trained on the diffusion model 0000"):
+    with pytest.raises(ValueError, match="was trained on the diffusion model '0000"):
         load_generator(tmp_path, foundation)
     (tmp_path / "meta.json").write_text("{")
     with pytest.raises(ValueError, match="damaged"):

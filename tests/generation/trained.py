@@ -28,9 +28,11 @@ def random_coemogen(models: Path, name: str, emotions: tuple[str, ...] = EMOTION
         for key, tensor in trained(model).items()
     }
     space = Space({
-        f"{PART}/{emotion}/{what}": scale * torch.randn(WIDTH, generator=generator)
+        f"{PART}/{emotion}/{what}": scale * torch.randn(shape, generator=generator)
         for emotion in emotions
-        for what, scale in (("mean", WIDTH**-0.5), ("deviation", 0.5 * WIDTH**-0.5))
+        for what, scale, shape in (
+            ("mean", WIDTH**-0.5, WIDTH), ("deviation", 0.5 * WIDTH**-0.5, WIDTH), ("factor", 0.0, (WIDTH, WIDTH))
+        )
     })  # fmt: skip
     save_generator(folder, "coemogen", settings.model_dump(mode="json"), foundation.digest, weights, space)
     return folder
