@@ -232,12 +232,16 @@ def read_object(path: Path) -> dict[str, Any]:
     if not path.is_file():  # a pipe would be waited for
         raise FileNotFoundError(path)
     try:
-        values = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refused)
+        values = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refused, parse_float=_finite)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if not isinstance(values, dict):
         raise ValueError(f"it holds {type(values).__name__}, wanted is an object")
     return values
+
+
+def _finite(text: str) -> float:
+    return float(text) if math.isfinite(float(text)) else _refused(text)
 
 
 def _refused(constant: str) -> NoReturn:

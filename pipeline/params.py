@@ -42,7 +42,7 @@ FileName = Annotated[str, Field(pattern=r"^[^/\\]+$")]
 
 
 class _Short(reprlib.Repr):
-    """Of a value in a message: what aliases of YAML make of a few lines would fill the memory, written out."""
+    """Of a value in a message: what aliases of YAML make of a few lines would fill the memory if written out."""
 
     def __init__(self) -> None:
         super().__init__()

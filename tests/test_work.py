@@ -1,13 +1,17 @@
 """Work folders: fingerprints, locks, pieces that are whole or not there."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.work import WorkFolder, fingerprint, place, work_root, written_aside
 
@@ -67,6 +71,26 @@ def test_the_fingerprint_changes_with_everything_that_may_change_the_result(tmp_
     (dep / "b").write_text("")
     marks.append(mark())
     assert len(set(marks)) == len(marks)
+
+
+LEAVES = st.one_of(st.integers(), st.floats(allow_nan=False), st.booleans(), st.none(), st.text(max_size=5))
+SECTIONS = st.dictionaries(st.text(max_size=5), st.dictionaries(st.text(max_size=5), LEAVES, max_size=4), max_size=4)
+
+
+def mark_of(params: dict[str, Any]) -> str:
+    return fingerprint("toy", params, [Path(__file__)], [], "cpu")
+
+
+@given(SECTIONS)
+def test_the_fingerprint_is_that_of_the_params_whatever_their_order(params: dict[str, Any]) -> None:
+    turned = {key: dict(reversed(section.items())) for key, section in reversed(params.items())}
+    assert mark_of(turned) == mark_of(params)
+
+
+@given(SECTIONS, SECTIONS)
+def test_params_that_would_be_written_otherwise_have_another_fingerprint(one: Any, other: Any) -> None:
+    written = [json.dumps(params, sort_keys=True) for params in (one, other)]
+    assert (mark_of(one) == mark_of(other)) == (written[0] == written[1])
 
 
 def test_a_piece_is_whole_or_not_there(work: WorkFolder) -> None:

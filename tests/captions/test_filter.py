@@ -1,5 +1,7 @@
 """The CLIP filter ranks within each emotion of the train split and accounts for every row."""
 
+import random
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -58,3 +60,22 @@ def test_a_fraction_of_one_is_refused() -> None:
 def test_similarity_is_the_cosine() -> None:
     image, text = np.array([[3.0, 4.0], [1.0, 0.0]]), np.array([[3.0, 4.0], [0.0, 2.0]])
     assert similarities(image, text).tolist() == pytest.approx([1.0, 0.0])
+
+
+@given(ROWS, st.floats(0, 0.99), st.randoms(use_true_random=False))
+def test_what_is_kept_does_not_depend_on_the_order_of_the_rows(
+    rows: list, drop_fraction: float, generator: random.Random
+) -> None:
+    ordered = table(*(list(column) for column in zip(*rows, strict=True))) if rows else table([], [], [])
+    order = list(range(len(rows)))
+    generator.shuffle(order)
+    before = drop_worst(ordered, drop_fraction).to_pylist()
+    after = drop_worst(ordered.take(pa.array(order, pa.int64())), drop_fraction).to_pylist()
+    assert sorted(after, key=lambda row: row["image_id"]) == before
+
+
+@given(ROWS, st.floats(0, 0.5), st.floats(0, 0.49))
+def test_a_larger_share_drops_what_a_smaller_one_drops_and_more(rows: list, share: float, more: float) -> None:
+    ordered = table(*(list(column) for column in zip(*rows, strict=True))) if rows else table([], [], [])
+    few, many = (drop_worst(ordered, each)["kept"].to_pylist() for each in (share, share + more))
+    assert all(kept or not still for kept, still in zip(few, many, strict=True))

@@ -97,3 +97,26 @@ def test_ranks_are_stable_and_run_from_0_to_1() -> None:
 def test_an_empty_band_is_refused() -> None:
     with pytest.raises(ValueError, match="low must be less than high"):
         Feedback(**SETTINGS | {"low": 0.8, "high": 0.2})
+
+
+VALUES = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2)), min_size=1, max_size=50)
+
+
+@given(VALUES, st.booleans())
+def test_ranks_of_a_group_are_each_taken_once_and_follow_the_values(
+    pairs: list[tuple[int, int]], descending: bool
+) -> None:
+    values, groups = np.array(pairs, float).T[0], np.array(pairs).T[1]
+    ranks = ranked(values, groups, descending)
+    for group in np.unique(groups):
+        inside, own = values[groups == group], ranks[groups == group]
+        assert sorted(own) == pytest.approx(np.linspace(0, 1, len(own)) if len(own) > 1 else [0])
+        ordered = inside[np.argsort(own)] * (-1 if descending else 1)
+        assert (np.diff(ordered) >= 0).all()
+
+
+@given(VALUES, st.booleans())
+def test_ranks_depend_on_the_order_of_the_values_alone(pairs: list[tuple[int, int]], descending: bool) -> None:
+    values, groups = np.array(pairs, float).T[0], np.array(pairs).T[1]
+    assert ranked(values, groups, descending).tolist() == ranked(np.exp(values) - 7, groups, descending).tolist()
+    assert ranked(values, groups, descending).tolist() == ranked(-values, groups, not descending).tolist()

@@ -135,5 +135,5 @@ PICTURES: dict[str, Hostile] = {
     "a pointer of Git LFS": Hostile(lambda: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", FOREIGN),
     "text of UTF-16": Hostile(lambda: "<html>".encode("utf-16"), FOREIGN),
     "a strip of 65000 x 1": Hostile(lambda: encoded(Image.new("L", (65000, 1)), "PNG"), Reason.extreme_shape),
-    "a palette strip of 1 x 9000": Hostile(lambda: encoded(Image.new("P", (1, 9000)), "PNG"), Reason.extreme_shape),
+    "a strip of 1 x 9000": Hostile(lambda: encoded(Image.new("P", (1, 9000)), "PNG"), Reason.extreme_shape),
 }  # fmt: skip

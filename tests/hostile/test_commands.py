@@ -65,6 +65,7 @@ RESULTS = {
     "lists within each other": b"[" * 100_000,
     "objects within each other": b'{"a":' * 100_000,
     "no number": b'{"emo_a/judge": NaN}',
+    "a number beyond all": b'{"a": 1e999}',
     "infinity": b'{"emo_a/judge": -Infinity}',
     "an object for a figure": b'{"emo_a/judge": {"a": 1}}',
     "another encoding": b"\xff\xfe{}",
@@ -121,7 +122,7 @@ def test_metrics_that_are_no_file_are_not_waited_for(place: Path, make: object) 
 
 
 @pytest.mark.parametrize(
-    "text", ["[]", "3", "stages: 3", "stages: {a: 3}", "stages: {a: {params: {params.yaml: [1]}}}", "x: " + "[" * 9000]
+    "text", ["[]", "3", "stages: 3", "stages: {a: 3}", "stages: {a: {params: {params.yaml: [1]}}}", "x: " + "[" * 1500]
 )
 def test_a_hostile_lock_file_is_one_line(place: Path, text: str) -> None:
     shutil.copy(ROOT / "params.yaml", "params.yaml")

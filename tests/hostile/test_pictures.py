@@ -196,11 +196,11 @@ def test_a_name_that_other_programs_would_obey_becomes_an_id_of_letters(place: P
 def test_folders_nested_beyond_any_path_are_one_reject_and_no_endless_walk(place: Path) -> None:
     root = write_files(place / "data", {"a.png": WHOLE})
     os.chdir(root)
-    for _ in range(1500):
+    for _ in range(1050):
         os.mkdir("d")
         os.chdir("d")
     found = [outcome for unit in folder.plan(root, "mine", 9) for outcome in unit.read()]
-    for _ in range(1500):
+    for _ in range(1050):
         os.chdir("..")
         os.rmdir("d")
     (reject,) = [outcome for outcome in found if isinstance(outcome, Reject)]

@@ -64,3 +64,27 @@ def test_without_a_share_no_generated_image_is_drawn_and_a_share_wants_some() ->
     assert mixed_order(np.array([0, 1]), "plain", 0, 0.0).at(0, 200, 0).max() == 1
     with pytest.raises(ValueError, match=r"generated_frac = 0.2, and no generated image has passed"):
         mixed_order(np.array([0, 1]), "plain", 0, 0.2)
+
+
+@given(EMOTIONS, st.sampled_from(["plain", "oversample", "weighted"]), st.integers(1, 30), st.floats(0, 0.99))
+def test_the_weights_of_a_mixture_are_shares_even_within_an_emotion_and_among_the_generated(
+    emotions: np.ndarray, sampler: str, num_generated: int, generated_frac: float
+) -> None:
+    weights = mixed_order(emotions, sampler, num_generated, generated_frac).weights
+    real, generated = weights[: len(emotions)], weights[len(emotions) :]
+    assert (weights >= 0).all()
+    assert real.sum() == pytest.approx(1 - generated_frac)
+    assert generated.tolist() == pytest.approx([generated_frac / num_generated] * num_generated)
+    by_emotion = [real[emotions == emotion] for emotion in np.unique(emotions)]
+    assert all(np.ptp(each) == 0 for each in by_emotion)
+    sums = [real.sum() for real in (by_emotion if sampler != "plain" else [each[:1] for each in by_emotion])]
+    assert sums == pytest.approx([sums[0]] * len(sums))
+
+
+@given(EMOTIONS, st.sampled_from(["plain", "oversample", "weighted"]), st.integers(0, 9), st.integers(1, 20))
+def test_a_step_takes_as_many_rows_as_asked_all_of_them_pictures(
+    emotions: np.ndarray, sampler: str, step: int, batch_size: int
+) -> None:
+    rows = row_order(emotions, sampler, numpy_generator(0)).at(step, batch_size, 0)
+    assert len(rows) == batch_size
+    assert set(rows.tolist()) <= set(range(len(emotions)))
