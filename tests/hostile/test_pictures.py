@@ -108,11 +108,6 @@ def loop_of_two(path: Path) -> None:
     path.with_name("other.jpg").symlink_to(path.name)
 
 
-def locked(path: Path) -> None:
-    path.write_bytes(WHOLE)
-    path.chmod(0)
-
-
 SPECIAL: dict[str, tuple[Callable[[Path], object], set[Reason]]] = {
     "a link to itself": (loop, {Reason.missing_image, Reason.unreadable_file}),
     "two links to each other": (loop_of_two, {Reason.missing_image, Reason.unreadable_file}),

@@ -69,8 +69,15 @@ def put(text: str) -> None:
 @pytest.mark.parametrize("name", BROKEN)
 def test_what_is_no_yaml_is_one_line_that_names_the_file(name: str) -> None:
     put(BROKEN[name])
-    for words in (("params",), ("table", "1"), ("preset", "smoke")):
-        assert refusal(*words).startswith("Error: params.yaml: this is not YAML")
+    assert refusal("params").startswith("Error: params.yaml: this is not YAML")
+
+
+@pytest.mark.parametrize(
+    "words", [("table", "1"), ("preset", "smoke"), ("captions", "export", "x.csv"), ("oracle", "x")]
+)
+def test_each_command_that_reads_params_says_the_same(words: tuple[str, ...]) -> None:
+    put(BROKEN["5000 digits"])
+    assert refusal(*words).startswith("Error: params.yaml: this is not YAML")
 
 
 @pytest.mark.parametrize("name", SEEDS)
