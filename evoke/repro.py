@@ -27,7 +27,10 @@ Graph = Mapping[str, set[str]]
 )
 def repro(targets: tuple[str, ...], jobs: int | None) -> None:
     """Makes all that is not up to date, or TARGETS and what they need."""
-    failed = run(needs(targets), jobs or default_jobs(), by_dvc)
+    graph = needs(targets)
+    if not graph:
+        click.echo("everything is up to date")
+    failed = run(graph, jobs or default_jobs(), by_dvc)
     if failed:
         raise ValueError(f"{', '.join(failed)} failed; what is finished is kept: mend it, and run again")
 
@@ -38,7 +41,10 @@ def default_jobs() -> int:
 
 
 def needs(targets: tuple[str, ...]) -> Graph:
-    """What each stage needs made before it, of targets and of all above them; of everything without targets."""
+    """What each stage needs made before it: of targets and all above them, or of everything, what is not up to date.
+
+    A stage below one that is not up to date may turn out to be; DVC tells when its turn has come.
+    """
     import networkx as nx
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
@@ -47,10 +53,16 @@ def needs(targets: tuple[str, ...]) -> Graph:
         graph = repo.index.graph
         try:
             wanted = {stage for target in targets for stage in repo.stage.collect(target)} or set(graph)
+            wanted |= {above for stage in wanted for above in nx.descendants(graph, stage)}
+            changed = set(repo.status())
         except DvcException as error:
             raise ValueError(str(error)) from error
-    wanted |= {above for stage in wanted for above in nx.descendants(graph, stage)}
-    return {stage.addressing: {above.addressing for above in graph.successors(stage)} for stage in wanted}
+    needed = graph.subgraph(wanted)
+    stale = {stage for stage in wanted if stage.addressing in changed}
+    stale |= {below for stage in stale for below in nx.ancestors(needed, stage)}
+    return {
+        stage.addressing: {above.addressing for above in needed.successors(stage) if above in stale} for stage in stale
+    }
 
 
 def run(graph: Graph, jobs: int, make: Callable[[str], None]) -> list[str]:

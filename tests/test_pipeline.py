@@ -111,9 +111,11 @@ def test_the_filter_raises_the_rate_of_right_captions(made: Path) -> None:
 
 def test_a_second_run_does_nothing_and_a_key_reruns_what_names_it(made: Path) -> None:
     assert "Running stage" not in run(made, "dvc", "repro")
+    assert "up to date" in run(made, sys.executable, "-m", "evoke", "repro")
     text = (made / "params.yaml").read_text()
     (made / "params.yaml").write_text(text.replace("drop_fraction: 0.2", "drop_fraction: 0.3"))
-    ran = [line for line in run(made, "dvc", "repro", "truth_checks").splitlines() if line.startswith("Running stage")]
+    said = run(made, sys.executable, "-m", "evoke", "repro", "truth_checks").splitlines()
+    ran = [line for line in said if line.startswith("Running stage")]
     assert {line.split("'")[1].split("@")[0] for line in ran} == {"caption_filter", "truth_checks"}
 
 
