@@ -49,14 +49,14 @@ def needs(targets: tuple[str, ...]) -> Graph:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    with Repo() as repo:
-        graph = repo.index.graph
-        try:
+    try:
+        with Repo() as repo:
+            graph = repo.index.graph
             wanted = {stage for target in targets for stage in repo.stage.collect(target)} or set(graph)
             wanted |= {above for stage in wanted for above in nx.descendants(graph, stage)}
             changed = set(repo.status())
-        except DvcException as error:
-            raise ValueError(str(error)) from error
+    except DvcException as error:
+        raise ValueError(str(error)) from error
     needed = graph.subgraph(wanted)
     stale = {stage for stage in wanted if stage.addressing in changed}
     stale |= {below for stage in stale for below in nx.ancestors(needed, stage)}
