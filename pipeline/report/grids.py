@@ -7,30 +7,30 @@ accuracies on pictures that no corpus has (experiments/uniemo_oracle.py), whose 
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.report.ours import Comparison, Ours
+from pipeline.report.ours import EMO_A, Comparison, Ours, keys_of, preference
 from pipeline.report.papers import Row
 
 Results = Mapping[str, Mapping[str, Any]]
 ORACLE, ACCURACY = "uniemo_understanding", "accuracy_emoset"
-GRID_KEYS = {"emo_a": "emo_a/classifier", "emo_a_judge": "emo_a/judge", "sem_c": "sem_c"}
+PER_IMAGE = {**EMO_A, "sem_c": "sem_c"}  # keys of what is compared pair by pair
 
 
 def from_grids(results: Results, row: Row, metric: str) -> Ours:
     """The number of a row by the experiment that it names; without a value where no result has it."""
     if metric == ACCURACY and row.claim in results.get(ORACLE, {}).get("claims", {}):
         return _by_oracle(results[ORACLE], str(row.claim))
-    grid, key = results.get(row.grid or "", {}), GRID_KEYS.get(metric, "")
-    return _by_seeds(grid, row, key) if key in grid.get("rows", {}).get(row.grid_row, {}) else Ours()
+    grid = results.get(row.grid or "", {})
+    figures = grid.get("rows", {}).get(row.grid_row, {})
+    reported = min(keys_of(metric, figures), key=preference, default="")
+    key = PER_IMAGE.get(metric, reported)
+    return _by_seeds(grid, row, key) if key in figures else Ours()
 
 
 def remedies_of(row: Row, metric: str) -> list[str]:
-    """What makes the results that have the metric of a row."""
-    ways = []
-    if metric == ACCURACY and row.claim:
-        ways.append(_ran(ORACLE, "experiments.uniemo_oracle"))
-    if row.grid and metric in GRID_KEYS:
-        ways.append(_ran(row.grid, f"experiments.verdicts {row.grid}"))
-    return ways
+    """What makes the results that have the metric of a row; of metrics that no experiment reports none."""
+    if metric == ACCURACY:
+        return [_ran(ORACLE, "experiments.uniemo_oracle")] if row.claim else []
+    return [_ran(row.grid, f"experiments.verdicts {row.grid}")] if row.grid else []
 
 
 def _by_oracle(found: Mapping[str, Any], claim: str) -> Ours:
@@ -42,11 +42,12 @@ def _by_oracle(found: Mapping[str, Any], claim: str) -> Ours:
 
 
 def _by_seeds(grid: Mapping[str, Any], row: Row, key: str) -> Ours:
-    found = grid["rows"][row.grid_row][key]
-    said = f"{key}, {_seeds(grid)} of {row.grid}"
-    num = grid["images_per_seed"] * len(grid["seeds"])
+    """n: all images of the row; none of what is reported, as FID depends on the images of a seed."""
+    found, num = grid["rows"][row.grid_row][key], grid["images_per_seed"]
+    said = f"{key}, {_seeds(grid)} of {row.grid}, {num:,} images each"
     compared = _comparison(found, next(iter(grid["rows"]))) if "difference" in found else None
-    return Ours(found["mean"], n=num, measure=said, grid=row.grid or "", comparison=compared)
+    all_images = num * len(grid["seeds"]) if key in PER_IMAGE.values() else None
+    return Ours(found["mean"], n=all_images, measure=said, grid=row.grid or "", comparison=compared)
 
 
 def _comparison(found: Mapping[str, Any], against: str) -> Comparison:

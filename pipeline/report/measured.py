@@ -14,14 +14,14 @@ from typing import Any, get_args
 from pipeline.artifacts import read_json
 from pipeline.params import Method, Params
 from pipeline.report.grids import ACCURACY, from_grids, remedies_of
-from pipeline.report.ours import Ours, preference
+from pipeline.report.ours import EMO_A, Ours, keys_of, preference
 from pipeline.report.papers import PaperTable, Row
 
-EMO_A = {"emo_a": "emo_a/classifier", "emo_a_judge": "emo_a/judge"}
-KEYS = {"fid": ("fid",), "lpips": ("lpips", "feature_distance"), "sem_c": ("sem_c",), "sem_d": ("sem_d_mse",)}
 READING = "understanding_scores"
+DRAWN = "data/miniature/emoset"  # what an experiment is on that does not say
 ALONE = "the paper's alone"
 TOO_FEW = "too few images; raise images.num_per_emotion"
+PUBLISHED = "/as_published"  # behind each key of a measure, undefined ones too
 WITHIN = ("split", "folds")  # of a small data set: its own split, else k-fold
 
 
@@ -35,10 +35,11 @@ class Measured:
 
     @classmethod
     def of(cls, metrics: Path, results: Path, params: Params) -> "Measured":
-        """Every file of the two folders; either may be absent."""
+        """Every file of the two folders; either may be absent. Of experiments those on the EmoSet of the params."""
         files = {path.relative_to(metrics).with_suffix("").as_posix(): path for path in sorted(metrics.rglob("*.json"))}
         grids = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob("*.json"))}
-        return cls({name: read_json(path) for name, path in files.items()}, grids, params)
+        here = {name: grid for name, grid in grids.items() if grid.get("data", DRAWN) == params.emoset.folder}
+        return cls({name: read_json(path) for name, path in files.items()}, here, params)
 
     def ours(self, table: PaperTable, row: Row, metric: str) -> Ours:
         """Our number for one cell."""
@@ -67,8 +68,8 @@ class Measured:
         scores = self.metrics.get(f"scores/{row.method}", {}) if row.method in self.params.methods else {}
         if metric in EMO_A:
             return _cell(scores, EMO_A[metric], scores.get("n"))
-        keys = _keys(scores, KEYS[metric])
-        key = min(keys, key=lambda key: (not scores[f"{key}/as_published"], *preference(key)), default=None)
+        keys = keys_of(metric, (key.removesuffix(PUBLISHED) for key in scores if key.endswith(PUBLISHED)))
+        key = min(keys, key=lambda key: (not scores[f"{key}{PUBLISHED}"], *preference(key)), default=None)
         return _cell(scores, key, scores.get(f"{key}/n")) if key else Ours()
 
     def _accuracies(self, row: Row, metric: str) -> Iterator[Ours]:
@@ -114,18 +115,12 @@ def _cell(found: Mapping[str, Any], key: str, n: int | None) -> Ours:
     if found.get(key) is None:
         return Ours(remedy=TOO_FEW if found else "")
     ends, real = (found.get(f"{key}/low"), found.get(f"{key}/high")), found.get(f"real/{key}")
-    return Ours(found[key], *ends, n, real, key, bool(found.get(f"{key}/as_published")))
+    return Ours(found[key], *ends, n, real, key, bool(found.get(f"{key}{PUBLISHED}")))
 
 
 def _accuracy(found: Mapping[str, Any], key: str, ends: tuple[str, ...], measure: str) -> Ours:
     low, high, n = (found.get(end) for end in ends)
     return Ours(found[key], low, high, None if n is None else int(n), None, measure)
-
-
-def _keys(scores: Mapping[str, Any], names: tuple[str, ...]) -> list[str]:
-    """Overall keys of metrics of these names, undefined ones too: all rows are of one measure."""
-    ends = [key.removesuffix("/as_published") for key in scores if key.endswith("/as_published")]
-    return [key for key in ends if key.split("/")[0] in names]
 
 
 def _with_real(found: Ours, present: Ours) -> Ours:

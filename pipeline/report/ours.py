@@ -1,8 +1,12 @@
 """A number of ours: what it is of, by which measure, and how it compares with another row of its experiment."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+EMO_A = {"emo_a": "emo_a/classifier", "emo_a_judge": "emo_a/judge"}
+NAMES = {"fid": ("fid",), "lpips": ("lpips", "feature_distance"), "sem_c": ("sem_c",), "sem_d": ("sem_d_mse",)}
 PAPERS_OWN = ("inception", "alexnet", "resnet50")  # backbones
+KEY_SLASHES = 2
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,11 @@ class Ours:
     grid: str = ""
     comparison: Comparison | None = None
     remedy: str = ""
+
+
+def keys_of(metric: str, keys: Iterable[str]) -> list[str]:
+    """Those of the keys that are name/backbone/protocol of a metric of NAMES."""
+    return [key for key in keys if key.count("/") == KEY_SLASHES and key.split("/")[0] in NAMES.get(metric, ())]
 
 
 def preference(key: str) -> tuple[bool, int, str]:

@@ -108,8 +108,8 @@ def test_metrics_count_for_the_row_that_params_say_and_for_no_other() -> None:
     assert cells("2c")["cosine", "emo_a"]["ours"] == ""  # that row is of one-hot
 
 
-def write_grid(name: str, rows: dict[str, Any]) -> None:
-    write(f"experiments/results/{name}.json", {"seeds": [0, 1, 2], "images_per_seed": 1024, "rows": rows})
+def write_grid(name: str, rows: dict[str, Any], **more: str) -> None:
+    write(f"experiments/results/{name}.json", {"seeds": [0, 1, 2], "images_per_seed": 1024, "rows": rows} | more)
 
 
 def test_verdicts_and_means_of_a_grid_stand_in_its_rows() -> None:
@@ -124,6 +124,34 @@ def test_verdicts_and_means_of_a_grid_stand_in_its_rows() -> None:
     assert found["CoEmoGen", "emo_a"]["verdict"] == ""
     assert "-5.00 [-7.00, -3.00] agrees, against whole" in text
     assert "each with steps and images of its own: coemogen_table1 (" in text
+
+
+def test_an_experiment_of_equal_steps_stands_before_one_seed_of_the_default_run() -> None:
+    write_scores("emogen")
+    reported = {
+        "fid/clip_miniature/clean": 25.0,
+        "fid/judge_small/clean": 30.0,
+        "feature_distance/judge_small/clean": 0.2,
+    }
+    figures = {key: {"mean": mean, "by_seed": [mean] * 3} for key, mean in reported.items()}
+    compared = {"mean": 0.7, "difference": -0.2, "low": -0.3, "high": -0.1, "verdict": "agrees"}
+    write_grid(
+        "methods_table1", {"CoEmoGen": {"emo_a/judge": {"mean": 0.9}}, "EmoGen": {"emo_a/judge": compared, **figures}}
+    )
+    for name in ("1", "IV"):
+        found = {metric: each for (row, metric), each in cells(name).items() if row == "EmoGen"}
+        assert found["emo_a_judge"]["ours"] == "70.0"
+        assert found["emo_a_judge"]["measure"] == "emo_a/judge, mean over 3 seeds of methods_table1, 1,024 images each"
+        assert (found["emo_a_judge"]["verdict"], found["emo_a_judge"]["against"]) == ("agrees", "CoEmoGen")
+        assert (found["fid"]["ours"], found["fid"]["n"], found["fid"]["real"]) == ("30.0", "", "62.0")
+        assert found["lpips"]["measure"].startswith("feature_distance/judge_small/clean, mean over 3 seeds")
+        assert (found["emo_a"]["ours"], found["emo_a"]["measure"]) == ("90.0", "emo_a/classifier")  # it has none
+    assert "not LPIPS" in run("1").output
+
+
+def test_an_experiment_on_other_data_says_nothing_of_this_run() -> None:
+    write_grid("methods_table1", {"EmoGen": {"emo_a/judge": {"mean": 0.7}}}, data="EmoSet-118K")
+    assert cells("IV")["EmoGen", "emo_a_judge"]["ours"] == ""
 
 
 def write_oracle() -> None:
@@ -213,9 +241,8 @@ def test_numbers_of_a_method_that_params_do_not_list_are_not_taken() -> None:
         Path("params.yaml").read_text().replace("methods: [stable_diffusion, ", "methods: [")
     )
     found = cells("1")["Stable Diffusion", "emo_a"]
-    assert (found["ours"], found["remedy"]) == (
-        "", "add stable_diffusion to methods in params.yaml, then `dvc repro scores@stable_diffusion`"
-    )  # fmt: skip
+    assert found["ours"] == ""
+    assert found["remedy"].startswith("add stable_diffusion to methods in params.yaml, then `dvc repro scores@stable")
 
 
 def test_an_unknown_table_is_one_line() -> None:
