@@ -22,6 +22,7 @@ DRAWN = "data/miniature/emoset"  # what an experiment is on that does not say
 ALONE = "the paper's alone"
 TOO_FEW = "too few images; raise images.num_per_emotion"
 PUBLISHED = "/as_published"  # behind each key of a measure, undefined ones too
+TOO_RARE = "a class has fewer pictures than understanding_scores.folds; take fewer, or more pictures"
 WITHIN = ("split", "folds")  # of a small data set: its own split, else k-fold
 
 
@@ -64,7 +65,8 @@ class Measured:
 
     def _from_metrics(self, row: Row, metric: str) -> Ours:
         if metric.startswith(("accuracy_", "zero_shot_")):
-            return next(self._accuracies(row, metric), Ours())
+            rare = self.metrics.get(READING, {}).get(f"{metric.removeprefix('accuracy_')}/num_rare_classes")
+            return next(self._accuracies(row, metric), Ours(remedy=TOO_RARE if rare else ""))
         scores = self.metrics.get(f"scores/{row.method}", {}) if row.method in self.params.methods else {}
         if metric in EMO_A:
             return _cell(scores, EMO_A[metric], scores.get("n"))

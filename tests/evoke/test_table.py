@@ -201,6 +201,14 @@ def test_accuracies_come_from_the_readers_own_file_and_from_understanding_scores
     assert found["UniEmo L/14", "accuracy_emoset"]["n"] == "900"
 
 
+def test_a_data_set_that_was_too_small_to_be_probed_says_so() -> None:
+    write("metrics/understanding_scores.json", {"fi/num_rare_classes": 2, "fi/uniemo_feedback/accuracy": 0.7})
+    found = cells("I")["UniEmo L/14", "accuracy_fi"]
+    assert (found["ours"], found["remedy"].split(";")[0]) == (
+        "", "a class has fewer pictures than understanding_scores.folds"
+    )  # fmt: skip
+
+
 def test_an_undefined_figure_is_a_dash() -> None:
     write_scores(**{"fid/judge_small/clean": None, "emo_a/classifier": None})
     lines = block(run("1").output, "CoEmoGen")
