@@ -17,9 +17,9 @@ def table(name: str, as_csv: bool) -> None:
     evoke table 1
     evoke table VI --csv > table.csv
 
-    Ours come from metrics/, while params.yaml says what the row says, and from experiments/results/, which has the
-    verdicts too. What nobody measured is - with the command that makes it. A line on standard error tells which
-    sections of params.yaml have changed since the last run.
+    Ours come from experiments/results/, which has means over seeds, differences and verdicts, and where it has nothing
+    from metrics/, while params.yaml says what the row says. What nobody measured is - with the command that makes it.
+    A line on standard error tells which sections of params.yaml have changed since the last run.
     """
     from pipeline.params import load_params
     from pipeline.report.measured import Measured

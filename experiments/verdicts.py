@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from experiments.run import RESULTS, Cell, cells, of_row, read_grid
 from pipeline.artifacts import read_shards
 from pipeline.metrics.emotion_accuracy import JUDGES, right
+from pipeline.params import read_yaml
 from pipeline.runtime import numpy_generator
 
 NUM_SAMPLES = 2000
@@ -97,7 +98,9 @@ def table(name: str, grid: Mapping[str, Any]) -> dict[str, Any]:
             by_seed = [each[f"{of_row(grid, 'measure', row)}:{metric}"] for each in told]
             rows[row][metric] = {"mean": float(np.mean(by_seed)), "by_seed": by_seed}
     num = len(values[first, seeds[0]]["sem_c"])
-    return {"grid": name, "seeds": seeds, "images_per_seed": num, "base": grid.get("base", {}), "rows": rows}
+    data = read_yaml(finished[0].folder / "params.yaml")["emoset"]["folder"]
+    return {"grid": name, "data": data, "seeds": seeds, "images_per_seed": num, "base": grid.get("base", {}),
+            "rows": rows}  # fmt: skip
 
 
 def rounded(value: Any) -> Any:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.params import Params
-from pipeline.report.measured import ALONE, Comparison, Measured, Ours
+from pipeline.report.measured import ALONE, Measured
+from pipeline.report.ours import Ours
 from pipeline.report.papers import SHARES, PaperTable
 
 TITLES = {
@@ -15,7 +16,7 @@ TITLES = {
     "accuracy_twitter_i": "Twitter I", "accuracy_twitter_ii": "Twitter II", "zero_shot_fi": "FI, zero-shot",
 }  # fmt: skip
 COLUMNS = ("table", "row", "metric", "ours", "low", "high", "n", "real", "measure", "as_published", "difference",
-           "difference_low", "difference_high", "verdict", "paper", "source", "remedy")  # fmt: skip
+           "difference_low", "difference_high", "verdict", "against", "paper", "source", "remedy")  # fmt: skip
 WIDTHS = (15, 9, 20, 7, 9, 9)  # of a line of text: metric, ours, interval, n, real, paper
 
 
@@ -65,7 +66,7 @@ def compare(name: str, table: PaperTable, measured: Measured) -> Compared:
 def to_text(table: Compared) -> str:
     """A line a metric, a paragraph a row; what no one measured is - and says below what makes it."""
     heads = ("ours", "95 % interval", "n", "real", "paper")
-    lines = [table.title, "", f"{'':<{WIDTHS[0]}}" + _aligned(heads) + "  by; difference from the first row, verdict"]
+    lines = [table.title, "", f"{'':<{WIDTHS[0]}}" + _aligned(heads) + "  by; difference, verdict"]
     for row, cells in table.rows().items():
         lines.append(row if cells[0].ours.remedy != ALONE else f"{row}: {ALONE}")
         lines += [f"  {title(cell):<{WIDTHS[0] - 2}}" + _line(cell) for cell in cells]
@@ -102,13 +103,13 @@ def interval(cell: Cell) -> str:
 
 
 def versus(cell: Cell) -> str:
-    """ "-1.76 [-3.22, -0.39] unresolved", or nothing."""
+    """ "-1.76 [-3.22, -0.39] unresolved, against whole", or nothing."""
     found = cell.ours.comparison
     if found is None:
         return ""
     digits = 4 if cell.metric == "sem_d" else 3 if cell.metric in SHARES else 2
     ends = f"[{found.low:+.{digits}f}, {found.high:+.{digits}f}]"
-    return f"{found.difference:+.{digits}f} {ends} {found.verdict}"
+    return f"{found.difference:+.{digits}f} {ends} {found.verdict}, against {found.against}"
 
 
 def remedies(cells: Sequence[Cell]) -> Iterator[str]:
@@ -130,7 +131,7 @@ def _cell(table: PaperTable, measured: Measured, name: str, metric: str, paper: 
 def _percent(ours: Ours) -> Ours:
     """Shares as percent, differences too."""
     found = ours.comparison
-    scaled = found and Comparison(100 * found.difference, 100 * found.low, 100 * found.high, found.verdict)
+    scaled = found and replace(found, difference=100 * found.difference, low=100 * found.low, high=100 * found.high)
     value, low, high, real = (
         None if share is None else 100 * share for share in (ours.value, ours.low, ours.high, ours.real)
     )
@@ -141,7 +142,8 @@ def _caveat(cells: Sequence[Cell], params: Params) -> str:
     """Why ours are not the paper's quantities. Emo-A never is: its classifier is trained here."""
     if not cells:
         return "Nothing of this table is measured yet."
-    rows = {cell.row for cell in cells if cell.ours.of_grid}
+    grids = {grid: list(dict.fromkeys(cell.row for cell in cells if cell.ours.grid == grid))
+             for grid in sorted({cell.ours.grid for cell in cells} - {""})}  # fmt: skip
     theirs = list(dict.fromkeys(TITLES[cell.metric] for cell in cells if cell.ours.as_published))
     others = list(dict.fromkeys(TITLES[cell.metric] for cell in cells if not cell.ours.as_published))
     data = "the drawn miniature" if params.miniature.layouts else params.emoset.folder
@@ -152,10 +154,11 @@ def _caveat(cells: Sequence[Cell], params: Params) -> str:
             f"Not the same quantity as the paper's number: {', '.join(others)}. Ours are of other backbones or of "
             f"another protocol, by {clip}, on {data}; compare our rows with each other, never with the paper's."
         )
-    if rows and rows != {cell.row for cell in cells}:
+    if grids:
+        named = "; ".join(f"{grid} ({', '.join(rows)})" for grid, rows in grids.items())
         said.append(
-            f"Of a grid, with its own number of steps and images: {', '.join(sorted(rows))}. Its differences are "
-            "paired with its own first row; hold its numbers against no other row."
+            f"Of experiments, each with steps and images of its own: {named}. Hold rows of one experiment against each "
+            "other alone; a difference is from the row named behind it."
         )
     if theirs:
         said.append(f"By the papers' own backbone and protocol, on {data}: {', '.join(theirs)}.")
@@ -178,7 +181,7 @@ def _aligned(values: Sequence[str]) -> str:
 
 def _record(table: Compared, cell: Cell) -> list[object]:
     ours, found = cell.ours, cell.ours.comparison
-    compared = (found.difference, found.low, found.high, found.verdict) if found else (None,) * 4
+    compared = (found.difference, found.low, found.high, found.verdict, found.against) if found else (None,) * 5
     measured = (ours.value, ours.low, ours.high, ours.n, ours.real)
     values = [round(value, 6) if isinstance(value, float) else value for value in (*measured, *compared)]
     known = None if ours.value is None else ours.as_published

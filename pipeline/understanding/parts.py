@@ -22,7 +22,6 @@ from pipeline.corpora.records import Reject
 PLANS: dict[SmallSet, Callable[[Path], list[LabelledFile]]] = {
     "fi": fi.plan, "emotionroi": emotionroi.plan, "twitter_i": twitter.plan_first, "twitter_ii": twitter.plan_second
 }  # fmt: skip
-PROBED: tuple[SmallSet, ...] = ("emotionroi", "twitter_i", "twitter_ii")  # where the field fits within the data set
 PART_IMAGES = 1000
 ReadShard = Callable[..., pa.Table]
 
@@ -98,7 +97,7 @@ def _parts_of_folder(
     planned = PLANS[dataset](folder)
     asked = chosen([item.file.image_id for item in planned if not item.file.reject], num_asked, generator)
     groups = [planned[begin : begin + PART_IMAGES] for begin in range(0, len(planned), PART_IMAGES)]
-    return [Part(dataset, len(group), partial(read, folder, group), asked, dataset in PROBED) for group in groups]
+    return [Part(dataset, len(group), partial(read, folder, group), asked, True) for group in groups]
 
 
 def chosen(image_ids: Sequence[str], number: int | None, generator: np.random.Generator) -> frozenset[str]:

@@ -2,9 +2,11 @@
 
 Each task asks a reader among the classes that a data set and the eight emotions share (pipeline/corpora/classes.py):
 its probabilities of a class's emotions are summed, the greatest sum is what it says, and pictures of other classes are
-left out. Beside it probes within a data set: k folds, and its own split where it has one.
+left out. Beside it probes within a data set: k folds, unless a class is too rare, and its own split where it has one.
 """
 
+import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
@@ -21,6 +23,8 @@ from pipeline.understanding.probe import Fold, judged, stratified_folds
 Integers = NDArray[np.int64]
 EMOTION, POLARITY, FOLDS, SPLIT = "emotion", "polarity", "folds", "split"
 LEFT_OUT = -1
+
+_log = logging.getLogger("evoke")
 
 
 @dataclass(frozen=True)
@@ -81,8 +85,14 @@ def scores(
 ) -> dict[Key, Score]:
     """Every score that readings under READINGS_SCHEMA hold, by data set, reader and task.
 
-    generator_of gives a fresh generator of a data set: all its readers are probed in the same folds.
+    generator_of gives a fresh generator of a data set: all its readers are probed in the same folds. A data set with a
+    class that is too rare for them has no probe in folds; the log tells which.
     """
+    rare = rare_classes(readings, num_folds)
+    for dataset, names in rare.items():
+        if names:
+            told = f"{dataset}: no probe in {num_folds} folds, as there are fewer pictures of {', '.join(names)}"
+            _log.warning("%s; take fewer understanding_scores.folds, or more pictures", told)
     datasets = pc.list_element(pc.split_pattern(readings["image_id"], "/", max_splits=1), 0).unique().to_pylist()
     found: dict[Key, Score] = {}
     for dataset in datasets:
@@ -91,8 +101,21 @@ def scores(
             of_reader = rows.filter(pc.equal(rows["reader"], reader))
             found |= {(dataset, reader, task): each for task, each in carried_over(of_reader, CLASSES[dataset])}
             if len(of_reader["feature"][0]):
-                fitted = fitted_within(of_reader, CLASSES[dataset], num_folds, strength, generator_of(dataset))
+                shared = 0 if rare[dataset] else num_folds
+                fitted = fitted_within(of_reader, CLASSES[dataset], shared, strength, generator_of(dataset))
                 found |= {(dataset, reader, task): each for task, each in fitted}
+    return found
+
+
+def rare_classes(readings: pa.Table, num_folds: int) -> dict[str, list[str]]:
+    """Classes with a picture or more, but fewer than there are folds, of each data set that features are kept of."""
+    kept = readings.filter(pc.greater(pc.list_value_length(readings["feature"]), 0))
+    labels = dict(zip(kept["image_id"].to_pylist(), kept["label"].to_pylist(), strict=True))
+    found: dict[str, list[str]] = {image_id.partition("/")[0]: [] for image_id in labels}
+    counts = Counter((image_id.partition("/")[0], label) for image_id, label in labels.items())
+    for (dataset, label), number in sorted(counts.items()):
+        if number < num_folds:
+            found[dataset].append(label)
     return found
 
 
@@ -111,13 +134,13 @@ def carried_over(rows: pa.Table, classes: Classes) -> Iterator[tuple[str, Score]
 def fitted_within(
     rows: pa.Table, classes: Classes, num_folds: int, strength: float, generator: np.random.Generator
 ) -> Iterator[tuple[str, Score]]:
-    """Probes of all classes of the data set on the features of one reader's rows."""
+    """Probes of all classes of the data set on the features of one reader's rows; num_folds 0: by its split alone."""
     names = classes.names
     targets = np.array([names.index(label) for label in rows["label"].to_pylist()], np.int64)
     features = np.stack(rows["feature"].to_numpy())
-    ways = {FOLDS: stratified_folds(targets, num_folds, generator), SPLIT: own_split(rows)}
+    ways = {FOLDS: stratified_folds(targets, num_folds, generator) if num_folds else [], SPLIT: own_split(rows)}
     for way, folds in ways.items():
-        if folds:
+        if folds and all(len(np.unique(targets[fit])) > 1 for fit, _ in folds):
             yield way, score(*judged(features, targets, len(names), folds, strength), names)
 
 

@@ -108,18 +108,83 @@ def test_metrics_count_for_the_row_that_params_say_and_for_no_other() -> None:
     assert cells("2c")["cosine", "emo_a"]["ours"] == ""  # that row is of one-hot
 
 
+def write_grid(name: str, rows: dict[str, Any], **more: str) -> None:
+    write(f"experiments/results/{name}.json", {"seeds": [0, 1, 2], "images_per_seed": 1024, "rows": rows} | more)
+
+
 def test_verdicts_and_means_of_a_grid_stand_in_its_rows() -> None:
     write_scores()
     compared = {"mean": 0.85, "difference": -0.05, "low": -0.07, "high": -0.03, "verdict": "agrees"}
-    rows = {"whole": {"emo_a/classifier": {"mean": 0.9}}, "without L_SEM": {"emo_a/classifier": compared}}
-    write("experiments/results/coemogen_table1.json", {"seeds": [0, 1, 2], "images_per_seed": 1024, "rows": rows})
+    write_grid("coemogen_table1", {"whole": {"emo_a/classifier": {"mean": 0.9}},
+                                   "without L_SEM": {"emo_a/classifier": compared}})  # fmt: skip
     found, text = cells("1"), run("1").output
     assert found["w/o L_SEM", "emo_a"]["ours"] == "85.0"
     assert found["w/o L_SEM", "emo_a"]["n"] == "3072"
-    assert found["w/o L_SEM", "emo_a"]["verdict"] == "agrees"
+    assert (found["w/o L_SEM", "emo_a"]["verdict"], found["w/o L_SEM", "emo_a"]["against"]) == ("agrees", "whole")
     assert found["CoEmoGen", "emo_a"]["verdict"] == ""
-    assert "-5.00 [-7.00, -3.00] agrees" in text
-    assert "Of a grid, with its own number of steps and images: w/o L_SEM." in text
+    assert "-5.00 [-7.00, -3.00] agrees, against whole" in text
+    assert "each with steps and images of its own: coemogen_table1 (" in text
+
+
+def test_an_experiment_of_equal_steps_stands_before_one_seed_of_the_default_run() -> None:
+    write_scores("emogen")
+    reported = {
+        "fid/clip_miniature/clean": 25.0,
+        "fid/judge_small/clean": 30.0,
+        "feature_distance/judge_small/clean": 0.2,
+    }
+    figures = {key: {"mean": mean, "by_seed": [mean] * 3} for key, mean in reported.items()}
+    compared = {"mean": 0.7, "difference": -0.2, "low": -0.3, "high": -0.1, "verdict": "agrees"}
+    write_grid(
+        "methods_table1", {"CoEmoGen": {"emo_a/judge": {"mean": 0.9}}, "EmoGen": {"emo_a/judge": compared, **figures}}
+    )
+    for name in ("1", "IV"):
+        found = {metric: each for (row, metric), each in cells(name).items() if row == "EmoGen"}
+        assert found["emo_a_judge"]["ours"] == "70.0"
+        assert found["emo_a_judge"]["measure"] == "emo_a/judge, mean over 3 seeds of methods_table1, 1,024 images each"
+        assert (found["emo_a_judge"]["verdict"], found["emo_a_judge"]["against"]) == ("agrees", "CoEmoGen")
+        assert (found["fid"]["ours"], found["fid"]["n"], found["fid"]["real"]) == ("30.0", "", "62.0")
+        assert found["lpips"]["measure"].startswith("feature_distance/judge_small/clean, mean over 3 seeds")
+        assert (found["emo_a"]["ours"], found["emo_a"]["measure"]) == ("90.0", "emo_a/classifier")  # it has none
+    assert "not LPIPS" in run("1").output
+
+
+def test_an_experiment_on_other_data_says_nothing_of_this_run() -> None:
+    write_grid("methods_table1", {"EmoGen": {"emo_a/judge": {"mean": 0.7}}}, data="EmoSet-118K")
+    assert cells("IV")["EmoGen", "emo_a_judge"]["ours"] == ""
+
+
+def write_oracle() -> None:
+    """As experiments/uniemo_oracle.py writes it, with two of its claims."""
+    accuracy = {"after joint training": 0.843, "after feedback": 0.8465}
+    compared = {"difference": 0.0035, "low": 0.001, "high": 0.006, "by_seed": [0.002, 0.003, 0.0055],
+                "resolves": 0.0036, "verdict": "agrees"}  # fmt: skip
+    lost = compared | {"difference": -0.002, "low": -0.004, "high": 0.0005, "verdict": "unresolved"}
+    claims = {"after feedback - after joint training": compared, "after feedback - after as many steps without": lost}
+    means = {name: {"mean": mean, "by_seed": [mean] * 3} for name, mean in accuracy.items()}
+    write("experiments/results/uniemo_understanding.json",
+          {"num_pictures": 20_000, "seeds": [0, 1, 2], "base": {}, "accuracy": means, "claims": claims})  # fmt: skip
+
+
+def test_accuracy_on_drawn_pictures_stands_with_the_fitting_claim_and_says_what_it_is() -> None:
+    write_oracle()
+    write("metrics/uniemo_joint.json", {"accuracy": 0.816, "n_test": 900})
+    first, sixth = cells("I")["UniEmo L/14", "accuracy_emoset"], cells("VI")
+    both, none = sixth["both", "accuracy_emoset"], sixth["no feedback", "accuracy_emoset"]
+    assert (first["ours"], first["n"], both["ours"]) == ("84.65", "20000", "84.65")
+    assert first["measure"].startswith(
+        "after feedback: accuracy on 20,000 drawn pictures, not the test split; mean over 3"
+    )
+    assert (first["verdict"], first["against"]) == ("unresolved", "after as many steps without")
+    assert (both["difference"], both["verdict"], both["against"]) == ("0.35", "agrees", "after joint training")
+    assert (none["ours"], none["measure"], none["verdict"]) == ("81.6", "uniemo_joint, test split", "")
+    assert "+0.35 [+0.10, +0.60] agrees, against after joint training" in run("VI").output
+
+
+def test_a_claim_that_was_not_compared_yet_says_what_compares_it() -> None:
+    remedy = cells("I")["UniEmo L/14", "accuracy_emoset"]["remedy"]
+    wanted = "`python -m experiments.run uniemo_understanding`, then `python -m experiments.uniemo_oracle`"
+    assert remedy == f"`dvc repro uniemo_feedback`, or {wanted}"
 
 
 def test_accuracies_come_from_the_readers_own_file_and_from_understanding_scores() -> None:
@@ -134,6 +199,14 @@ def test_accuracies_come_from_the_readers_own_file_and_from_understanding_scores
     assert found["LLaVA", "accuracy_emoset"]["ours"] == "71.0"
     assert float(third["ours"]) == pytest.approx(60)
     assert found["UniEmo L/14", "accuracy_emoset"]["n"] == "900"
+
+
+def test_a_data_set_that_was_too_small_to_be_probed_says_so() -> None:
+    write("metrics/understanding_scores.json", {"fi/num_rare_classes": 2, "fi/uniemo_feedback/accuracy": 0.7})
+    found = cells("I")["UniEmo L/14", "accuracy_fi"]
+    assert (found["ours"], found["remedy"].split(";")[0]) == (
+        "", "a class has fewer pictures than understanding_scores.folds"
+    )  # fmt: skip
 
 
 def test_an_undefined_figure_is_a_dash() -> None:
@@ -176,9 +249,8 @@ def test_numbers_of_a_method_that_params_do_not_list_are_not_taken() -> None:
         Path("params.yaml").read_text().replace("methods: [stable_diffusion, ", "methods: [")
     )
     found = cells("1")["Stable Diffusion", "emo_a"]
-    assert (found["ours"], found["remedy"]) == (
-        "", "add stable_diffusion to methods in params.yaml, then `dvc repro scores@stable_diffusion`"
-    )  # fmt: skip
+    assert found["ours"] == ""
+    assert found["remedy"].startswith("add stable_diffusion to methods in params.yaml, then `dvc repro scores@stable")
 
 
 def test_an_unknown_table_is_one_line() -> None:

@@ -1,9 +1,23 @@
 """Verdicts: the paper's direction in the whole interval and in every seed, or nothing is said."""
 
+import json
+from pathlib import Path
+from typing import Any
+
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from experiments.verdicts import compare, verdict
+from experiments import run
+from experiments.run import Cell, cells
+from experiments.verdicts import compare, table, verdict
+from pipeline.emotions import EMOTIONS
+
+GRID: dict[str, Any] = {
+    "measure": "scores/m", "target": "scores@m", "images": "data/scores/m", "reported": ["fid/judge_small/clean"],
+    "seeds": [0, 1, 2, 3], "rows": {"whole": {}, "half": {}}, "paper": {"half": -1},
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -41,3 +55,31 @@ def test_seeds_on_the_same_pictures_are_not_more_pictures() -> None:
     assert (alone["low"], alone["high"]) == (thrice["low"], thrice["high"])
     apart = compare([values] * 3, [zeros] * 3, None)
     assert apart["high"] - apart["low"] < 0.7 * (thrice["high"] - thrice["low"])
+
+
+def write_cell(cell: Cell, num_right: int) -> None:
+    """A finished cell of 40 images, so many of them right by both judges."""
+    said = np.eye(8, dtype=np.float32)[[0] * num_right + [1] * (40 - num_right)]
+    rows = pa.table({"emotion": [EMOTIONS[0]] * 40, "classifier": list(said), "judge": list(said),
+                     "clarity": np.full(40, 0.5, np.float32)})  # fmt: skip
+    shard = cell.folder / "data/scores/m/part-00000.parquet"
+    shard.parent.mkdir(parents=True)
+    pq.write_table(rows, shard)
+    (cell.folder / "params.yaml").write_text("emoset: {folder: some/emoset}\n")
+    (cell.folder / "finished.json").write_text(json.dumps({"scores/m:fid/judge_small/clean": 10.0 + cell.seed}))
+
+
+def test_a_table_is_of_the_seeds_that_every_row_has_finished_and_says_on_what_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "CELLS", tmp_path)
+    for cell in cells("grid", GRID):
+        if (cell.row, cell.seed) != ("half", 3):
+            write_cell(cell, 40 if cell.row == "whole" else 20)
+    found = table("grid", GRID)
+    assert (found["seeds"], found["images_per_seed"], found["data"]) == ([0, 1, 2], 40, "some/emoset")
+    assert found["rows"]["whole"]["emo_a/judge"] == {"mean": 1.0}
+    half = found["rows"]["half"]
+    assert (half["emo_a/judge"]["difference"], half["emo_a/judge"]["verdict"]) == (-0.5, "agrees")
+    assert half["sem_c"]["verdict"] == "unresolved"
+    assert half["fid/judge_small/clean"] == {"mean": 11.0, "by_seed": [10.0, 11.0, 12.0]}

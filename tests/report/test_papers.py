@@ -49,12 +49,15 @@ def test_what_stands_beside_a_row_is_a_param_a_method_and_a_row_of_a_grid_that_t
     papers: dict[TableName, PaperTable],
 ) -> None:
     from experiments.run import read_grid
+    from experiments.uniemo_oracle import CLAIMS
 
+    claims = {None, *(f"{one} - {other}" for one, other, _ in CLAIMS)}
     keys, params = set(dotted_keys()), load_params(ROOT / "params.yaml")
     for table in papers.values():
         for row in table.rows:
             assert set(table.params_of(row)) <= keys
             assert row.method in {None, *get_args(Method), *BASELINES}
+            assert row.claim in claims
             assert not row.grid or row.grid_row in read_grid(row.grid)["rows"]
             for key in table.params_of(row):
                 section, _, name = key.partition(".")
@@ -68,6 +71,11 @@ def test_what_stands_beside_a_row_is_a_param_a_method_and_a_row_of_a_grid_that_t
         ("numbers: [44.05, 0.687,", "numbers: [0.687,", "Stable Diffusion: 4 numbers for 5 metrics"),
         ("numbers: [44.05,", "numbers: [forty,", r"table 1: rows\.0\.numbers\.0"),
         ("row: DreamBooth", "row: EmoGen", "each may stand once"),
+        (
+            "claim: after feedback - after joint",
+            "claim: after joint",
+            "claim = 'after joint training'; it must be 'one",
+        ),
         ('"2a":', '"2d":', "tables are .*2d.*, wanted 1, 2a"),
     ],
 )

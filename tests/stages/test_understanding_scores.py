@@ -95,6 +95,15 @@ def test_every_picture_is_read_by_every_reader_and_the_captioner_asked_of_some()
     np.testing.assert_allclose(np.stack(readings["probabilities"].to_numpy()).sum(1), 1, atol=1e-5)
     assert found["emotionroi/uniemo_understanding/folds/n"] == 18
     assert found["emotionroi/clip_probe/split/n"] == 6
+    assert found["fi/num_rare_classes"] > 0  # 12 pictures of eight emotions
+    assert "fi/clip_probe/folds/n" not in found
+
+
+def test_fi_is_probed_in_folds_where_every_emotion_has_enough_pictures() -> None:
+    list(write_fi(World(0), 60, Path("data/miniature/more_fi")))
+    found = made(datasets=["fi"], fi_folder="data/miniature/more_fi", understandings=["uniemo_joint"])
+    assert found["fi/num_rare_classes"] == 0
+    assert found["fi/clip_probe/folds/n"] == found["fi/uniemo_joint/folds/n"] == 60
     assert Path("plots/understanding_scores/accuracy.png").is_file()
 
 

@@ -12,7 +12,7 @@ from pipeline.emotions import EMOTIONS
 from pipeline.judges.calibration import wilson_interval
 from pipeline.schemas import READINGS_SCHEMA
 from pipeline.understanding import figures
-from pipeline.understanding.scores import EMOTION, FOLDS, POLARITY, SPLIT, flat, score, scores, tasks_of
+from pipeline.understanding.scores import EMOTION, FOLDS, POLARITY, SPLIT, flat, rare_classes, score, scores, tasks_of
 
 NAMES = ("a", "b", "c")
 
@@ -97,6 +97,39 @@ def test_probes_know_all_classes_of_the_data_set_in_folds_and_by_its_own_split()
     assert (found["emotionroi", "r", FOLDS].accuracy, found["emotionroi", "r", FOLDS].n) == (1.0, 24)
     assert (found["emotionroi", "r", SPLIT].accuracy, found["emotionroi", "r", SPLIT].n) == (1.0, 6)
     assert set(found["emotionroi", "r", FOLDS].recalls) == set(names)
+
+
+def of_fi(**numbers: int) -> list[dict[str, object]]:
+    """So many pictures of each emotion, each with a feature that tells it."""
+    eye = np.eye(8)
+    return [
+        reading(f"fi/{name}/{index}", name, probabilities(awe=1.0), feature=tuple(eye[EMOTIONS.index(name)]))
+        for name, number in numbers.items()
+        for index in range(number)
+    ]
+
+
+def test_fi_is_probed_in_folds_with_as_few_pictures_of_an_emotion_as_there_are_folds() -> None:
+    found = scored(of_fi(awe=9, anger=5), 5)["fi", "r", FOLDS]
+    assert (found.accuracy, found.n, set(found.recalls)) == (1.0, 14, {"awe", "anger"})
+
+
+def test_an_emotion_with_fewer_pictures_than_folds_is_told_and_nothing_is_probed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rows = [*of_fi(awe=9, anger=4, fear=1), reading("twitter_i/1", "positive", probabilities(awe=1.0))]
+    with caplog.at_level("WARNING", "evoke"):
+        found = scored(rows, 5)
+    assert set(found) == {("fi", "r", EMOTION), ("fi", "r", POLARITY), ("twitter_i", "r", POLARITY)}
+    assert caplog.messages == [
+        "fi: no probe in 5 folds, as there are fewer pictures of anger, fear; "
+        "take fewer understanding_scores.folds, or more pictures"
+    ]
+    assert rare_classes(pa.Table.from_pylist(rows, READINGS_SCHEMA.arrow), 5) == {"fi": ["anger", "fear"]}
+
+
+def test_pictures_of_one_class_alone_are_no_task_for_a_probe() -> None:
+    assert ("fi", "r", FOLDS) not in scored(of_fi(awe=9), 5)
 
 
 def test_all_readers_of_a_data_set_are_probed_in_the_same_folds() -> None:

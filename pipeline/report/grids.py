@@ -1,0 +1,63 @@
+"""What the experiments measured for a row of the papers' tables: means over seeds, and the verdicts.
+
+Two kinds of results: grids of images (experiments/verdicts.py), whose rows are held against their first one, and the
+accuracies on pictures that no corpus has (experiments/uniemo_oracle.py), whose claims name both sides.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.report.ours import EMO_A, Comparison, Ours, keys_of, preference
+from pipeline.report.papers import Row
+
+Results = Mapping[str, Mapping[str, Any]]
+ORACLE, ACCURACY = "uniemo_understanding", "accuracy_emoset"
+PER_IMAGE = {**EMO_A, "sem_c": "sem_c"}  # keys of what is compared pair by pair
+
+
+def from_grids(results: Results, row: Row, metric: str) -> Ours:
+    """The number of a row by the experiment that it names; without a value where no result has it."""
+    if metric == ACCURACY and row.claim in results.get(ORACLE, {}).get("claims", {}):
+        return _by_oracle(results[ORACLE], str(row.claim))
+    grid = results.get(row.grid or "", {})
+    figures = grid.get("rows", {}).get(row.grid_row, {})
+    reported = min(keys_of(metric, figures), key=preference, default="")
+    key = PER_IMAGE.get(metric, reported)
+    return _by_seeds(grid, row, key) if key in figures else Ours()
+
+
+def remedies_of(row: Row, metric: str) -> list[str]:
+    """What makes the results that have the metric of a row; of metrics that no experiment reports none."""
+    if metric == ACCURACY:
+        return [_ran(ORACLE, "experiments.uniemo_oracle")] if row.claim else []
+    return [_ran(row.grid, f"experiments.verdicts {row.grid}")] if row.grid else []
+
+
+def _by_oracle(found: Mapping[str, Any], claim: str) -> Ours:
+    one, _, other = claim.partition(" - ")
+    num = found["num_pictures"]
+    said = f"{one}: accuracy on {num:,} drawn pictures, not the test split; {_seeds(found)} of {ORACLE}"
+    compared = _comparison(found["claims"][claim], other)
+    return Ours(found["accuracy"][one]["mean"], n=num, measure=said, grid=ORACLE, comparison=compared)
+
+
+def _by_seeds(grid: Mapping[str, Any], row: Row, key: str) -> Ours:
+    """n: all images of the row; none of what is reported, as FID depends on the images of a seed."""
+    found, num = grid["rows"][row.grid_row][key], grid["images_per_seed"]
+    said = f"{key}, {_seeds(grid)} of {row.grid}, {num:,} images each"
+    compared = _comparison(found, next(iter(grid["rows"]))) if "difference" in found else None
+    all_images = num * len(grid["seeds"]) if key in PER_IMAGE.values() else None
+    return Ours(found["mean"], n=all_images, measure=said, grid=row.grid or "", comparison=compared)
+
+
+def _comparison(found: Mapping[str, Any], against: str) -> Comparison:
+    return Comparison(found["difference"], found["low"], found["high"], found["verdict"], against)
+
+
+def _seeds(found: Mapping[str, Any]) -> str:
+    num = len(found["seeds"])
+    return f"mean over {num} seeds" if num > 1 else "one seed"
+
+
+def _ran(grid: str, then: str) -> str:
+    return f"`python -m experiments.run {grid}`, then `python -m {then}`"
