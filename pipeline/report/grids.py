@@ -28,7 +28,7 @@ def from_grids(results: Results, row: Row, metric: str) -> Ours:
 
 
 def remedies_of(row: Row, metric: str) -> list[str]:
-    """What makes the results that have the metric of a row; of metrics that no experiment reports none."""
+    """What makes the results that have the metric of a row; nothing where the row names no experiment."""
     if metric == ACCURACY and row.claim:
         return [_ran(ORACLE, "experiments.uniemo_oracle")]
     return [_ran(row.grid, f"experiments.verdicts {row.grid}")] if row.grid else []
