@@ -61,7 +61,11 @@ def cells(name: str, grid: Mapping[str, Any]) -> Iterator[Cell]:
 
 def of_row(grid: Mapping[str, Any], key: str, row: str) -> str:
     """A path or name of a grid, for one row: {method} in it is the row's among `methods`."""
-    text: str = grid[key]
+    return named(grid, grid[key], row)
+
+
+def named(grid: Mapping[str, Any], text: str, row: str) -> str:
+    """A text with {method} of a row filled in."""
     return text.format(method=grid.get("methods", {}).get(row, ""))
 
 

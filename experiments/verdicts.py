@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from experiments.run import RESULTS, Cell, cells, of_row, read_grid
+from experiments.run import RESULTS, Cell, cells, named, of_row, read_grid
 from pipeline.artifacts import read_shards
 from pipeline.metrics.emotion_accuracy import JUDGES, right
 from pipeline.params import read_yaml
@@ -71,6 +71,13 @@ def verdict(seeds: list[float], low: float, high: float, direction: int | None) 
     return "agrees" if sign == direction else "disagrees"
 
 
+def direction(grid: Mapping[str, Any], row: str, metric: str) -> int | None:
+    """What the paper says of a metric of a row; `paper` has a number for all metrics of a row, or one each."""
+    said = grid.get("paper", {}).get(row)
+    found: int | None = said.get(metric.split("/")[0]) if isinstance(said, dict) else said
+    return found
+
+
 def table(name: str, grid: Mapping[str, Any]) -> dict[str, Any]:
     """Means of each row and its comparison with the first, over the seeds of which every row is finished."""
     finished = [cell for cell in cells(name, grid) if (cell.folder / "finished.json").is_file()]
@@ -89,14 +96,15 @@ def table(name: str, grid: Mapping[str, Any]) -> dict[str, Any]:
         rows[row] = {
             metric: {"mean": float(np.mean([each[metric].mean() for each in found]))}
             | ({} if row == first else compare([each[metric] for each in found], [each[metric] for each in whole],
-                                               grid.get("paper", {}).get(row)))
+                                               direction(grid, row, metric)))
             for metric in found[0]
         }  # fmt: skip
         told = [json.loads((cell.folder / "finished.json").read_text()) for cell in finished
                 if cell.row == row and cell.seed in seeds]  # fmt: skip
         for metric in grid.get("reported", ()):
-            by_seed = [each[f"{of_row(grid, 'measure', row)}:{metric}"] for each in told]
-            rows[row][metric] = {"mean": float(np.mean(by_seed)), "by_seed": by_seed}
+            file, _, key = metric.rpartition(":")
+            by_seed = [each[f"{named(grid, file or grid['measure'], row)}:{key}"] for each in told]
+            rows[row][key] = {"mean": float(np.mean(by_seed)), "by_seed": by_seed}
     num = len(values[first, seeds[0]]["sem_c"])
     data = read_yaml(finished[0].folder / "params.yaml")["emoset"]["folder"]
     return {"grid": name, "data": data, "seeds": seeds, "images_per_seed": num, "base": grid.get("base", {}),

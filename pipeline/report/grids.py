@@ -13,6 +13,7 @@ from pipeline.report.papers import Row
 Results = Mapping[str, Mapping[str, Any]]
 ORACLE, ACCURACY = "uniemo_understanding", "accuracy_emoset"
 PER_IMAGE = {**EMO_A, "sem_c": "sem_c"}  # keys of what is compared pair by pair
+TEST_SPLIT = "accuracy"
 
 
 def from_grids(results: Results, row: Row, metric: str) -> Ours:
@@ -22,14 +23,14 @@ def from_grids(results: Results, row: Row, metric: str) -> Ours:
     grid = results.get(row.grid or "", {})
     figures = grid.get("rows", {}).get(row.grid_row, {})
     reported = min(keys_of(metric, figures), key=preference, default="")
-    key = PER_IMAGE.get(metric, reported)
+    key = TEST_SPLIT if metric == ACCURACY else PER_IMAGE.get(metric, reported)
     return _by_seeds(grid, row, key) if key in figures else Ours()
 
 
 def remedies_of(row: Row, metric: str) -> list[str]:
-    """What makes the results that have the metric of a row; of metrics that no experiment reports none."""
-    if metric == ACCURACY:
-        return [_ran(ORACLE, "experiments.uniemo_oracle")] if row.claim else []
+    """What makes the results that have the metric of a row; nothing where the row names no experiment."""
+    if metric == ACCURACY and row.claim:
+        return [_ran(ORACLE, "experiments.uniemo_oracle")]
     return [_ran(row.grid, f"experiments.verdicts {row.grid}")] if row.grid else []
 
 
@@ -44,7 +45,7 @@ def _by_oracle(found: Mapping[str, Any], claim: str) -> Ours:
 def _by_seeds(grid: Mapping[str, Any], row: Row, key: str) -> Ours:
     """n: all images of the row; none of what is reported, as FID depends on the images of a seed."""
     found, num = grid["rows"][row.grid_row][key], grid["images_per_seed"]
-    said = f"{key}, {_seeds(grid)} of {row.grid}, {num:,} images each"
+    said = f"{key}, {_seeds(grid)} of {row.grid}, " + ("test split" if key == TEST_SPLIT else f"{num:,} images each")
     compared = _comparison(found, next(iter(grid["rows"]))) if "difference" in found else None
     all_images = num * len(grid["seeds"]) if key in PER_IMAGE.values() else None
     return Ours(found["mean"], n=all_images, measure=said, grid=row.grid or "", comparison=compared)

@@ -100,7 +100,9 @@ def test_metrics_count_for_the_row_that_params_say_and_for_no_other() -> None:
     assert cells("2b")["one-hot", "emo_a"]["ours"] == "90.0"
     other = cells("2b")["text", "emo_a"]
     assert (other["ours"], other["paper"]) == ("", "78.92")
-    assert other["remedy"] == "`dvc repro scores@coemogen_emoset` with coemogen.input: text in params.yaml"
+    first, _, second = other["remedy"].partition(", or ")
+    assert first == "`dvc repro scores@coemogen_emoset` with coemogen.input: text in params.yaml"
+    assert second.endswith("`python -m experiments.verdicts coemogen_table2b`")
     text = Path("params.yaml").read_text()
     Path("params.yaml").write_text(text.replace("input: onehot", "input: text"))
     assert cells("2b")["text", "emo_a"]["ours"] == "90.0"
@@ -147,6 +149,13 @@ def test_an_experiment_of_equal_steps_stands_before_one_seed_of_the_default_run(
         assert found["lpips"]["measure"].startswith("feature_distance/judge_small/clean, mean over 3 seeds")
         assert (found["emo_a"]["ours"], found["emo_a"]["measure"]) == ("90.0", "emo_a/classifier")  # it has none
     assert "not LPIPS" in run("1").output
+
+
+def test_accuracy_over_seeds_of_a_grid_is_said_to_be_of_the_test_split() -> None:
+    write_grid("uniemo_table7", {"20-80": {}, "10-90": {"accuracy": {"mean": 0.81, "by_seed": [0.81] * 3}}})
+    found = cells("VII")["10-90", "accuracy_emoset"]
+    assert (found["ours"], found["n"], found["paper"]) == ("81.0", "", "85.13")
+    assert found["measure"] == "accuracy, mean over 3 seeds of uniemo_table7, test split"
 
 
 def test_an_experiment_on_other_data_says_nothing_of_this_run() -> None:

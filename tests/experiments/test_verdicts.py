@@ -11,11 +11,12 @@ import pytest
 
 from experiments import run
 from experiments.run import Cell, cells
-from experiments.verdicts import compare, table, verdict
+from experiments.verdicts import compare, direction, table, verdict
 from pipeline.emotions import EMOTIONS
 
 GRID: dict[str, Any] = {
-    "measure": "scores/m", "target": "scores@m", "images": "data/scores/m", "reported": ["fid/judge_small/clean"],
+    "measure": "scores/m", "target": "scores@m", "images": "data/scores/m",
+    "reported": ["fid/judge_small/clean", "{method}:accuracy"], "methods": {"whole": "one", "half": "other"},
     "seeds": [0, 1, 2, 3], "rows": {"whole": {}, "half": {}}, "paper": {"half": -1},
 }  # fmt: skip
 
@@ -66,7 +67,8 @@ def write_cell(cell: Cell, num_right: int) -> None:
     shard.parent.mkdir(parents=True)
     pq.write_table(rows, shard)
     (cell.folder / "params.yaml").write_text("emoset: {folder: some/emoset}\n")
-    (cell.folder / "finished.json").write_text(json.dumps({"scores/m:fid/judge_small/clean": 10.0 + cell.seed}))
+    found = {"scores/m:fid/judge_small/clean": 10.0 + cell.seed, f"{GRID['methods'][cell.row]}:accuracy": 0.5}
+    (cell.folder / "finished.json").write_text(json.dumps(found))
 
 
 def test_a_table_is_of_the_seeds_that_every_row_has_finished_and_says_on_what_data(
@@ -83,3 +85,12 @@ def test_a_table_is_of_the_seeds_that_every_row_has_finished_and_says_on_what_da
     assert (half["emo_a/judge"]["difference"], half["emo_a/judge"]["verdict"]) == (-0.5, "agrees")
     assert half["sem_c"]["verdict"] == "unresolved"
     assert half["fid/judge_small/clean"] == {"mean": 11.0, "by_seed": [10.0, 11.0, 12.0]}
+    assert half["accuracy"]["mean"] == 0.5
+
+
+def test_the_paper_may_say_something_of_one_metric_alone() -> None:
+    grid = {"paper": {"30 percent": {"emo_a": -1}, "5 percent": -1}}
+    found = [direction(grid, "30 percent", metric) for metric in ("emo_a/judge", "emo_a/classifier", "sem_c")]
+    assert found == [-1, -1, None]
+    assert direction(grid, "5 percent", "sem_c") == -1
+    assert direction(grid, "20 percent", "sem_c") is direction({}, "a", "sem_c") is None
