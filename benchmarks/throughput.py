@@ -28,6 +28,7 @@ from PIL import Image
 from pipeline.artifacts import read_shards
 from pipeline.captions.prompts import prompt
 from pipeline.captions.write import write_captions
+from pipeline.corpora import emoset, pack
 from pipeline.features import image_features
 from pipeline.foundation.captioner import Captioner, load_captioner
 from pipeline.foundation.clip import Clip, load_clip, load_tokenizer
@@ -35,6 +36,7 @@ from pipeline.generation.folder import Foundation, load_foundation
 from pipeline.generation.plain import PromptGenerator
 from pipeline.generation.request import request
 from pipeline.generation.sampling import noise, sample, sampling_of, solver
+from pipeline.metrics.judgement import ModelFiles, judged, load_bench
 from pipeline.params import Params, load_params
 from pipeline.runtime import device, threads
 
@@ -114,6 +116,25 @@ def compared(rows: pa.Table, clip: Clip, captioner: Captioner, found: Foundation
     return figures
 
 
+def alone(rows: pa.Table, params: Params) -> dict[str, float]:
+    """Pictures a second of scoring, by all judges under both protocols, and of packing EmoSet's folder."""
+    models = ROOT / "models"
+    files = ModelFiles(
+        models / "foundation/clip", models / "emotion_classifier", models / "judges", models / "pretrained"
+    )
+    bench, folder = load_bench(files, params.scores, device()), ROOT / params.emoset.folder
+    planned = emoset.plan(folder)[: 10 * len(rows)]
+    ways: dict[str, Way] = {
+        "scoring": lambda: judged(rows, bench, params.scores.batch_size, generated=True),
+        "packing": lambda: pack.tables(emoset.read(folder, planned)),
+    }
+    seconds = median_seconds(ways, 3)
+    return {
+        "scoring_per_s": round(len(rows) / seconds["scoring"], 1),
+        "packing_per_s": round(len(planned) / seconds["packing"], 1),
+    }
+
+
 def commands() -> dict[str, float]:
     """Seconds of commands: a stage that only starts and refuses, the help, and a run with nothing to do."""
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
@@ -140,7 +161,8 @@ def main(num: int) -> None:
     clip, captioner = load_clip(models / "clip", where), load_captioner(models / "captioner", where)
     found = load_foundation(models / "diffusion", models / "clip", where)
     found.pipeline.set_progress_bar_config(disable=True)
-    figures: dict[str, Any] = compared(rows, clip, captioner, found, params) | commands()
+    figures: dict[str, Any] = compared(rows, clip, captioner, found, params)
+    figures |= alone(rows, params) | commands()
     figures |= {"torch": torch.__version__, "threads": threads(), "machine": platform.machine(), "device": str(where)}
     path = ROOT / "benchmarks/results" / f"{datetime.now(UTC):%Y-%m-%d}-throughput.json"
     path.write_text(json.dumps(figures, indent=2) + "\n")
