@@ -212,9 +212,9 @@ class TrainingState:
                 self.optimizer.state[parameter] = moments | {"step": moments["step"].cpu()}
             if name in self.averages:
                 self.averages[name].copy_(tensors[f"average/{name}"])
-        self.curve = {name: values.tolist() for name, values in _under("curve/", tensors).items()}
+        self.curve = {name: values.tolist() for name, values in _columns("curve/", tensors).items()}
         self.scores |= {name: values.tolist() for name, values in _under("score/", tensors).items()}
-        self.best, self.pending = _under("best/", tensors), _unstacked(_under("pending/", tensors))
+        self.best, self.pending = _under("best/", tensors), _unstacked(_columns("pending/", tensors))
         log.info("%s goes on at step %d", self.task.name, step)
         return step
 
@@ -262,10 +262,11 @@ class TrainingState:
             moments = self.optimizer.state.get(parameter, {})
             named |= {f"{key}/{name}": moments[key] for key in MOMENTS if key in moments}
         named |= {f"best/{name}": tensor for name, tensor in self.best.items()}
-        for group, columns in (("curve", self.curve), ("score", self.scores)):
-            named |= {f"{group}/{name}": torch.tensor(each, dtype=torch.float64) for name, each in columns.items()}
-        for name in self.pending[0] if self.pending else ():
-            named[f"pending/{name}"] = torch.stack([losses[name] for losses in self.pending])
+        named |= {f"score/{name}": torch.tensor(each, dtype=torch.float64) for name, each in self.scores.items()}
+        for place, (name, each) in enumerate(self.curve.items()):
+            named[f"curve/{place:03d}/{name}"] = torch.tensor(each, dtype=torch.float64)
+        for place, name in enumerate(self.pending[0] if self.pending else ()):
+            named[f"pending/{place:03d}/{name}"] = torch.stack([losses[name] for losses in self.pending])
         return {name: tensor.cpu().contiguous() for name, tensor in named.items()}
 
 
@@ -275,6 +276,11 @@ MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors whose names begin with a prefix, under the rest of their names."""
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _columns(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same, of names behind their place, in the order of the places: a file of tensors knows no order."""
+    return {name.partition("/")[2]: tensor for name, tensor in sorted(_under(prefix, tensors).items())}
 
 
 def _unstacked(stacked: dict[str, Tensor]) -> list[dict[str, Tensor]]:
