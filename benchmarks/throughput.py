@@ -1,6 +1,6 @@
 """The per-image stages against the plain loops of the libraries that they stand on, at equal batch, in one run.
 
-    python -m benchmarks.throughput                       of the made models and corpus; --models, --corpus for others
+    python -m benchmarks.throughput                       of the models and the corpus that `make repro` made
 
 embedding: open_clip's transform and encode_image. captioning: transformers' chat template and generate. sampling:
 diffusers' StableDiffusionPipeline in fp32, as it comes. Each figure is a median over turns, ours and theirs by turns.

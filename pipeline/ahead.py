@@ -24,11 +24,12 @@ def ahead(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]
 
     Raises what make raises, when its item's turn has come.
     """
-    if not workers():
+    number = workers()
+    if not number:
         yield from map(make, items)
         return
-    pool, items = _pool(workers()), iter(items)
-    waiting: deque[Future[Made]] = deque(pool.submit(make, item) for item in itertools.islice(items, AHEAD * workers()))
+    pool, items = _pool(number), iter(items)
+    waiting: deque[Future[Made]] = deque(pool.submit(make, item) for item in itertools.islice(items, AHEAD * number))
     while waiting:
         yield waiting.popleft().result()
         waiting.extend(pool.submit(make, item) for item in itertools.islice(items, 1))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.runtime import device_class, progress, threads
+from pipeline.runtime import device_class, progress, threads, whole_number
 
 if TYPE_CHECKING:
     from pipeline.engine import Job
@@ -78,7 +78,4 @@ def num_actors(needs: dict[str, float]) -> int:
 
     ((kind, each),) = needs.items()
     free = int(ray.cluster_resources().get({"num_gpus": "GPU", "num_cpus": "CPU"}[kind], 0) // each)
-    value = os.environ.get("EVOKE_ACTORS") or str(max(free, 1))
-    if not value.isdecimal() or int(value) < 1:
-        raise ValueError(f"EVOKE_ACTORS = {value!r}: allowed is a whole number >= 1")
-    return int(value)
+    return whole_number("EVOKE_ACTORS", max(free, 1))

@@ -60,18 +60,12 @@ def device_class() -> str:
 
 def threads() -> int:
     """EVOKE_THREADS, else 1. Raises ValueError unless it is a whole number >= 1."""
-    value = os.environ.get("EVOKE_THREADS") or "1"
-    if not value.isdecimal() or int(value) < 1:
-        raise ValueError(f"EVOKE_THREADS = {value!r}: allowed is a whole number >= 1")
-    return int(value)
+    return whole_number("EVOKE_THREADS", 1)
 
 
 def processes() -> int:
     """EVOKE_PROCESSES: that train together, each on a GPU of its own; else 1. ValueError unless a whole number >= 1."""
-    value = os.environ.get("EVOKE_PROCESSES") or "1"
-    if not value.isdecimal() or int(value) < 1:
-        raise ValueError(f"EVOKE_PROCESSES = {value!r}: allowed is a whole number >= 1")
-    return int(value)
+    return whole_number("EVOKE_PROCESSES", 1)
 
 
 def rank() -> int:
@@ -84,11 +78,15 @@ def workers() -> int:
 
     Raises ValueError unless it is a whole number.
     """
-    value = os.environ.get("EVOKE_WORKERS") or str(
-        min((os.cpu_count() or 1) - 1, 16) if device_class() == "cuda" else 0
-    )
-    if not value.isdecimal():
-        raise ValueError(f"EVOKE_WORKERS = {value!r}: allowed is a whole number")
+    spare = min((os.cpu_count() or 1) - 1, 16) if device_class() == "cuda" else 0
+    return whole_number("EVOKE_WORKERS", spare, least=0)
+
+
+def whole_number(name: str, default: int, least: int = 1) -> int:
+    """What the environment says under a name, else the default. ValueError unless a whole number from least on."""
+    value = os.environ.get(name) or str(default)
+    if not value.isdecimal() or int(value) < least:
+        raise ValueError(f"{name} = {value!r}: allowed is a whole number{f' >= {least}' if least else ''}")
     return int(value)
 
 

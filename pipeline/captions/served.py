@@ -20,6 +20,8 @@ from urllib.parse import urlsplit
 
 from PIL import Image
 
+from pipeline.runtime import whole_number
+
 if TYPE_CHECKING:
     import torch
     from openai import OpenAI
@@ -156,7 +158,7 @@ def load_served(model: str) -> ServedCaptioner:
     url, key = _server(model), os.environ.get("OPENAI_API_KEY") or "none"
     timeout = openai.Timeout(ANSWER_S, connect=CONNECT_S)
     client = openai.OpenAI(base_url=url, api_key=key, max_retries=MAX_RETRIES, timeout=timeout)
-    captioner = ServedCaptioner(client, url, model, _num_concurrent())
+    captioner = ServedCaptioner(client, url, model, whole_number("EVOKE_CAPTION_CONCURRENCY", 16))
     captioner.check()
     return captioner
 
@@ -173,14 +175,6 @@ def _server(model: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"EVOKE_CAPTION_SERVER = {url!r}: allowed is a URL such as http://localhost:8000/v1")
     return url
-
-
-def _num_concurrent() -> int:
-    """EVOKE_CAPTION_CONCURRENCY, else 16. Raises ValueError unless it is a whole number >= 1."""
-    value = os.environ.get("EVOKE_CAPTION_CONCURRENCY") or "16"
-    if not value.isdecimal() or int(value) < 1:
-        raise ValueError(f"EVOKE_CAPTION_CONCURRENCY = {value!r}: allowed is a whole number >= 1")
-    return int(value)
 
 
 def _data_url(image: Image.Image) -> str:

@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,14 @@ from click.testing import CliRunner, Result
 from evoke.cli import main
 
 ROOT = Path(__file__).parents[2]
+SPECIAL: dict[str, Callable[[Path], object]] = {  # what stands in the place of a file and is none
+    "a pipe": os.mkfifo,
+    "a folder": Path.mkdir,
+    "a link to itself": lambda path: path.symlink_to(path.name),
+    "a link to a device that never ends": lambda path: path.symlink_to("/dev/zero"),
+    "a link to a device of nothing": lambda path: path.symlink_to("/dev/null"),
+    "a link to nothing": lambda path: path.symlink_to("nowhere"),
+}
 
 
 def run(*words: object) -> Result:

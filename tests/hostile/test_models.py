@@ -5,7 +5,6 @@ Held elsewhere: foreign checkpoints and pickles (tests/foreign), a 2^60 header a
 """
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +26,7 @@ from tests.generation.trained import random_coemogen
 from tests.uniemo.test_reader import random_understanding
 
 from .images import PICTURES
-from .running import process, refusal, run
+from .running import SPECIAL, process, refusal, run
 
 PICKLE = b"\x80\x04cposix\nsystem\n(S'touch canary'\ntR."
 ONE = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
@@ -69,15 +68,6 @@ def test_hostile_weights_are_one_line_that_names_the_file(place: Path, name: str
     with pytest.raises(ValueError, match=r"x\.safetensors: not a safetensors file: ") as caught:
         load_safetensors(place / "x.safetensors")
     assert str(caught.value).isprintable()
-
-
-SPECIAL: dict[str, Callable[[Path], object]] = {
-    "a pipe": os.mkfifo,
-    "a folder": Path.mkdir,
-    "a link to itself": lambda path: path.symlink_to(path.name),
-    "a link to a device that never ends": lambda path: path.symlink_to("/dev/zero"),
-    "a link to a device of nothing": lambda path: path.symlink_to("/dev/null"),
-}
 
 
 @pytest.mark.parametrize("name", SPECIAL)

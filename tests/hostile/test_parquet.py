@@ -4,7 +4,6 @@ Held elsewhere: cut files, columns of another kind, labels without names, null p
 missing, null and unsorted columns, numbers that are not finite (tests/test_artifacts.py).
 """
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from pipeline.corpora.records import Reason, Reject
 from pipeline.schemas import REJECTS_SCHEMA, TableError
 from tests.corpora.gallery import IMAGE, stored
 
-from .running import process
+from .running import SPECIAL, process
 
 WHOLE = stored()
 LIMIT_MB = 1200  # of addresses, of which Python and Arrow take half
@@ -62,19 +61,6 @@ def test_a_table_of_kilobytes_that_unpacks_to_far_more_is_rejects_in_bounded_mem
     assert file.stat().st_size < 100_000
     ended = process("-c", READ, limit_mb=LIMIT_MB)
     assert (ended.code, reason in ended.output) == (0, True), ended.output
-
-
-def pipe(path: Path) -> None:
-    os.mkfifo(path)
-
-
-SPECIAL: dict[str, Callable[[Path], object]] = {
-    "a pipe": pipe,
-    "a folder": Path.mkdir,
-    "a link to itself": lambda path: path.symlink_to(path.name),
-    "a link to a device that never ends": lambda path: path.symlink_to("/dev/zero"),
-    "a link to nothing": lambda path: path.symlink_to("nowhere"),
-}
 
 
 @pytest.mark.parametrize("name", SPECIAL)
