@@ -189,15 +189,14 @@ def run_stage(declaration: Declaration, main: Callable[[Run], None], item: str |
         logging.getLogger(name).setLevel(runtime.log_level())
     if getattr(getattr(params, declaration.stage, None), "source", None) != "hub":
         runtime.forbid_downloads()
-    leads = runtime.rank() == 0  # the others of a training give their gradients, and what they write is thrown away
-    work = WorkFolder(unit if leads else f"{unit}.{runtime.rank()}", _fingerprint(unit, declaration, params, item))
+    work = WorkFolder(unit, _fingerprint(unit, declaration, params, item), rank=runtime.rank())
     with work.lock():
         run = Run(declaration, params, item or "", work)
         main(run)
-        if leads:
+        if work.leads:  # the others of a training give their gradients, and what they write is thrown away
             run.publish()
         work.finish()
-    if leads:
+    if work.leads:
         _note_timing(unit, time.monotonic() - begin)
 
 

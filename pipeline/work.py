@@ -15,6 +15,7 @@ import shutil
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,12 +56,15 @@ class WorkFolder:
     """The pieces of one stage with one fingerprint, in `.work/<unit>/<fingerprint>/`.
 
     parts/ holds pieces that outlive a kill, each moved in whole. outs/ is what the present run makes, emptied at its
-    start. All methods but the constructor need the lock.
+    start. The processes of one training have a folder each, by their rank, and take `shared` pieces from the first's.
+    All methods but the constructor need the lock.
     """
 
-    def __init__(self, unit: str, mark: str, root: Path | None = None) -> None:
-        self.stage_folder = (root or work_root()) / unit
+    def __init__(self, unit: str, mark: str, root: Path | None = None, rank: int = 0) -> None:
+        self.leads = rank == 0
+        self.stage_folder = (root or work_root()) / (unit if self.leads else f"{unit}.{rank}")
         self.folder = self.stage_folder / mark[:16]
+        self.shared = self.stage_folder.with_name(unit) / mark[:16] / "parts"
         self.parts, self.outs = self.folder / "parts", self.folder / "outs"
 
     @contextmanager
@@ -101,6 +105,15 @@ class WorkFolder:
         self.part(name).parent.mkdir(parents=True, exist_ok=True)
         with written_aside(self.part(name)) as aside:
             yield aside
+
+    def once(self, name: str, write: Callable[[Path], None]) -> Path:
+        """The piece of this name, which the first process writes unless it is there, and the others wait for."""
+        if self.leads and not self.has(name):
+            with self.publish(name) as aside:
+                write(aside)
+        while not (self.shared / name).exists():
+            time.sleep(0.1)
+        return self.shared / name
 
     def discard(self, name: str) -> None:
         """Removes a piece, if it is there (an old checkpoint)."""

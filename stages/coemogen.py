@@ -36,9 +36,7 @@ def main(run: Run) -> None:
 
     foundation = load_foundation(run.path(FOUNDATION_DIFFUSION), run.path(FOUNDATION_CLIP), device())
     corpus, features = run.read(CORPUS, ["image_id", "emotion", "split"]), run.read(FEATURES)
-    latents = LatentCache(
-        run.work.part("latents"), map(read_table, run.shards(LATENTS)), foundation.pipeline.unet.config.in_channels
-    )
+    latents = LatentCache(run.work, map(read_table, run.shards(LATENTS)), foundation.pipeline.unet.config.in_channels)
     found = training.inputs(corpus, features, run.read(CAPTION_FEATURES), run.read(CAPTION_FILTER), latents)
     space = training.visual_space(corpus, features)
     pipeline, settings = foundation.pipeline, run.params

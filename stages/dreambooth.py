@@ -34,9 +34,7 @@ def main(run: Run) -> None:
 
     foundation = load_foundation(run.path(FOUNDATION_DIFFUSION), run.path(FOUNDATION_CLIP), device())
     train = train_split(run.read(EMOSET, ["image_id", "emotion", "split"]))
-    latents = LatentCache(
-        run.work.part("latents"), map(read_table, run.shards(LATENTS)), foundation.pipeline.unet.config.in_channels
-    )
+    latents = LatentCache(run.work, map(read_table, run.shards(LATENTS)), foundation.pipeline.unet.config.in_channels)
     settings, found = run.params, inputs(train, latents)
     model = DreamBoothModel(foundation.pipeline, foundation.encoder, settings, torch_generator(run.seed, "dreambooth"))
     asked = task("dreambooth", model, found, settings, run.generator("rows"))

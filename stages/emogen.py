@@ -45,9 +45,7 @@ def main(run: Run) -> None:
     corpus = run.read(EMOSET, ["image_id", "emotion", "split", "scene", "objects"])
     points = emogen.points_of(load_head(run.path(EMOTION_CLASSIFIER), device()), feature_matrix(run.read(FEATURES)))
     space, train = emogen.space_of(points, corpus), train_split(corpus)
-    latents = LatentCache(
-        run.work.part("latents"), map(read_table, run.shards(LATENTS)), pipeline.unet.config.in_channels
-    )
+    latents = LatentCache(run.work, map(read_table, run.shards(LATENTS)), pipeline.unet.config.in_channels)
     known, found = emogen.attributes(train, run.read(CORRELATION), encoder, pipeline.tokenizer), inputs(train, latents)
     model = EmoGenModel(
         pipeline, encoder, settings, points.shape[1], known.features, known.coefficients,

@@ -58,11 +58,9 @@ def main(run: Run) -> None:
 
     corpus = run.read(EMOSET, ["image_id", "emotion", "split", "scene", "objects"])
     real = (read_table(path, columns=["image"]) for path in run.shards(EMOSET))
-    squares = cached_squares(run.work.part("squares"), chain(real, images()), known.settings.image_px)
+    squares = cached_squares(run.work, chain(real, images()), known.settings.image_px)
     encoded = (encode_pictures(vae, rows, edge, fits.fit, fits.batch_size) for rows in images())
-    latents = LatentCache(
-        run.work.part("latents"), chain(map(read_table, run.shards(LATENTS)), encoded), vae.config.latent_channels
-    )
+    latents = LatentCache(run.work, chain(map(read_table, run.shards(LATENTS)), encoded), vae.config.latent_channels)
     pictures = inputs_of(corpus, squares[: len(corpus)], known.bases, known.settings)
     pictures = joint_training.with_generated(pictures, kept, squares)
     found, settings = joint_training.inputs(corpus, pictures, latents, kept), model.settings

@@ -43,10 +43,8 @@ def main(run: Run) -> None:
     model = joint_folder.build(known, foundation, tables, settings, draws)
     corpus = run.read(EMOSET, ["image_id", "emotion", "split", "scene", "objects"])
     images = (read_table(path, columns=["image"]) for path in run.shards(EMOSET))
-    squares = cached_squares(run.work.part("squares"), images, known.settings.image_px)
-    latents = LatentCache(
-        run.work.part("latents"), map(read_table, run.shards(LATENTS)), foundation.pipeline.unet.config.in_channels
-    )
+    squares = cached_squares(run.work, images, known.settings.image_px)
+    latents = LatentCache(run.work, map(read_table, run.shards(LATENTS)), foundation.pipeline.unet.config.in_channels)
     found = joint_training.inputs(corpus, inputs_of(corpus, squares, known.bases, known.settings), latents)
     order = row_order(found.emotions, settings.sampler, run.generator("rows"))
     task = joint_training.task("uniemo_joint", model, foundation, found, run.section("images"), order)

@@ -25,7 +25,7 @@ def main(run: Run) -> None:
     settings, clip = run.params, load_clip(run.path(FOUNDATION_CLIP), device())
     corpus = run.read(EMOSET, ["image_id", "emotion", "split", "scene", "objects"])
     images = (read_table(path, columns=["image"]) for path in run.shards(EMOSET))
-    squares = cached_squares(run.work.part("squares"), images, settings.image_px)
+    squares = cached_squares(run.work, images, settings.image_px)
     bases = bases_of(understanding.train_split(corpus), clip)
     found = understanding.inputs_of(corpus, squares, bases, settings)
     learner = understanding.build(clip, bases, settings, torch_generator(run.seed, "uniemo_understanding", "model"))

@@ -238,3 +238,34 @@ def test_sigterm_leaves_cleanly() -> None:
     stage.send_signal(signal.SIGTERM)
     assert stage.stdout.readline() == "cleaned\n"
     assert stage.wait() == 128 + signal.SIGTERM
+
+
+def test_a_second_process_takes_what_the_first_made_once(tmp_path: Path) -> None:
+    first, second = (WorkFolder("toy", "a" * 64, tmp_path, rank) for rank in (0, 1))
+    made: list[Path] = []
+
+    def write(aside: Path) -> None:
+        made.append(aside)
+        aside.write_text("whole")
+
+    with first.lock(), second.lock():
+        assert first.once("cache", write) == second.once("cache", write) == first.part("cache")
+        assert first.once("cache", write).read_text() == "whole"
+        assert len(made) == 1
+        assert not second.has("cache")
+
+
+def test_a_second_process_waits_for_the_first(work: WorkFolder) -> None:
+    with work.lock():
+        asks = python(
+            f"import pathlib; from pipeline.work import WorkFolder\n"
+            f"work = WorkFolder('toy', {'a' * 64!r}, pathlib.Path({str(work.stage_folder.parent)!r}), 1)\n"
+            "with work.lock():\n"
+            "    print('asks', flush=True); print(work.once('cache', None).read_text())\n"
+        )
+        assert asks.stdout is not None
+        assert asks.stdout.readline() == "asks\n"
+        time.sleep(0.3)
+        assert asks.poll() is None
+        work.once("cache", lambda aside: aside.write_text("whole"))
+        assert asks.communicate(timeout=10)[0] == "whole\n"

@@ -3,6 +3,8 @@
 Training draws from the posterior at each step, as if it encoded the picture anew.
 """
 
+import json
+import math
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,11 +18,15 @@ from torch import Tensor
 
 from pipeline.features import decoded
 from pipeline.runtime import fast_autocast
+from pipeline.work import written_aside
 
 if TYPE_CHECKING:
     from PIL import Image
 
+    from pipeline.work import WorkFolder
+
 COLUMNS = ("mean", "logvar", "mirrored_mean", "mirrored_logvar")
+VALUES, INDEX = "latents", "latents.json"  # pieces of the cache; the index is written last
 Fit = Literal["crop", "squash"]
 
 
@@ -72,20 +78,15 @@ def _column(parts: Sequence[Tensor]) -> pa.Array:
 class LatentCache:
     """Latents of many pictures in one file that is mapped into memory, so that memory does not grow with them."""
 
-    def __init__(self, path: Path, shards: Iterable[pa.Table], channels: int) -> None:
-        """shards: tables of LATENTS_SCHEMA, read one by one; `path` is written anew."""
-        self.image_ids: list[str] = []
-        path.parent.mkdir(parents=True, exist_ok=True)
-        width = 0
-        with path.open("wb") as file:
-            for shard in shards:
-                self.image_ids += shard["image_id"].to_pylist()
-                columns = [_matrix(shard, name) for name in COLUMNS]
-                width = columns[0].shape[1]
-                file.write(np.stack(columns, 1).tobytes())
-        side = round((width / channels) ** 0.5)
-        shape = (len(self.image_ids), len(COLUMNS), channels, side, side)
-        self.values = np.memmap(path, np.float16, "r", shape=shape)
+    def __init__(self, work: "WorkFolder", shards: Iterable[pa.Table], channels: int) -> None:
+        """shards: tables of LATENTS_SCHEMA, read one by one, unless the pieces `latents` are there already."""
+        index = work.once(INDEX, lambda aside: _write(work.part(VALUES), aside, shards))
+        self.image_ids: list[str] = json.loads(index.read_text())
+        values = np.memmap(work.shared / VALUES, np.float16, "r").reshape(
+            len(self.image_ids), len(COLUMNS), channels, -1
+        )
+        side = math.isqrt(values.shape[-1])
+        self.values = values.reshape(*values.shape[:-1], side, side)
 
     def draw(self, rows: Tensor, mirrored: Tensor, generator: torch.Generator) -> Tensor:
         """Latents BCHW float32 drawn from the posteriors of rows B; those of mirror images where `mirrored`, B bool."""
@@ -95,6 +96,16 @@ class LatentCache:
         logvar = torch.from_numpy(self.values[index, kinds + 1].astype(np.float32))
         noise = torch.randn(mean.shape, generator=generator)
         return mean + (0.5 * logvar).exp() * noise
+
+
+def _write(values: Path, index: Path, shards: Iterable[pa.Table]) -> None:
+    """All values to one file, and then their image_ids to the other."""
+    image_ids: list[str] = []
+    with written_aside(values) as aside, aside.open("wb") as file:
+        for shard in shards:
+            image_ids += shard["image_id"].to_pylist()
+            file.write(np.stack([_matrix(shard, name) for name in COLUMNS], 1).tobytes())
+    index.write_text(json.dumps(image_ids))
 
 
 def _matrix(table: pa.Table, name: str) -> NDArray[np.float16]:

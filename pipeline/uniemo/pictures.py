@@ -7,7 +7,7 @@ The chain sees a square of the picture's middle, as CLIP's own transform makes i
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,25 +19,28 @@ from torch import Tensor, nn
 
 from pipeline.corpora.images import read_image, to_rgb
 from pipeline.runtime import threads
-from pipeline.work import written_aside
+
+if TYPE_CHECKING:
+    from pipeline.work import WorkFolder
 
 MAX_ASPECT = 4 / 3  # of a crop, either way
 Squares = NDArray[np.uint8]  # NHW3
 
 
-def cached_squares(path: Path, shards: Iterable[pa.Table], image_px: int) -> Squares:
-    """The pictures of all shards (column image), mapped from `path`, which is written whole unless it is there.
+def cached_squares(work: "WorkFolder", shards: Iterable[pa.Table], image_px: int) -> Squares:
+    """The pictures of all shards (column image), mapped from the piece `squares`, which is made unless it is there.
 
-    Memory does not grow with them. What is at `path` must be of the same shards and size, as in a work folder.
+    Memory does not grow with them.
     """
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with written_aside(path) as aside, aside.open("wb") as file, ThreadPoolExecutor(threads()) as pool:
+
+    def write(aside: Path) -> None:
+        with aside.open("wb") as file, ThreadPoolExecutor(threads()) as pool:
             for shard in shards:
                 encoded = (row["bytes"] for row in shard["image"].to_pylist())
                 for square in pool.map(lambda data: square_of(read_image(data), image_px), encoded):
                     file.write(square.tobytes())
-    return np.memmap(path, np.uint8, "r").reshape(-1, image_px, image_px, 3)
+
+    return np.memmap(work.once("squares", write), np.uint8, "r").reshape(-1, image_px, image_px, 3)
 
 
 def square_of(picture: Image.Image, image_px: int) -> Squares:

@@ -14,6 +14,7 @@ from pipeline.artifacts import read_table, write_table
 from pipeline.foundation.diffusion import load_module
 from pipeline.schemas import LATENTS_SCHEMA
 from pipeline.training.latents import LatentCache, draw_mirrored, encode_pictures, factor, prepared
+from pipeline.work import WorkFolder
 
 
 def rows(num: int) -> pa.Table:
@@ -35,7 +36,9 @@ def vae(models: Path) -> AutoencoderKL:
 def test_the_cache_gives_what_the_autoencoder_says(vae: AutoencoderKL, tmp_path: Path) -> None:
     table = encode_pictures(vae, rows(5), 64, "crop", 2)
     write_table(tmp_path / "part-00000.parquet", table, LATENTS_SCHEMA)
-    cache = LatentCache(tmp_path / "latents", [read_table(tmp_path / "part-00000.parquet", LATENTS_SCHEMA)], 16)
+    cache = LatentCache(
+        WorkFolder("toy", "a", tmp_path), [read_table(tmp_path / "part-00000.parquet", LATENTS_SCHEMA)], 16
+    )
     assert cache.values.shape == (5, 4, 16, 8, 8)
     with Image.open(io.BytesIO(rows(5)["image"][3].as_py()["bytes"])) as picture:
         pixels = torch.from_numpy(np.asarray(picture)).permute(2, 0, 1)[None] / 127.5 - 1
@@ -47,7 +50,7 @@ def test_the_cache_gives_what_the_autoencoder_says(vae: AutoencoderKL, tmp_path:
 
 
 def test_draws_are_posterior_samples_of_the_rows_asked_for(vae: AutoencoderKL, tmp_path: Path) -> None:
-    cache = LatentCache(tmp_path / "latents", [encode_pictures(vae, rows(3), 64, "crop", 8)], 16)
+    cache = LatentCache(WorkFolder("toy", "a", tmp_path), [encode_pictures(vae, rows(3), 64, "crop", 8)], 16)
     drawn = cache.draw(torch.tensor([2, 0, 2]), torch.zeros(3, dtype=torch.bool), torch.Generator().manual_seed(0))
     mean = torch.from_numpy(cache.values[[2, 0, 2], 0].astype(np.float32))
     spread = (0.5 * torch.from_numpy(cache.values[[2, 0, 2], 1].astype(np.float32))).exp()

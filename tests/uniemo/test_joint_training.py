@@ -41,6 +41,7 @@ from pipeline.uniemo.joint_training import (
 from pipeline.uniemo.pictures import ClipInput, cached_squares, mirror_map
 from pipeline.uniemo.reader import EmotionReader
 from pipeline.uniemo.understanding import inputs_of
+from pipeline.work import WorkFolder
 
 DEFAULTS = parse_params(read_yaml(Path(__file__).parents[2] / "presets/miniature.yaml"))
 SETTINGS = DEFAULTS.uniemo_joint.model_copy(
@@ -83,10 +84,10 @@ def found_of(
     work: Path, foundation: Foundation, known: Understanding, generated: pa.Table | None = None
 ) -> JointInputs:
     """The pictures of `table`, and generated ones behind them."""
-    corpus, vae = table(NUM), foundation.pipeline.vae
+    corpus, vae, pieces = table(NUM), foundation.pipeline.vae, WorkFolder("toy", "a", work)
     shards = [corpus] if generated is None else [corpus, generated]
-    squares = cached_squares(work / "squares", shards, 64)
-    latents = LatentCache(work / "latents", (encode_pictures(vae, shard, 64, "crop", 8) for shard in shards), 16)
+    squares = cached_squares(pieces, shards, 64)
+    latents = LatentCache(pieces, (encode_pictures(vae, shard, 64, "crop", 8) for shard in shards), 16)
     pictures = inputs_of(corpus, squares[:NUM], known.bases, known.settings)
     if generated is not None:
         pictures = with_generated(pictures, generated, squares)

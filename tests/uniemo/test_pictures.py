@@ -13,6 +13,7 @@ from PIL import Image
 
 from pipeline.foundation.clip import load_clip
 from pipeline.uniemo.pictures import MAX_ASPECT, ClipInput, cached_squares, draw_crops, square_of
+from pipeline.work import WorkFolder
 from tests.uniemo.chains import visual_of
 
 
@@ -32,10 +33,11 @@ def shard(pictures: list[Image.Image]) -> pa.Table:
 
 def test_squares_are_cached_in_order_and_made_once(tmp_path: Path) -> None:
     pictures = [picture(40, 30, 0), picture(20, 50, 1), picture(32, 32, 2).convert("L")]
-    squares = cached_squares(tmp_path / "a/squares", [shard(pictures[:2]), shard(pictures[2:])], 16)
+    work = WorkFolder("toy", "a", tmp_path)
+    squares = cached_squares(work, [shard(pictures[:2]), shard(pictures[2:])], 16)
     assert squares.shape == (3, 16, 16, 3)
     assert all(np.array_equal(squares[index], square_of(each, 16)) for index, each in enumerate(pictures))
-    assert np.array_equal(cached_squares(tmp_path / "a/squares", [], 16), squares)
+    assert np.array_equal(cached_squares(work, [], 16), squares)
 
 
 def test_a_kill_while_writing_leaves_no_half_cache(tmp_path: Path) -> None:
@@ -44,8 +46,8 @@ def test_a_kill_while_writing_leaves_no_half_cache(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        cached_squares(tmp_path / "squares", dying(), 16)
-    assert not list(tmp_path.iterdir())
+        cached_squares(WorkFolder("toy", "a", tmp_path), dying(), 16)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize("size", [(64, 64), (120, 80), (50, 90)])
