@@ -20,13 +20,8 @@ def load_model(model: Path, diffusion: Path | None, clip: Path | None, source: "
     from pipeline.runtime import forbid_downloads
 
     forbid_downloads()
-    from diffusers.utils import logging as diffusers_logging
-    from transformers.utils import logging as transformers_logging
-
     from pipeline.generation.pipeline import EmotionPipeline
 
-    diffusers_logging.disable_progress_bar()
-    transformers_logging.disable_progress_bar()
     return EmotionPipeline.from_pretrained(model, diffusion, clip, source=source)
 
 

@@ -99,9 +99,13 @@ def log_level() -> str:
 
 
 def forbid_downloads() -> None:
-    """Makes every Hugging Face library work from disk alone; to be called before any of them is imported."""
+    """Makes every Hugging Face library work from disk alone, without the progress bars of loading, which fill logs.
+
+    To be called before any of them is imported.
+    """
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
+    os.environ.setdefault("TQDM_DISABLE", "1")
 
 
 def seed_of(*keys: Key) -> int:

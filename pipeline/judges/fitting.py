@@ -7,7 +7,9 @@ The last epoch is kept, as the rate has fallen to 0 by then and val is small; va
 import logging
 import math
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +25,7 @@ from pipeline.judges.pixels import Logits, PixelJudge
 from pipeline.judges.pretrained import load_backbone, weights_file
 from pipeline.runtime import device, fast_autocast, torch_generator
 from pipeline.training.checkpoints import Checkpoints
+from pipeline.work import leaving_later
 
 if TYPE_CHECKING:
     from pipeline.params import Judges as Settings
@@ -87,16 +90,19 @@ def build_network(names: Names, settings: "Settings", pretrained: Path, seed: in
 
 
 def train_network(network: PixelJudge, train: Examples, settings: "Settings", seed: int, work: Path) -> None:
-    """AdamW for `settings.epochs`, each with its own randomness, so that one that was killed goes on as if not."""
-    state = TrainingState(network, settings, len(train.targets), work)
-    for epoch in range(state.restore(), settings.epochs):
-        generator = torch_generator(seed, "epoch", epoch)
-        losses = []
-        for rows in torch.randperm(len(train.targets), generator=generator).split(settings.batch_size):
-            losses.append(state.step(draw(train, rows, generator)))
-        log.info("epoch %d of %d, loss %.3f", epoch + 1, settings.epochs, torch.stack(losses).mean())
-        if state.checkpoints.due():
-            state.save(epoch + 1)
+    """AdamW for `settings.epochs`; one that was killed goes on as if not."""
+    state, losses = TrainingState(network, settings, len(train.targets), work), []
+    with leaving_later() as is_asked_to_leave:
+        for batch in batches(train, settings, seed, state.restore()):
+            losses.append(state.step(batch))
+            epoch, rest = divmod(state.num_steps, state.steps_per_epoch)
+            if not rest:
+                log.info("epoch %d of %d, loss %.3f", epoch, settings.epochs, torch.stack(losses).mean())
+                losses = []
+            if state.checkpoints.due() or is_asked_to_leave():
+                state.save()
+            if is_asked_to_leave():
+                break
 
 
 @dataclass(frozen=True)
@@ -107,6 +113,16 @@ class Batch:
     emotions: Tensor
     scenes: Tensor
     objects: Tensor
+
+
+def batches(train: Examples, settings: "Settings", seed: int, first: int) -> Iterator[Batch]:
+    """The batches of all epochs from step `first` on. An epoch has its own randomness, drawn again up to there."""
+    begun, skipped = divmod(first, -(-len(train.targets) // settings.batch_size))
+    for epoch in range(begun, settings.epochs):
+        generator = torch_generator(seed, "epoch", epoch)
+        all_rows = torch.randperm(len(train.targets), generator=generator).split(settings.batch_size)
+        drawn = (draw(train, rows, generator) for rows in all_rows)
+        yield from islice(drawn, skipped if epoch == begun else 0, None)
 
 
 def draw(train: Examples, rows: Tensor, generator: torch.Generator) -> Batch:
@@ -162,28 +178,29 @@ class TrainingState:
         falling = max(0.0, self.num_steps - warmup) / (all_steps - warmup)
         return min(1.0, (self.num_steps + 1) / warmup) * (0.5 + 0.5 * math.cos(math.pi * falling))
 
-    def save(self, epoch: int) -> None:
-        """Leave a checkpoint of what is after `epoch` epochs."""
+    def save(self) -> None:
+        """Leave a checkpoint."""
         tensors = {f"weight/{name}": tensor for name, tensor in self.network.state_dict().items()}
         for name, parameter in self.parameters.items():
             tensors |= {f"{key}/{name}": tensor for key, tensor in self.optimizer.state[parameter].items()}
-        self.checkpoints.write(epoch, {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+        self.checkpoints.write(
+            self.num_steps, {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        )
 
     def restore(self) -> int:
-        """Take the newest whole checkpoint, if there is one; the number of epochs that are done."""
+        """Take the newest whole checkpoint, if there is one; the number of steps that are done."""
         found = self.checkpoints.newest(self.network.temperature.device)
         if found is None:
             return 0
-        epoch, tensors = found
+        self.num_steps, tensors = found
         self.network.load_state_dict({name: tensors[f"weight/{name}"] for name in self.network.state_dict()})
         for name, parameter in self.parameters.items():
             moments = {key: torch.empty_like(parameter) for key in ("exp_avg", "exp_avg_sq")}  # laid out as it is
             for key, moment in moments.items():
                 moment.copy_(tensors[f"{key}/{name}"])
             self.optimizer.state[parameter] = {"step": tensors[f"step/{name}"], **moments}
-        self.num_steps = epoch * self.steps_per_epoch
-        log.info("going on after epoch %d", epoch)
-        return epoch
+        log.info("going on after step %d", self.num_steps)
+        return self.num_steps
 
 
 def total_loss(logits: Logits, batch: Batch) -> Tensor:

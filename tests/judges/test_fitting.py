@@ -1,5 +1,8 @@
 """Training of the judges: what the loss counts, that it falls, that equal runs are equal, killed or not."""
 
+import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -105,26 +108,52 @@ def test_equal_seeds_give_equal_weights_and_others_other_ones(train: Examples, v
 def test_a_training_that_was_killed_goes_on_as_if_not(
     train: Examples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Killed at the second batch of the third epoch, with a checkpoint of each step."""
     monkeypatch.setenv("EVOKE_CHECKPOINT_SECONDS", "0")
-    settings = judge_settings(epochs=3)
-    whole, killed = (build_network(train.names, settings, tmp_path, 0) for _ in range(2))
-    train_network(whole, train, settings, 0, tmp_path / "whole")
+
+    def dies() -> None:
+        raise KeyboardInterrupt
+
+    assert_interrupted_equals_whole(dies, KeyboardInterrupt, train, tmp_path, monkeypatch)
+
+
+def test_one_that_is_asked_to_leave_saves_and_goes_on_from_there(
+    train: Examples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGTERM in the middle of an epoch, long before the next checkpoint."""
+    monkeypatch.setenv("EVOKE_CHECKPOINT_SECONDS", "1000")
+    assert_interrupted_equals_whole(
+        lambda: os.kill(os.getpid(), signal.SIGTERM), SystemExit, train, tmp_path, monkeypatch
+    )
+
+
+def assert_interrupted_equals_whole(
+    interrupt: Callable[[], None],
+    left_by: type[BaseException],
+    train: Examples,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = judge_settings(epochs=3, batch_size=-(-len(train.targets) // 3))
+    whole, killed, resumed = (build_network(train.names, settings, folder, 0) for _ in range(3))
+    train_network(whole, train, settings, 0, folder / "whole")
     calls = 0
 
-    def dies_in_the_third_epoch(*arguments: Any) -> Batch:
+    def drawn(*arguments: Any) -> Batch:
         nonlocal calls
         calls += 1
-        if calls > 2 * -(-len(train.targets) // settings.batch_size) + 1:
-            raise KeyboardInterrupt
+        if calls == 8:
+            interrupt()
         return draw(*arguments)
 
-    monkeypatch.setattr("pipeline.judges.fitting.draw", dies_in_the_third_epoch)
-    with pytest.raises(KeyboardInterrupt):
-        train_network(killed, train, settings, 0, tmp_path / "killed")
-    monkeypatch.setattr("pipeline.judges.fitting.draw", draw)
-    resumed = build_network(train.names, settings, tmp_path, 0)
-    train_network(resumed, train, settings, 0, tmp_path / "killed")
+    monkeypatch.setattr("pipeline.judges.fitting.draw", drawn)
+    with pytest.raises(left_by):
+        train_network(killed, train, settings, 0, folder / "killed")
+    assert calls == 8
+    assert not equal(dict(killed.state_dict()), dict(whole.state_dict()))
+    train_network(resumed, train, settings, 0, folder / "killed")
     assert equal(dict(resumed.state_dict()), dict(whole.state_dict()))
+    assert calls <= 8 + 3, "of finished epochs nothing is drawn again"
 
 
 def test_published_networks_take_the_place_of_heads(train: Examples, val: Examples, tmp_path: Path) -> None:
