@@ -218,6 +218,9 @@ class Captions(Section):
             min_length=1, description="model that the server at EVOKE_CAPTION_SERVER has; null: foundation_captioner"
         ),
     ]
+    max_empty_frac: Annotated[
+        Fraction, Field(description="share of the pictures without an answer above which it fails")
+    ]
     override: Annotated[
         str,
         Field(min_length=1, description="CSV of image_id, caption in place of written ones; at least its header"),

@@ -135,7 +135,9 @@ CAPTION_FILTER_SCHEMA = Schema(
         ID,
         EMOTION,
         SPLIT,
-        Column("similarity", pa.float32(), "cosine of image and caption feature, -1 to 1"),
+        Column(
+            "similarity", pa.float32(), "cosine of image and caption, -1 to 1; null without a caption", nullable=True
+        ),
         Column("rank", pa.int32(), "0 is the best of its emotion in the train split; null elsewhere", nullable=True),
         Column("kept", pa.bool_(), "whether training may use it"),
         Column("reason", pa.string(), "why it is kept or not"),

@@ -12,12 +12,13 @@ def main(run: Run) -> None:
     from pipeline.features import pictures
 
     rows = run.read(CORPUS, ["image_id", "emotion", "split"])
-    scored = with_similarity(rows, run.read(FEATURES), run.read(CAPTION_FEATURES))
+    captions = run.read(CAPTIONS, ["image_id", "caption"])["caption"].to_pylist()
+    scored = with_similarity(rows, run.read(FEATURES), run.read(CAPTION_FEATURES), captions)
     filtered = drop_worst(scored, run.params.drop_fraction)
     run.write(CAPTION_FILTER, filtered)
     run.metrics(summary(filtered))
 
-    captions, plots = run.read(CAPTIONS, ["image_id", "caption"])["caption"].to_pylist(), run.out_folder(PLOTS)
+    plots = run.out_folder(PLOTS)
     figures.similarity_histograms(filtered, plots / "similarity.png")
     figures.word_clouds(captions, filtered, plots / "words.png")
     shown = figures.extremes(filtered)

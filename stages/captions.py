@@ -24,7 +24,7 @@ def main(run: Run) -> None:
 
     from pipeline.captions.override import check_known, read_captions
     from pipeline.captions.served import captioner_of
-    from pipeline.captions.write import length_summary, write_captions
+    from pipeline.captions.write import check_empty, length_summary, write_captions
     from pipeline.engine import map_shards
     from pipeline.foundation.clip import load_tokenizer
     from pipeline.runtime import device
@@ -41,8 +41,9 @@ def main(run: Run) -> None:
 
     names = map_shards(load, run.shards(CORPUS), run.work, CAPTIONS.schema)
     run.assemble(CAPTIONS, names)
-    lengths = [read_table(run.work.part(name)) for name in names]
-    run.metrics(length_summary(lengths, len(own), tokenizer.context_length))
+    written = [read_table(run.work.part(name)) for name in names]
+    check_empty(written, run.params.max_empty_frac)
+    run.metrics(length_summary(written, len(own), tokenizer.context_length))
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def similarity_histograms(filtered: pa.Table, path: Path) -> None:
     The outer bins also hold what lies beyond the middle 99.8 % of all similarities.
     """
     emotions, similarity, rank, kept = columns(filtered)
-    low, high = (float(bound) for bound in np.quantile(similarity, [0.001, 0.999]))
+    low, high = (float(bound) for bound in np.nanquantile(similarity, [0.001, 0.999]))
     shown = similarity.clip(low, high)
     with drawn(path, 2, 4, figsize=(11, 4.6), sharex=True, constrained_layout=True) as (figure, axes):
         for axis, emotion in zip(axes.flat, EMOTIONS, strict=True):

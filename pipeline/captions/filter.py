@@ -1,5 +1,7 @@
 """The CLIP filter: within each emotion, the captions that fit their picture worst go (CoEmoGen, section 3.1)."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -8,7 +10,7 @@ from numpy.typing import NDArray
 from pipeline.emotions import EMOTIONS
 from pipeline.features import feature_matrix
 
-KEPT, DROPPED, NOT_RANKED = "kept", "low_similarity", "not_in_train"
+KEPT, DROPPED, EMPTY, NOT_RANKED = "kept", "low_similarity", "no_caption", "not_in_train"
 
 
 def similarities(image_features: NDArray[np.floating], text_features: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -17,14 +19,16 @@ def similarities(image_features: NDArray[np.floating], text_features: NDArray[np
     return ((image_features * text_features).sum(1) / norms).astype(np.float32)
 
 
-def with_similarity(rows: pa.Table, images: pa.Table, texts: pa.Table) -> pa.Table:
-    """Rows with image_id and feature tables of the same pictures in the same order -> rows with similarity.
+def with_similarity(rows: pa.Table, images: pa.Table, texts: pa.Table, captions: Sequence[str]) -> pa.Table:
+    """Rows with image_id, feature tables and captions of the same pictures in the same order -> rows with similarity.
 
-    Raises ValueError where the tables are not of the same pictures."""
+    It is null where the caption is empty. Raises ValueError where the tables are not of the same pictures."""
     for name, table in (("image features", images), ("caption features", texts)):
         if table["image_id"].to_pylist() != rows["image_id"].to_pylist():
             raise ValueError(f"the {name} are not of the pictures of the corpus; `dvc repro` makes them again")
-    return rows.append_column("similarity", [similarities(feature_matrix(images), feature_matrix(texts))])
+    cosines = similarities(feature_matrix(images), feature_matrix(texts))
+    empty = np.array([not caption for caption in captions], bool)
+    return rows.append_column("similarity", pa.array(cosines, mask=empty))
 
 
 def drop_worst(rows: pa.Table, drop_fraction: float) -> pa.Table:
@@ -32,18 +36,20 @@ def drop_worst(rows: pa.Table, drop_fraction: float) -> pa.Table:
 
     rows: image_id, emotion, split, similarity. Adds rank (0 is the best of its emotion; null outside train), kept and
     reason; every row is returned, in the same order. Outside train nothing is ranked or dropped: evaluation never sees
-    the filter. Per emotion round(drop_fraction * n) rows are dropped. Raises ValueError for a fraction outside [0, 1).
+    the filter. Per emotion round(drop_fraction * n) rows are dropped, of the n that have a similarity; others are not
+    kept either. Raises ValueError for a fraction outside [0, 1).
     """
     if not 0 <= drop_fraction < 1:
         raise ValueError(f"drop_fraction is {drop_fraction}; it must be at least 0 and below 1")
     ids, emotions, splits = (
         np.array(rows[name].to_pylist(), dtype=object) for name in ("image_id", "emotion", "split")
     )
-    similarity = rows["similarity"].to_numpy()
+    similarity = rows["similarity"].to_numpy()  # NaN where null
     rank = np.full(len(ids), -1)
     reason = np.full(len(ids), NOT_RANKED, dtype=object)
+    reason[splits == "train"] = EMPTY
     for emotion in EMOTIONS:
-        members = np.flatnonzero((emotions == emotion) & (splits == "train"))
+        members = np.flatnonzero((emotions == emotion) & (splits == "train") & ~np.isnan(similarity))
         best_first = members[np.lexsort((ids[members], -similarity[members]))]
         rank[best_first] = np.arange(len(members))
         num_dropped = round(drop_fraction * len(members))
@@ -51,7 +57,7 @@ def drop_worst(rows: pa.Table, drop_fraction: float) -> pa.Table:
         reason[best_first[len(members) - num_dropped :]] = DROPPED
     columns = {
         "rank": pa.array(rank, pa.int32(), mask=rank < 0),
-        "kept": pa.array(reason != DROPPED, pa.bool_()),
+        "kept": pa.array((reason == KEPT) | (reason == NOT_RANKED), pa.bool_()),
         "reason": pa.array(reason.tolist(), pa.string()),
     }
     for name, values in columns.items():
@@ -60,8 +66,8 @@ def drop_worst(rows: pa.Table, drop_fraction: float) -> pa.Table:
 
 
 def summary(filtered: pa.Table) -> dict[str, float]:
-    """Counts, thresholds and mean similarities of the filtered train split, overall and per emotion."""
-    ranked = filtered.filter(pc.equal(filtered["split"].cast(pa.string()), "train"))
+    """Counts, thresholds and mean similarities of the ranked captions, overall and per emotion."""
+    ranked = filtered.filter(pc.is_valid(filtered["rank"]))
     emotions = np.array(ranked["emotion"].to_pylist(), dtype=object)
     similarity, kept = ranked["similarity"].to_numpy(), ranked["kept"].to_numpy(zero_copy_only=False)
     numbers: dict[str, float] = {"n": len(ranked), "num_rows": len(filtered), "num_kept": int(kept.sum())}

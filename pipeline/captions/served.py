@@ -10,7 +10,8 @@ import io
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -35,14 +36,6 @@ NO_MODEL = "evoke/no-such-model"
 ANEW = "and run again: what is finished is kept"
 
 
-class UnansweredError(ValueError):
-    """Pictures that have no caption, and why, by their place in the batch."""
-
-    def __init__(self, reasons: Mapping[int, str]) -> None:
-        super().__init__(f"{len(reasons)} pictures have no caption: {dict(reasons)}")
-        self.reasons = reasons
-
-
 @dataclass(frozen=True)
 class Answer:
     """What is said of a picture, stripped; if it is empty, why."""
@@ -61,16 +54,15 @@ class ServedCaptioner:
     num_concurrent: int
 
     def caption(self, images: Sequence[Image.Image], prompts: Sequence[str], max_new_tokens: int) -> list[str]:
-        """One greedy answer a picture, in order.
+        """One greedy answer a picture, in order; "" where the server refuses or says nothing, and a line of the log.
 
-        Raises UnansweredError if the server refuses some or says nothing, ValueError if it fails altogether.
+        Raises ValueError if it fails altogether.
         """
         asked = list(zip(images, prompts, strict=True))
         with _failures_named(self.url), ThreadPoolExecutor(self.num_concurrent) as pool:
             answers = list(pool.map(lambda one: self._ask(one[0], one[1], max_new_tokens), asked))
-        reasons = {index: answer.reason for index, answer in enumerate(answers) if not answer.caption}
-        if reasons:
-            raise UnansweredError(reasons)
+        for reason, number in Counter(answer.reason for answer in answers if not answer.caption).items():
+            LOG.warning("%d of %d pictures have no caption: %s", number, len(answers), reason)
         return [answer.caption for answer in answers]
 
     def check(self) -> None:

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.captions.prompts import prompt
-from pipeline.captions.served import ServedCaptioner, UnansweredError
+from pipeline.captions.served import ServedCaptioner
 from pipeline.features import decoded
 
 if TYPE_CHECKING:
@@ -25,19 +26,15 @@ def write_captions(
 ) -> pa.Table:
     """Rows with image_id, image and emotion -> image_id, variant, caption, num_tokens (of CLIP), truncated.
 
-    own: captions of the user by image_id, taken as they are; the model is asked for all others. Raises ValueError that
-    names pictures which a server gives no caption.
+    own: captions of the user by image_id, taken as they are; the model is asked for all others. A picture that a server
+    gives none has an empty one.
     """
     asked = rows.filter(pa.array([image_id not in own for image_id in rows["image_id"].to_pylist()], pa.bool_()))
     written = dict(own)
     for batch, images in decoded(asked, settings.batch_size):
         prompts = [prompt(settings.variant, emotion) for emotion in batch["emotion"].to_pylist()]
-        image_ids = batch["image_id"].to_pylist()
-        try:
-            texts = captioner.caption(images, prompts, settings.max_new_tokens)
-        except UnansweredError as error:
-            raise ValueError(_without_caption(image_ids, error)) from None
-        written.update(zip(image_ids, texts, strict=True))
+        texts = captioner.caption(images, prompts, settings.max_new_tokens)
+        written.update(zip(batch["image_id"].to_pylist(), texts, strict=True))
     captions = [written[image_id] for image_id in rows["image_id"].to_pylist()]
     num_tokens = [tokenizer.num_tokens(caption) for caption in captions]
     return pa.table({
@@ -55,6 +52,7 @@ def length_summary(parts: Sequence[pa.Table], num_own: int, context_length: int)
     return {
         "n": len(num_tokens),
         "num_own": num_own,
+        "num_empty": len(empty(parts)),
         "context_length": context_length,
         "mean_tokens": float(num_tokens.mean()),
         "max_tokens": int(num_tokens.max()),
@@ -63,8 +61,19 @@ def length_summary(parts: Sequence[pa.Table], num_own: int, context_length: int)
     }
 
 
-def _without_caption(image_ids: Sequence[str], error: UnansweredError) -> str:
-    """What to do about pictures that the server gives no caption; five of them are named."""
-    named = [f"{image_ids[index]} ({reason})" for index, reason in list(error.reasons.items())[:5]]
-    more = f" and {len(error.reasons) - len(named)} more" if len(error.reasons) > len(named) else ""
-    return f"no caption for {', '.join(named)}{more}: write your own into captions.override, or change the model"
+def empty(parts: Sequence[pa.Table]) -> list[str]:
+    """The image_ids that have an empty caption."""
+    return [
+        image_id for part in parts for image_id in part.filter(pc.equal(part["caption"], ""))["image_id"].to_pylist()
+    ]
+
+
+def check_empty(parts: Sequence[pa.Table], max_empty_frac: float) -> None:
+    """Raises ValueError that names some where more pictures than this share have an empty caption."""
+    found, total = empty(parts), sum(map(len, parts))
+    if len(found) > max_empty_frac * total:
+        named = ", ".join(found[:5]) + (" and others" if len(found) > 5 else "")
+        raise ValueError(
+            f"{len(found)} of {total} pictures have no caption, more than captions.max_empty_frac = {max_empty_frac}: "
+            f"{named}; the log says why. Write your own into captions.override, change the model, or raise it"
+        )

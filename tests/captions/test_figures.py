@@ -14,15 +14,17 @@ from pipeline.emotions import EMOTIONS
 PER_EMOTION = 10
 
 
-def filtered(drop_fraction: float = 0.2, emotions: tuple[str, ...] = EMOTIONS) -> pa.Table:
-    """Ten train captions of each emotion, of similarities falling from 0.9 in steps of 0.05, and a test row each."""
+def filtered(drop_fraction: float = 0.2, emotions: tuple[str, ...] = EMOTIONS, empty: int = -1) -> pa.Table:
+    """Ten train captions of each emotion, of similarities falling from 0.9 in steps of 0.05, and a test row each; of
+    the row `empty` there is none.
+    """
     names = [emotion for emotion in emotions for _ in range(PER_EMOTION + 1)]
     similarity = [0.9 - 0.05 * place for _ in emotions for place in range(PER_EMOTION + 1)]
     rows = pa.table({
         "image_id": [f"emoset/{index:05d}" for index in range(len(names))],
         "emotion": names,
         "split": (["train"] * PER_EMOTION + ["test"]) * len(emotions),
-        "similarity": pa.array(similarity, pa.float32()),
+        "similarity": pa.array(similarity, pa.float32(), mask=np.arange(len(names)) == empty),
     })  # fmt: skip
     return drop_worst(rows, drop_fraction)
 
@@ -60,6 +62,12 @@ def test_figures_are_drawn_when_nothing_is_dropped_or_kept_or_an_emotion_is_miss
     tmp_path: Path, drop_fraction: float, emotions: tuple[str, ...]
 ) -> None:
     assert all(path.stat().st_size > 1000 for path in draw(tmp_path / "plots", filtered(drop_fraction, emotions)))
+
+
+def test_figures_leave_out_what_has_no_caption(tmp_path: Path) -> None:
+    rows = filtered(empty=3)
+    draw(tmp_path / "drawn", rows)
+    assert 3 not in figures.extremes(rows)
 
 
 def test_dollars_in_a_caption_are_no_mathematics(tmp_path: Path) -> None:

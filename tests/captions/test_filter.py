@@ -1,6 +1,8 @@
 """The CLIP filter ranks within each emotion of the train split and accounts for every row."""
 
 import random
+from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -8,8 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.captions.filter import DROPPED, KEPT, NOT_RANKED, drop_worst, similarities
+from pipeline.artifacts import write_table
+from pipeline.captions.filter import (
+    DROPPED,
+    EMPTY,
+    KEPT,
+    NOT_RANKED,
+    drop_worst,
+    similarities,
+    summary,
+    with_similarity,
+)
 from pipeline.emotions import EMOTIONS
+from pipeline.schemas import CAPTION_FILTER_SCHEMA
 
 
 def table(emotions: list[str], splits: list[str], similarity: list[float]) -> pa.Table:
@@ -17,6 +30,12 @@ def table(emotions: list[str], splits: list[str], similarity: list[float]) -> pa
     return pa.table(
         {"image_id": ids, "emotion": emotions, "split": splits, "similarity": pa.array(similarity, pa.float32())}
     )
+
+
+def vectors(rows: pa.Table, slopes: Iterable[float]) -> pa.Table:
+    """Feature tables of two dimensions: (1, slope) of each row."""
+    values = pa.array([value for slope in slopes for value in (1.0, slope)], pa.float32())
+    return pa.table({"image_id": rows["image_id"], "feature": pa.FixedSizeListArray.from_arrays(values, 2)})
 
 
 ROWS = st.lists(
@@ -50,6 +69,24 @@ def test_each_emotion_loses_its_share_and_never_a_better_caption_than_one_kept(
 def test_ties_are_broken_by_id() -> None:
     result = drop_worst(table(["awe"] * 4, ["train"] * 4, [0.5] * 4), 0.5)
     assert result["kept"].to_pylist() == [True, True, False, False]
+
+
+def test_a_picture_without_a_caption_is_neither_ranked_nor_kept_and_no_other_pays_for_it(
+    tmp_path: Path,
+) -> None:
+    rows = table(["awe"] * 7, ["train"] * 6 + ["test"], [0.0] * 7).drop(["similarity"])
+    images, texts = (vectors(rows, values) for values in (range(7), [0] * 7))
+    scored = with_similarity(rows, images, texts, ["a", "", "b", "c", "d", "e", ""])
+    assert scored["similarity"].null_count == 2
+    result = drop_worst(scored, 0.2)
+    write_table(tmp_path / "filter.parquet", result, CAPTION_FILTER_SCHEMA)
+    assert result["reason"].to_pylist() == [KEPT, EMPTY, KEPT, KEPT, KEPT, DROPPED, NOT_RANKED]
+    assert result["kept"].to_pylist() == [True, False, True, True, True, False, True]
+    assert result["rank"].to_pylist() == [0, None, 1, 2, 3, 4, None]
+    assert summary(result)["n"] == 5
+    assert summary(result)["similarity_before_all"] == pytest.approx(
+        np.mean([1 / np.hypot(1, n) for n in (0, 2, 3, 4, 5)])
+    )
 
 
 def test_a_fraction_of_one_is_refused() -> None:

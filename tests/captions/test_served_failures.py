@@ -8,8 +8,7 @@ import time
 import pytest
 
 from pipeline.captions import served
-from pipeline.captions.served import UnansweredError
-from pipeline.captions.write import write_captions
+from pipeline.captions.write import check_empty, length_summary, write_captions
 from tests.captions.servers import GREYS, Answer, Reply, Request, at, said, scripted, tone
 from tests.captions.test_write import WORDS, settings, shard
 
@@ -118,11 +117,19 @@ def test_a_server_that_hangs_is_one_line(monkeypatch: pytest.MonkeyPatch) -> Non
         (Reply({"error": "too small"}, 400), 'the server refuses it: 400 {"error": "too small"}'),
     ],
 )
-def test_pictures_that_get_no_caption_are_named(reply: Reply, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pictures_that_get_no_answer_have_an_empty_caption_and_a_line_of_the_log(
+    reply: Reply, reason: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     with scripted(lambda request: tone(request) if request.image.getpixel((0, 0)) == (0, 0, 0) else reply) as server:
         captioner = at(server, monkeypatch)
-        with pytest.raises(UnansweredError) as error:
-            captioner.caption(GREYS[:3], ["?"] * 3, 5)
-        assert error.value.reasons == {1: reason, 2: reason}
-        with pytest.raises(ValueError, match=r"no caption for emoset/01 \(.*emoset/05 .* and 2 more: write your own"):
-            write_captions(captioner, WORDS, shard(8), settings(batch_size=10), {})  # type: ignore[arg-type]
+        assert captioner.caption(GREYS[:3], ["?"] * 3, 5) == ["tone 0", "", ""]
+        assert caplog.messages == [f"2 of 3 pictures have no caption: {reason}"]
+        own = {"emoset/07": "a red boat"}
+        written = write_captions(captioner, WORDS, shard(8), settings(batch_size=10), own)  # type: ignore[arg-type]
+    captions = written["caption"].to_pylist()
+    assert [bool(caption) for caption in captions] == [True, *[False] * 6, True]
+    assert length_summary([written], 1, 77)["num_empty"] == 6
+    check_empty([written], 0.75)
+    named = r"6 of 8 pictures have no caption, .*max_empty_frac = 0.7: emoset/01, .*, emoset/05 and others; the log"
+    with pytest.raises(ValueError, match=named):
+        check_empty([written], 0.7)

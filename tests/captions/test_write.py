@@ -52,7 +52,8 @@ def shard(num_rows: int) -> pa.Table:
 
 def settings(variant: Variant = "emotion", batch_size: int = 2) -> Captions:
     return Captions(
-        variant=variant, served_model=None, batch_size=batch_size, max_new_tokens=20, override="captions.csv"
+        variant=variant, served_model=None, batch_size=batch_size, max_new_tokens=20, max_empty_frac=0.0,
+        override="captions.csv",
     )  # fmt: skip
 
 
@@ -92,7 +93,7 @@ def test_captions_longer_than_the_context_are_marked_and_counted() -> None:
     assert table["truncated"].to_pylist() == [False, True, False]
     numbers = length_summary([table.slice(0, 1), table.slice(1)], num_own=2, context_length=6)
     assert numbers == {
-        "n": 3, "num_own": 2, "context_length": 6, "mean_tokens": pytest.approx(19 / 3), "max_tokens": 7,
+        "n": 3, "num_own": 2, "num_empty": 0, "context_length": 6, "mean_tokens": pytest.approx(19 / 3), "max_tokens": 7,
         "num_truncated": 1, "num_distinct": 3,
     }  # fmt: skip
 
