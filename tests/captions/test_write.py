@@ -93,8 +93,8 @@ def test_captions_longer_than_the_context_are_marked_and_counted() -> None:
     assert table["truncated"].to_pylist() == [False, True, False]
     numbers = length_summary([table.slice(0, 1), table.slice(1)], num_own=2, context_length=6)
     assert numbers == {
-        "n": 3, "num_own": 2, "num_empty": 0, "context_length": 6, "mean_tokens": pytest.approx(19 / 3), "max_tokens": 7,
-        "num_truncated": 1, "num_distinct": 3,
+        "n": 3, "num_own": 2, "num_empty": 0, "context_length": 6, "mean_tokens": pytest.approx(19 / 3),
+        "max_tokens": 7, "num_truncated": 1, "num_distinct": 3,
     }  # fmt: skip
 
 
