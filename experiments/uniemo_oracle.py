@@ -50,8 +50,8 @@ CLAIMS = (  # the first is better than the second, as the paper says (1) or as i
     ("after joint training", "ViT with queries", None),  # it has more steps
     ("after joint training", "after as many steps of L_U alone", 1),
     ("after feedback", "after joint training", 1),
-    ("after feedback", "after as many steps without", 1),
-    ("after feedback", "after a random filter", 1),
+    ("after feedback", "after as many steps without", None),  # controls of ours
+    ("after feedback", "after a random filter", None),
 )
 
 

@@ -1,9 +1,11 @@
 """Rows of a finished grid against its first row: differences with intervals, and whether they say what the paper says.
 
-Images of two rows with one seed start from the same noise, so they are compared pair by pair. The interval is that of
-the mean difference over pairs, drawn with replacement within each seed. A row `agrees` if the paper's direction has the
-whole interval and every seed, `disagrees` if the other has, and else is `unresolved`;
-fewer than three seeds have none.
+Images of two rows with one seed start from the same noise, so they are compared pair by pair. A difference has two
+sources of chance: images, drawn with replacement within each seed, and trainings, of which each seed is one (Student's
+t over seeds). The interval is the hull of both, so that it is never narrower than either allows. A row `agrees` if the
+paper's direction has the whole interval and every seed, `disagrees` if the other has, and else is `unresolved`; fewer
+than three seeds have none. Three seeds resolve little: `resolves` is the difference that would be found in four of five
+such experiments.
 """
 
 import json
@@ -46,11 +48,32 @@ def compare(
     drawn = [np.mean(pairs, 0)] if shared else pairs
     draws = np.mean([resampled(each, generator) for each in drawn], 0)
     low, high = np.quantile(draws, [0.025, 0.975])
-    seeds = [float(each.mean()) for each in pairs]
-    return {
-        "difference": float(np.mean(seeds)), "low": float(low), "high": float(high), "by_seed": seeds,
-        "resolves": float(2.8 * draws.std()), "verdict": verdict(seeds, low, high, direction),
-    }  # fmt: skip
+    found = over_seeds([float(each.mean()) for each in pairs], direction)
+    return judged(found, low, high, float(2.8 * draws.std()), direction)
+
+
+def over_seeds(seeds: list[float], direction: int | None = None) -> dict[str, Any]:
+    """Differences by seed -> their mean with the interval of Student's t; one seed alone has none."""
+    mean, spread = float(np.mean(seeds)), t_errors(seeds)
+    found = {"difference": mean, "low": mean - spread, "high": mean + spread, "by_seed": seeds, "resolves": 0.0}
+    return judged(found, mean, mean, t_errors(seeds, power=0.8), direction)
+
+
+def judged(found: dict[str, Any], low: float, high: float, resolves: float, direction: int | None) -> dict[str, Any]:
+    """The same with its interval widened to hold low and high, and the verdict on it."""
+    low, high = float(min(low, found["low"])), float(max(high, found["high"]))
+    widened = {"low": low, "high": high, "resolves": max(resolves, found["resolves"])}
+    return found | widened | {"verdict": verdict(found["by_seed"], low, high, direction)}
+
+
+def t_errors(seeds: list[float], power: float = 0.5) -> float:
+    """Half of the 95 % interval of the mean over seeds; with a power the difference that is found so often."""
+    if len(seeds) < MIN_SEEDS - 1:
+        return 0.0
+    from scipy.stats import t
+
+    quantiles = t.ppf([0.975, power], len(seeds) - 1).sum()
+    return float(quantiles * np.std(seeds, ddof=1) / len(seeds) ** 0.5)
 
 
 def resampled(values: NDArray[np.float64], generator: np.random.Generator) -> NDArray[np.float64]:
@@ -93,22 +116,39 @@ def table(name: str, grid: Mapping[str, Any]) -> dict[str, Any]:
     for row in grid["rows"]:
         found = [values[row, seed] for seed in seeds]
         whole = [values[first, seed] for seed in seeds]
+        if any(len(one["sem_c"]) != len(other["sem_c"]) for one, other in zip(found, whole, strict=True)):
+            raise click.ClickException(f"{name}: {row} has images of other emotions than {first}: they make no pairs")
         rows[row] = {
-            metric: {"mean": float(np.mean([each[metric].mean() for each in found]))}
+            metric: mean_over([float(each[metric].mean()) for each in found])
             | ({} if row == first else compare([each[metric] for each in found], [each[metric] for each in whole],
                                                direction(grid, row, metric)))
             for metric in found[0]
         }  # fmt: skip
-        told = [json.loads((cell.folder / "finished.json").read_text()) for cell in finished
-                if cell.row == row and cell.seed in seeds]  # fmt: skip
         for metric in grid.get("reported", ()):
-            file, _, key = metric.rpartition(":")
-            by_seed = [each[f"{named(grid, file or grid['measure'], row)}:{key}"] for each in told]
-            rows[row][key] = {"mean": float(np.mean(by_seed)), "by_seed": by_seed}
+            key, ours = reported(grid, row, metric, finished, seeds)
+            _, first_ones = reported(grid, first, metric, finished, seeds)
+            differences = [one - other for one, other in zip(ours, first_ones, strict=True)]
+            rows[row][key] = mean_over(ours) | ({} if row == first else over_seeds(differences))
     num = len(values[first, seeds[0]]["sem_c"])
     data = read_yaml(finished[0].folder / "params.yaml")["emoset"]["folder"]
     return {"grid": name, "data": data, "seeds": seeds, "images_per_seed": num, "base": grid.get("base", {}),
             "rows": rows}  # fmt: skip
+
+
+def mean_over(values: list[float]) -> dict[str, Any]:
+    """Of seeds, with the interval of Student's t."""
+    mean, spread = float(np.mean(values)), t_errors(values)
+    return {"mean": mean, "mean_low": mean - spread, "mean_high": mean + spread}
+
+
+def reported(
+    grid: Mapping[str, Any], row: str, metric: str, finished: list[Cell], seeds: list[int]
+) -> tuple[str, list[float]]:
+    """The key of a metric of `reported`, and its value in each seed of a row."""
+    file, _, key = metric.rpartition(":")
+    told = [json.loads((cell.folder / "finished.json").read_text()) for cell in finished
+            if cell.row == row and cell.seed in seeds]  # fmt: skip
+    return key, [each[f"{named(grid, file or grid['measure'], row)}:{key}"] for each in told]
 
 
 def rounded(value: Any) -> Any:

@@ -48,11 +48,14 @@ def _by_seeds(grid: Mapping[str, Any], row: Row, key: str) -> Ours:
     said = f"{key}, {_seeds(grid)} of {row.grid}, " + ("test split" if key == TEST_SPLIT else f"{num:,} images each")
     compared = _comparison(found, next(iter(grid["rows"]))) if "difference" in found else None
     all_images = num * len(grid["seeds"]) if key in PER_IMAGE.values() else None
-    return Ours(found["mean"], n=all_images, measure=said, grid=row.grid or "", comparison=compared)
+    ends = found.get("mean_low"), found.get("mean_high")
+    return Ours(found["mean"], *ends, n=all_images, measure=said, grid=row.grid or "", comparison=compared)
 
 
 def _comparison(found: Mapping[str, Any], against: str) -> Comparison:
-    return Comparison(found["difference"], found["low"], found["high"], found["verdict"], against)
+    return Comparison(
+        found["difference"], found["low"], found["high"], found["verdict"], against, found["resolves"]
+    )  # fmt: skip
 
 
 def _seeds(found: Mapping[str, Any]) -> str:

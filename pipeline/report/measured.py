@@ -139,6 +139,10 @@ def _accuracy(found: Mapping[str, Any], key: str, ends: tuple[str, ...], measure
 
 
 def _with_real(found: Ours, present: Ours) -> Ours:
-    """A number of a grid with the value of real images, if that of the present run is of the same measure."""
+    """A number of a grid with the value of real images, if that of the present run is of the same measure.
+
+    FID depends on the number of images, which is another in the present run.
+    """
     quantity = found.measure.partition(",")[0]
-    return replace(found, real=present.real) if quantity and present.measure.startswith(quantity) else found
+    same = present.measure.startswith(quantity) and not quantity.startswith(("fid/", "accuracy"))
+    return replace(found, real=present.real) if same else found

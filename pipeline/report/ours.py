@@ -11,13 +11,14 @@ KEY_SLASHES = 2
 
 @dataclass(frozen=True)
 class Comparison:
-    """Difference from `against` with its 95 % interval, and what it says of the paper's claim."""
+    """Difference from `against` with its 95 % interval, what it says of the paper's claim, and what would be found."""
 
     difference: float
     low: float
     high: float
     verdict: str
     against: str
+    resolves: float
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ TITLES = {
     "accuracy_twitter_i": "Twitter I", "accuracy_twitter_ii": "Twitter II", "zero_shot_fi": "FI, zero-shot",
 }  # fmt: skip
 COLUMNS = ("table", "row", "metric", "ours", "low", "high", "n", "real", "measure", "as_published", "difference",
-           "difference_low", "difference_high", "verdict", "against", "paper", "source", "remedy")  # fmt: skip
+           "difference_low", "difference_high", "resolves", "verdict", "against", "paper", "source",
+           "remedy")  # fmt: skip
 WIDTHS = (15, 9, 20, 7, 9, 9)  # of a line of text: metric, ours, interval, n, real, paper
 
 
@@ -109,7 +110,8 @@ def versus(cell: Cell) -> str:
         return ""
     digits = 4 if cell.metric == "sem_d" else 3 if cell.metric in SHARES else 2
     ends = f"[{found.low:+.{digits}f}, {found.high:+.{digits}f}]"
-    return f"{found.difference:+.{digits}f} {ends} {found.verdict}, against {found.against}"
+    told = f"{found.difference:+.{digits}f} {ends} {found.verdict}, against {found.against}"
+    return f"{told}; {found.resolves:.{digits}f} would be found"
 
 
 def remedies(cells: Sequence[Cell]) -> Iterator[str]:
@@ -131,7 +133,10 @@ def _cell(table: PaperTable, measured: Measured, name: str, metric: str, paper: 
 def _percent(ours: Ours) -> Ours:
     """Shares as percent, differences too."""
     found = ours.comparison
-    scaled = found and replace(found, difference=100 * found.difference, low=100 * found.low, high=100 * found.high)
+    scaled = found and replace(
+        found, difference=100 * found.difference, low=100 * found.low, high=100 * found.high,
+        resolves=100 * found.resolves,
+    )  # fmt: skip
     value, low, high, real = (
         None if share is None else 100 * share for share in (ours.value, ours.low, ours.high, ours.real)
     )
@@ -181,7 +186,10 @@ def _aligned(values: Sequence[str]) -> str:
 
 def _record(table: Compared, cell: Cell) -> list[object]:
     ours, found = cell.ours, cell.ours.comparison
-    compared = (found.difference, found.low, found.high, found.verdict, found.against) if found else (None,) * 5
+    compared = (
+        (found.difference, found.low, found.high, found.resolves, found.verdict, found.against)
+        if found else (None,) * 6
+    )  # fmt: skip
     measured = (ours.value, ours.low, ours.high, ours.n, ours.real)
     values = [round(value, 6) if isinstance(value, float) else value for value in (*measured, *compared)]
     known = None if ours.value is None else ours.as_published

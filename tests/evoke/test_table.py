@@ -116,15 +116,17 @@ def write_grid(name: str, rows: dict[str, Any], **more: str) -> None:
 
 def test_verdicts_and_means_of_a_grid_stand_in_its_rows() -> None:
     write_scores()
-    compared = {"mean": 0.85, "difference": -0.05, "low": -0.07, "high": -0.03, "verdict": "agrees"}
+    compared = {"mean": 0.85, "difference": -0.05, "low": -0.07, "high": -0.03, "resolves": 0.03,
+                "verdict": "agrees", "mean_low": 0.83, "mean_high": 0.87}  # fmt: skip
     write_grid("coemogen_table1", {"whole": {"emo_a/classifier": {"mean": 0.9}},
                                    "without L_SEM": {"emo_a/classifier": compared}})  # fmt: skip
     found, text = cells("1"), run("1").output
     assert found["w/o L_SEM", "emo_a"]["ours"] == "85.0"
     assert found["w/o L_SEM", "emo_a"]["n"] == "3072"
+    assert (found["w/o L_SEM", "emo_a"]["low"], found["w/o L_SEM", "emo_a"]["high"]) == ("83.0", "87.0")
     assert (found["w/o L_SEM", "emo_a"]["verdict"], found["w/o L_SEM", "emo_a"]["against"]) == ("agrees", "whole")
     assert found["CoEmoGen", "emo_a"]["verdict"] == ""
-    assert "-5.00 [-7.00, -3.00] agrees, against whole" in text
+    assert "-5.00 [-7.00, -3.00] agrees, against whole; 3.00 would be found" in text
     assert "each with steps and images of its own: coemogen_table1 (" in text
 
 
@@ -136,7 +138,8 @@ def test_an_experiment_of_equal_steps_stands_before_one_seed_of_the_default_run(
         "feature_distance/judge_small/clean": 0.2,
     }
     figures = {key: {"mean": mean, "by_seed": [mean] * 3} for key, mean in reported.items()}
-    compared = {"mean": 0.7, "difference": -0.2, "low": -0.3, "high": -0.1, "verdict": "agrees"}
+    compared = {"mean": 0.7, "difference": -0.2, "low": -0.3, "high": -0.1, "resolves": 0.1,
+                "verdict": "agrees"}  # fmt: skip
     write_grid(
         "methods_table1", {"CoEmoGen": {"emo_a/judge": {"mean": 0.9}}, "EmoGen": {"emo_a/judge": compared, **figures}}
     )
@@ -145,7 +148,9 @@ def test_an_experiment_of_equal_steps_stands_before_one_seed_of_the_default_run(
         assert found["emo_a_judge"]["ours"] == "70.0"
         assert found["emo_a_judge"]["measure"] == "emo_a/judge, mean over 3 seeds of methods_table1, 1,024 images each"
         assert (found["emo_a_judge"]["verdict"], found["emo_a_judge"]["against"]) == ("agrees", "CoEmoGen")
-        assert (found["fid"]["ours"], found["fid"]["n"], found["fid"]["real"]) == ("30.0", "", "62.0")
+        assert (found["fid"]["ours"], found["fid"]["n"], found["fid"]["real"]) == ("30.0", "", ""), (
+            "real FID is of another n"
+        )
         assert found["lpips"]["measure"].startswith("feature_distance/judge_small/clean, mean over 3 seeds")
         assert (found["emo_a"]["ours"], found["emo_a"]["measure"]) == ("90.0", "emo_a/classifier")  # it has none
     assert "not LPIPS" in run("1").output
@@ -187,7 +192,8 @@ def test_accuracy_on_drawn_pictures_stands_with_the_fitting_claim_and_says_what_
     assert (first["verdict"], first["against"]) == ("unresolved", "after as many steps without")
     assert (both["difference"], both["verdict"], both["against"]) == ("0.35", "agrees", "after joint training")
     assert (none["ours"], none["measure"], none["verdict"]) == ("81.6", "uniemo_joint, test split", "")
-    assert "+0.35 [+0.10, +0.60] agrees, against after joint training" in run("VI").output
+    assert "+0.35 [+0.10, +0.60] agrees, against after joint training; 0.36 would be found" in run("VI").output
+    assert both["resolves"] == "0.36"
 
 
 def test_a_claim_that_was_not_compared_yet_says_what_compares_it() -> None:
