@@ -69,8 +69,8 @@ def processes() -> int:
 
 
 def rank() -> int:
-    """Which of the processes that train together this is, as torchrun and accelerate tell it; 0 leads."""
-    return int(os.environ.get("RANK", "0"))
+    """Which of the processes that train together this is, as torchrun and accelerate tell it; 0 leads, or is alone."""
+    return int(os.environ.get("RANK", "0")) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else 0
 
 
 def workers() -> int:

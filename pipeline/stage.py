@@ -41,6 +41,7 @@ class Declaration:
     writes: tuple[Artifact, ...]
     sections: tuple[str, ...]
     item: str | None
+    trains: bool = False
 
 
 @dataclass
@@ -154,7 +155,7 @@ def stage(
 
     def decorate(main: Callable[[Run], None]) -> click.Command:
         name = Path(inspect.getfile(main)).stem
-        declaration = Declaration(name, reads, writes, (name,) if sections is None else sections, item)
+        declaration = Declaration(name, reads, writes, (name,) if sections is None else sections, item, trains)
 
         def command(item: str | None = None) -> None:
             with _one_line_errors():
@@ -189,7 +190,8 @@ def run_stage(declaration: Declaration, main: Callable[[Run], None], item: str |
         logging.getLogger(name).setLevel(runtime.log_level())
     if getattr(getattr(params, declaration.stage, None), "source", None) != "hub":
         runtime.forbid_downloads()
-    work = WorkFolder(unit, _fingerprint(unit, declaration, params, item), rank=runtime.rank())
+    rank = runtime.rank() if declaration.trains else 0  # some clusters set RANK for everything that they start
+    work = WorkFolder(unit, _fingerprint(unit, declaration, params, item), rank=rank)
     with work.lock():
         run = Run(declaration, params, item or "", work)
         main(run)

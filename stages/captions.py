@@ -40,9 +40,9 @@ def main(run: Run) -> None:
         return lambda shard: write_captions(captioner, tokenizer, read_table(shard, columns=columns), settings, own)
 
     names = map_shards(load, run.shards(CORPUS), run.work, CAPTIONS.schema)
+    check_empty(run.work, names, run.params.max_empty_frac)
     run.assemble(CAPTIONS, names)
     written = [read_table(run.work.part(name)) for name in names]
-    check_empty(written, run.params.max_empty_frac)
     run.metrics(length_summary(written, len(own), tokenizer.context_length))
 
 

@@ -59,6 +59,17 @@ def test_outs_appear_complete_at_the_end(project: Path) -> None:
     assert not [path for path in Path(".work/test_stage@a").iterdir() if path.is_dir()]
 
 
+@pytest.mark.parametrize(("trains", "world_size"), [(False, "2"), (True, "1")])
+def test_a_cluster_that_sets_rank_for_everything_costs_no_out(
+    trains: bool, world_size: str, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", world_size)
+    result = called(lambda run: (run.out_folder(OUT) / "file").touch(), trains=trains)  # type: ignore[arg-type]
+    assert result.exit_code == 0, result.output
+    assert Path("data/out/a/file").exists()
+
+
 def test_a_stage_gets_its_own_sections_and_seeded_generators(project: Path) -> None:
     draws = []
 

@@ -33,6 +33,7 @@ LOG = logging.getLogger(__name__)
 MAX_RETRIES = 4  # of the client, 0.5 s apart and then twice as long each: a dead server is an error after 8 s
 CONNECT_S, LIST_S, ANSWER_S = 5.0, 30.0, 300.0
 NO_MODEL = "evoke/no-such-model"
+FEW = 4  # pictures that a server may refuse all of, as by chance
 ANEW = "and run again: what is finished is kept"
 
 
@@ -56,12 +57,15 @@ class ServedCaptioner:
     def caption(self, images: Sequence[Image.Image], prompts: Sequence[str], max_new_tokens: int) -> list[str]:
         """One greedy answer a picture, in order; "" where the server refuses or says nothing, and a line of the log.
 
-        Raises ValueError if it fails altogether.
+        Raises ValueError if it fails altogether, or has a caption for none of FEW pictures or more.
         """
         asked = list(zip(images, prompts, strict=True))
         with _failures_named(self.url), ThreadPoolExecutor(self.num_concurrent) as pool:
             answers = list(pool.map(lambda one: self._ask(one[0], one[1], max_new_tokens), asked))
-        for reason, number in Counter(answer.reason for answer in answers if not answer.caption).items():
+        refused = Counter(answer.reason for answer in answers if not answer.caption)
+        if refused.total() == len(answers) >= FEW:
+            raise ValueError(f"{self.url} has no caption for any of {len(answers)} pictures: {next(iter(refused))}")
+        for reason, number in refused.items():
             LOG.warning("%d of %d pictures have no caption: %s", number, len(answers), reason)
         return [answer.caption for answer in answers]
 

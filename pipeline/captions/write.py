@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.artifacts import read_table
 from pipeline.captions.prompts import prompt
 from pipeline.captions.served import ServedCaptioner
 from pipeline.features import decoded
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pipeline.foundation.captioner import Captioner
     from pipeline.foundation.clip import ClipTokenizer
     from pipeline.params import Captions
+    from pipeline.work import WorkFolder
 
 
 def write_captions(
@@ -68,12 +70,20 @@ def empty(parts: Sequence[pa.Table]) -> list[str]:
     ]
 
 
-def check_empty(parts: Sequence[pa.Table], max_empty_frac: float) -> None:
-    """Raises ValueError that names some where more pictures than this share have an empty caption."""
-    found, total = empty(parts), sum(map(len, parts))
+def check_empty(work: "WorkFolder", names: Sequence[str], max_empty_frac: float) -> None:
+    """Raises ValueError where more pictures than this share have an empty caption, and names some.
+
+    The pieces that hold one are then removed, so that a run with a mended server asks for them, and for them alone.
+    """
+    parts = {name: read_table(work.part(name)) for name in names}
+    found, total = empty(list(parts.values())), sum(map(len, parts.values()))
     if len(found) > max_empty_frac * total:
+        for name, part in parts.items():
+            if empty([part]):
+                work.discard(name)
         named = ", ".join(found[:5]) + (" and others" if len(found) > 5 else "")
         raise ValueError(
             f"{len(found)} of {total} pictures have no caption, more than captions.max_empty_frac = {max_empty_frac}: "
-            f"{named}; the log says why. Write your own into captions.override, change the model, or raise it"
+            f"{named}; the log says why. Mend the server and run again: what has no refused picture is kept. Or write "
+            "your own into captions.override, change the model, or raise it, and all are asked for anew"
         )

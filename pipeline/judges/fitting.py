@@ -99,9 +99,10 @@ def train_network(network: PixelJudge, train: Examples, settings: "Settings", se
             if not rest:
                 log.info("epoch %d of %d, loss %.3f", epoch, settings.epochs, torch.stack(losses).mean())
                 losses = []
-            if state.checkpoints.due() or is_asked_to_leave():
+            leaves = is_asked_to_leave()
+            if state.checkpoints.due() or leaves:
                 state.save()
-            if is_asked_to_leave():
+            if leaves:
                 break
 
 

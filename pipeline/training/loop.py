@@ -89,9 +89,10 @@ def fit(task: Task, settings: "Training", seed: int, work: Path, key: str) -> Tr
                 state.take_score(step + 1)
             if task.sheet and state.is_main and settings.sheet_steps and (step + 1) % settings.sheet_steps == 0:
                 state.save_sheet(step + 1)
-            if state.checkpoints.due() or is_asked_to_leave() or step + 1 == settings.steps:
+            leaves = state.any_of(is_asked_to_leave())
+            if state.checkpoints.due() or leaves or step + 1 == settings.steps:
                 state.save(step + 1)
-            if is_asked_to_leave():
+            if leaves:
                 break
     return state.finish()
 
@@ -130,6 +131,13 @@ class TrainingState:
     @property
     def is_main(self) -> bool:
         return bool(self.accelerator.is_main_process)
+
+    def any_of(self, asked: bool) -> bool:
+        """Whether any process is asked to leave: all leave after one step, as none can go on alone."""
+        if self.accelerator.num_processes == 1:
+            return asked
+        number = self.accelerator.reduce(torch.tensor(float(asked), device=self.accelerator.device), "sum")
+        return bool(number > 0)
 
     def step(self, batch: Batch, step: int) -> dict[str, Tensor]:
         """One optimiser step; the losses, detached."""

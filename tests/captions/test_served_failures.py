@@ -4,11 +4,15 @@ what to do.
 
 import re
 import time
+from pathlib import Path
 
 import pytest
 
+from pipeline.artifacts import write_table
 from pipeline.captions import served
 from pipeline.captions.write import check_empty, length_summary, write_captions
+from pipeline.schemas import CAPTIONS_SCHEMA
+from pipeline.work import WorkFolder
 from tests.captions.servers import GREYS, Answer, Reply, Request, at, said, scripted, tone
 from tests.captions.test_write import WORDS, settings, shard
 
@@ -118,7 +122,7 @@ def test_a_server_that_hangs_is_one_line(monkeypatch: pytest.MonkeyPatch) -> Non
     ],
 )
 def test_pictures_that_get_no_answer_have_an_empty_caption_and_a_line_of_the_log(
-    reply: Reply, reason: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    reply: Reply, reason: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     with scripted(lambda request: tone(request) if request.image.getpixel((0, 0)) == (0, 0, 0) else reply) as server:
         captioner = at(server, monkeypatch)
@@ -129,7 +133,20 @@ def test_pictures_that_get_no_answer_have_an_empty_caption_and_a_line_of_the_log
     captions = written["caption"].to_pylist()
     assert [bool(caption) for caption in captions] == [True, *[False] * 6, True]
     assert length_summary([written], 1, 77)["num_empty"] == 6
-    check_empty([written], 0.75)
+    work = WorkFolder("captions", "a", tmp_path)
+    for name, part in (("whole", written.slice(7)), ("refused", written.slice(0, 7))):
+        with work.publish(name) as aside:
+            write_table(aside, part, CAPTIONS_SCHEMA)
+    check_empty(work, ["refused", "whole"], 0.75)
     named = r"6 of 8 pictures have no caption, .*max_empty_frac = 0.7: emoset/01, .*, emoset/05 and others; the log"
     with pytest.raises(ValueError, match=named):
-        check_empty([written], 0.7)
+        check_empty(work, ["refused", "whole"], 0.7)
+    assert (work.has("whole"), work.has("refused")) == (True, False), "asked for again, and nothing else"
+
+
+def test_a_server_that_refuses_every_picture_ends_the_run_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with scripted(lambda _: Reply({"error": "no pictures here"}, 400)) as server:
+        captioner = at(server, monkeypatch)
+        with pytest.raises(ValueError, match=r"no caption for any of 5 pictures: the server refuses it: 400 .*no pict"):
+            captioner.caption(GREYS[:5], ["?"] * 5, 5)
+        assert captioner.caption(GREYS[:1], ["?"], 5) == [""]

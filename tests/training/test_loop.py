@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -160,6 +162,17 @@ def test_one_that_is_asked_to_leave_ends_its_step_saves_and_goes_on_from_there(t
     order = RowOrder(np.arange(7, dtype=np.int64))
     assert_equal(fit(Task("toy", resumed, order, draw, {"left": 0.01}), settings, 3, tmp_path / "asked", "toy"), whole)
     assert resumed.calls == settings.steps - 5
+
+
+def test_processes_that_train_together_leave_together_and_save(tmp_path: Path) -> None:
+    """One of two is asked; the other would wait for its gradients for ever."""
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "tests.training.leaver"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "EVOKE_DEVICE": "cpu"}
+    done = subprocess.run([sys.executable, *launch, str(tmp_path)], env=environment, capture_output=True, text=True,
+                          timeout=120, check=False)  # fmt: skip
+    assert done.returncode, "both leave with the status of SIGTERM"
+    assert "Connection closed by peer" not in done.stderr
+    assert [path.name[:14] for path in tmp_path.rglob("step-*")] == ["step-000000005"], done.stderr[-2000:]
 
 
 def test_a_finished_training_is_not_trained_again(tmp_path: Path) -> None:

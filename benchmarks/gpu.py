@@ -1,0 +1,251 @@
+"""What size alone can tell, in one call: ours against the libraries' own loops, in bf16, all in one run.
+
+    python -m benchmarks.gpu                                      Stable Diffusion 1.5 and ViT-L/14, random weights
+    python -m benchmarks.gpu --miniature --batch-size 2 --seconds 1      the miniature, to try it out on a CPU
+
+training: a step of CoEmoGen on cached inputs against one of diffusers' train_text_to_image_lora.py, which encodes
+pictures and captions anew and trains one LoRA. sampling: guided pictures against StableDiffusionPipeline, its weights
+in bf16. embedding: CLIP's features of pictures against open_clip's encode_image under autocast. Ours comes as it is,
+compiled, and both again with channels last. FLOPs are those that torch.utils.flop_counter.FlopCounterMode counts in one
+call as it is; a variant's share of the card's peak is of the same FLOPs.
+"""
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from benchmarks.coemogen import random_batch, step_of
+from benchmarks.full_size import FullSize, full_size
+from evoke.plan import wanted_params
+from pipeline.coemogen.model import build
+from pipeline.foundation.clip import load_clip
+from pipeline.generation.folder import load_foundation
+from pipeline.generation.plain import PromptGenerator
+from pipeline.generation.request import request
+from pipeline.generation.sampling import denoised, sampling_of
+from pipeline.params import Params, read_yaml
+from pipeline.training.denoising import draw_steps, noise_schedule
+
+ROOT = Path(__file__).parents[1]
+LORA_TARGETS = ("to_k", "to_q", "to_v", "to_out.0")
+LORA_RANK = 16
+WARM_UP = 3  # calls that are not counted; a compiled one compiles in the first
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is measured: a call, how many pictures it makes or takes, and what to change before it."""
+
+    name: str
+    call: Callable[[], Any]
+    pictures: int
+    counted: bool = True  # whether its FLOPs are counted; else those of `ours` stand
+
+
+def training(made: FullSize, params: Params, size: int, device: torch.device) -> Iterator[Case]:
+    """Steps of CoEmoGen as it is and varied, then diffusers' own."""
+    pipeline, generator = made.foundation.pipeline, torch.Generator().manual_seed(0)
+    model = build(
+        params.coemogen, pipeline, made.foundation.encoder, noise_schedule(pipeline), made.clip.width, generator
+    ).to(device)
+    batch = random_batch(model, size, made.clip.width, made.clip.width, device)
+    for name, module in varied(model, pipeline.unet):
+        yield Case(name, partial(step_of(module, "bf16"), batch), size, name == "ours")
+
+
+def diffusers_training(made: FullSize, size: int, device: torch.device) -> Iterator[Case]:
+    """The loop of diffusers' example: frozen weights in bf16, the LoRA in fp32, everything encoded at each step."""
+    from diffusers.training_utils import cast_training_params
+    from peft import LoraConfig
+
+    pipeline, unet = made.foundation.pipeline, made.foundation.pipeline.unet
+    vae, text = (
+        each.requires_grad_(False).to(device, torch.bfloat16) for each in (pipeline.vae, pipeline.text_encoder)
+    )
+    unet.requires_grad_(False).to(device, torch.bfloat16)
+    unet.add_adapter(LoraConfig(r=LORA_RANK, lora_alpha=LORA_RANK, target_modules=list(LORA_TARGETS)))
+    cast_training_params(unet, dtype=torch.float32)
+    trained = [p for p in unet.parameters() if p.requires_grad]
+    optimizer, schedule = torch.optim.AdamW(trained, lr=1e-4), noise_schedule(pipeline)
+    edge = unet.config.sample_size * 2 ** (len(vae.config.block_out_channels) - 1)
+    pixels = torch.rand(size, 3, edge, edge, device=device) * 2 - 1
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(0, text.config.vocab_size, (size, text.config.max_position_embeddings), device=device)
+
+    def step() -> float:
+        latents = vae.encode(pixels.to(torch.bfloat16)).latent_dist.sample() * vae.config.scaling_factor
+        noise, steps = torch.randn_like(latents), draw_steps(schedule, size, generator).to(device)
+        states = text(ids, return_dict=False)[0]
+        with torch.autocast(device.type, torch.bfloat16):
+            predicted = unet(schedule.add_noise(latents, noise, steps), steps, states, return_dict=False)[0]
+            loss = F.mse_loss(predicted.float(), noise.float())
+        loss.backward()
+        nn.utils.clip_grad_norm_(trained, 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        return loss.detach().item()
+
+    yield Case("diffusers", step, size)
+
+
+def sampling(made: FullSize, params: Params, size: int, device: torch.device) -> Iterator[Case]:
+    """Guided pictures of one prompt: ours as it is and varied, then the pipeline itself with its weights in bf16."""
+    foundation, pipeline = made.foundation, made.foundation.pipeline
+    settings = sampling_of(params.images.model_copy(update={"precision": "bf16", "batch_size": size}))
+    generator = PromptGenerator(foundation.encoder, pipeline.tokenizer, "an image of {S}", device)
+    requests, plain = [request("awe", seed) for seed in range(size)], pipeline.unet
+    for name, module in varied(plain, plain):
+        pipeline.unet = module
+        yield Case(
+            name, lambda: list(denoised(pipeline, foundation.encoder, generator, requests, settings)), size,
+            name == "ours",
+        )  # fmt: skip
+    states = generator.states(requests).to(torch.bfloat16)
+    pipeline.unet = plain
+    pipeline.to(torch.bfloat16)
+
+    def theirs() -> Any:
+        return pipeline(
+            prompt_embeds=states, negative_prompt_embeds=torch.zeros_like(states),
+            num_inference_steps=settings.steps, guidance_scale=settings.guidance, output_type="np",
+        ).images  # fmt: skip
+
+    yield Case("diffusers", torch.inference_mode()(theirs), size)
+
+
+def embedding(made: FullSize, size: int, device: torch.device) -> Iterator[Case]:
+    """Features of pictures that are decoded already: ours, compiled, and open_clip's under autocast."""
+    clip, num = made.clip, 16 * size
+    edge = int(clip.model.visual.image_size[0])
+    pixels = list(torch.randn(num, 3, edge, edge))
+    yield Case("ours", lambda: clip.encode_pixels(pixels), num)
+
+    @torch.inference_mode()
+    def plain() -> Any:
+        with torch.autocast(device.type, torch.bfloat16):
+            return clip.model.encode_image(torch.stack(pixels).to(device), normalize=True).float().cpu()
+
+    yield Case("open_clip in bf16", plain, num)
+
+
+def varied(module: nn.Module, unet: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """A module as it is, compiled, and both again with its U-Net in channels last."""
+    for suffix in ("", ", channels last"):
+        if suffix:
+            unet.to(memory_format=torch.channels_last)
+        yield f"ours{suffix}", module
+        torch._dynamo.reset()
+        yield f"ours{suffix}, compiled", torch.compile(module)
+
+
+def measured(cases: Iterator[Case], seconds: float, device: torch.device) -> dict[str, Any]:
+    """Of each case the median time of a call, pictures a second, TFLOP/s, share of the peak, and peak memory."""
+    found: dict[str, Any] = {}
+    peak, flops = peak_flops(device), 0.0
+    for case in cases:
+        try:
+            flops = count_flops(case.call) if case.counted else flops
+            figures = timed(case.call, seconds, device)
+        except (
+            RuntimeError,
+            TypeError,
+            torch._dynamo.exc.TorchDynamoException,
+        ) as error:  # a variant that fails is told
+            found[case.name] = {"failed": f"{type(error).__name__}: {error}".splitlines()[0][:200]}
+            continue
+        rate = flops / figures["seconds_a_call"]
+        figures |= {"pictures_a_second": case.pictures / figures["seconds_a_call"], "tflop_a_call": flops / 1e12,
+                    "tflops": rate / 1e12}  # fmt: skip
+        found[case.name] = figures | ({"share_of_peak": rate / peak} if peak else {})
+    return found
+
+
+def timed(call: Callable[[], Any], seconds: float, device: torch.device) -> dict[str, float]:
+    """Median and number of calls within about `seconds`, each waited for, after WARM_UP; peak memory of these."""
+    for _ in range(WARM_UP):
+        call()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    taken: list[float] = []
+    while len(taken) < WARM_UP or sum(taken) < seconds:
+        begin = time.perf_counter()
+        call()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        taken.append(time.perf_counter() - begin)
+    memory = {"memory_gb": torch.cuda.max_memory_allocated() / 1e9} if device.type == "cuda" else {}
+    return {"seconds_a_call": statistics.median(taken), "calls": len(taken), **memory}
+
+
+def count_flops(call: Callable[[], Any]) -> float:
+    """FLOPs of one call, forward and backward, matrix products, convolutions and attention alone."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        call()
+    return float(counter.get_total_flops())
+
+
+def peak_flops(device: torch.device) -> float | None:
+    """FLOP/s of dense bf16 that the card's maker names; None for a card that pipeline/plan/rates.yaml does not know."""
+    if device.type != "cuda":
+        return None
+    known = read_yaml(ROOT / "pipeline/plan/rates.yaml")["devices"].values()
+    name = torch.cuda.get_device_name()
+    peaks = [card["peak"]["bf16"] * 1e12 for card in known if name.startswith(card["name"])]
+    return peaks[0] if peaks else None
+
+
+@click.command()
+@click.option("--miniature", is_flag=True, help="The miniature models of `make repro`, on any device.")
+@click.option("--batch-size", default=16, show_default=True)
+@click.option("--seconds", default=8.0, show_default=True, help="Length of each measurement.")
+@click.option("--out", type=click.Path(path_type=Path), help="JSON file; benchmarks/results/DATE-gpu.json by default.")
+def main(miniature: bool, batch_size: int, seconds: float, out: Path | None) -> None:
+    """Measure, print JSON and keep it, after each kind anew."""
+    from pipeline.runtime import device as chosen
+
+    device, params = chosen(), wanted_params(None if miniature else "paper")
+    found: dict[str, Any] = {
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else "CPU", "torch": torch.__version__,
+        "batch_size": batch_size, "full_size": not miniature,
+        "flops_by": "torch.utils.flop_counter.FlopCounterMode", "precision": "bf16",
+    }  # fmt: skip
+    path = out or ROOT / "benchmarks/results" / f"{datetime.now(UTC):%Y-%m-%d}-gpu.json"
+
+    def fresh() -> FullSize:
+        return small(device) if miniature else full_size(device)
+
+    kinds: dict[str, Callable[[], Iterator[Case]]] = {
+        "sampling": lambda: sampling(fresh(), params, batch_size, device),
+        "embedding": lambda: embedding(fresh(), batch_size, device),
+        "training": lambda: training(fresh(), params, batch_size, device),
+        "training by diffusers": lambda: diffusers_training(fresh(), batch_size, device),
+        "training of one picture": lambda: training(fresh(), params, 1, device),
+    }
+    for kind, cases in kinds.items():
+        found[kind] = measured(cases(), seconds, device)
+        path.write_text(json.dumps(found, indent=2) + "\n")
+    click.echo(path.read_text())
+
+
+def small(device: torch.device) -> FullSize:
+    """The miniature under the same name."""
+    models = ROOT / "models/foundation"
+    foundation = load_foundation(models / "diffusion", models / "clip", device)
+    return FullSize(foundation, load_clip(models / "clip", device))
+
+
+if __name__ == "__main__":
+    main()
