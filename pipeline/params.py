@@ -325,6 +325,7 @@ class Emogen(DiffusionTraining):
     hidden: Annotated[Count, Field(description="units between the mapper's two layers (EmoGen: 1024)")]
     attribute_weight: Annotated[NonNegative, Field(description="of L_attr (EmoGen: 0.01)")]
     attribute_temperature: Annotated[float, Field(gt=0, description="of its softmax over cosines (EmoGen: 1)")]
+    emotion_weight: Annotated[NonNegative, Field(description="of L_emo, by the classifier (EmoGen as shipped: 0)")]
 
 
 class UniemoUnderstanding(Training):

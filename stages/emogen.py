@@ -43,13 +43,14 @@ def main(run: Run) -> None:
     foundation = load_foundation(run.path(FOUNDATION_DIFFUSION), run.path(FOUNDATION_CLIP), device())
     pipeline, encoder, settings = foundation.pipeline, foundation.encoder, run.params
     corpus = run.read(EMOSET, ["image_id", "emotion", "split", "scene", "objects"])
-    points = emogen.points_of(load_head(run.path(EMOTION_CLASSIFIER), device()), feature_matrix(run.read(FEATURES)))
+    head = load_head(run.path(EMOTION_CLASSIFIER), device())
+    points = emogen.points_of(head, feature_matrix(run.read(FEATURES)))
     space, train = emogen.space_of(points, corpus), train_split(corpus)
     latents = LatentCache(run.work, map(read_table, run.shards(LATENTS)), pipeline.unet.config.in_channels)
     known, found = emogen.attributes(train, run.read(CORRELATION), encoder, pipeline.tokenizer), inputs(train, latents)
     model = EmoGenModel(
         pipeline, encoder, settings, points.shape[1], known.features, known.coefficients,
-        torch_generator(run.seed, "emogen"),
+        torch_generator(run.seed, "emogen"), head if settings.emotion_weight else None,
     )  # fmt: skip
     more = emogen.more_of(points[np.array(corpus["split"].to_pylist()) == "train"], known)
     asked = task("emogen", model, found, settings, run.generator("rows"), more)

@@ -4,7 +4,8 @@
 - DreamBooth in its LoRA form (Ruiz et al. 2023; as diffusers trains it, without prior preservation): an adapter for
   each emotion on the U-Net, under a fixed prompt.
 - EmoGen (Yang et al. 2024): points of an emotion space mapped to a token embedding, with the attribute loss,
-  (1 - a) L_LDM + rate a L_attr; a is the coefficient of one attribute of the picture for its emotion (REFERENCE D2).
+  (1 - a) L_LDM + rate a L_attr + rate L_emo; a is the coefficient of one attribute of the picture for its emotion
+  (REFERENCE D2).
 """
 
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ from pipeline.emotions import EMOTIONS
 from pipeline.training.denoising import diffusion_errors, noise_schedule
 
 if TYPE_CHECKING:
+    from pipeline.judges.head import EmotionHead
     from pipeline.params import Dreambooth, Emogen, TextualInversion
 
 
@@ -83,14 +85,16 @@ class DreamBoothModel(Baseline):
 class EmoGenModel(Baseline):
     """mapper: a point D of the emotion space -> W, hidden layer and ReLU. attributes: AD' in CLIP's joint space.
 
-    coefficients: A8 (UniEmo Eq. 5). Deviates: the embedding has the size of token embeddings, times a learnt gain.
+    coefficients: A8 (UniEmo Eq. 5). head: the emotion classifier of L_emo, frozen; needed where that has a weight.
+    Deviates: the embedding has the size of token embeddings, times a learnt gain.
     """
 
     def __init__(
         self, pipeline: Any, encoder: ConditionEncoder, settings: "Emogen", width: int, attributes: Tensor,
-        coefficients: Tensor, generator: torch.Generator,
+        coefficients: Tensor, generator: torch.Generator, head: "EmotionHead | None" = None,
     ) -> None:  # fmt: skip
         super().__init__(pipeline, encoder, [settings.prompt], settings.snr_cap)
+        self.head = head.eval().requires_grad_(False) if head else None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
             self.mapper = nn.Sequential(
@@ -115,7 +119,14 @@ class EmoGenModel(Baseline):
         attr = weight * F.cross_entropy(similarity.float(), attribute, reduction="none")
         ldm = (1 - weight) * self.errors(batch, condition.states)
         total = ldm.mean() + self.settings.attribute_weight * attr.mean()
-        return {"total": total, "ldm": ldm.mean(), "attr": attr.mean()}
+        losses = {"total": total, "ldm": ldm.mean(), "attr": attr.mean()}
+        return losses if self.head is None else self._with_emotion(losses, condition.joint, batch["emotions"])
+
+    def _with_emotion(self, losses: dict[str, Tensor], joint: Tensor, emotions: Tensor) -> dict[str, Tensor]:
+        """L_emo beside: cross-entropy of the classifier on the text's features BD', of emotions B8."""
+        assert self.head is not None
+        emo = F.cross_entropy(self.head(joint.float()).float(), emotions.argmax(1))
+        return losses | {"total": losses["total"] + self.settings.emotion_weight * emo, "emo": emo}
 
 
 def embedding_of(word: str, pipeline: Any) -> Tensor:

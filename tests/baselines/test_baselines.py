@@ -129,6 +129,30 @@ def test_emogens_loss_is_weighed_by_the_coefficient_of_the_pictures_attribute(mo
     assert torch.allclose(losses["total"], losses["ldm"] + 0.5 * losses["attr"])
 
 
+def test_emogens_emotion_loss_is_the_classifiers_cross_entropy_and_trains_nothing_of_it(models: Path) -> None:
+    foundation = fresh(models)
+    plain = model_of("emogen", foundation, emotion_weight=0.5)
+    head = EmotionHead(foundation.encoder.joint_width, 6)
+    parts = plain.attributes, plain.coefficients, torch.Generator().manual_seed(0)
+    settings = plain.settings
+    model = EmoGenModel(foundation.pipeline, foundation.encoder, settings, 6, *parts, head)
+    model.load_state_dict(plain.state_dict(), strict=False)
+    batch = {
+        "latents": torch.randn(4, 16, 8, 8), "noise": torch.randn(4, 16, 8, 8), "steps": torch.arange(4) * 200,
+        "dropped": torch.zeros(4, dtype=torch.bool), "emotions": torch.eye(8)[:4], "points": torch.randn(4, 6),
+        "attribute": torch.tensor([-1, 0, 1, 2]),
+    }  # fmt: skip
+    without, losses = plain(batch), model(batch)
+    joint = model.condition(torch.zeros(4, dtype=torch.long), model.embeddings(batch["points"])).joint
+    wanted = -head(joint).log_softmax(1)[torch.arange(4), torch.arange(4)].mean()
+    assert torch.allclose(losses["emo"], wanted, atol=1e-5)
+    assert torch.allclose(losses["total"], without["total"] + 0.5 * wanted, atol=1e-5)
+    losses["emo"].backward()
+    assert all(p.grad is None for p in head.parameters())
+    assert model.mapper[0].weight.grad.abs().sum() > 0
+    assert "emo" not in without
+
+
 def test_the_emotion_space_is_the_classifiers_hidden_layer(models: Path) -> None:
     head = EmotionHead(5, 6).eval()
     features = torch.nn.functional.normalize(torch.randn(16, 5), dim=1)
