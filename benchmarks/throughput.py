@@ -137,18 +137,30 @@ def alone(rows: pa.Table, params: Params) -> dict[str, float]:
 
 def commands() -> dict[str, float]:
     """Seconds of commands: a stage that only starts and refuses, the help, and a run with nothing to do."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     asked = {
-        "stage_start_s": [sys.executable, "-m", "stages.features", "--item", "no_such_corpus"],
-        "evoke_help_s": [sys.executable, "-m", "evoke", "--help"],
-        "noop_dvc_repro_s": ["dvc", "repro", "-q"],
-        "noop_evoke_repro_s": [sys.executable, "-m", "evoke", "repro"],
+        "stage_start_s": expected(
+            [sys.executable, "-m", "stages.features", "--item", "no_such_corpus"], "no such input", status=1
+        ),
+        "evoke_help_s": expected([sys.executable, "-m", "evoke", "--help"], "Commands:"),
+        "noop_dvc_repro_s": expected(["dvc", "repro"], "Data and pipelines are up to date."),
+        "noop_evoke_repro_s": expected([sys.executable, "-m", "evoke", "repro"], "everything is up to date"),
     }
+    return {name: round(median_seconds({name: way}, 3)[name], 2) for name, way in asked.items()}
 
-    def run(command: list[str]) -> Way:
-        return lambda: subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
 
-    return {name: round(median_seconds({name: run(command)}, 3)[name], 2) for name, command in asked.items()}
+def expected(command: list[str], says: str, status: int = 0) -> Way:
+    """Runs a command. Raises ValueError where it ends otherwise or does not say this, as one that has work to do."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+    def run() -> None:
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode != status or says not in done.stdout + done.stderr:
+            raise ValueError(
+                f"{' '.join(command)} ended with {done.returncode} and said {(done.stdout + done.stderr)[-300:]!r}: "
+                f"expected were {status} and {says!r}; run `make repro` first"
+            )
+
+    return run
 
 
 @click.command()

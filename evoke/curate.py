@@ -5,7 +5,7 @@ Needs a CLIP and an emotion classifier, those of the pipeline by default; params
 
 import os
 import re
-import tempfile
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +13,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import pyarrow as pa
+
     from pipeline.corpora.curate import Unit
     from pipeline.corpora.selection import Selection
     from pipeline.params import Emoart
+    from pipeline.work import WorkFolder
 
 PARAMS = Path("params.yaml")
 FOLDER = click.Path(path_type=Path)
@@ -47,6 +52,9 @@ def curate(folder: Path, out: Path, clip: Path | None, classifier: Path | None, 
     FOLDER holds JPEG, PNG or WebP at any depth, or a WikiArt (data/*.parquet). DIR gets data/ with a file or more for
     train, val and test, README.md (the dataset card), sheets/ (the surest pictures of each emotion), curation.parquet
     and rejects.parquet. What is not given is as emoart in params.yaml says, without one as CoEmoGen says.
+
+    A run that was killed goes on where it was when the same command is given again; what it had finished waits beside
+    DIR, in .NAME.work, until a run ends well.
     """
     from pipeline.corpora.curate import plan
     from pipeline.runtime import forbid_downloads
@@ -57,10 +65,8 @@ def curate(folder: Path, out: Path, clip: Path | None, classifier: Path | None, 
     settings, seed = _settings(folder, {name: value for name, value in given.items() if value is not None})
     name = re.sub(r"[^\w-]+", "_", out.resolve().name).strip("_") or "curated"
     units = plan(folder, name, settings.shard_images)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".aside-", dir=out.parent) as aside:
-        found = _make(Path(aside) / "out", name, units, models, settings, seed)
-        os.replace(Path(aside) / "out", out)
+    work = _work_folder(out, name, units, models, settings, seed)
+    found = _make(out, name, units, models, settings, seed, work)
     _tell(found, out)
 
 
@@ -104,25 +110,71 @@ def _settings(folder: Path, given: dict[str, Any]) -> "tuple[Emoart, int]":
     return settings.model_copy(update=given | {"folder": str(folder), "max_reject_frac": 1.0}), seed
 
 
-def _make(folder: Path, name: str, units: "list[Unit]", models: Models, settings: "Emoart", seed: int) -> "Selection":
-    """Curates, and makes the whole of DIR in `folder`; pieces lie beside it."""
+def _work_folder(
+    out: Path, name: str, units: "list[Unit]", models: Models, settings: "Emoart", seed: int
+) -> "WorkFolder":
+    """Beside DIR, for the pieces of this command on these pictures, models and code."""
+    import pipeline
+    from pipeline.runtime import device_class
+    from pipeline.work import WorkFolder, fingerprint
+
+    params = {"settings": settings.model_dump(mode="json"), "seed": seed, "name": name, "units": repr(units)}
+    code = list(Path(pipeline.__path__[0]).rglob("*.py"))
+    deps = [*sorted({path for unit in units for path in _files(unit)}), models.clip, models.classifier]
+    mark = fingerprint("curate", params, code, deps, device_class())
+    return WorkFolder("curate", mark, out.resolve().with_name(f".{out.resolve().name}.work"))
+
+
+def _files(unit: "Unit") -> "Iterator[Path]":
+    """What a unit reads, but what is refused by its name or kind already."""
+    from pipeline.corpora.wikiart import RowGroups
+
+    if isinstance(unit, RowGroups):
+        yield unit.file
+    else:
+        yield from (unit.folder / file.path for file in unit.files if file.reject is None)
+
+
+def _make(
+    out: Path, name: str, units: "list[Unit]", models: Models, settings: "Emoart", seed: int, work: "WorkFolder"
+) -> "Selection":
+    """Curates and gives DIR its name when it is whole. Of the work folder finished pieces alone outlive an error."""
     from pipeline.corpora.curate import judge_all
     from pipeline.corpora.dataset import write_dataset
-    from pipeline.corpora.selection import select
     from pipeline.foundation.clip import Clip, load_clip
     from pipeline.judges.head import EmotionHead, load_head
-    from pipeline.runtime import device, numpy_generator
-    from pipeline.work import WorkFolder
+    from pipeline.runtime import device
 
     def load() -> tuple[Clip, EmotionHead]:
         return load_clip(models.clip, device()), load_head(models.classifier, device())
 
-    work = WorkFolder("curate", "pieces", folder.parent / "work")
     with work.lock():
-        pieces = judge_all(units, load, settings, work)
-        found = select(pieces("judged"), pieces("rejects"), settings, numpy_generator(seed, "curate", "splits"))
-        write_dataset(folder, name, found, lambda: pieces("confident"), settings, models.accuracy)
+        try:
+            pieces = judge_all(units, load, settings, work)
+            found = _selected(pieces, settings, seed, work)
+            write_dataset(work.outs / name, name, found, lambda: pieces("confident"), settings, models.accuracy)
+            os.replace(work.outs / name, out)
+            work.finish()
+        finally:
+            shutil.rmtree(work.outs, ignore_errors=True)
+            if not any(work.stage_folder.glob("*/parts/*/*")):
+                shutil.rmtree(work.stage_folder)
+                work.stage_folder.parent.rmdir()
     return found
+
+
+def _selected(
+    pieces: "Callable[[str], Iterator[pa.Table]]", settings: "Emoart", seed: int, work: "WorkFolder"
+) -> "Selection":
+    """The second pass. Where it raises ValueError the pieces go too, as it would again."""
+    from pipeline.corpora.selection import select
+    from pipeline.runtime import numpy_generator
+
+    try:
+        return select(pieces("judged"), pieces("rejects"), settings, numpy_generator(seed, "curate", "splits"))
+    except ValueError:
+        work.finish()
+        raise
 
 
 def _tell(found: "Selection", out: Path) -> None:

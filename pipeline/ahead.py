@@ -8,6 +8,7 @@ import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import cache
 from typing import TypeVar
 
@@ -22,17 +23,26 @@ Made = TypeVar("Made")
 def ahead(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
     """make(item) of each item, in their order. make must be a function of a module, or a partial of one, to be pickled.
 
-    Raises what make raises, when its item's turn has come.
+    Raises what make raises, when its item's turn has come; ValueError where a process died, and the next call starts
+    others.
     """
     number = workers()
     if not number:
         yield from map(make, items)
         return
     pool, items = _pool(number), iter(items)
-    waiting: deque[Future[Made]] = deque(pool.submit(make, item) for item in itertools.islice(items, AHEAD * number))
-    while waiting:
-        yield waiting.popleft().result()
-        waiting.extend(pool.submit(make, item) for item in itertools.islice(items, 1))
+    waiting: deque[Future[Made]] = deque()
+    try:
+        waiting.extend(pool.submit(make, item) for item in itertools.islice(items, AHEAD * number))
+        while waiting:
+            yield waiting.popleft().result()
+            waiting.extend(pool.submit(make, item) for item in itertools.islice(items, 1))
+    except BrokenProcessPool:
+        _pool.cache_clear()
+        raise ValueError(
+            "a process that decodes pictures died, perhaps for want of memory: set EVOKE_WORKERS lower; what is "
+            "finished is kept"
+        ) from None
 
 
 @cache

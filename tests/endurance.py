@@ -1,5 +1,5 @@
 """Kills a stage of the current folder at random instants, again and again, and holds each finished run to the bytes of
-an uninterrupted one.
+an uninterrupted one, and each killed run to the finished pieces that it found: none may be lost or made again.
 
 python -m tests.endurance UNIT --kills N [--of dvc] [--seed S] kills the stage itself, or the dvc that started it, and
 prints a line of JSON. Processes are forked with everything imported, so that kills fall into the work alone.
@@ -22,8 +22,10 @@ import numpy as np
 
 from pipeline.params import load_params
 from pipeline.stage import declaration_of
+from pipeline.work import work_root
 
 LIBRARIES = ("torch", "open_clip", "diffusers", "transformers", "peft", "accelerate", "sklearn", "matplotlib.pyplot")
+PASSING = (".aside-", "step-")  # how names begin of what is half written, and of checkpoints, which newer ones replace
 LONGEST = 1.2  # of an uninterrupted run's time: how late a kill may come
 
 
@@ -50,6 +52,20 @@ def remove(outs: list[Path]) -> None:
     """As dvc does before it runs a stage."""
     for out in outs:
         shutil.rmtree(out) if out.is_dir() else out.unlink(missing_ok=True)
+
+
+def pieces(unit: str) -> dict[Path, tuple[int, int]]:
+    """The finished pieces in the work folder of a unit but checkpoints; the inode and the mtime_ns of each."""
+    found = (path for path in (work_root() / unit).glob("*/parts/**/*") if path.is_file())
+    stats = {path: path.stat() for path in found if not path.name.startswith(PASSING)}
+    return {path: (stat.st_ino, stat.st_mtime_ns) for path, stat in stats.items()}
+
+
+def assert_goes_on(before: dict[Path, tuple[int, int]], after: dict[Path, tuple[int, int]]) -> None:
+    """No piece is lost, and those of one shard at most, of which a kill left some kinds only, are made again."""
+    assert before.keys() <= after.keys(), f"a killed run lost {sorted(before.keys() - after.keys())}"
+    again = {path.name for path in before if before[path] != after[path]}
+    assert len(again) <= 1, f"a run made again what was there: {sorted(again)}"
 
 
 def run_stage(unit: str) -> None:
@@ -92,7 +108,10 @@ def wait(pid: int, seconds: float) -> tuple[bool, int]:
 
 
 def endure(unit: str, of: str, num_kills: int, seed: int) -> dict[str, str | int | float]:
-    """Kills until so many have fallen; AssertionError where a run after kills fails or gives other bytes."""
+    """Kills until so many have fallen; AssertionError where a run after kills fails, gives other bytes or begins anew.
+
+    went_on: killed runs that found pieces. Of those under dvc nothing is held: a stage may end after its dvc.
+    """
     outs, instants = outs_of(unit), np.random.default_rng(seed)
     run = {"stage": run_stage, "dvc": run_dvc}[of]
     begin = time.monotonic()
@@ -100,8 +119,9 @@ def endure(unit: str, of: str, num_kills: int, seed: int) -> dict[str, str | int
     assert os.waitpid(forked(lambda: run(unit)), 0)[1] == 0, "the uninterrupted run fails"
     wanted, alone_s = digest(outs), time.monotonic() - begin
     remove(outs)
-    killed, finished = 0, 0
+    killed, finished, went_on = 0, 0, 0
     while killed < num_kills or not finished:
+        before = pieces(unit)
         pid = forked(lambda: run(unit))
         late = instants.uniform(0.0, LONGEST * alone_s) if killed < num_kills else 1000 * alone_s
         done, status = wait(pid, late)
@@ -113,11 +133,15 @@ def endure(unit: str, of: str, num_kills: int, seed: int) -> dict[str, str | int
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
             killed += 1
+            went_on += bool(before)
+            if of == "stage" and digest(outs) != wanted:
+                assert_goes_on(before, pieces(unit))
         if done or of == "stage":
             remove(outs)
     os.waitpid(forked(lambda: run(unit)), 0)
     assert digest(outs) == wanted, "the last run gives other bytes"
-    return {"unit": unit, "of": of, "kills": killed, "finished": finished, "alone_s": round(alone_s, 2)}
+    figures = {"kills": killed, "went_on": went_on, "finished": finished, "alone_s": round(alone_s, 2)}
+    return {"unit": unit, "of": of, **figures}
 
 
 @click.command()

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -37,6 +38,15 @@ def test_items_are_taken_only_a_few_ahead(monkeypatch: pytest.MonkeyPatch) -> No
     made = ahead(math.sqrt, numbers())
     assert [next(made) for _ in range(5)] == [math.sqrt(number) for number in range(5)]
     assert len(taken) <= 5 + AHEAD
+
+
+def test_a_process_that_dies_is_one_line_and_the_next_call_starts_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by the killer of processes where memory runs out, before the first item or between two."""
+    monkeypatch.setenv("EVOKE_WORKERS", "1")
+    for deadly in ([signal.SIGKILL], [signal.SIGCHLD, signal.SIGKILL, *[signal.SIGCHLD] * 9]):
+        with pytest.raises(ValueError, match="decodes pictures died, perhaps for want of memory: set EVOKE_WORKERS"):
+            list(ahead(signal.raise_signal, deadly))
+        assert list(ahead(math.sqrt, [4, 9])) == [2, 3]
 
 
 def test_a_wrong_number_of_workers_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

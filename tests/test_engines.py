@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -37,19 +38,22 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-CURATION: list[list[str]] = [["stages.emoart"], ["stages.features", "--item", "emoart"]]
+STAGES = (["stages.emoart"], ["stages.features", "--item", "emoart"])
+OUTS = ("data/corpora/emoart", "data/features/emoart", "data/curation")
 
 
-def outs(repository: Path, stages: list[list[str]] = CURATION, **environment: str) -> dict[str, str]:
-    """Runs emoart and the features of what it kept, or one of them; hashes of all files that they leave."""
+def outs(repository: Path, **environment: str) -> dict[str, str]:
+    """Runs emoart and the features of what it kept, anew; hashes of all files that they leave."""
     hashes = {}
-    for stage in stages:
+    for name in OUTS:
+        shutil.rmtree(repository / name, ignore_errors=True)
+    for stage in STAGES:
         command = [sys.executable, "-m", *stage]
         given = {**os.environ, "EVOKE_DEVICE": "cpu", "EVOKE_THREADS": "1", **environment}
         given["PYTHONPATH"] = str(repository)
         done = subprocess.run(command, cwd=repository, env=given, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-    for name in ("data/corpora/emoart", "data/features/emoart", "data/curation"):
+    for name in OUTS:
         for path in sorted((repository / name).rglob("*.parquet")):
             hashes[str(path.relative_to(repository))] = hashlib.sha256(path.read_bytes()).hexdigest()
     assert len(hashes) > 2 * NUM_ROWS / SHARD_IMAGES
@@ -63,13 +67,13 @@ def local(repository: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
 def test_workers_change_no_byte(workers: int, repository: Path, local: dict[str, str]) -> None:
-    assert outs(repository, CURATION if workers == 2 else CURATION[1:], EVOKE_WORKERS=str(workers)) == local
+    assert outs(repository, EVOKE_WORKERS=str(workers)) == local
 
 
 def test_ray_changes_no_byte_and_survives_an_actor(repository: Path, local: dict[str, str]) -> None:
     killed: list[int] = []
     over = threading.Event()
-    killer = threading.Thread(target=kill_an_actor, args=(killed, over))
+    killer = threading.Thread(target=kill_an_actor, args=(repository, killed, over))
     killer.start()
     try:
         assert outs(repository, EVOKE_ENGINE="ray", EVOKE_ACTORS="2") == local
@@ -79,12 +83,12 @@ def test_ray_changes_no_byte_and_survives_an_actor(repository: Path, local: dict
     assert killed
 
 
-def kill_an_actor(killed: list[int], over: threading.Event) -> None:
-    """Ends the first actor that is seen at work, as a lost machine would."""
+def kill_an_actor(repository: Path, killed: list[int], over: threading.Event) -> None:
+    """Ends the first actor that is seen at work, as a lost machine would. Actors work in the folder of their stage."""
     while not over.is_set() and not killed:
-        for process in psutil.process_iter(["cmdline"]):
+        for process in psutil.process_iter(["cmdline", "cwd"]):
             command: Any = process.info["cmdline"] or [""]
-            if command[0].startswith("ray::Maker.make"):
+            if command[0].startswith("ray::Maker.make") and process.info["cwd"] == str(repository.resolve()):
                 process.kill()
                 killed.append(process.pid)
                 break

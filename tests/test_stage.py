@@ -194,7 +194,17 @@ def toy_python(
 
 def test_ninety_kills_of_the_stage_change_no_byte(toy: Path) -> None:
     done = toy_python(toy, "-m", "tests.endurance", "toy@emoset", "--kills", "90", TOY_SLEEP_S="0.004")
-    assert json.loads(done.stdout)["kills"] == 90
+    found = json.loads(done.stdout)
+    assert found["kills"] == 90
+    assert found["went_on"] > 0
+
+
+def test_a_stage_that_begins_anew_after_a_kill_is_found_though_its_bytes_are_right(toy: Path) -> None:
+    stage_file = toy / "stages" / "toy.py"
+    anew = "for piece in run.work.parts.rglob('*.parquet'):\n        piece.unlink()\n    run.assemble(SHARDS"
+    stage_file.write_text(stage_file.read_text().replace("run.assemble(SHARDS", anew))
+    with pytest.raises(AssertionError, match="a killed run lost"):
+        toy_python(toy, "-m", "tests.endurance", "toy@emoset", "--kills", "90", TOY_SLEEP_S="0.004")
 
 
 def test_ten_kills_of_dvc_change_no_byte(toy: Path) -> None:

@@ -119,6 +119,37 @@ def test_a_new_run_keeps_pieces_and_clears_what_was_half_written(work: WorkFolde
         assert not list(work.outs.iterdir())
 
 
+DEATHS = {
+    "at the flush": "os.fsync = lambda number: os._exit(9)",
+    "between flush and rename": (
+        "flush, flushed = os.fsync, []\n"
+        "os.fsync = lambda number: flushed.append(flush(number))\n"
+        "os.replace = lambda *_: os._exit(9 if flushed else 1)"
+    ),
+}
+
+
+@pytest.mark.parametrize("way", ["work.publish('deep/piece')", "written_aside(work.part('deep/piece'))"])
+@pytest.mark.parametrize("death", DEATHS.values(), ids=DEATHS)
+def test_a_death_before_the_rename_leaves_no_piece_and_the_next_run_makes_it(
+    death: str, way: str, work: WorkFolder
+) -> None:
+    imports = "import os, pathlib; from pipeline.work import WorkFolder, written_aside\n"
+    run = (
+        f"work = WorkFolder('toy', {'a' * 64!r}, pathlib.Path({str(work.stage_folder.parent)!r}))\n"
+        "with work.lock():\n"
+        "    assert not list(work.parts.rglob('.aside-*'))\n"
+        "    work.part('deep').mkdir(exist_ok=True)\n"
+        f"    with {way} as path: path.write_text('whole')\n"
+    )
+    assert python(f"{imports}{death}\n{run}").wait() == 9
+    assert not work.has("deep/piece")
+    assert [path.name[:7] for path in work.part("deep").iterdir()] == [".aside-"]
+    assert python(imports + run).wait() == 0
+    assert work.part("deep/piece").read_text() == "whole"
+    assert [path.name for path in work.part("deep").iterdir()] == ["piece"]
+
+
 def test_assembled_pieces_stay_until_the_end(work: WorkFolder, tmp_path: Path) -> None:
     with work.lock():
         for name in ("shards/a", "shards/b"):

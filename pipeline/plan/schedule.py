@@ -23,11 +23,6 @@ class Timed:
     gpus: int
     bound: str
 
-    @property
-    def work_bytes(self) -> float:
-        """In .work while it runs: each process of a training has its own caches."""
-        return self.stage.work_bytes * (self.gpus if self.stage.spread == "processes" else 1)
-
 
 def timed(stage: Stage, device: Device, gpus: int = 1) -> Timed:
     """Of one stage. The longer of device and decoding counts where pictures are decoded ahead, else both do."""

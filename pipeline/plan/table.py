@@ -34,8 +34,8 @@ class Plan:
 
     @property
     def work_bytes(self) -> float:
-        """The most that lies in .work at a time."""
-        return max(row.work_bytes for row in self.rows)
+        """The most that lies in .work at a time; the processes of a training share their caches."""
+        return max(row.stage.work_bytes for row in self.rows)
 
     @property
     def corpus_bytes(self) -> float:
@@ -91,7 +91,7 @@ def to_csv(plan: Plan) -> str:
         stage = row.stage
         writer.writerow([
             stage.unit, stage.number, stage.of, f"{stage.flops_each / 1e9:.6g}", f"{stage.flops / 1e15:.6g}",
-            round(stage.num_bytes), round(row.work_bytes), round(stage.download_bytes), f"{row.hours:.6g}", row.gpus,
+            round(stage.num_bytes), round(stage.work_bytes), round(stage.download_bytes), f"{row.hours:.6g}", row.gpus,
             row.bound,
         ])  # fmt: skip
     return text.getvalue()

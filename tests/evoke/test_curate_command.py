@@ -1,6 +1,9 @@
 """`evoke curate`: anybody's folder becomes a data set that Hugging Face's library opens, or one line says why not."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from ruamel.yaml import YAML
 
 from evoke.cli import main
 from pipeline.artifacts import read_table
+from pipeline.corpora import curate as first_pass
 from pipeline.emotions import EMOTIONS
 from pipeline.schemas import CURATION_SCHEMA, EMOART_SCHEMA, REJECTS_SCHEMA
 from tests.corpora.conftest import encoded
@@ -123,6 +127,62 @@ def test_two_runs_are_equal_byte_by_byte() -> None:
     assert files == {path.relative_to("deep/mine") for path in Path("deep/mine").rglob("*") if path.is_file()}
     for file in files:
         assert (Path("first") / file).read_bytes() == (Path("deep/mine") / file).read_bytes(), file
+
+
+KILLED_AT_THE_THIRD = """
+import os
+from pipeline.corpora import curate
+judge, judged = curate.judge, []
+def dying(*given):
+    judged.append(given)
+    return judge(*given) if len(judged) < 3 else os._exit(9)
+curate.judge = dying
+from evoke.cli import main
+main()
+"""
+
+
+def of_ten_pictures_a_shard() -> None:
+    """params.yaml with shards so small that the pictures of `mine` make seven."""
+    text = (ROOT / "params.yaml").read_text()
+    before, section, after = text.partition("emoart:\n")
+    Path("params.yaml").write_text(before + section + after.replace("shard_images: 1000", "shard_images: 10", 1))
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Gets the runs of rows that are judged."""
+    judge, judged = first_pass.judge, []
+
+    def counting(unit: Any, *given: Any) -> Any:
+        judged.append(unit)
+        return judge(unit, *given)
+
+    monkeypatch.setattr(first_pass, "judge", counting)
+    return judged
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.usefixtures("_place")
+def test_a_killed_run_goes_on_where_it_was_and_leaves_nothing_beside(monkeypatch: pytest.MonkeyPatch) -> None:
+    of_ten_pictures_a_shard()
+    command = [sys.executable, "-c", KILLED_AT_THE_THIRD, "curate", "mine", "--out", "deep/mine", *LOOSE]
+    given = {**os.environ, "PYTHONPATH": str(ROOT)}
+    assert subprocess.run(command, env=given, capture_output=True, check=False).returncode == 9
+    assert [path.name for path in Path("deep").iterdir()] == [".mine.work"]
+    shutil.copytree("deep", "other")
+    judged = counted(monkeypatch)
+    curated()
+    assert len(judged) == 7 - 2
+    assert [path.name for path in Path("deep").iterdir()] == ["mine"]
+    judged.clear()
+    assert run("mine", "--out", "other/mine", *LOOSE, "--min-confidence", "0.41").exit_code == 0
+    assert len(judged) == 7
+    assert [path.name for path in Path("other").iterdir()] == ["mine"]
+    shutil.move("deep/mine", "resumed")
+    assert contents(curated()) == contents(Path("resumed"))
 
 
 @pytest.mark.usefixtures("_place")

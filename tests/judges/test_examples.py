@@ -1,5 +1,7 @@
 """Which pictures become examples, what is known of them, and that what is not annotated is not `none`."""
 
+import tracemalloc
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -49,6 +51,17 @@ def test_a_split_without_pictures_gives_no_examples(table: pa.Table) -> None:
     none = examples([table], lambda rows: np.zeros(len(rows), bool), attribute_names(table), 32)
     assert none.squares.shape == (0, 32, 32, 3)
     assert len(none.targets) == 0
+
+
+def test_squares_are_held_once(table: pa.Table) -> None:
+    names, image_px = attribute_names(table), 256
+    tracemalloc.start()
+    found = examples([table] * 4, lambda rows: np.ones(len(rows), bool), names, image_px)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(found.squares) == 4 * len(table) >= 128
+    assert found.squares.flags.writeable
+    assert peak < 1.6 * found.squares.nbytes  # a few squares more, and what the bytes grow by
 
 
 @pytest.mark.parametrize(("width", "height"), [(90, 60), (60, 90), (8, 8)])

@@ -1,5 +1,7 @@
 """Hours on devices: which limit counts, what several GPUs share, and where the speeds are from."""
 
+import csv
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 from pipeline.plan.costs import Cost, Costs
 from pipeline.plan.rates import Device, Speed, device_of, known_devices, load_rates, name_of
 from pipeline.plan.schedule import schedule, timed
+from pipeline.plan.table import Plan, sums, to_csv
 from pipeline.plan.work import Part, Setting, Stage
 from pipeline.plan.workload import workload
 
@@ -60,10 +63,13 @@ def test_a_training_of_one_picture_a_step_gains_nothing_and_launches_are_not_sha
     assert seconds(stage(Cost(0, 1e12, 5e4), "processes", pieces=8), 8) == pytest.approx(100 * 0.5)
 
 
-def test_each_process_of_a_training_has_caches_of_its_own() -> None:
-    work = Stage(1, "steps", work_bytes=10.0, spread="processes", pieces=4)
-    assert timed(work, HAND, 4).work_bytes == 40.0
-    assert timed(work, HAND, 1).work_bytes == 10.0
+@pytest.mark.parametrize("gpus", [1, 4])
+def test_the_processes_of_a_training_share_their_caches(gpus: int) -> None:
+    unit = Stage(1, "steps", work_bytes=1e10, spread="processes", pieces=4)
+    plan = Plan("", [timed(unit, HAND, gpus)], [])
+    assert plan.work_bytes == 1e10
+    assert "up to 10 GB in .work" in sums(plan)[1]
+    assert next(csv.DictReader(io.StringIO(to_csv(plan))))["work_bytes"] == "10000000000"
 
 
 def test_twice_the_steps_are_twice_the_hours(setting: Make) -> None:
