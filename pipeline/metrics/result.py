@@ -71,11 +71,23 @@ def flat(results: Iterable[Result], prefix: str = "") -> dict[str, float | int |
     found: dict[str, float | int | bool | None] = {}
     for result in results:
         key = prefix + result.key
-        found[key] = _finite(result.value)
-        found |= {f"{key}/low": _finite(result.low), f"{key}/high": _finite(result.high), f"{key}/n": result.n}
+        found |= _with_interval(key, result)
         if result.emotion is None:
             found[f"{key}/as_published"] = result.measure.as_published
     return found
+
+
+def flat_under(key: str, results: Iterable[Result]) -> dict[str, float | int | None]:
+    """Results of a measure under a key of its name alone, key and key/emotion: no paper has that quantity."""
+    found: dict[str, float | int | None] = {}
+    for result in results:
+        found |= _with_interval(f"{key}/{result.emotion}" if result.emotion else key, result)
+    return found
+
+
+def _with_interval(key: str, result: Result) -> dict[str, float | int | None]:
+    ends = {f"{key}/low": _finite(result.low), f"{key}/high": _finite(result.high)}
+    return {key: _finite(result.value), **ends, f"{key}/n": result.n}
 
 
 def _finite(value: float) -> float | None:

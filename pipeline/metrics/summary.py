@@ -14,17 +14,17 @@ import pyarrow as pa
 
 from pipeline.emotions import EMOTIONS
 from pipeline.metrics.backbones import clarity_name, judge_name, perceptual_networks
-from pipeline.metrics.bootstrap import flat_mean
 from pipeline.metrics.coherence import Plausibility, coherence
 from pipeline.metrics.emogen import never_reset_pairs
 from pipeline.metrics.emotion_accuracy import asked, emotion_accuracy
 from pipeline.metrics.fid import fid
 from pipeline.metrics.judgement import Bench, Take
 from pipeline.metrics.lpips import Perceptual, lpips
+from pipeline.metrics.means import mean_results
 from pipeline.metrics.pairs import pairs_within_emotions
 from pipeline.metrics.real import GeneratorOf, Names, Real, clip_features, fid_features, real_fid
 from pipeline.metrics.reference import Reference
-from pipeline.metrics.result import Protocol, Result, flat, undefined
+from pipeline.metrics.result import Measure, Protocol, Result, flat, flat_under, undefined
 from pipeline.metrics.semantic_clarity import semantic_clarity
 from pipeline.metrics.semantic_diversity import cosine_diversity, mse_diversity
 
@@ -115,7 +115,9 @@ def real_metrics(
 def _flat(scores: pa.Table, results: Sequence[Result], generator: np.random.Generator) -> Flat:
     found: Flat = {"n": len(scores), **emotion_accuracy(scores, generator)}
     for name in MEANS:
-        found |= flat_mean(name, scores[name].to_numpy().astype(np.float64), generator)
+        found |= flat_under(
+            name, mean_results(Measure(name, "pixels"), scores[name].to_numpy(), asked(scores), generator)
+        )
     return found | flat(results)
 
 
