@@ -141,17 +141,18 @@ def _overall(found: "Flat") -> "Iterator[str]":
     for key, title in _figures(found):
         ends = [_number(found[f"{key}/{end}"]) for end in ("low", "high")]
         interval = "-" if "-" in ends else " to ".join(ends)
-        real, n = _number(found[f"real/{key}"]), found[f"{key}/n"]
+        real, n = _number(found.get(f"real/{key}")), found[f"{key}/n"]
         yield f"{title:<44}{_number(found[key]):>10}{interval:>24}{real:>10}{n:>7}"
 
 
 def _by_emotion(found: "Flat") -> "Iterator[str]":
-    """A figure a line, an emotion a column; - where there are too few images or none."""
+    """A figure a line and that of real pictures below, an emotion a column; - where there are too few or none."""
     widths = {emotion: max(len(emotion), 9) + 2 for emotion in EMOTIONS}
     yield f"\n{'by emotion':<44}" + "".join(f"{emotion:>{width}}" for emotion, width in widths.items())
     for key, title in _figures(found):
-        values = {emotion: _number(found.get(f"{key}/{emotion}")) for emotion in EMOTIONS}
-        yield f"{title:<44}" + "".join(f"{values[emotion]:>{width}}" for emotion, width in widths.items())
+        for start, prefix in ((title, ""), ("  real", "real/")):
+            values = {emotion: _number(found.get(f"{prefix}{key}/{emotion}")) for emotion in EMOTIONS}
+            yield f"{start:<44}" + "".join(f"{values[emotion]:>{width}}" for emotion, width in widths.items())
 
 
 def _notes(found: "Flat") -> "Iterator[str]":

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from pipeline.emotions import EMOTIONS
 from pipeline.metrics.backbones import clarity_name, judge_name, perceptual_networks
+from pipeline.metrics.beside import beside
 from pipeline.metrics.coherence import Plausibility, coherence
 from pipeline.metrics.emogen import never_reset_pairs
 from pipeline.metrics.emotion_accuracy import asked, emotion_accuracy
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from pipeline.params import Scores
 
 MEANS = ("luminance", "chroma")
-BESIDE = ("emo_a/classifier", "emo_a/judge", "emo_a/gap", *MEANS)
+COUNTED = ("emo_a/classifier", "emo_a/judge", "emo_a/gap", *MEANS)
 Flat = dict[str, Any]  # numbers, texts, true or false, null
 
 
@@ -93,13 +94,12 @@ def fid_results(scores: pa.Table, references: Mapping[str, Reference], generator
 
 
 def method_metrics(scores: pa.Table, take: Take, yardstick: Yardstick, real: Real, generator_of: GeneratorOf) -> Flat:
-    """Flat metrics of a method's images; under real/ each overall figure of real ones, FID of as many of them."""
+    """Flat metrics of a method's images; under real/ those of real ones of its emotions, FID of as many of them."""
     results = image_results(scores, take, yardstick, generator_of) + fid_results(scores, real.references, generator_of)
     found = _flat(scores, results, generator_of("bootstrap")) | _keys(real.references)
-    counts = Counter(asked(scores).tolist())
-    fids = real_fid(real.read, real.references, counts, generator_of)
-    beside = [*BESIDE, *(result.key for result in results if not result.emotion and result.measure.name != "fid")]
-    return found | {f"real/{key}": real.metrics[key] for key in beside} | flat(fids, "real/")
+    fids = real_fid(real.read, real.references, Counter(asked(scores).tolist()), generator_of)
+    keys = [*COUNTED, *(result.key for result in results if not result.emotion and result.measure.name != "fid")]
+    return found | beside(found, real.metrics, keys) | flat(fids, "real/")
 
 
 def real_metrics(

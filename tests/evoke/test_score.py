@@ -53,6 +53,10 @@ def test_the_table_has_overall_figures_then_emotions_then_what_not_to_compare() 
     for title in ("Emo-A by the classifier", "their gap", "FID (judge_small, clean)", "FID (judge_small, emogen)",
                   "Sem-D, MSE (clip_miniature, emogen)", "Sem-C (judge_small, clean)"):  # fmt: skip
         assert sum(line.startswith(title) for line in lines) == 2, title
+    assert lines[by_emotion + 2].split() == [
+        "real",
+        *(f"{found[f'real/emo_a/classifier/{one}']:.4g}" for one in EMOTIONS),
+    ]
     gap = next(line for line in lines if line.startswith("their gap"))
     assert f"{found['emo_a/gap']:.4g}" in gap.split()
     assert (found["n"], found["rejects/truncated_image"], found["real/n"]) == (24, 1, 48)

@@ -60,6 +60,7 @@ def test_every_figure_has_n_an_interval_its_emotions_and_real_images_beside(foun
         for emotion in EMOTIONS:
             assert found[f"{key}/{emotion}"] is not None, key
             assert found[f"{key}/{emotion}/n"] > 0
+            assert f"real/{key}/{emotion}" in found
     assert {key.removesuffix("/as_published") for key in found if key.endswith("/as_published")} == {
         *OVERALL, *(f"real/{key}" for key in FID),
     }  # fmt: skip
@@ -80,7 +81,21 @@ def test_real_images_beside_are_as_many_as_the_method_has(world: dict[str, Any],
     wanted = fid_of_real(fid_features(real, "feature"), asked(real), counts, generator, "x")[0].value
     assert found[f"real/{FID[0]}"] == pytest.approx(wanted)
     few = real_fid(real.select, world["known"].references, {0: 3}, GENERATOR)
-    assert [result.n for result in few] == [3, 3, 3]
+    assert [result.n for result in few if result.emotion is None] == [3, 3, 3]
+
+
+def test_real_images_beside_are_of_the_emotions_that_the_method_has(world: dict[str, Any]) -> None:
+    known: Real = world["known"]
+    rows_of = np.flatnonzero(np.isin(asked(world["own"]), [1, 4]))
+    table, images = world["own"].take(rows_of), OWN.take(rows_of)
+    found = method_metrics(table, taker(images.take, True), world["yardstick"], known, GENERATOR)
+    for key in ("emo_a/classifier", "chroma", "sem_c/judge_small/clean", "sem_d_mse/clip_miniature/clean"):
+        of_two = [known.metrics[f"{key}/{emotion}"] for emotion in ("awe", "anger")]
+        assert [found[f"real/{key}/awe"], found[f"real/{key}/anger"]] == of_two
+        assert found[f"real/{key}"] == pytest.approx(np.mean(of_two))
+        assert found[f"real/{key}"] != known.metrics[key]
+        assert f"real/{key}/fear" not in found
+    assert "real/sem_d_mse/clip_miniature/emogen" not in found  # its pairs of awe would be of amusement, too
 
 
 def test_fid_is_from_the_test_split_under_clean_and_from_all_splits_under_emogen(world: dict[str, Any]) -> None:
