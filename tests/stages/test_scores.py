@@ -95,8 +95,8 @@ def test_a_method_is_judged_and_has_every_figure_beside_real_images() -> None:
     found, beside = made(f"scores/{METHOD}"), made("real_scores")
     overall = {key.removesuffix("/as_published") for key in found if key.endswith("/as_published")}
     for key in {key for key in overall if not key.startswith("real/")}:
-        lacks = any(beside[f"{key}/{emotion}"] is None for emotion in EMOTIONS if found[f"{key}/{emotion}"] is not None)
-        assert (f"real/{key}" in found) is (key.startswith("fid") or not lacks), key
+        if found[key] is not None:  # coherence, where judges of chance find nothing to go together
+            assert f"real/{key}" in found, key
         assert key in beside
     for key in ("emo_a/classifier", "emo_a/judge", "fid/judge_small/emogen", "sem_d_mse/clip_miniature/emogen"):
         assert found[key] is not None
