@@ -27,6 +27,10 @@ TITLES = {
     "sem_d_mse": "Sem-D, MSE", "sem_c": "Sem-C", "coherence": "coherence",
 }  # fmt: skip
 EMO_A = {"classifier": "Emo-A by the classifier", "judge": "Emo-A by the judge", "gap": "their gap: judge-overfit"}
+IN_SAMPLE = (
+    "The pipeline's own judges learnt from EmoSet's train split: of a reference that holds pictures of it, such as "
+    "data/miniature/emoset/image, real Emo-A, Sem-C and the gap are in-sample."
+)
 IN_PAPERS = ("fid", "lpips", "feature_distance", "sem_c", "sem_d_mse")
 
 
@@ -54,7 +58,8 @@ def score(
 
     Emo-A by two judges and their gap, FID, LPIPS, Sem-C, Sem-D and coherence under the protocols clean and emogen, with
     95 % intervals and the value of the real pictures beside. What is no whole JPEG, PNG or WebP is counted by its
-    reason. What is not given is as scores in params.yaml says.
+    reason. What is not given is as scores in params.yaml says. Of a reference that the judges learnt from, as the
+    pipeline's own did from the train split of data/miniature/emoset, real Emo-A and the gap are in-sample.
     """
     from pipeline.artifacts import write_json
     from pipeline.metrics.folder import plan_emotions
@@ -69,7 +74,8 @@ def score(
     found = _scored(images, real, files, settings, name, seed, plausibility)
     if out:
         write_json(out, found)
-    click.echo("\n".join([*_heading(found, folder, reference), *_overall(found), *_by_emotion(found), *_notes(found)]))
+    lines = [*_heading(found, folder, reference), *_overall(found), *_by_emotion(found), *_notes(found)]
+    click.echo("\n".join(lines if classifier and judges else [*lines, IN_SAMPLE]))
 
 
 def _files(clip: Path | None, classifier: Path | None, judges: Path | None) -> "ModelFiles":
@@ -165,7 +171,8 @@ def _notes(found: "Flat") -> "Iterator[str]":
         for name, backbone in measured
         if name in IN_PAPERS and (name, backbone) not in trusted
     ]
-    yield f"\nBy the papers' own backbone and protocol: {', '.join(theirs) or 'none'}."
+    said = [f"{key}, if --reference is all of EmoSet" if key.startswith("fid/") else key for key in theirs]
+    yield f"\nBy the papers' own backbone and protocol: {'; '.join(said) or 'none'}."
     yield f"Not by the papers' backbones, so not comparable with their numbers: {', '.join(['Emo-A', *others])}."
 
 

@@ -20,7 +20,6 @@ PUBLISHED: dict[str, tuple[str, ...]] = {  # backbones of the papers' tables
     "sem_c": ("resnet50",),
     "sem_d_mse": VIT_L_14,
 }
-ANY_PROTOCOL = ("sem_c",)  # computed alike under both
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,7 @@ class Measure:
     @property
     def as_published(self) -> bool:
         """Whether the papers' numbers are of this quantity: backbone and protocol are theirs."""
-        theirs = self.protocol == "emogen" or self.name in ANY_PROTOCOL
-        return theirs and self.backbone in PUBLISHED.get(self.name, ())
+        return self.protocol == "emogen" and self.backbone in PUBLISHED.get(self.name, ())
 
 
 @dataclass(frozen=True)
