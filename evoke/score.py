@@ -128,7 +128,8 @@ def _scored(
     bench = load_bench(files, settings, device())
     yardstick = yardstick_of(bench, settings, files.pretrained, name, load_plausibility(file) if file else None)
     weights = files.hashes(settings.inception_weights)
-    return folder_metrics(images, real, bench, yardstick, weights, partial(numpy_generator, seed, "score"))
+    found = folder_metrics(images, real, bench, yardstick, weights, partial(numpy_generator, seed, "score"))
+    return {"seed": seed, **found}
 
 
 def _heading(found: "Flat", folder: Path, reference: Path) -> "Iterator[str]":

@@ -96,7 +96,7 @@ def fid_results(scores: pa.Table, references: Mapping[str, Reference], generator
 def method_metrics(scores: pa.Table, take: Take, yardstick: Yardstick, real: Real, generator_of: GeneratorOf) -> Flat:
     """Flat metrics of a method's images; under real/ those of real ones of its emotions, FID of as many of them."""
     results = image_results(scores, take, yardstick, generator_of) + fid_results(scores, real.references, generator_of)
-    found = _flat(scores, results, generator_of("bootstrap")) | _keys(real.references)
+    found = _flat(scores, results, generator_of("bootstrap")) | _labels(yardstick, real.references)
     fids = real_fid(real.read, real.references, Counter(asked(scores).tolist()), generator_of)
     keys = [*COUNTED, *(result.key for result in results if not result.emotion and result.measure.name != "fid")]
     return found | beside(found, real.metrics, keys) | flat(fids, "real/")
@@ -109,7 +109,7 @@ def real_metrics(
     half = dict(Counter(asked(scores).tolist()))
     results = image_results(scores, take, yardstick, generator_of)
     results += real_fid(scores.select, references, half, generator_of)
-    return _flat(scores, results, generator_of("bootstrap")) | _keys(references)
+    return _flat(scores, results, generator_of("bootstrap")) | _labels(yardstick, references)
 
 
 def _flat(scores: pa.Table, results: Sequence[Result], generator: np.random.Generator) -> Flat:
@@ -121,6 +121,9 @@ def _flat(scores: pa.Table, results: Sequence[Result], generator: np.random.Gene
     return found | flat(results)
 
 
-def _keys(references: Mapping[str, Reference]) -> Flat:
-    """Of which real pictures each FID is: fid/backbone/protocol/reference."""
-    return {f"{reference.measure.key}/reference": reference.key for reference in references.values()}
+def _labels(yardstick: Yardstick, references: Mapping[str, Reference]) -> Flat:
+    """Who judges, pairs of each emotion, and of which real pictures FID is: fid/backbone/protocol/reference."""
+    names = yardstick.names
+    found: Flat = {"judge/classifier": f"{names.clip} head", "judge/judge": names.judge}
+    found["num_pairs"] = yardstick.settings.num_pairs
+    return found | {f"{reference.measure.key}/reference": reference.key for reference in references.values()}

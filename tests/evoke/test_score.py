@@ -86,7 +86,9 @@ def test_a_clip_of_ones_own_has_its_folders_name_and_no_published_one() -> None:
     result = run("mine", "--reference", "real", *options)
     assert result.exit_code == 0
     assert IN_SAMPLE not in result.output  # of the user's own judges nothing is known
-    assert "fid/clip_their-clip/clean" in json.loads(Path("a.json").read_text())
+    found = json.loads(Path("a.json").read_text())
+    assert "fid/clip_their-clip/clean" in found
+    assert (found["seed"], found["judge/classifier"], found["num_pairs"]) == (0, "clip_their-clip head", 2)
 
 
 def test_only_the_papers_backbone_under_their_protocol_may_stand_beside_their_numbers() -> None:
