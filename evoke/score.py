@@ -23,8 +23,8 @@ PARAMS = Path("params.yaml")
 FOLDER, FILE = click.Path(path_type=Path), click.Path(path_type=Path, dir_okay=False)
 PROTOCOLS: "tuple[Protocol, ...]" = ("clean", "emogen")
 TITLES = {
-    "fid": "FID", "lpips": "LPIPS", "feature_distance": "distance, not LPIPS", "sem_d_cosine": "Sem-D, 1 - cosine",
-    "sem_d_mse": "Sem-D, MSE", "sem_c": "Sem-C", "coherence": "coherence",
+    "emo_a": "Emo-A", "fid": "FID", "lpips": "LPIPS", "feature_distance": "distance, not LPIPS", "sem_c": "Sem-C",
+    "sem_d_cosine": "Sem-D, 1 - cosine", "sem_d_mse": "Sem-D, MSE", "coherence": "coherence",
 }  # fmt: skip
 EMO_A = {"classifier": "Emo-A by the classifier", "judge": "Emo-A by the judge", "gap": "their gap: judge-overfit"}
 IN_SAMPLE = (

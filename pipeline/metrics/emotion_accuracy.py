@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline.emotions import INDEX
 from pipeline.metrics.columns import matrix
 from pipeline.metrics.means import mean_over_emotions, mean_results, share_results
-from pipeline.metrics.result import Measure, flat_under
+from pipeline.metrics.result import Measure, Result, flat_under
 
 JUDGES = ("classifier", "judge")
 
@@ -49,3 +49,12 @@ def emotion_accuracy(scores: pa.Table, generator: np.random.Generator) -> dict[s
         found[f"emo_a/{judge}/probability"] = mean_over_emotions(of_asked, emotions)
     gap = answers["classifier"].astype(np.float64) - answers["judge"]
     return found | flat_under("emo_a/gap", mean_results(Measure("emo_a", "gap"), gap, emotions, generator))
+
+
+def accuracy_of_files(scores: pa.Table) -> list[Result]:
+    """Emo-A by both judges under `emogen`: of generated pictures as JPEG, overall and per emotion."""
+    emotions, found = asked(scores), []
+    for judge in JUDGES:
+        answers = matrix(scores, f"stored_{judge}").argmax(1) == emotions
+        found += share_results(Measure("emo_a", judge, "emogen"), answers, emotions)
+    return found

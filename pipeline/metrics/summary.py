@@ -17,7 +17,7 @@ from pipeline.metrics.backbones import clarity_name, judge_name, perceptual_netw
 from pipeline.metrics.beside import beside
 from pipeline.metrics.coherence import Plausibility, coherence
 from pipeline.metrics.emogen import never_reset_pairs
-from pipeline.metrics.emotion_accuracy import asked, emotion_accuracy
+from pipeline.metrics.emotion_accuracy import accuracy_of_files, asked, emotion_accuracy
 from pipeline.metrics.fid import fid
 from pipeline.metrics.judgement import Bench, Take
 from pipeline.metrics.lpips import Perceptual, lpips
@@ -58,11 +58,15 @@ def yardstick_of(
 
 
 def image_results(scores: pa.Table, take: Take, yardstick: Yardstick, generator_of: GeneratorOf) -> list[Result]:
-    """All but FID and Emo-A: overall and per emotion."""
+    """All but FID and Emo-A of pictures as they are: overall and per emotion."""
     emotions, name = asked(scores), yardstick.names.clarity
     found = semantic_clarity(scores["clarity"].to_numpy(), emotions, generator_of("sem_c"), name)
     if yardstick.plausibility:
         found += coherence(yardstick.plausibility, scores, emotions, generator_of("coherence"), name)
+    if "emogen" in yardstick.settings.protocols:
+        found += accuracy_of_files(scores)
+        stored = scores["stored_clarity"].to_numpy()
+        found += semantic_clarity(stored, emotions, generator_of("sem_c", "emogen"), name, "emogen")
     for protocol in yardstick.settings.protocols:
         found += diversity_results(scores, take, yardstick, protocol, generator_of("pairs", protocol))
     return found

@@ -26,7 +26,8 @@ GENERATOR = partial(numpy_generator, 0)
 FID = ("fid/clip_miniature/clean", "fid/judge_small/clean", "fid/judge_small/emogen")
 PER_PROTOCOL = ("feature_distance/judge_small", "sem_d_cosine/clip_miniature", "sem_d_mse/clip_miniature")
 OVERALL = (
-    *FID, "sem_c/judge_small/clean", "coherence/judge_small/clean",
+    *FID, "sem_c/judge_small/clean", "coherence/judge_small/clean", "sem_c/judge_small/emogen",
+    "emo_a/classifier/emogen", "emo_a/judge/emogen",
     *(f"{name}/{protocol}" for name in PER_PROTOCOL for protocol in ("clean", "emogen")),
 )  # fmt: skip
 
@@ -72,6 +73,15 @@ def test_emo_a_keeps_its_names_beside_the_gap_of_the_judges(found: dict[str, Any
         assert found[f"{name}/low"] <= found[name] <= found[f"{name}/high"]
         assert found[f"{name}/n"] == 48
         assert f"real/{name}" in found
+
+
+def test_emotion_and_clarity_under_emogen_are_of_its_own_columns(world: dict[str, Any], found: dict[str, Any]) -> None:
+    own = world["own"]
+    clarity = own["stored_clarity"].to_numpy()
+    means = [clarity[asked(own) == index].mean() for index in range(8)]
+    assert found["sem_c/judge_small/emogen"] == pytest.approx(np.mean(means), abs=1e-6)
+    share = (matrix(own, "stored_classifier").argmax(1) == asked(own)).mean()
+    assert found["emo_a/classifier/emogen"] == pytest.approx(share)
 
 
 def test_real_images_beside_are_as_many_as_the_method_has(world: dict[str, Any], found: dict[str, Any]) -> None:
