@@ -23,10 +23,14 @@ PARAMS = Path("params.yaml")
 FOLDER, FILE = click.Path(path_type=Path), click.Path(path_type=Path, dir_okay=False)
 PROTOCOLS: "tuple[Protocol, ...]" = ("clean", "emogen")
 TITLES = {
-    "fid": "FID", "lpips": "LPIPS", "feature_distance": "distance, not LPIPS", "sem_d_cosine": "Sem-D, 1 - cosine",
-    "sem_d_mse": "Sem-D, MSE", "sem_c": "Sem-C", "coherence": "coherence",
+    "emo_a": "Emo-A", "fid": "FID", "lpips": "LPIPS", "feature_distance": "distance, not LPIPS", "sem_c": "Sem-C",
+    "sem_d_cosine": "Sem-D, 1 - cosine", "sem_d_mse": "Sem-D, MSE", "coherence": "coherence",
 }  # fmt: skip
 EMO_A = {"classifier": "Emo-A by the classifier", "judge": "Emo-A by the judge", "gap": "their gap: judge-overfit"}
+IN_SAMPLE = (
+    "The pipeline's own judges learnt from EmoSet's train split: of a reference that holds pictures of it, such as "
+    "data/miniature/emoset/image, real Emo-A, Sem-C and the gap are in-sample."
+)
 IN_PAPERS = ("fid", "lpips", "feature_distance", "sem_c", "sem_d_mse")
 
 
@@ -54,7 +58,8 @@ def score(
 
     Emo-A by two judges and their gap, FID, LPIPS, Sem-C, Sem-D and coherence under the protocols clean and emogen, with
     95 % intervals and the value of the real pictures beside. What is no whole JPEG, PNG or WebP is counted by its
-    reason. What is not given is as scores in params.yaml says.
+    reason. What is not given is as scores in params.yaml says. Of a reference that the judges learnt from, as the
+    pipeline's own did from the train split of data/miniature/emoset, real Emo-A and the gap are in-sample.
     """
     from pipeline.artifacts import write_json
     from pipeline.metrics.folder import plan_emotions
@@ -69,7 +74,8 @@ def score(
     found = _scored(images, real, files, settings, name, seed, plausibility)
     if out:
         write_json(out, found)
-    click.echo("\n".join([*_heading(found, folder, reference), *_overall(found), *_by_emotion(found), *_notes(found)]))
+    lines = [*_heading(found, folder, reference), *_overall(found), *_by_emotion(found), *_notes(found)]
+    click.echo("\n".join(lines if classifier and judges else [*lines, IN_SAMPLE]))
 
 
 def _files(clip: Path | None, classifier: Path | None, judges: Path | None) -> "ModelFiles":
@@ -122,7 +128,8 @@ def _scored(
     bench = load_bench(files, settings, device())
     yardstick = yardstick_of(bench, settings, files.pretrained, name, load_plausibility(file) if file else None)
     weights = files.hashes(settings.inception_weights)
-    return folder_metrics(images, real, bench, yardstick, weights, partial(numpy_generator, seed, "score"))
+    found = folder_metrics(images, real, bench, yardstick, weights, partial(numpy_generator, seed, "score"))
+    return {"seed": seed, **found}
 
 
 def _heading(found: "Flat", folder: Path, reference: Path) -> "Iterator[str]":
@@ -141,17 +148,18 @@ def _overall(found: "Flat") -> "Iterator[str]":
     for key, title in _figures(found):
         ends = [_number(found[f"{key}/{end}"]) for end in ("low", "high")]
         interval = "-" if "-" in ends else " to ".join(ends)
-        real, n = _number(found[f"real/{key}"]), found[f"{key}/n"]
+        real, n = _number(found.get(f"real/{key}")), found[f"{key}/n"]
         yield f"{title:<44}{_number(found[key]):>10}{interval:>24}{real:>10}{n:>7}"
 
 
 def _by_emotion(found: "Flat") -> "Iterator[str]":
-    """A figure a line, an emotion a column; - where there are too few images or none."""
+    """A figure a line and that of real pictures below, an emotion a column; - where there are too few or none."""
     widths = {emotion: max(len(emotion), 9) + 2 for emotion in EMOTIONS}
     yield f"\n{'by emotion':<44}" + "".join(f"{emotion:>{width}}" for emotion, width in widths.items())
     for key, title in _figures(found):
-        values = {emotion: _number(found.get(f"{key}/{emotion}")) for emotion in EMOTIONS}
-        yield f"{title:<44}" + "".join(f"{values[emotion]:>{width}}" for emotion, width in widths.items())
+        for start, prefix in ((title, ""), ("  real", "real/")):
+            values = {emotion: _number(found.get(f"{prefix}{key}/{emotion}")) for emotion in EMOTIONS}
+            yield f"{start:<44}" + "".join(f"{values[emotion]:>{width}}" for emotion, width in widths.items())
 
 
 def _notes(found: "Flat") -> "Iterator[str]":
@@ -164,7 +172,8 @@ def _notes(found: "Flat") -> "Iterator[str]":
         for name, backbone in measured
         if name in IN_PAPERS and (name, backbone) not in trusted
     ]
-    yield f"\nBy the papers' own backbone and protocol: {', '.join(theirs) or 'none'}."
+    said = [f"{key}, if --reference is all of EmoSet" if key.startswith("fid/") else key for key in theirs]
+    yield f"\nBy the papers' own backbone and protocol: {'; '.join(said) or 'none'}."
     yield f"Not by the papers' backbones, so not comparable with their numbers: {', '.join(['Emo-A', *others])}."
 
 

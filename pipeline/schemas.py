@@ -209,6 +209,9 @@ SCORES_SCHEMA = Schema(
         Column("squashed_feature", VECTOR, "CLIP's of emogen's input, raw; null where not asked", nullable=True),
         Column("squashed_judge_feature", VECTOR, "as the judge sees it squashed; null likewise", nullable=True),
         Column("squashed_inception_feature", VECTOR, "likewise; null without weights, too", nullable=True),
+        Column("stored_classifier", VECTOR, "classifier's of the picture through JPEG; null likewise", nullable=True),
+        Column("stored_judge", VECTOR, "the judge's of it; null likewise", nullable=True),
+        Column("stored_clarity", pa.float32(), "Sem-C of it; null likewise", nullable=True),
     )
 )
 READINGS_SCHEMA = Schema(

@@ -43,7 +43,7 @@ def main(run: Run) -> None:
     references = references_of(found.scores, found.rest, yardstick.names, content)
     save_real(run.out_folder(REAL_REFERENCE), references, plausibility)
     take = taker(lambda wanted: run.take(EMOSET, places[wanted].tolist(), ["image"]), generated=False)
-    run.metrics(real_metrics(found.scores, take, yardstick, references, run.generator))
+    run.metrics({"seed": run.seed, **real_metrics(found.scores, take, yardstick, references, run.generator)})
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def main(run: Run) -> None:
     clip = run.section("foundation_clip").hub_id
     yardstick = yardstick_of(bench, run.params, files.pretrained, clip, real.plausibility)
     take = taker(lambda rows: run.take(IMAGES, rows, ["image"]), generated=True)
-    run.metrics(method_metrics(scores, take, yardstick, real, run.generator))
+    run.metrics({"seed": run.seed, **method_metrics(scores, take, yardstick, real, run.generator)})
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ WANTED = {
     "lpips_heads": "lpips' weights/v0.1/alex.pth",
 }  # fmt: skip
 ALEXNET_LAYERS = ((0, 2), (2, 5), (5, 8), (8, 10), (10, 12))  # of torchvision's features, each up to a ReLU
+PERCEPTUAL_PX = 512  # of Stable Diffusion 1.5's pictures, which the papers compare whole
+NUM_CLASSES = (365, 1000)  # of Places365 and ImageNet
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # ImageNet's of pixels in [-1, 1], as lpips rounds them
 
 
@@ -39,8 +41,16 @@ def judge_name(judges: "Judges") -> str:
 
 
 def clarity_name(judges: "Judges") -> str:
-    """Of the networks of Sem-C: resnet50 where scenes and objects are both told by published ones."""
-    return "resnet50" if judges.scene_judge and judges.object_judge else judge_name(judges)
+    """Of the networks of Sem-C: resnet50 where both are ResNet-50s of the papers' classes, resnet50_n_m of others."""
+    if not (judges.scene_judge and judges.object_judge):
+        return judge_name(judges)
+    num_classes = len(judges.scene_names), len(judges.object_names)
+    return "resnet50" if num_classes == NUM_CLASSES else "resnet50_{}_{}".format(*num_classes)
+
+
+def alexnet_name(image_px: int) -> str:
+    """alexnet where it sees pictures as large as the papers', else with the size: LPIPS depends on it."""
+    return "alexnet" if image_px == PERCEPTUAL_PX else f"alexnet_{image_px}px"
 
 
 def check_weights(settings: "Scores", folder: Path) -> None:
@@ -89,7 +99,7 @@ def alexnet_perceptual(weights: Path, heads: Path, image_px: int, device: torch.
         return [level := part(level) for part in slices]
 
     widths = [part[-2].out_channels for part in slices]
-    return Perceptual("alexnet", image_px, maps, load_heads(heads, widths, device))
+    return Perceptual(alexnet_name(image_px), image_px, maps, load_heads(heads, widths, device))
 
 
 def load_heads(file: Path, widths: list[int], device: torch.device | str = "cpu") -> tuple[Tensor, ...]:

@@ -5,7 +5,7 @@ For numbers that are to stand beside the papers' (REFERENCE C). Each function is
 - LPIPS sees pixels in [0, 1] where it expects [-1, 1] (`lpips.as_pixels`);
 - CLIP sees pixels divided by 255 twice, nearly black pictures;
 - FID squashes pictures to squares, mixes all splits into the reference, and adds up sums over emotions (`fid.fid`);
-- generated pictures have been through JPEG of quality 75, real ones have not.
+- generated pictures have been through JPEG of quality 75, real ones have not, for Emo-A and Sem-C too.
 Deviates: draws are seeded, which the published ones are not; an unreadable picture is never replaced by another.
 """
 

@@ -1,16 +1,17 @@
 """Emo-A: the share of images whose most probable emotion is the one asked for (EmoGen; CoEmoGen 4.1).
 
 By two judges: the classifier on CLIP features, as published, and one on pixels that no generator was conditioned on.
-Their gap tells how far an image pleases the one and not the other.
+Their gap tells how far an image pleases the one and not the other. Overall, emotions weigh alike (means.py).
 """
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.emotions import EMOTIONS, INDEX
-from pipeline.metrics.bootstrap import flat_mean
+from pipeline.emotions import INDEX
 from pipeline.metrics.columns import matrix
+from pipeline.metrics.means import mean_over_emotions, mean_results, share_results
+from pipeline.metrics.result import Measure, Result, flat_under
 
 JUDGES = ("classifier", "judge")
 
@@ -30,22 +31,30 @@ def asked(scores: pa.Table) -> NDArray[np.int64]:
     return np.array([INDEX[emotion] for emotion in scores["emotion"].to_pylist()])
 
 
-def emotion_accuracy(scores: pa.Table, generator: np.random.Generator) -> dict[str, float]:
+def emotion_accuracy(scores: pa.Table, generator: np.random.Generator) -> dict[str, float | int | None]:
     """Emo-A by both judges and their gap, overall and per emotion, each with interval and n; flat.
 
-    By each judge also of two classes and as mean probability. The gap is the classifier's less the judge's, image by
-    image.
+    By each judge also of two classes, each the sum of four probabilities, and as mean probability. The gap is the
+    classifier's less the judge's, image by image.
     """
     emotions = asked(scores)
-    values = {judge: right(scores, judge).astype(np.float64) for judge in JUDGES}
-    values["gap"] = values["classifier"] - values["judge"]
-    found: dict[str, float] = {}
-    for name, each in values.items():
-        found |= flat_mean(f"emo_a/{name}", each, generator)
-        for index in np.unique(emotions):
-            found |= flat_mean(f"emo_a/{name}/{EMOTIONS[index]}", each[emotions == index], generator)
-    for judge in JUDGES:
+    found: dict[str, float | int | None] = {}
+    answers = {judge: right(scores, judge) for judge in JUDGES}
+    for judge, answer in answers.items():
+        found |= flat_under(f"emo_a/{judge}", share_results(Measure("emo_a", judge), answer, emotions))
         said = probabilities(scores, judge)
-        found[f"emo_a/{judge}/polarity"] = float(((said.argmax(1) < 4) == (emotions < 4)).mean())
-        found[f"emo_a/{judge}/probability"] = float(said[np.arange(len(said)), emotions].mean())
+        of_two = (said[:, :4].sum(1) > said[:, 4:].sum(1)) == (emotions < 4)
+        of_asked = said[np.arange(len(said)), emotions]
+        found[f"emo_a/{judge}/polarity"] = mean_over_emotions(of_two, emotions)
+        found[f"emo_a/{judge}/probability"] = mean_over_emotions(of_asked, emotions)
+    gap = answers["classifier"].astype(np.float64) - answers["judge"]
+    return found | flat_under("emo_a/gap", mean_results(Measure("emo_a", "gap"), gap, emotions, generator))
+
+
+def accuracy_of_files(scores: pa.Table) -> list[Result]:
+    """Emo-A by both judges under `emogen`: of generated pictures as JPEG, overall and per emotion."""
+    emotions, found = asked(scores), []
+    for judge in JUDGES:
+        answers = matrix(scores, f"stored_{judge}").argmax(1) == emotions
+        found += share_results(Measure("emo_a", judge, "emogen"), answers, emotions)
     return found

@@ -86,9 +86,8 @@ def judged(rows: pa.Table, bench: Bench, batch_size: int, generated: bool) -> pa
 
 def judged_pictures(rows: pa.Table, images: Pictures, on_disk: Pictures, bench: Bench) -> pa.Table:
     """Rows with image_id and emotion, their pictures, and these as protocol emogen finds them -> SCORES_SCHEMA."""
-    raw = bench.clip.encode_images(images, normalize=False).numpy()
-    norms = np.linalg.norm(raw, axis=1)
-    units, judges = raw / norms[:, None], bench.judges
+    units, norms = _units(images, bench)
+    judges = bench.judges
     verdicts = judges.judge(images)
     tone = np.array([luminance_and_chroma(image) for image in images], np.float32)
     return pa.table({
@@ -107,6 +106,7 @@ def judged_pictures(rows: pa.Table, images: Pictures, on_disk: Pictures, bench: 
         "inception_feature": _inception(images, bench, "clean"),
         "squashed_feature": _twice_rescaled(on_disk, bench),
         **squashed_columns(on_disk, bench),
+        **stored_columns(on_disk, bench),
     })  # fmt: skip
 
 
@@ -130,6 +130,20 @@ def squashed_columns(on_disk: Pictures, bench: Bench) -> dict[str, pa.Array]:
     }
 
 
+def stored_columns(on_disk: Pictures, bench: Bench) -> dict[str, pa.Array]:
+    """What Emo-A and Sem-C are of under emogen, which has them of files too; null where it is not asked for."""
+    if "emogen" not in bench.protocols:
+        none = dict.fromkeys(("stored_classifier", "stored_judge"), no_vectors(len(on_disk)))
+        return none | {"stored_clarity": pa.nulls(len(on_disk), pa.float32())}
+    units, norms = _units(on_disk, bench)
+    verdicts = bench.judges.judge(on_disk)
+    return {
+        "stored_classifier": vectors(bench.classifier.probabilities(units, norms)),
+        "stored_judge": vectors(verdicts.emotions),
+        "stored_clarity": pa.array(bench.judges.clarity(verdicts), pa.float32()),
+    }
+
+
 def taker(read: Callable[[Sequence[int]], pa.Table], generated: bool) -> Take:
     """What LPIPS takes pictures by. read: rows -> a table with column image."""
     return lambda rows, protocol: as_on_disk(pictures(read(rows)), protocol if generated else "clean")
@@ -150,6 +164,13 @@ def luminance_and_chroma(image: Image.Image) -> tuple[float, float]:
 def names(of: tuple[str, ...], probabilities: NDArray[np.floating]) -> pa.Array:
     """The most probable name of each row."""
     return pa.array([of[index] for index in probabilities.argmax(1)], pa.string())
+
+
+def _units(images: Pictures, bench: Bench) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """CLIP features ND of unit length, and their lengths N before."""
+    raw = bench.clip.encode_images(images, normalize=False).numpy()
+    norms = np.linalg.norm(raw, axis=1)
+    return raw / norms[:, None], norms
 
 
 def _inception(images: Pictures, bench: Bench, protocol: Protocol) -> pa.Array:

@@ -111,13 +111,16 @@ def references_of(
 def real_fid(
     read: Read, references: Mapping[str, Reference], counts: Mapping[int, int], generator_of: GeneratorOf
 ) -> list[Result]:
-    """FID of as many real pictures as `counts` has of each emotion from others, all of the test split; overall."""
-    found = []
+    """FID of as many real pictures as `counts` has of each emotion from others, all of the test split.
+
+    By each reference overall, then every emotion.
+    """
+    found: list[Result] = []
     for column, reference in references.items():
         table = read(["emotion", column, *(["norm"] if column == "feature" else [])])
         features, emotions, measure = fid_features(table, column), asked(table), reference.measure
         generator = generator_of("real_fid", column)
-        found.append(fid_of_real(features, emotions, counts, generator, measure.backbone, measure.protocol)[0])
+        found += fid_of_real(features, emotions, counts, generator, measure.backbone, measure.protocol)
     return found
 
 

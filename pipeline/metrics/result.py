@@ -20,7 +20,6 @@ PUBLISHED: dict[str, tuple[str, ...]] = {  # backbones of the papers' tables
     "sem_c": ("resnet50",),
     "sem_d_mse": VIT_L_14,
 }
-ANY_PROTOCOL = ("sem_c",)  # computed alike under both
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,7 @@ class Measure:
     @property
     def as_published(self) -> bool:
         """Whether the papers' numbers are of this quantity: backbone and protocol are theirs."""
-        theirs = self.protocol == "emogen" or self.name in ANY_PROTOCOL
-        return theirs and self.backbone in PUBLISHED.get(self.name, ())
+        return self.protocol == "emogen" and self.backbone in PUBLISHED.get(self.name, ())
 
 
 @dataclass(frozen=True)
@@ -71,11 +69,23 @@ def flat(results: Iterable[Result], prefix: str = "") -> dict[str, float | int |
     found: dict[str, float | int | bool | None] = {}
     for result in results:
         key = prefix + result.key
-        found[key] = _finite(result.value)
-        found |= {f"{key}/low": _finite(result.low), f"{key}/high": _finite(result.high), f"{key}/n": result.n}
+        found |= _with_interval(key, result)
         if result.emotion is None:
             found[f"{key}/as_published"] = result.measure.as_published
     return found
+
+
+def flat_under(key: str, results: Iterable[Result]) -> dict[str, float | int | None]:
+    """Results of a measure under a key of its name alone, key and key/emotion: no paper has that quantity."""
+    found: dict[str, float | int | None] = {}
+    for result in results:
+        found |= _with_interval(f"{key}/{result.emotion}" if result.emotion else key, result)
+    return found
+
+
+def _with_interval(key: str, result: Result) -> dict[str, float | int | None]:
+    ends = {f"{key}/low": _finite(result.low), f"{key}/high": _finite(result.high)}
+    return {key: _finite(result.value), **ends, f"{key}/n": result.n}
 
 
 def _finite(value: float) -> float | None:

@@ -14,17 +14,18 @@ import pyarrow as pa
 
 from pipeline.emotions import EMOTIONS
 from pipeline.metrics.backbones import clarity_name, judge_name, perceptual_networks
-from pipeline.metrics.bootstrap import flat_mean
+from pipeline.metrics.beside import beside
 from pipeline.metrics.coherence import Plausibility, coherence
 from pipeline.metrics.emogen import never_reset_pairs
-from pipeline.metrics.emotion_accuracy import asked, emotion_accuracy
+from pipeline.metrics.emotion_accuracy import accuracy_of_files, asked, emotion_accuracy
 from pipeline.metrics.fid import fid
 from pipeline.metrics.judgement import Bench, Take
 from pipeline.metrics.lpips import Perceptual, lpips
+from pipeline.metrics.means import mean_results
 from pipeline.metrics.pairs import pairs_within_emotions
 from pipeline.metrics.real import GeneratorOf, Names, Real, clip_features, fid_features, real_fid
 from pipeline.metrics.reference import Reference
-from pipeline.metrics.result import Protocol, Result, flat, undefined
+from pipeline.metrics.result import Measure, Protocol, Result, flat, flat_under, undefined
 from pipeline.metrics.semantic_clarity import semantic_clarity
 from pipeline.metrics.semantic_diversity import cosine_diversity, mse_diversity
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from pipeline.params import Scores
 
 MEANS = ("luminance", "chroma")
-BESIDE = ("emo_a/classifier", "emo_a/judge", "emo_a/gap", *MEANS)
+COUNTED = ("emo_a/classifier", "emo_a/judge", "emo_a/gap", *MEANS)
 Flat = dict[str, Any]  # numbers, texts, true or false, null
 
 
@@ -57,11 +58,15 @@ def yardstick_of(
 
 
 def image_results(scores: pa.Table, take: Take, yardstick: Yardstick, generator_of: GeneratorOf) -> list[Result]:
-    """All but FID and Emo-A: overall and per emotion."""
+    """All but FID and Emo-A of pictures as they are: overall and per emotion."""
     emotions, name = asked(scores), yardstick.names.clarity
     found = semantic_clarity(scores["clarity"].to_numpy(), emotions, generator_of("sem_c"), name)
     if yardstick.plausibility:
         found += coherence(yardstick.plausibility, scores, emotions, generator_of("coherence"), name)
+    if "emogen" in yardstick.settings.protocols:
+        found += accuracy_of_files(scores)
+        stored = scores["stored_clarity"].to_numpy()
+        found += semantic_clarity(stored, emotions, generator_of("sem_c", "emogen"), name, "emogen")
     for protocol in yardstick.settings.protocols:
         found += diversity_results(scores, take, yardstick, protocol, generator_of("pairs", protocol))
     return found
@@ -93,13 +98,12 @@ def fid_results(scores: pa.Table, references: Mapping[str, Reference], generator
 
 
 def method_metrics(scores: pa.Table, take: Take, yardstick: Yardstick, real: Real, generator_of: GeneratorOf) -> Flat:
-    """Flat metrics of a method's images; under real/ each overall figure of real ones, FID of as many of them."""
+    """Flat metrics of a method's images; under real/ those of real ones of its emotions, FID of as many of them."""
     results = image_results(scores, take, yardstick, generator_of) + fid_results(scores, real.references, generator_of)
-    found = _flat(scores, results, generator_of("bootstrap")) | _keys(real.references)
-    counts = Counter(asked(scores).tolist())
-    fids = real_fid(real.read, real.references, counts, generator_of)
-    beside = [*BESIDE, *(result.key for result in results if not result.emotion and result.measure.name != "fid")]
-    return found | {f"real/{key}": real.metrics[key] for key in beside} | flat(fids, "real/")
+    found = _flat(scores, results, generator_of("bootstrap")) | _labels(yardstick, real.references)
+    fids = real_fid(real.read, real.references, Counter(asked(scores).tolist()), generator_of)
+    keys = [*COUNTED, *(result.key for result in results if not result.emotion and result.measure.name != "fid")]
+    return found | beside(found, real.metrics, keys) | flat(fids, "real/")
 
 
 def real_metrics(
@@ -109,16 +113,21 @@ def real_metrics(
     half = dict(Counter(asked(scores).tolist()))
     results = image_results(scores, take, yardstick, generator_of)
     results += real_fid(scores.select, references, half, generator_of)
-    return _flat(scores, results, generator_of("bootstrap")) | _keys(references)
+    return _flat(scores, results, generator_of("bootstrap")) | _labels(yardstick, references)
 
 
 def _flat(scores: pa.Table, results: Sequence[Result], generator: np.random.Generator) -> Flat:
     found: Flat = {"n": len(scores), **emotion_accuracy(scores, generator)}
     for name in MEANS:
-        found |= flat_mean(name, scores[name].to_numpy().astype(np.float64), generator)
+        found |= flat_under(
+            name, mean_results(Measure(name, "pixels"), scores[name].to_numpy(), asked(scores), generator)
+        )
     return found | flat(results)
 
 
-def _keys(references: Mapping[str, Reference]) -> Flat:
-    """Of which real pictures each FID is: fid/backbone/protocol/reference."""
-    return {f"{reference.measure.key}/reference": reference.key for reference in references.values()}
+def _labels(yardstick: Yardstick, references: Mapping[str, Reference]) -> Flat:
+    """Who judges, pairs of each emotion, and of which real pictures FID is: fid/backbone/protocol/reference."""
+    names = yardstick.names
+    found: Flat = {"judge/classifier": f"{names.clip} head", "judge/judge": names.judge}
+    found["num_pairs"] = yardstick.settings.num_pairs
+    return found | {f"{reference.measure.key}/reference": reference.key for reference in references.values()}

@@ -40,7 +40,7 @@ def image_cost(setting: Setting) -> Cost:
 
 def scores(setting: Setting, method: str) -> Stage:
     number, section = _num_images(setting, method), setting.params.scores
-    cost = _judged(setting) + (_squashed(setting) + setting.costs.clip_image if _as_published(setting) else NOTHING)
+    cost = _judged(setting) + (_on_disk(setting) if _as_published(setting) else NOTHING)
     part = Part(number, per_item(cost, section.batch_size), "infer", "fp32")
     size = number * (FP32 * _score_numbers(setting) + ROW_BYTES)
     megapixels = setting.costs.shapes.image_px**2 / 1e6
@@ -54,7 +54,7 @@ def real_scores(setting: Setting, _: str) -> Stage:
     """The test split as every image is judged; of the other splits what FID as published wants."""
     found, section = setting.counts.emoset, setting.params.scores
     published = _as_published(setting)
-    cost = _judged(setting) + (_squashed(setting) + setting.costs.clip_image if published else NOTHING)
+    cost = _judged(setting) + (_on_disk(setting) if published else NOTHING)
     parts = [Part(found.test, per_item(cost, section.batch_size), "infer", "fp32")]
     if published:
         squashed = per_item(_squashed(setting), section.batch_size)
@@ -131,12 +131,22 @@ def _judged(setting: Setting) -> Cost:
     return setting.costs.clip_image + _squashed(setting)
 
 
+def _on_disk(setting: Setting) -> Cost:
+    """Of one image under protocol emogen: squashed, then as all networks see it, by CLIP also rescaled twice."""
+    return _squashed(setting) + _networks(setting) + setting.costs.clip_image * 2
+
+
 def _squashed(setting: Setting) -> Cost:
     """Of the networks on pixels and Inception alone."""
+    cost = _networks(setting)
+    return cost + inception() if setting.params.scores.inception_weights else cost
+
+
+def _networks(setting: Setting) -> Cost:
+    """Of the networks on pixels."""
     section = setting.params.judges
     published = sum(1 for name in (section.scene_weights, section.object_weights) if name)
-    cost = judge(section.backbone, section.image_px) + judge("resnet50", RESNET_PX) * published
-    return cost + inception() if setting.params.scores.inception_weights else cost
+    return judge(section.backbone, section.image_px) + judge("resnet50", RESNET_PX) * published
 
 
 RESNET_PX = 224  # that published judges see
@@ -146,8 +156,8 @@ def _score_numbers(setting: Setting) -> int:
     """Numbers of a row of data/scores."""
     width, judged = setting.costs.shapes.joint_width, _judge_width(setting.params.judges)
     inception_width = INCEPTION_WIDTH if setting.params.scores.inception_weights else 0
-    once = width + judged + inception_width
-    return 2 * len(EMOTIONS) + once * (2 if _as_published(setting) else 1)
+    once = 2 * len(EMOTIONS) + width + judged + inception_width
+    return once * (2 if _as_published(setting) else 1)
 
 
 def _judge_width(section: "Judges") -> int:

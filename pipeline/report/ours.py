@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 EMO_A = {"emo_a": "emo_a/classifier", "emo_a_judge": "emo_a/judge"}
 NAMES = {"fid": ("fid",), "lpips": ("lpips", "feature_distance"), "sem_c": ("sem_c",), "sem_d": ("sem_d_mse",)}
-PAPERS_OWN = ("inception", "alexnet", "resnet50")  # backbones
+PAPERS_OWN = ("inception", "alexnet", "resnet50")  # what backbones begin with
 KEY_SLASHES = 2
 
 
@@ -49,5 +49,5 @@ def keys_of(metric: str, keys: Iterable[str]) -> list[str]:
 def preference(key: str) -> tuple[bool, int, str]:
     """To sort name/backbone/protocol by: clean first; the papers' networks before the judge, CLIP last: it trains."""
     _, backbone, protocol = key.split("/")
-    rank = 0 if backbone in PAPERS_OWN else 1 if backbone.startswith("judge") else 2
+    rank = 0 if backbone.startswith(PAPERS_OWN) else 1 if backbone.startswith("judge") else 2
     return protocol != "clean", rank, key

@@ -10,7 +10,7 @@ import torch
 from click.testing import CliRunner, Result
 
 from evoke.cli import main
-from evoke.score import _notes
+from evoke.score import IN_SAMPLE, _notes
 from pipeline.emotions import EMOTIONS
 from tests.metrics.bench import models_of_chance, write_folder
 
@@ -53,12 +53,17 @@ def test_the_table_has_overall_figures_then_emotions_then_what_not_to_compare() 
     for title in ("Emo-A by the classifier", "their gap", "FID (judge_small, clean)", "FID (judge_small, emogen)",
                   "Sem-D, MSE (clip_miniature, emogen)", "Sem-C (judge_small, clean)"):  # fmt: skip
         assert sum(line.startswith(title) for line in lines) == 2, title
+    assert lines[by_emotion + 2].split() == [
+        "real",
+        *(f"{found[f'real/emo_a/classifier/{one}']:.4g}" for one in EMOTIONS),
+    ]
     gap = next(line for line in lines if line.startswith("their gap"))
     assert f"{found['emo_a/gap']:.4g}" in gap.split()
     assert (found["n"], found["rejects/truncated_image"], found["real/n"]) == (24, 1, 48)
-    assert lines[-2] == "By the papers' own backbone and protocol: none."
-    assert "not comparable" in lines[-1]
-    assert "FID (clip_miniature), FID (judge_small), distance, not LPIPS (judge_small)" in lines[-1]
+    assert lines[-3] == "By the papers' own backbone and protocol: none."
+    assert "not comparable" in lines[-2]
+    assert "FID (clip_miniature), FID (judge_small), distance, not LPIPS (judge_small)" in lines[-2]
+    assert lines[-1] == IN_SAMPLE
     assert "coherence" not in result.output  # nobody knows what goes together
 
 
@@ -76,15 +81,23 @@ def test_two_runs_are_equal_and_params_yaml_is_heard() -> None:
 
 def test_a_clip_of_ones_own_has_its_folders_name_and_no_published_one() -> None:
     Path("their-clip").symlink_to(Path("models/foundation/clip").resolve())
-    options = ("--clip", "their-clip", "--num-pairs", "2", "--json", "a.json")
-    assert run("mine", "--reference", "real", *options).exit_code == 0
-    assert "fid/clip_their-clip/clean" in json.loads(Path("a.json").read_text())
+    own = ("--classifier", "models/emotion_classifier", "--judges", "models/judges")
+    options = ("--clip", "their-clip", *own, "--num-pairs", "2", "--json", "a.json")
+    result = run("mine", "--reference", "real", *options)
+    assert result.exit_code == 0
+    assert IN_SAMPLE not in result.output  # of the user's own judges nothing is known
+    found = json.loads(Path("a.json").read_text())
+    assert "fid/clip_their-clip/clean" in found
+    assert (found["seed"], found["judge/classifier"], found["num_pairs"]) == (0, "clip_their-clip head", 2)
 
 
 def test_only_the_papers_backbone_under_their_protocol_may_stand_beside_their_numbers() -> None:
-    keys = {"fid/inception/emogen": True, "fid/inception/clean": False, "fid/judge_resnet50/clean": False}
+    keys = {
+        "fid/inception/emogen": True, "fid/inception/clean": False, "fid/judge_resnet50/clean": False,
+        "lpips/alexnet/emogen": True,
+    }  # fmt: skip
     lines = list(_notes({f"{key}/as_published": theirs for key, theirs in keys.items()}))
-    assert lines[0] == "\nBy the papers' own backbone and protocol: fid/inception/emogen."
+    assert lines[0].endswith("protocol: fid/inception/emogen, if --reference is all of EmoSet; lpips/alexnet/emogen.")
     assert lines[1].endswith("with their numbers: Emo-A, FID (judge_resnet50).")
 
 

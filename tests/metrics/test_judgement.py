@@ -18,7 +18,8 @@ from pipeline.schemas import SCORES_SCHEMA, check_table
 from tests.metrics.bench import encoded, models_of_chance, rows, settings
 
 IMAGES = rows(range(10), (96, 64))
-NULLABLE = ("inception_feature", "squashed_feature", "squashed_judge_feature", "squashed_inception_feature")
+NULLABLE = ("inception_feature", "squashed_feature", "squashed_judge_feature", "squashed_inception_feature",
+            "stored_classifier", "stored_judge", "stored_clarity")  # fmt: skip
 
 
 class Corner(torch.nn.Module):
@@ -61,6 +62,16 @@ def test_emogen_sees_generated_pictures_as_jpeg_and_real_ones_as_they_come(bench
         wanted = twice_rescaled_features(bench.clip, seen)
         assert matrix(found[generated], "squashed_feature") == pytest.approx(wanted, abs=1e-5)
     assert (matrix(found[True], "judge_feature") == matrix(found[False], "judge_feature")).all()
+
+
+def test_emotion_and_clarity_under_emogen_are_of_the_files_that_published_code_writes(bench: Bench) -> None:
+    found = {generated: judged(IMAGES, bench, 4, generated) for generated in (True, False)}
+    verdicts = bench.judges.judge([stored(image) for image in pictures(IMAGES)])
+    assert matrix(found[True], "stored_judge") == pytest.approx(verdicts.emotions, abs=1e-5)
+    assert found[True]["stored_clarity"].to_numpy() == pytest.approx(bench.judges.clarity(verdicts), abs=1e-5)
+    for name in ("classifier", "judge"):
+        assert np.abs(matrix(found[True], f"stored_{name}") - matrix(found[True], name)).max() > 1e-5
+        assert matrix(found[False], f"stored_{name}") == pytest.approx(matrix(found[False], name), abs=1e-6)
 
 
 def test_emogen_squashes_what_clean_crops(bench: Bench) -> None:

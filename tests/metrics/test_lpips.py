@@ -128,7 +128,7 @@ def test_without_calibrated_heads_it_is_not_called_lpips(judges: Judges, alexnet
     some = pairs([0, 1], [1, 2])
     assert lpips(some, pictures, judge_perceptual(judges), 8)[0].measure.key == "feature_distance/judge_small/clean"
     found = lpips(some, pictures, alexnet_perceptual(*alexnet, PX), 8, "emogen")
-    assert found[0].measure.key == "lpips/alexnet/emogen"
+    assert found[0].measure.key == f"lpips/alexnet_{PX}px/emogen"
     assert [result.n for result in found] == [2, 2]
 
 
@@ -137,16 +137,26 @@ def test_alexnet_is_there_beside_the_judge_where_its_files_are_named(
 ) -> None:
     chosen = settings(alexnet_weights=alexnet[0].name, lpips_heads=alexnet[1].name, perceptual_px=PX)
     assert [each.measure("clean").key for each in perceptual_networks(judges, chosen, alexnet[0].parent)] == [
-        "feature_distance/judge_small/clean", "lpips/alexnet/clean",
+        "feature_distance/judge_small/clean", f"lpips/alexnet_{PX}px/clean",
     ]  # fmt: skip
     assert len(perceptual_networks(judges, settings(), alexnet[0].parent)) == 1
 
 
+def test_lpips_is_of_the_papers_only_where_alexnet_sees_pictures_as_large_as_theirs(
+    alexnet: tuple[Path, Path],
+) -> None:
+    theirs, ours = (alexnet_perceptual(*alexnet, image_px).measure("emogen") for image_px in (512, 256))
+    assert (theirs.key, theirs.as_published) == ("lpips/alexnet/emogen", True)
+    assert (ours.key, ours.as_published) == ("lpips/alexnet_256px/emogen", False)
+
+
 def test_sem_c_is_by_the_papers_networks_only_where_both_are_published(judges: Judges) -> None:
-    published = PublishedJudge(None, ("a",))
-    assert clarity_name(replace(judges, scene_judge=published, object_judge=published)) == "resnet50"
-    assert clarity_name(replace(judges, backbone="resnet50", scene_judge=published)) == "judge_resnet50"
-    assert not Measure("sem_c", "judge_resnet50").as_published
+    places, imagenet = (PublishedJudge(None, tuple(map(str, range(number)))) for number in (365, 1000))
+    assert clarity_name(replace(judges, scene_judge=places, object_judge=imagenet)) == "resnet50"
+    assert clarity_name(replace(judges, scene_judge=imagenet, object_judge=places)) == "resnet50_1000_365"
+    assert clarity_name(replace(judges, backbone="resnet50", scene_judge=places)) == "judge_resnet50"
+    assert not Measure("sem_c", "judge_resnet50", "emogen").as_published
+    assert not Measure("sem_c", "resnet50_1000_365", "emogen").as_published
 
 
 def test_heads_of_another_network_are_refused(alexnet: tuple[Path, Path], tmp_path: Path) -> None:

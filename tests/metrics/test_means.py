@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from pipeline.metrics.means import mean_results
+from pipeline.judges.calibration import wilson_interval
+from pipeline.metrics.means import mean_results, share_results
 from pipeline.metrics.result import Measure, Result
 from pipeline.metrics.semantic_clarity import semantic_clarity
 
@@ -44,6 +45,23 @@ def test_intervals_cover_the_truth_in_about_95_of_100_draws() -> None:
         overall = mean_results(Measure("a", "b"), values, emotions, rng)[0]
         covered += overall.low < 2 < overall.high
     assert 0.89 < covered / 200 <= 0.99
+
+
+def test_the_interval_of_a_share_is_of_all_images_where_emotions_have_equally_many() -> None:
+    overall, amusement, sadness = share_results(Measure("a", "b"), np.arange(8) < 7, np.repeat([0, 7], 4))
+    assert (overall.value, overall.n, (overall.low, overall.high)) == (7 / 8, 8, wilson_interval(7, 8))
+    assert (amusement.value, (sadness.low, sadness.high)) == (1, wilson_interval(3, 4))
+
+
+def test_intervals_of_shares_hold_the_share_and_cover_the_truth_where_emotions_differ() -> None:
+    rng, emotions = np.random.default_rng(1), np.repeat([0, 1, 2], [5, 30, 90])
+    covered = 0
+    for _ in range(500):
+        right = rng.random(125) < np.array([0.9, 0.8, 0.6])[emotions]
+        overall = share_results(Measure("a", "b"), right, emotions)[0]
+        assert overall.low <= overall.value <= overall.high
+        covered += overall.low < 2.3 / 3 < overall.high
+    assert covered / 500 > 0.93
 
 
 def test_semantic_clarity_is_the_mean_of_the_clarity() -> None:

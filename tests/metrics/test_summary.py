@@ -26,7 +26,8 @@ GENERATOR = partial(numpy_generator, 0)
 FID = ("fid/clip_miniature/clean", "fid/judge_small/clean", "fid/judge_small/emogen")
 PER_PROTOCOL = ("feature_distance/judge_small", "sem_d_cosine/clip_miniature", "sem_d_mse/clip_miniature")
 OVERALL = (
-    *FID, "sem_c/judge_small/clean", "coherence/judge_small/clean",
+    *FID, "sem_c/judge_small/clean", "coherence/judge_small/clean", "sem_c/judge_small/emogen",
+    "emo_a/classifier/emogen", "emo_a/judge/emogen",
     *(f"{name}/{protocol}" for name in PER_PROTOCOL for protocol in ("clean", "emogen")),
 )  # fmt: skip
 
@@ -60,6 +61,7 @@ def test_every_figure_has_n_an_interval_its_emotions_and_real_images_beside(foun
         for emotion in EMOTIONS:
             assert found[f"{key}/{emotion}"] is not None, key
             assert found[f"{key}/{emotion}/n"] > 0
+            assert f"real/{key}/{emotion}" in found
     assert {key.removesuffix("/as_published") for key in found if key.endswith("/as_published")} == {
         *OVERALL, *(f"real/{key}" for key in FID),
     }  # fmt: skip
@@ -73,6 +75,15 @@ def test_emo_a_keeps_its_names_beside_the_gap_of_the_judges(found: dict[str, Any
         assert f"real/{name}" in found
 
 
+def test_emotion_and_clarity_under_emogen_are_of_its_own_columns(world: dict[str, Any], found: dict[str, Any]) -> None:
+    own = world["own"]
+    clarity = own["stored_clarity"].to_numpy()
+    means = [clarity[asked(own) == index].mean() for index in range(8)]
+    assert found["sem_c/judge_small/emogen"] == pytest.approx(np.mean(means), abs=1e-6)
+    share = (matrix(own, "stored_classifier").argmax(1) == asked(own)).mean()
+    assert found["emo_a/classifier/emogen"] == pytest.approx(share)
+
+
 def test_real_images_beside_are_as_many_as_the_method_has(world: dict[str, Any], found: dict[str, Any]) -> None:
     assert [found[f"real/{key}/n"] for key in FID] == [40, 40, 40]  # half of ten real ones where a method has six
     real, counts = world["real"], dict.fromkeys(range(8), 6)
@@ -80,7 +91,21 @@ def test_real_images_beside_are_as_many_as_the_method_has(world: dict[str, Any],
     wanted = fid_of_real(fid_features(real, "feature"), asked(real), counts, generator, "x")[0].value
     assert found[f"real/{FID[0]}"] == pytest.approx(wanted)
     few = real_fid(real.select, world["known"].references, {0: 3}, GENERATOR)
-    assert [result.n for result in few] == [3, 3, 3]
+    assert [result.n for result in few if result.emotion is None] == [3, 3, 3]
+
+
+def test_real_images_beside_are_of_the_emotions_that_the_method_has(world: dict[str, Any]) -> None:
+    known: Real = world["known"]
+    rows_of = np.flatnonzero(np.isin(asked(world["own"]), [1, 4]))
+    table, images = world["own"].take(rows_of), OWN.take(rows_of)
+    found = method_metrics(table, taker(images.take, True), world["yardstick"], known, GENERATOR)
+    for key in ("emo_a/classifier", "chroma", "sem_c/judge_small/clean", "sem_d_mse/clip_miniature/clean"):
+        of_two = [known.metrics[f"{key}/{emotion}"] for emotion in ("awe", "anger")]
+        assert [found[f"real/{key}/awe"], found[f"real/{key}/anger"]] == of_two
+        assert found[f"real/{key}"] == pytest.approx(np.mean(of_two))
+        assert found[f"real/{key}"] != known.metrics[key]
+        assert f"real/{key}/fear" not in found
+    assert "real/sem_d_mse/clip_miniature/emogen" not in found  # its pairs of awe would be of amusement, too
 
 
 def test_fid_is_from_the_test_split_under_clean_and_from_all_splits_under_emogen(world: dict[str, Any]) -> None:

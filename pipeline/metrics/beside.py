@@ -1,0 +1,43 @@
+"""What stands beside the figures of a method's images: of real pictures of the same emotions, in all and of each.
+
+Of FID it is taken anew for every method, as it depends on n (real.real_fid).
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from pipeline.emotions import EMOTIONS, Emotion
+
+PAIRED = ("lpips", "feature_distance", "sem_d_cosine", "sem_d_mse")
+
+
+def beside(found: Mapping[str, Any], real: Mapping[str, Any], keys: Iterable[str]) -> dict[str, float]:
+    """Flat metrics of images and of real pictures -> real/key and real/key/emotion of each overall key.
+
+    real/key is the mean over the emotions that make up the images' own. What is not known of real pictures is left out,
+    and so is a mean that would lack an emotion.
+    """
+    values: dict[str, float] = {}
+    for key in keys:
+        own = [emotion for emotion in EMOTIONS if found.get(f"{key}/{emotion}") is not None]
+        known = {emotion: real.get(f"{key}/{emotion}") for emotion in own if _is_alike(key, emotion, found, real)}
+        each = {emotion: value for emotion, value in known.items() if value is not None}
+        values |= {f"real/{key}/{emotion}": value for emotion, value in each.items()}
+        if own and len(each) == len(own):
+            values[f"real/{key}"] = float(np.mean(list(each.values())))
+    return values
+
+
+def _is_alike(key: str, emotion: Emotion, found: Mapping[str, Any], real: Mapping[str, Any]) -> bool:
+    """Whether both are of the same emotions: under `emogen` pairs of one are also of all before it."""
+    if not (key.endswith("/emogen") and key.startswith(PAIRED)):
+        return True
+    before = EMOTIONS[: EMOTIONS.index(emotion)]
+    return [_has(found, one) for one in before] == [_has(real, one) for one in before]
+
+
+def _has(metrics: Mapping[str, Any], emotion: Emotion) -> bool:
+    """Whether there are pictures of an emotion."""
+    return f"emo_a/classifier/{emotion}" in metrics
