@@ -33,7 +33,7 @@ from pipeline.foundation.clip import load_clip
 from pipeline.generation.folder import load_foundation
 from pipeline.generation.plain import PromptGenerator
 from pipeline.generation.request import request
-from pipeline.generation.sampling import denoised, sampling_of
+from pipeline.generation.sampling import denoised, sampling_of, solver
 from pipeline.params import Params, read_yaml
 from pipeline.training.denoising import draw_steps, noise_schedule
 
@@ -100,7 +100,7 @@ def diffusers_training(made: FullSize, size: int, device: torch.device) -> Itera
 
 
 def sampling(made: FullSize, params: Params, size: int, device: torch.device) -> Iterator[Case]:
-    """Guided pictures of one prompt: ours as it is and varied, then the pipeline itself with its weights in bf16."""
+    """Guided pictures of one prompt: ours as it is and varied."""
     foundation, pipeline = made.foundation, made.foundation.pipeline
     settings = sampling_of(params.images.model_copy(update={"precision": "bf16", "batch_size": size}))
     generator = PromptGenerator(foundation.encoder, pipeline.tokenizer, "an image of {S}", device)
@@ -111,17 +111,24 @@ def sampling(made: FullSize, params: Params, size: int, device: torch.device) ->
             name, lambda: list(denoised(pipeline, foundation.encoder, generator, requests, settings)), size,
             name == "ours",
         )  # fmt: skip
-    states = generator.states(requests).to(torch.bfloat16)
-    pipeline.unet = plain
-    pipeline.to(torch.bfloat16)
 
+
+def diffusers_sampling(made: FullSize, params: Params, size: int, device: torch.device) -> Iterator[Case]:
+    """The pipeline itself, its weights in bf16, with the same solver and steps."""
+    pipeline, settings = made.foundation.pipeline, params.images
+    pipeline.scheduler = solver(pipeline, settings.solver)
+    pipeline.to(torch.bfloat16)
+    width = pipeline.unet.config.cross_attention_dim
+    states = torch.randn(size, pipeline.tokenizer.model_max_length, width, device=device, dtype=torch.bfloat16)
+
+    @torch.inference_mode()
     def theirs() -> Any:
         return pipeline(
-            prompt_embeds=states, negative_prompt_embeds=torch.zeros_like(states),
-            num_inference_steps=settings.steps, guidance_scale=settings.guidance, output_type="np",
+            prompt_embeds=states, negative_prompt_embeds=torch.zeros_like(states), output_type="np",
+            num_inference_steps=settings.steps, guidance_scale=settings.guidance,
         ).images  # fmt: skip
 
-    yield Case("diffusers", torch.inference_mode()(theirs), size)
+    yield Case("diffusers", theirs, size)
 
 
 def embedding(made: FullSize, size: int, device: torch.device) -> Iterator[Case]:
@@ -140,13 +147,14 @@ def embedding(made: FullSize, size: int, device: torch.device) -> Iterator[Case]
 
 
 def varied(module: nn.Module, unet: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """A module as it is, compiled, and both again with its U-Net in channels last."""
+    """A module as it is and with its U-Net in channels last, each compiled too on a GPU: CPUs compile for minutes."""
     for suffix in ("", ", channels last"):
         if suffix:
             unet.to(memory_format=torch.channels_last)
         yield f"ours{suffix}", module
-        torch._dynamo.reset()
-        yield f"ours{suffix}, compiled", torch.compile(module)
+        if next(module.parameters()).is_cuda:
+            torch._dynamo.reset()
+            yield f"ours{suffix}, compiled", torch.compile(module)
 
 
 def measured(cases: Iterator[Case], seconds: float, device: torch.device) -> dict[str, Any]:
@@ -229,6 +237,7 @@ def main(miniature: bool, batch_size: int, seconds: float, out: Path | None) -> 
 
     kinds: dict[str, Callable[[], Iterator[Case]]] = {
         "sampling": lambda: sampling(fresh(), params, batch_size, device),
+        "sampling by diffusers": lambda: diffusers_sampling(fresh(), params, batch_size, device),
         "embedding": lambda: embedding(fresh(), batch_size, device),
         "training": lambda: training(fresh(), params, batch_size, device),
         "training by diffusers": lambda: diffusers_training(fresh(), batch_size, device),
