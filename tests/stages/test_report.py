@@ -209,16 +209,46 @@ def test_counts_tables_and_provenance_are_told_and_what_comes_from_data_is_escap
         assert said in checked.text, said
 
 
-@pytest.mark.skipif(BROWSER is None, reason="there is no Chromium here; Debian's is the package chromium")
-@pytest.mark.parametrize("width", [390, 1280])
-def test_a_browser_opens_it_and_draws_it(page: str, tmp_path: Path, width: int) -> None:
+IN_A_BROWSER = pytest.mark.skipif(BROWSER is None, reason="there is no Chromium here; Debian's is the package chromium")
+FRAME = """<!DOCTYPE html><iframe src="index.html" width="{width}" height="800" onload="
+const page = this.contentDocument.documentElement;
+document.body.append(`needs ${{page.scrollWidth}} of ${{page.clientWidth}}`)"></iframe>"""
+
+
+def browse(folder: Path, *options: str, name: str = "index.html") -> bytes:
+    command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files",
+               f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=5000", *options]  # fmt: skip
+    url = (folder / name).as_uri()
+    return subprocess.run([*command, url], capture_output=True, timeout=90, check=True).stdout
+
+
+@IN_A_BROWSER
+def test_a_browser_opens_it_and_draws_it(page: str, tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text(page, encoding="utf-8")
-    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}",
-               f"--window-size={width},2400", "--virtual-time-budget=5000"]  # fmt: skip
-    url, shot = (tmp_path / "index.html").as_uri(), tmp_path / "page.png"
-    dumped = subprocess.run([str(BROWSER), *options, "--dump-dom", url], capture_output=True, timeout=90, check=True)
-    assert all(f'id="{section}"'.encode() in dumped.stdout for section in SECTIONS)
-    subprocess.run([str(BROWSER), *options, f"--screenshot={shot}", url], capture_output=True, timeout=90, check=True)
+    dumped, shot = browse(tmp_path, "--dump-dom"), tmp_path / "page.png"
+    assert all(f'id="{section}"'.encode() in dumped for section in SECTIONS)
+    browse(tmp_path, "--window-size=1280,2400", f"--screenshot={shot}")
     with Image.open(shot) as drawn:
-        assert drawn.size == (width, 2400)
         assert len(drawn.convert("RGB").resize((100, 200)).getcolors(20_000) or []) > 50
+
+
+@IN_A_BROWSER
+@pytest.mark.parametrize("width", [360, 390, 1280])
+def test_it_fits_the_width_of_a_phone(page: str, tmp_path: Path, width: int) -> None:
+    """In a frame, as a window of Chromium is never narrower than 500 px."""
+    (tmp_path / "index.html").write_text(page, encoding="utf-8")
+    (tmp_path / "frame.html").write_text(FRAME.format(width=width))
+    told = re.search(rb">needs (\d+) of (\d+)<", browse(tmp_path, "--dump-dom", name="frame.html").replace(b"\n", b""))
+    assert told, "the page was not loaded"
+    needed, given = map(int, told.groups())
+    assert width - 20 <= given <= width
+    assert needed <= given
+
+
+@IN_A_BROWSER
+def test_it_prints(page: str, tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text(page, encoding="utf-8")
+    browse(tmp_path, f"--print-to-pdf={tmp_path / 'page.pdf'}")
+    printed = (tmp_path / "page.pdf").read_bytes()
+    assert printed.startswith(b"%PDF")
+    assert 2 <= len(re.findall(rb"/Type\s*/Page\b", printed)) <= 60
