@@ -1,4 +1,4 @@
-"""Every test: hypothesis without a deadline, as the machine may be busy; one thread; the bundled models."""
+"""Every test: hypothesis without a deadline, as the machine may be busy; one thread; offline; the bundled models."""
 
 import os
 from pathlib import Path
@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from pipeline.runtime import forbid_downloads
+
 settings.register_profile("evoke", deadline=None)
 settings.load_profile("evoke")
 os.environ.setdefault("EVOKE_THREADS", "1")  # pytest-xdist already keeps every core busy
+forbid_downloads()  # before any test imports the libraries, as each command does before it imports them
 
 ROOT = Path(__file__).parents[1]
 
