@@ -9,6 +9,7 @@ such experiments.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from pipeline.runtime import numpy_generator
 
 NUM_SAMPLES = 2000
 MIN_SEEDS = 3
+SHARES = (0.0, 1.0)  # the range of what is told of each image
 Values = dict[str, NDArray[np.float64]]
 
 
@@ -119,7 +121,7 @@ def table(name: str, grid: Mapping[str, Any]) -> dict[str, Any]:
         if any(len(one["sem_c"]) != len(other["sem_c"]) for one, other in zip(found, whole, strict=True)):
             raise click.ClickException(f"{name}: {row} has images of other emotions than {first}: they make no pairs")
         rows[row] = {
-            metric: mean_over([float(each[metric].mean()) for each in found])
+            metric: mean_over([float(each[metric].mean()) for each in found], SHARES)
             | ({} if row == first else compare([each[metric] for each in found], [each[metric] for each in whole],
                                                direction(grid, row, metric)))
             for metric in found[0]
@@ -135,10 +137,10 @@ def table(name: str, grid: Mapping[str, Any]) -> dict[str, Any]:
             "rows": rows}  # fmt: skip
 
 
-def mean_over(values: list[float]) -> dict[str, Any]:
-    """Of seeds, with the interval of Student's t."""
+def mean_over(values: list[float], ends: tuple[float, float] = (-math.inf, math.inf)) -> dict[str, Any]:
+    """Of seeds, with the interval of Student's t, but no farther than the ends of the metric's range."""
     mean, spread = float(np.mean(values)), t_errors(values)
-    return {"mean": mean, "mean_low": mean - spread, "mean_high": mean + spread}
+    return {"mean": mean, "mean_low": max(mean - spread, ends[0]), "mean_high": min(mean + spread, ends[1])}
 
 
 def reported(

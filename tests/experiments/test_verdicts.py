@@ -12,7 +12,7 @@ import pytest
 
 from experiments import run, verdicts
 from experiments.run import Cell, cells
-from experiments.verdicts import compare, direction, over_seeds, t_errors, table, verdict
+from experiments.verdicts import SHARES, compare, direction, mean_over, over_seeds, t_errors, table, verdict
 from pipeline.emotions import EMOTIONS
 
 GRID: dict[str, Any] = {
@@ -90,6 +90,12 @@ def test_seeds_on_the_same_pictures_are_not_more_pictures() -> None:
     assert (alone["low"], alone["high"]) == (thrice["low"], thrice["high"])
     apart = compare([values] * 3, [zeros] * 3, None)
     assert apart["high"] - apart["low"] < 0.7 * (thrice["high"] - thrice["low"])
+
+
+def test_the_interval_of_a_mean_ends_where_the_metric_does() -> None:
+    seeds = [0.99, 0.9, 0.95]
+    assert mean_over(seeds)["mean_high"] > 1
+    assert mean_over(seeds, SHARES) == mean_over(seeds) | {"mean_high": 1.0}
 
 
 def write_cell(cell: Cell, num_right: int) -> None:
