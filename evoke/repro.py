@@ -1,6 +1,7 @@
 """`evoke repro`: `dvc repro`, with stages that do not need each other made side by side.
 
-Each stage is DVC's own `dvc repro --single-item`, which locks what it reads and writes; here is only the order.
+Each stage is DVC's own `dvc repro --single-item`, which locks what it reads and writes; here is only the order. What a
+killed DVC has left torn is mended first.
 """
 
 import multiprocessing
@@ -10,11 +11,15 @@ from collections.abc import Callable, Mapping
 from graphlib import TopologicalSorter
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
+from typing import TYPE_CHECKING
 
 import click
 
 from pipeline.runtime import device_class
 from pipeline.work import die_with_parent
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
 
 MOST_JOBS = 4  # by default, as every stage holds a model in memory
 Graph = Mapping[str, set[str]]
@@ -45,23 +50,37 @@ def needs(targets: tuple[str, ...]) -> Graph:
 
     A stage below one that is not up to date may turn out to be; DVC tells when its turn has come.
     """
-    import networkx as nx
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
+    from evoke.mend import mend_lock_file, mend_locks
+
     try:
         with Repo() as repo:
-            graph = repo.index.graph
-            wanted = {stage for target in targets for stage in repo.stage.collect(target)} or set(graph)
-            wanted |= {above for stage in wanted for above in nx.descendants(graph, stage)}
-            changed = set(repo.status())
+            mend_locks(repo)
+            try:
+                return stale(repo, targets)
+            except DvcException:
+                if not mend_lock_file(repo):
+                    raise
+        return needs(targets)
     except DvcException as error:
         raise ValueError(str(error)) from error
+
+
+def stale(repo: "Repo", targets: tuple[str, ...]) -> Graph:
+    """The graph of `needs`, of an open repository. Raises DvcException."""
+    import networkx as nx
+
+    graph = repo.index.graph
+    wanted = {stage for target in targets for stage in repo.stage.collect(target)} or set(graph)
+    wanted |= {above for stage in wanted for above in nx.descendants(graph, stage)}
+    changed = set(repo.status())
     needed = graph.subgraph(wanted)
-    stale = {stage for stage in wanted if stage.addressing in changed}
-    stale |= {below for stage in stale for below in nx.ancestors(needed, stage)}
+    found = {stage for stage in wanted if stage.addressing in changed}
+    found |= {below for stage in found for below in nx.ancestors(needed, stage)}
     return {
-        stage.addressing: {above.addressing for above in needed.successors(stage) if above in stale} for stage in stale
+        stage.addressing: {above.addressing for above in needed.successors(stage) if above in found} for stage in found
     }
 
 

@@ -77,6 +77,11 @@ def run_stage(unit: str) -> None:
 def run_dvc(unit: str) -> None:
     from dvc.repo import Repo
 
+    from evoke.mend import mend_lock_file, mend_locks
+
+    with Repo() as repo:  # as `evoke repro` does
+        mend_locks(repo)
+        mend_lock_file(repo)
     with Repo() as repo:
         repo.reproduce(unit, single_item=True, force=True)  # else its run-cache would answer
 
