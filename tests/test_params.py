@@ -4,7 +4,6 @@ import copy
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -152,13 +151,11 @@ def test_a_wrong_key_answers_within_a_second_and_without_torch(tmp_path: Path) -
         "except ValueError as error: print(error); print('torch' in sys.modules)"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    seconds = []
-    for _ in range(3):
-        begin = time.monotonic()
-        done = subprocess.run(
-            [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
-        )
-        seconds.append(time.monotonic() - begin)
+    begin = os.times()
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    end = os.times()  # of a core, whatever else the machine does
     assert "the nearest right name is caption_filter.drop_fraction" in done.stdout
     assert done.stdout.endswith("False\n")
-    assert min(seconds) < 1.0
+    assert end.children_user + end.children_system - begin.children_user - begin.children_system < 1.0
