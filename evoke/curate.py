@@ -29,11 +29,11 @@ SHARE, SPLIT_SHARE = click.FloatRange(0, 1), click.FloatRange(0, 0.5, max_open=T
 
 @dataclass(frozen=True)
 class Models:
-    """Folders of CLIP and classifier, and the classifier's accuracy on EmoSet's test split where it is known."""
+    """Folders of CLIP and classifier, and what is known of the classifier, as a card tells it."""
 
     clip: Path
     classifier: Path
-    accuracy: float | None
+    known: str
 
 
 @click.command()
@@ -62,43 +62,69 @@ def curate(folder: Path, out: Path, clip: Path | None, classifier: Path | None, 
     forbid_downloads()
     _check_out(folder, out)
     models = _models(clip, classifier)
+    if clip is None:
+        _warn_of_drawings()
     settings, seed = _settings(folder, {name: value for name, value in given.items() if value is not None})
     name = re.sub(r"[^\w-]+", "_", out.resolve().name).strip("_") or "curated"
     units = plan(folder, name, settings.shard_images)
     work = _work_folder(out, name, units, models, settings, seed)
-    found = _make(out, name, units, models, settings, seed, work)
+    found = _make(out.resolve(), name, units, models, settings, seed, work)
     _tell(found, out)
 
 
 def _check_out(folder: Path, out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} is there and not an empty folder; name a folder that is not there yet")
+    if out.resolve() == Path.cwd() or os.path.ismount(out):
+        raise ValueError(f"{out} cannot be replaced as a whole; name a folder in it")
     if out.resolve().is_relative_to(folder.resolve()):
         raise ValueError(f"{out} lies in {folder}, which would then hold its contact sheets; name a folder outside")
 
 
 def _models(clip: Path | None, classifier: Path | None) -> Models:
     """The folders that are given, else the pipeline's. Raises ValueError where one is not there."""
-    from pipeline.artifacts import EMOTION_CLASSIFIER, FOUNDATION_CLIP, METRICS, read_json
+    from pipeline.artifacts import EMOTION_CLASSIFIER, FOUNDATION_CLIP
+    from pipeline.generation.folder import model_hash
 
-    report = Path(METRICS.path.replace("{unit}", "emotion_classifier"))
-    accuracy = read_json(report).get("accuracy") if classifier is None and report.exists() else None
-    models = Models(
-        clip or Path(FOUNDATION_CLIP.path),
-        classifier or Path(EMOTION_CLASSIFIER.path),
-        accuracy if isinstance(accuracy, float) else None,
-    )
-    for option, path in (("clip", models.clip), ("classifier", models.classifier)):
+    folders = {"clip": clip or Path(FOUNDATION_CLIP.path), "classifier": classifier or Path(EMOTION_CLASSIFIER.path)}
+    for option, path in folders.items():
         if not path.is_dir():
             raise ValueError(f"{path}: there is no such folder; `dvc repro` makes it, or give yours by --{option}")
-    return models
+    accuracy = "not known" if clip or classifier else _accuracy()
+    hashes = ", ".join(f"{option} {model_hash(path)}" for option, path in folders.items())
+    return Models(**folders, known=f"its accuracy is {accuracy} (hashes of the models: {hashes})")
+
+
+def _accuracy() -> str:
+    """Of the pipeline's own classifier on its own CLIP, if it has been measured."""
+    from pipeline.artifacts import METRICS, read_json
+
+    report = Path(METRICS.path.replace("{unit}", "emotion_classifier"))
+    found = read_json(report) if report.exists() else {}
+    accuracy, number = found.get("accuracy"), found.get("n_test")
+    if not isinstance(accuracy, float) or not isinstance(number, int):
+        return "not known"
+    return f"{accuracy:.1%} of the {number:,} test pictures of the corpus that it learnt from"
+
+
+def _warn_of_drawings() -> None:
+    """The miniature's own models are no judges of photographs."""
+    from pipeline.params import load_params, read_yaml
+
+    is_ours = PARAMS.exists() and "emoart" in (read_yaml(PARAMS) or {})
+    if is_ours and load_params(PARAMS).foundation_clip.source == "bundled":
+        click.echo(
+            "CLIP is the bundled one and knows drawn pictures alone; for photographs give --clip and --classifier, or "
+            "make the models by `evoke preset paper`",
+            err=True,
+        )
 
 
 def _settings(folder: Path, given: dict[str, Any]) -> "tuple[Emoart, int]":
     """The section emoart with what is given, and the seed; of params.yaml, or CoEmoGen's. Rejects stop nothing here."""
-    from pipeline.params import Emoart, load_params
+    from pipeline.params import Emoart, load_params, read_yaml
 
-    if PARAMS.exists():
+    if PARAMS.exists() and "emoart" in (read_yaml(PARAMS) or {}):  # else it is of something else
         params = load_params(PARAMS)
         settings, seed = params.emoart, params.seed
     else:
@@ -152,7 +178,7 @@ def _make(
         try:
             pieces = judge_all(units, load, settings, work)
             found = _selected(pieces, settings, seed, work)
-            write_dataset(work.outs / name, name, found, lambda: pieces("confident"), settings, models.accuracy)
+            write_dataset(work.outs / name, name, found, lambda: pieces("confident"), settings, models.known)
             os.replace(work.outs / name, out)
             work.finish()
         finally:
@@ -178,7 +204,7 @@ def _selected(
 
 
 def _tell(found: "Selection", out: Path) -> None:
-    """What was kept, dropped and refused, in three lines at most."""
+    """What was kept, dropped and refused, in four lines at most."""
     from collections import Counter
 
     from pipeline.corpora.pack import told
@@ -190,5 +216,7 @@ def _tell(found: "Selection", out: Path) -> None:
     num_collected = len(found.judged) + len(found.rejects)
     click.echo(f"{out}: {len(found.splits)} of {num_collected} pictures are kept")
     click.echo(f"  {', '.join(f'{number} {emotion}' for emotion, number in kept.most_common())}")
+    if found.dropped:
+        click.echo(f"  dropped as too rare: {', '.join(found.dropped)}")
     if len(found.rejects):
         click.echo(f"  refused: {told(found.rejects)}")

@@ -590,10 +590,11 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _judges_are_independent(self) -> Self:
-        trained = self.emotion_classifier.source == "train"
-        if trained and self.judges.half == self.emotion_classifier.half != "both":
+        halves = {self.judges.half, self.emotion_classifier.half}
+        if self.emotion_classifier.source == "train" and halves != {"first", "second"}:
             raise ValueError(
-                f"judges.half = {self.judges.half!r}: the emotion classifier learns from that half; take the other"
+                f"judges.half = {self.judges.half!r}: the emotion classifier learns from "
+                f"{self.emotion_classifier.half!r}; take `first` for one and `second` for the other"
             )
         return self
 

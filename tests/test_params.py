@@ -104,6 +104,8 @@ def test_a_number_that_came_as_text_is_explained() -> None:
     [
         ("scores.alexnet_weights", "a.safetensors", "name both or neither"),
         ("scores.protocols", ["clean", "clean"], "each name at most once"),
+        ("judges.half", "both", "the emotion classifier learns from 'first'; take `first` for one and `second`"),
+        ("emotion_classifier.half", "both", "learns from 'both'; take `first` for one"),
         ("foundation_clip.source", "hub", "foundation_clip.hub_id = None: must be given when source is hub"),
         ("foundation_clip.hub_id", "a/b", "foundation_clip.hub_id = 'a/b': must be null when source is bundled"),
         ("miniature.layouts", ["wikiart"], "truth_checks.corpora: emoset needs both drawn layouts"),

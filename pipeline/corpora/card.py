@@ -19,16 +19,15 @@ SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "1
 LARGEST = "1M<n<10M"
 LIMITS = """\
 - **No person has labelled these pictures.** The emotion is what a classifier takes for the most probable of eight.
-- The confidence is calibrated on the photographs that the classifier was fitted on. On other pictures, art above all,
-  0.75 need not mean that three of four are right.
+- The confidence is calibrated on the validation split of the corpus that the classifier learnt from. On other pictures,
+  art above all, 0.75 need not mean that three of four are right.
 - What is kept is what the classifier finds clear: do not measure classifiers by it, nor count emotions in the world.
 - Pictures with equal bytes are here once; copies that were scaled or saved anew may be in several splits.
 - The pictures keep their own licences and rights; this card grants none."""
 
 
-def card(name: str, found: Selection, settings: "Emoart", accuracy: float | None) -> str:
-    """README.md beside data/<split>-*.parquet. accuracy: of the classifier on EmoSet's test split, if known."""
-    known = "not known" if accuracy is None else f"{accuracy:.1%} on the test split of EmoSet"
+def card(name: str, found: Selection, settings: "Emoart", known: str) -> str:
+    """README.md beside data/<split>-*.parquet. known: what is known of the classifier."""
     return f"""---
 {_front_matter(name, found)}---
 
@@ -50,8 +49,10 @@ dataset = load_dataset("path/of/this/folder")
 
 {_lines(_steps(found, settings))}
 
-CLIP features go through a classifier of eight emotions; its accuracy is {known}. `curation.parquet` has the guess of
-every readable picture, `rejects.parquet` what could not be read and why, `sheets/` the surest pictures of each emotion.
+CLIP features go through a classifier of eight emotions; {known}.
+
+`curation.parquet` has the guess of every readable picture, `rejects.parquet` what could not be read and why, `sheets/`
+the surest pictures of each emotion.
 
 ## Columns
 

@@ -38,11 +38,11 @@ Unit = wikiart.RowGroups | image_folder.Files
 
 
 def plan(folder: Path, corpus: str, shard_images: int) -> list[Unit]:
-    """The rows of WikiArt where the folder has data/*.parquet, else the pictures in it, as runs of `shard_images`.
+    """The rows of WikiArt where data/*.parquet have pictures, else the files in the folder, as runs of `shard_images`.
 
     Ids are `corpus/number` and `corpus/path`, and ascend over all runs. Raises ValueError where nothing is to be read.
     """
-    if wikiart.parquet_files(folder):
+    if wikiart.is_laid_out(folder):
         return [*wikiart.plan(folder, corpus, shard_images)]
     return [*image_folder.plan(folder, corpus, shard_images)]
 

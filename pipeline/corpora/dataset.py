@@ -27,12 +27,12 @@ def write_dataset(
     found: Selection,
     confident: Callable[[], Iterator[pa.Table]],
     settings: "Emoart",
-    accuracy: float | None,
+    known: str,
 ) -> None:
     """Write the whole folder, which is not there yet.
 
-    confident: gives the pieces of the first pass, in order, each time that it is called. accuracy: of the classifier on
-    EmoSet's test split, None where it is not known.
+    confident: gives the pieces of the first pass, in order, each time that it is called. known: what is known of the
+    classifier.
     """
     for split in SPLITS:
         members = {image_id: of for image_id, of in found.splits.items() if of == split}
@@ -40,7 +40,7 @@ def write_dataset(
     write_sheets(folder / "sheets", found, confident())
     write_table(folder / "curation.parquet", found.judged, CURATION_SCHEMA)
     write_table(folder / "rejects.parquet", found.rejects, REJECTS_SCHEMA)
-    (folder / "README.md").write_text(card(name, found, settings, accuracy), encoding="utf-8")
+    (folder / "README.md").write_text(card(name, found, settings, known), encoding="utf-8")
 
 
 def write_split(folder: Path, split: Split, tables: Iterable[pa.Table]) -> None:

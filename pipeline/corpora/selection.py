@@ -60,10 +60,7 @@ def _selected(judged: pa.Table, rejects: pa.Table, settings: "Emoart", generator
     reasons = np.where(confident & np.isin(emotions, dropped), RARE, _words(judged, "reason"))
     kept = reasons == KEPT
     if not kept.any():
-        raise ValueError(
-            f"no picture is kept: of {num_rows} {len(judged)} are readable and no copies, and {int(confident.sum())} "
-            f"reach min_confidence = {settings.min_confidence}; lower it, or add pictures"
-        )
+        raise ValueError(f"no picture is kept: {_why_none(num_rows, judged, rejects, confident, settings)}")
     ids = np.array(judged["image_id"].to_pylist(), dtype=object)
     return Selection(
         judged.set_column(judged.column_names.index("reason"), "reason", [reasons.tolist()]).select(
@@ -75,10 +72,32 @@ def _selected(judged: pa.Table, rejects: pa.Table, settings: "Emoart", generator
     )
 
 
+def _why_none(
+    num_rows: int, judged: pa.Table, rejects: pa.Table, confident: NDArray[np.bool_], settings: "Emoart"
+) -> str:
+    """What kept every picture out, and what helps."""
+    if not len(judged):
+        return f"of {num_rows} none can be read: {told(rejects)}"
+    if not confident.any():
+        return (
+            f"of {num_rows} {len(judged)} are readable and no copies, and none of these reaches "
+            f"min_confidence = {settings.min_confidence}; lower it, or add pictures"
+        )
+    return (
+        f"{int(confident.sum())} reach min_confidence = {settings.min_confidence}, but each of their emotions has less "
+        f"than min_emotion_frac = {settings.min_emotion_frac} of them; lower that"
+    )
+
+
 def rare_emotions(confident: NDArray[np.object_], min_emotion_frac: float) -> tuple[Emotion, ...]:
-    """The emotions with less than this share of the confident pictures, whose emotions are given (CoEmoGen: 1 %)."""
+    """The emotions with less than this share of the confident pictures, whose emotions are given (CoEmoGen: 1 %).
+
+    An emotion of none is not among them: nothing of it is dropped.
+    """
     counts = Counter(confident.tolist())
-    return tuple(emotion for emotion in EMOTIONS if counts[emotion] / max(len(confident), 1) < min_emotion_frac)
+    return tuple(
+        emotion for emotion in EMOTIONS if emotion in counts and counts[emotion] / len(confident) < min_emotion_frac
+    )
 
 
 def splits(

@@ -64,6 +64,21 @@ def parquet_files(folder: Path) -> list[Path]:
     return sorted(path for path in (folder / "data").glob("*.parquet") if not path.name.startswith("."))
 
 
+def is_laid_out(folder: Path) -> bool:
+    """Whether a folder is meant for this layout: has data/*.parquet, and not all of them are tables of other things."""
+    return any(not _is_of_other_things(file) for file in parquet_files(folder))
+
+
+def _is_of_other_things(file: Path) -> bool:
+    """Whether it is a readable Parquet file without a column image."""
+    if not file.is_file():
+        return False
+    try:
+        return "image" not in pq.read_schema(file).names
+    except (OSError, pa.ArrowException):
+        return False
+
+
 def plan(folder: Path, corpus: str, shard_images: int) -> list[RowGroups]:
     """All rows as runs of about `shard_images` rows, at least one row group each.
 

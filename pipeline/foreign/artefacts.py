@@ -5,6 +5,7 @@ here: that is `pipeline.foreign.outputs`.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PureWindowsPath
@@ -96,7 +97,7 @@ def coefficients(data: bytes) -> dict[str, NDArray[np.float32]]:
     table = _container(unpickle(data), dict)
     values = {_text(name, MAX_NAME_CHARS): _probabilities(name, row) for name, row in table.items()}
     keys = [attribute_key(name) for name in values]
-    repeated = sorted({key for key in keys if keys.count(key) > 1}) if len(set(keys)) < len(keys) else []
+    repeated = sorted(key for key, number in Counter(keys).items() if number > 1)
     if repeated:
         raise RefusedError(Refusal.wrong_keys, f"names that are equal in snake_case: {_some(repeated)}")
     return dict(zip(keys, values.values(), strict=True))

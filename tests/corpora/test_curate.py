@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from hypothesis import given
@@ -51,6 +52,8 @@ def test_the_kind_of_folder_is_told_by_its_files(tmp_path: Path) -> None:
     assert [type(unit) for unit in plan(art, "mine", 5)] == [RowGroups]
     with pytest.raises(ValueError, match="no folder at"):
         plan(tmp_path / "none", "mine", 5)
+    pq.write_table(pa.table({"age": [1]}), pictures / "data/stats.parquet")
+    assert [type(unit) for unit in plan(pictures, "mine", 5)] == [Files]
 
 
 def test_a_run_is_judged_packed_and_its_rejects_set_aside() -> None:

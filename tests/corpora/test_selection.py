@@ -48,7 +48,7 @@ def test_an_emotion_is_dropped_exactly_where_its_share_of_the_confident_is_under
     emotions = np.array([emotion for emotion, count in counts.items() for _ in range(count)], dtype=object)
     dropped = rare_emotions(emotions, frac)
     for emotion in EMOTIONS:
-        assert (emotion in dropped) == (counts.get(emotion, 0) / len(emotions) < frac)
+        assert (emotion in dropped) == (0 < counts.get(emotion, 0) / len(emotions) < frac)
 
 
 @pytest.mark.parametrize(("num", "is_dropped"), [(6, True), (7, False)])
@@ -89,7 +89,7 @@ def test_the_unsure_and_the_rare_are_not_kept_and_say_why() -> None:
     found = selected(judged(rows), min_emotion_frac=0.2)
     assert found.judged["reason"].to_pylist() == [KEPT] * 9 + [RARE, UNSURE]
     assert set(found.splits) == {f"mine/{index:05d}" for index in range(9)}
-    assert found.dropped == tuple(emotion for emotion in EMOTIONS if emotion != "awe")
+    assert found.dropped == ("fear",)
     check_table(encode_words(found.judged, CURATION_SCHEMA), CURATION_SCHEMA)
 
 
@@ -113,11 +113,12 @@ def test_of_equal_bytes_the_first_stays_and_the_others_are_rejects() -> None:
 
 def test_nothing_kept_is_an_error_that_says_what_to_change() -> None:
     for table, message in (
-        (judged([("awe", UNSURE)] * 3), r"of 4 3 are readable .* 0 reach min_confidence = 0\.75"),
-        (judged([]), r"of 1 0 are readable"),
+        (judged([("awe", UNSURE)] * 3), r"of 4 3 are readable .* none of these reaches min_confidence = 0\.75"),
+        (judged([]), r"of 1 none can be read: 1 empty_file \(first mine/x\)"),
+        (judged([("awe", KEPT), ("fear", KEPT)]), r"2 reach .* less than min_emotion_frac = 0\.6 of them; lower that"),
     ):
         with pytest.raises(ValueError, match=message):
-            selected(table, [Reject("mine/x", Reason.empty_file, "0 bytes")])
+            selected(table, [Reject("mine/x", Reason.empty_file, "0 bytes")], min_emotion_frac=0.6)
 
 
 def test_too_many_rejects_are_an_error_with_their_reasons_and_copies_do_not_count() -> None:
@@ -194,7 +195,7 @@ def test_the_summary_counts_the_funnel_and_tells_the_rules() -> None:
         "num_rejects": 1, "rejects.empty_file": 1, "num_kept_awe": 10, "num_kept_sadness": 8, "num_kept_fear": 0,
         "num_train": 12, "num_val": 2, "num_test": 4, "confident_if": "confidence >= 0.75",
         "dropped_if": "share of the confident < 0.1",
-        "dropped_emotions": "amusement, contentment, excitement, anger, disgust, fear",
+        "dropped_emotions": "fear",
     }  # fmt: skip
     assert {name: numbers[name] for name in wanted} == wanted
     assert summary(selected(judged(rows), min_emotion_frac=0.0), SETTINGS)["dropped_emotions"] == "none"

@@ -191,13 +191,14 @@ def test_params_are_those_of_params_yaml_and_options_go_before_them() -> None:
     text = Path("params.yaml").read_text().replace("min_confidence: 0.75", "min_confidence: 0.35")
     Path("params.yaml").write_text(text)
     Path("metrics").mkdir()
-    Path("metrics/emotion_classifier.json").write_text('{"accuracy": 0.8125}')
+    Path("metrics/emotion_classifier.json").write_text('{"accuracy": 0.8125, "n_test": 900}')
     assert run("mine", "--out", "a").exit_code == run("mine", "--out", "b", "--min-confidence", "0.5").exit_code == 0
     assert "at least 0.35" in Path("a/README.md").read_text()
-    assert "accuracy is 81.2% on the test split of EmoSet" in Path("a/README.md").read_text()
+    assert "accuracy is 81.2% of the 900 test pictures" in Path("a/README.md").read_text()
     assert "at least 0.5 " in Path("b/README.md").read_text()
-    assert run("mine", "--out", "c", "--classifier", "models/emotion_classifier").exit_code == 0
-    assert "accuracy is not known" in Path("c/README.md").read_text()
+    for option, folder in (("--classifier", "models/emotion_classifier"), ("--clip", "models/foundation/clip")):
+        assert run("mine", "--out", option, option, folder).exit_code == 0
+        assert "accuracy is not known" in Path(option, "README.md").read_text()
 
 
 @pytest.mark.usefixtures("_place")
@@ -214,6 +215,36 @@ def test_an_empty_folder_that_is_there_is_taken() -> None:
     Path("out").mkdir()
     assert run("mine", "--out", "out", *LOOSE).exit_code == 0
     assert Path("out/README.md").exists()
+
+
+@pytest.mark.usefixtures("_place")
+def test_a_link_to_an_empty_folder_is_taken_as_that_folder() -> None:
+    Path("out").mkdir()
+    Path("link").symlink_to("out")
+    assert run("mine", "--out", "link", *LOOSE).exit_code == 0
+    assert Path("out/README.md").exists()
+    assert Path("link").is_symlink()
+
+
+@pytest.mark.usefixtures("_place")
+def test_params_of_something_else_are_not_ours() -> None:
+    Path("params.yaml").write_text("lr: 0.1\n")
+    assert run("mine", "--out", "out", *LOOSE).exit_code == 0
+
+
+@pytest.mark.usefixtures("_place")
+def test_the_bundled_clip_is_said_to_know_no_photographs() -> None:
+    shutil.copy(ROOT / "params.yaml", "params.yaml")
+    assert "drawn pictures alone" in run("mine", "--out", "a", *LOOSE).output
+    assert "drawn" not in run("mine", "--out", "b", *LOOSE, "--clip", "models/foundation/clip").output
+
+
+@pytest.mark.usefixtures("_place")
+def test_the_current_folder_is_refused_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("here").mkdir()
+    monkeypatch.chdir("here")
+    result = run("../mine", "--out", ".")
+    assert (result.exit_code, ". cannot be replaced as a whole" in result.output) == (1, True)
 
 
 @pytest.mark.parametrize(

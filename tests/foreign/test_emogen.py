@@ -15,7 +15,7 @@ import torch
 
 from pipeline.artifacts import read_table
 from pipeline.emotions import EMOTIONS, INDEX
-from pipeline.foreign.artefacts import ARTEFACTS, attribute_key, attributes, image_encoder, place
+from pipeline.foreign.artefacts import ARTEFACTS, attribute_key, attributes, coefficients, image_encoder, place
 from pipeline.foreign.emogen import Row, import_emogen
 from pipeline.foreign.outputs import ATTRIBUTES_SCHEMA, BALANCE_SCHEMA, VOCABULARY_SCHEMA
 from pipeline.foreign.refusal import RefusedError
@@ -162,6 +162,16 @@ def test_a_foreign_path_tells_emotion_and_attribute(path: str, wanted: tuple[Any
 def test_a_path_that_names_no_file_or_attribute_is_refused(path: str) -> None:
     with pytest.raises(RefusedError, match="wrong_keys"):
         place(path)
+
+
+def test_many_names_of_which_one_repeats_are_refused_at_once() -> None:
+    """Counting each among all would take hours for a file of some megabytes."""
+    row = probabilities()
+    names = {f"attribute {index}": row for index in range(20_000)}
+    begin = os.times()
+    with pytest.raises(RefusedError, match="equal in snake_case: 1 names: 'attribute_1'"):
+        coefficients(pickled(names | {"Attribute_1": row}))
+    assert os.times().user - begin.user < 4
 
 
 def test_attribute_names_are_those_of_emosets_vocabulary() -> None:

@@ -14,7 +14,7 @@ from pipeline.emotions import EMOTIONS
 from pipeline.judges.calibration import wilson_interval
 from pipeline.miniature.checks.rates import mean, of_pictures, share
 
-CONFIDENCE_BINS = ((0.30, 0.50), (0.50, 0.75), (0.75, 0.90), (0.90, 1.00))  # the last holds both its ends
+CONFIDENCE_BINS = ((0.00, 0.30), (0.30, 0.50), (0.50, 0.75), (0.75, 0.90), (0.90, 1.00))  # the last holds both its ends
 
 
 def emotion_checks(judged: Mapping[str, NDArray[np.floating]], truth: pa.Table) -> dict[str, float]:
