@@ -23,8 +23,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository of three stages, all of them made."""
     folder = tmp_path_factory.mktemp("repository")
     (folder / "dvc.yaml").write_text(STAGES)
-    with Repo.init(str(folder), no_scm=True) as repo:
-        repo.config["core"]["analytics"] = False
+    Repo.init(str(folder), no_scm=True).close()
     evoke_repro(folder)
     return folder
 
@@ -32,7 +31,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def evoke_repro(folder: Path) -> str:
     """What `evoke repro` says there."""
     command = [sys.executable, "-m", "evoke", "repro", "--jobs", "1"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "DVC_NO_ANALYTICS": "1"}
     ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout + ended.stderr
