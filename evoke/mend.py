@@ -1,14 +1,19 @@
-"""What a kill tears of DVC's own files, dvc.lock and its list of who reads and writes what: DVC writes both in place.
+"""DVC's own files and kills: dvc.lock, its list of who reads and writes what, its cache of runs.
 
-A torn one would end every later run. The lock loses its half-written last stage and has lost those after it; what they
-made DVC finds in its cache of runs.
+DVC writes the first two in place, so that a kill leaves half of one, which would end every later run; the list may name
+processes that are gone; and the cache of runs takes what was half written under another name for a run. Here dvc.lock
+is written aside, and what a kill has left of the others is mended before the next run. A lock that plain `dvc repro`
+has torn loses its half-written last stage and has lost those after it; what they made DVC finds in its cache of runs.
 """
 
 import json
 import logging
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from pipeline.work import written_aside
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -20,42 +25,95 @@ STAGE = re.compile(r"^  \S.*$", re.MULTILINE)  # where a stage begins in a lock 
 log = logging.getLogger(__name__)
 
 
-def mend_locks(repo: "Repo") -> None:
-    """Removes the list of who reads and writes what where it is torn. It tells of what runs, and no result."""
+def write_locks_aside() -> None:
+    """From now on DVC in this process writes dvc.lock beside itself and renames it, whole."""
+    from dvc.utils.serialize import _common, _yaml
+
+    in_place = _common._dump_data
+
+    def dump(path: Any, data: Any, dumper: Any, fs: Any = None, **options: Any) -> None:
+        if Path(path).name != LOCK:
+            in_place(path, data, dumper, fs, **options)
+            return
+        with written_aside(Path(path)) as aside:
+            in_place(str(aside), data, dumper, fs, **options)
+
+    _common._dump_data = _yaml._dump_data = dump
+
+
+def mend(repo: "Repo") -> None:
+    """What no living process needs: call it with the lock of the repository."""
+    mend_list(repo)
+    runs = Path(repo.stage_cache.cache_dir)
+    for path in runs.glob("*/*/.*.tmp"):
+        path.unlink()
+    for folder in runs.glob("*/*/"):
+        if not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def mend_list(repo: "Repo") -> None:
+    """Removes from the list of who reads and writes what those who are gone, and the list where it is torn."""
     from dvc.lock import make_lock
     from dvc.rwlock import RWLOCK_FILE, RWLOCK_LOCK
 
     folder = Path(repo.tmp_dir)
+    path = folder / RWLOCK_FILE
     hardlink = repo.config["core"].get("hardlink_lock", False)
     with make_lock(str(folder / RWLOCK_LOCK), tmp_dir=str(folder), hardlink_lock=hardlink):
+        if not path.exists():
+            return
         try:
-            json.loads((folder / RWLOCK_FILE).read_bytes())
-        except FileNotFoundError:
-            pass
-        except ValueError:
-            (folder / RWLOCK_FILE).unlink()
-            log.warning("%s was torn by a kill: removed", folder / RWLOCK_FILE)
+            found = json.loads(path.read_bytes())
+            written = path.stat().st_mtime
+            left = {
+                "write": {url: who for url, who in found.get("write", {}).items() if is_alive(who, written)},
+                "read": {
+                    url: alive
+                    for url, all_of in found.get("read", {}).items()
+                    if (alive := [who for who in all_of if is_alive(who, written)])
+                },
+            }
+        except (ValueError, TypeError, AttributeError, KeyError):
+            path.unlink()
+            log.warning("%s was torn by a kill: removed", path)
+            return
+        if left != {"write": {}, "read": {}} | found:
+            with written_aside(path) as aside:
+                aside.write_text(json.dumps(left))
+
+
+def is_alive(who: Mapping[str, Any], written: float) -> bool:
+    """Whether the process of an entry runs, and is no later one of the same number. written: when the list was."""
+    import psutil
+
+    try:
+        process = psutil.Process(who["pid"])
+        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= written
+    except psutil.NoSuchProcess:
+        return False
 
 
 def mend_lock_file(repo: "Repo") -> bool:
     """Cuts dvc.lock back to its last whole stage if it ends in the middle of one. Whether it did.
 
-    What a person broke, such as a merge that is not finished, is not mended by another end, and stays as it is.
+    What a person broke, such as a merge that is not finished, is not mended by another end, and stays as it is. Call it
+    with the lock of the repository.
     """
     path = Path(repo.root_dir) / LOCK
     if not path.exists():
         return False
-    with repo.lock:
-        text = path.read_text(encoding="utf-8")
-        begins = [match.start() for match in STAGE.finditer(text)]
-        kept = text[: begins[-1]] if len(begins) > 1 else ""
-        is_torn = is_readable(kept) if kept else text[: len(HEAD)] == HEAD[: len(text)]
-        if is_readable(text) or not is_torn or any(mark in text for mark in CONFLICT):
-            return False
-        if kept:
-            path.write_text(kept, encoding="utf-8")
-        else:
-            path.unlink()
+    text = path.read_bytes().decode(errors="ignore")  # it may end in the middle of a letter
+    begins = [match.start() for match in STAGE.finditer(text)]
+    kept = text[: begins[-1]] if len(begins) > 1 else ""
+    is_torn = is_readable(kept) if kept else text[: len(HEAD)] == HEAD[: len(text)]
+    if is_readable(text) or not is_torn or any(mark in text for mark in CONFLICT):
+        return False
+    if kept:
+        with written_aside(path) as aside:
+            aside.write_text(kept, encoding="utf-8")
+    else:
+        path.unlink()
     log.warning("%s was torn by a kill: cut back to its %d whole stages", path, max(len(begins) - 1, 0))
     return True
 

@@ -1,7 +1,7 @@
 """`evoke repro`: `dvc repro`, with stages that do not need each other made side by side.
 
 Each stage is DVC's own `dvc repro --single-item`, which locks what it reads and writes; here is only the order. What a
-killed DVC has left torn is mended first.
+killed DVC has left is mended first, and dvc.lock is written whole or not at all.
 """
 
 import multiprocessing
@@ -51,13 +51,13 @@ def needs(targets: tuple[str, ...]) -> Graph:
     A stage below one that is not up to date may turn out to be; DVC tells when its turn has come.
     """
     from dvc.exceptions import DvcException
-    from dvc.repo import Repo
+    from dvc.repo import Repo, lock_repo
 
-    from evoke.mend import mend_lock_file, mend_locks
+    from evoke.mend import mend, mend_lock_file
 
     try:
-        with Repo() as repo:
-            mend_locks(repo)
+        with Repo(_wait_for_lock=True) as repo, lock_repo(repo):
+            mend(repo)
             try:
                 return stale(repo, targets)
             except DvcException:
@@ -120,7 +120,13 @@ def followers(graph: Graph) -> dict[str, int]:
 
 def by_dvc(name: str) -> None:
     """One stage, by the command of DVC, which says what it does; leaves with its exit status."""
+    die_with_parent()
+    parent = multiprocessing.parent_process()
+    if parent and parent.pid != os.getppid():  # it died before the call
+        sys.exit(1)
     from dvc.cli import main
 
-    die_with_parent()
+    from evoke.mend import write_locks_aside
+
+    write_locks_aside()
     sys.exit(main(["--wait-for-lock", "repro", "--single-item", name]))

@@ -75,13 +75,13 @@ def run_stage(unit: str) -> None:
 
 
 def run_dvc(unit: str) -> None:
-    from dvc.repo import Repo
+    from dvc.repo import Repo, lock_repo
 
-    from evoke.mend import mend_lock_file, mend_locks
+    from evoke.mend import mend, write_locks_aside
 
-    with Repo() as repo:  # as `evoke repro` does
-        mend_locks(repo)
-        mend_lock_file(repo)
+    write_locks_aside()  # all as `evoke repro` does
+    with Repo() as repo, lock_repo(repo):
+        mend(repo)
     with Repo() as repo:
         repo.reproduce(unit, single_item=True, force=True)  # else its run-cache would answer
 

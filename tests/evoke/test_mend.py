@@ -1,18 +1,20 @@
 """DVC's own files as a kill in the middle of their writing leaves them: the next run mends them and loses no result."""
 
+import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from dvc.repo import Repo
 
-from evoke.mend import is_readable, mend_lock_file, mend_locks
+from evoke.mend import is_readable, mend_list, mend_lock_file
 
 ROOT = Path(__file__).parents[2]
 STAGES = """stages:
-  draw: {cmd: "echo drawn >> ran; cp ran a", outs: [a]}
+  draw: {cmd: "echo drawn >> ran; echo drawn > a", outs: [a]}
   read: {cmd: "echo read >> ran; cp a b", deps: [a], outs: [b]}
   tell: {cmd: "echo told >> ran; cp b c", deps: [b], outs: [c]}
 """
@@ -67,13 +69,79 @@ def test_a_torn_list_of_locks_is_removed_and_a_whole_one_stays(written: Path) ->
         for torn in ("", '{"write": {"a": '):
             held = Path(repo.tmp_dir) / "rwlock"
             held.write_text(torn)
-            mend_locks(repo)
+            mend_list(repo)
             assert not held.exists()
-        held.write_text("{}")
-        mend_locks(repo)
-        assert held.exists()
-        held.unlink()
-        mend_locks(repo)
+        mend_list(repo)
+
+
+def test_who_is_gone_is_removed_from_the_list_and_who_lives_stays(written: Path) -> None:
+    zombie = os.fork()
+    if not zombie:
+        os._exit(0)
+    time.sleep(0.1)
+    gone, alive = {"pid": 2**22 + 1, "cmd": "dvc repro"}, {"pid": os.getpid(), "cmd": "dvc repro"}
+    died = {"pid": zombie, "cmd": "dvc repro"}
+    with Repo(str(written)) as repo:
+        held = Path(repo.tmp_dir) / "rwlock"
+        held.write_text(
+            json.dumps({"write": {"a": gone, "b": alive, "c": died}, "read": {"a": [gone], "b": [died, alive]}})
+        )
+        mend_list(repo)
+        assert json.loads(held.read_text()) == {"write": {"b": alive}, "read": {"b": [alive]}}
+        os.utime(held, (1, 1))  # older than this process, which then is another of the same number
+        mend_list(repo)
+        assert json.loads(held.read_text()) == {"write": {}, "read": {}}
+    os.waitpid(zombie, 0)
+    held.unlink()
+
+
+def test_what_is_half_written_in_the_cache_of_runs_is_no_run(written: Path) -> None:
+    """DVC would take it for one, and for ever end with an error."""
+    runs = written / ".dvc/cache/runs"
+    (entry,) = {path.parent for path in runs.glob("*/*/*") if "read" in path.read_text()}
+    whole, lock = {path.name: path.read_bytes() for path in entry.iterdir()}, (written / "dvc.lock").read_text()
+    for torn in ({".x.tmp": b""}, {".x.tmp": b"cmd: cp a b\n"}, {}):
+        for path in entry.iterdir():
+            path.unlink()
+        for name, content in torn.items():
+            (entry / name).write_bytes(content)
+        (written / "dvc.lock").write_text(lock[: lock.index("  read:")])
+        evoke_repro(written)
+        assert (written / "dvc.lock").read_text() == lock
+        assert {path.name: path.read_bytes() for path in entry.iterdir()} == whole
+
+
+KILLED = """
+import os, sys
+from dvc.repo import Repo
+from ruamel.yaml import YAML
+from evoke.mend import write_locks_aside
+
+def dump(self, data, stream):
+    stream.write("schema: ")
+    stream.flush()
+    if "dvc.lock" in stream.name:
+        os.kill(os.getpid(), 9)
+
+YAML.dump = dump
+if sys.argv[1] == "aside":
+    write_locks_aside()
+with Repo() as repo:
+    repo.reproduce("tell", force=True, single_item=True)
+"""
+
+
+@pytest.mark.parametrize("way", ["aside", "in place"])
+def test_dvc_writes_its_lock_whole_or_not_at_all(written: Path, way: str) -> None:
+    """A run that is killed at the moment of writing leaves the lock as it was; without us it would leave a piece."""
+    lock = written / "dvc.lock"
+    whole = lock.read_text()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "DVC_NO_ANALYTICS": "1"}
+    ended = subprocess.run([sys.executable, "-c", KILLED, way], cwd=written, env=environment, check=False)
+    assert ended.returncode == -9
+    assert lock.read_text() == (whole if way == "aside" else "schema: ")
+    evoke_repro(written)
+    assert lock.read_text() == whole
 
 
 @pytest.mark.parametrize("broken", ["<<<<<<< ours\n{}", "not a lock file", "{}>>>>>>> theirs: [\n"])

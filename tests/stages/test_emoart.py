@@ -168,7 +168,10 @@ def damaged_file() -> None:
             lambda: write_params(max_reject_frac=0.01),
             "1 truncated_image (first emoart/000007); mend the folder, or raise",
         ),
-        (lambda: write_params(min_confidence=1.0, max_reject_frac=0.1), "reaches min_confidence = 1.0; lower it, or add"),
+        (
+            lambda: write_params(min_confidence=1.0, max_reject_frac=0.1),
+            "reaches min_confidence = 1.0; lower it, or add",
+        ),
         (lambda: shutil.rmtree("data/wikiart/data"), "holds no picture: neither data/*.parquet nor"),
     ],
 )
