@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dvc.repo import Repo
 
 LOCK, HEAD = "dvc.lock", "schema: "  # how a lock file begins
+CLOCKS_S = 60  # by how much the times of processes and of files may be apart
 CONFLICT = ("<<<<<<<", ">>>>>>>")
 STAGE = re.compile(r"^  \S.*$", re.MULTILINE)  # where a stage begins in a lock file
 
@@ -89,9 +90,11 @@ def is_alive(who: Mapping[str, Any], written: float) -> bool:
 
     try:
         process = psutil.Process(who["pid"])
-        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= written
+        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= written + CLOCKS_S
     except psutil.NoSuchProcess:
         return False
+    except psutil.AccessDenied:
+        return True
 
 
 def mend_lock_file(repo: "Repo") -> bool:
