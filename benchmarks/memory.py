@@ -2,8 +2,9 @@
 
     python -m benchmarks.memory
 
-Pictures are those of data/corpora/emoset, repeated under new ids, in shards of a hundred; images are made and scored in
-equal numbers, but for what eight emotions leave of a hundred.
+Data sets are drawn in that size; what follows them takes the pictures of data/corpora/emoset, repeated under new ids.
+Shards hold a hundred pictures. Images are made and scored in equal numbers, but for what eight emotions leave of a
+hundred.
 """
 
 import json
@@ -22,23 +23,39 @@ from pipeline.artifacts import EMOSET, read_shards, shard_name, write_table
 from pipeline.emotions import EMOTIONS
 
 ROOT = Path(__file__).parents[1]
-UNITS = (
+SIZES, SHARD = (100, 1000, 10_000), 100
+DRAWN = ("miniature@emoset", "emoset", "miniature@wikiart", "emoart")
+OF_TRAIN = (
     "features@emoset", "captions@emoset", "caption_features@emoset", "latents@emoset", "images@stable_diffusion",
     "scores@stable_diffusion",
 )  # fmt: skip
-SIZES, SHARD = (100, 1000, 10_000), 100
-LINKED = ("pipeline", "stages", "models", "data/overrides", "data/scores/real", "data/scores/real_reference",
-          "metrics/real_scores.json")  # fmt: skip
+OF_TEST = ("real_scores",)
+UNITS = (*DRAWN, *OF_TRAIN, *OF_TEST)
+LINKED = ("pipeline", "stages", "models", "data/overrides")
+REAL = ("data/scores/real", "data/scores/real_reference", "metrics/real_scores.json")  # what scores compare with
 
 
-def corpus(folder: Path, number: int) -> None:
-    """So many pictures as a corpus, all in the train split, so that every stage takes all of them."""
+def prepare(folder: Path, unit: str, number: int) -> None:
+    """What a unit of so many pictures reads, in a folder where there is something of other units or nothing yet."""
+    for linked in (*LINKED, *(REAL if unit in OF_TRAIN else ())):
+        if not (folder / linked).exists():
+            (folder / linked).parent.mkdir(parents=True, exist_ok=True)
+            (folder / linked).symlink_to(ROOT / linked)
+    write_params(folder / "params.yaml", number)
+    pictures = folder / "data/corpora/emoset"
+    if unit not in DRAWN and not pictures.exists():
+        splits = ["train"] * (number // SHARD) if unit in OF_TRAIN else ["train"] + ["test"] * (number // SHARD)
+        corpus(pictures, splits)
+
+
+def corpus(folder: Path, splits: list[str]) -> None:
+    """A corpus of a shard for each of the splits."""
     rows = read_shards(ROOT / "data/corpora/emoset", EMOSET.schema).slice(0, SHARD)
-    train = pa.array(["train"] * len(rows), rows["split"].type.value_type).cast(rows["split"].type)
-    rows = rows.set_column(rows.schema.get_field_index("split"), "split", train)
-    for index in range(number // SHARD):
+    for index, split in enumerate(splits):
         ids = pa.array([f"emoset/{index:04d}_{row:03d}" for row in range(len(rows))])
+        repeated = pa.array([split] * len(rows), rows["split"].type.value_type).cast(rows["split"].type)
         part = rows.set_column(rows.schema.get_field_index("image_id"), "image_id", ids)
+        part = part.set_column(part.schema.get_field_index("split"), "split", repeated)
         write_table(folder / shard_name(index), part, EMOSET.schema)
 
 
@@ -46,7 +63,8 @@ def peak_mb(unit: str, folder: Path) -> float:
     """Of a stage run to its end in a folder. RuntimeError where it fails."""
     stage, _, item = unit.partition("@")
     environment = {**os.environ, "PYTHONPATH": str(folder)}
-    process = subprocess.Popen([sys.executable, "-m", f"stages.{stage}", "--item", item], cwd=folder, env=environment)
+    command = [sys.executable, "-m", f"stages.{stage}", *(["--item", item] if item else [])]
+    process = subprocess.Popen(command, cwd=folder, env=environment)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise RuntimeError(f"{unit} fails in {folder}")
@@ -54,25 +72,25 @@ def peak_mb(unit: str, folder: Path) -> float:
 
 
 def write_params(file: Path, number: int) -> None:
-    """params.yaml of the repository, for so many images."""
+    """params.yaml of the repository, for so many pictures and images in small shards."""
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    file.write_text(re.sub(r"(num_per_emotion:) \d+", rf"\1 {number // len(EMOTIONS)}", text), encoding="utf-8")
+    wanted = {"num_per_emotion": number // len(EMOTIONS), "shard_images": SHARD}
+    for name, value in (wanted | {"num_emoset": number, "num_wikiart": number}).items():
+        text = re.sub(rf"({name}:) \d+", rf"\1 {value}", text)
+    file.write_text(text, encoding="utf-8")
 
 
 @click.command()
-@click.argument("units", nargs=-1)
+@click.argument("units", nargs=-1, type=click.Choice(UNITS))
 def main(units: tuple[str, ...]) -> None:
     """Measure UNITS, or all, print the figures and keep them under benchmarks/results."""
     peaks: dict[str, dict[str, float]] = {unit: {} for unit in units or UNITS}
     for number in SIZES:
         with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            for linked in LINKED:
-                (folder / linked).parent.mkdir(parents=True, exist_ok=True)
-                (folder / linked).symlink_to(ROOT / linked)
-            write_params(folder / "params.yaml", number)
-            corpus(folder / "data/corpora/emoset", number)
             for unit, found in peaks.items():
+                group = next(group for group in (DRAWN, OF_TRAIN, OF_TEST) if unit in group)
+                folder = Path(name) / group[0].replace("@", "_")
+                prepare(folder, unit, number)
                 found[str(number)] = round(peak_mb(unit, folder), 1)
                 click.echo(f"{unit} {number}: {found[str(number)]} MB")
     for found in peaks.values():

@@ -126,7 +126,7 @@ def by_dvc(name: str) -> None:
         sys.exit(1)
     from dvc.cli import main
 
-    from evoke.mend import write_locks_aside
+    from evoke.mend import keep_locks_whole
 
-    write_locks_aside()
+    keep_locks_whole()
     sys.exit(main(["--wait-for-lock", "repro", "--single-item", name]))

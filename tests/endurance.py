@@ -77,9 +77,9 @@ def run_stage(unit: str) -> None:
 def run_dvc(unit: str) -> None:
     from dvc.repo import Repo, lock_repo
 
-    from evoke.mend import mend, write_locks_aside
+    from evoke.mend import keep_locks_whole, mend
 
-    write_locks_aside()  # all as `evoke repro` does
+    keep_locks_whole()  # all as `evoke repro` does
     with Repo() as repo, lock_repo(repo):
         mend(repo)
     with Repo() as repo:

@@ -21,7 +21,7 @@ from pipeline.training.figures import contact_sheet
 if TYPE_CHECKING:
     from pipeline.params import Images
 
-SHARD_IMAGES = 1024
+SHARD_IMAGES = 256
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pipeline.plan.work import FP32, ROW_BYTES, Part, Setting, Stage, per_item, 
 if TYPE_CHECKING:
     from pipeline.params import Judges
 
-SHARD_IMAGES = 1024  # of data/images
+SHARD_IMAGES = 256  # of data/images
 FUSION_CELLS = 5  # weights of each pair on the sheet of fusion
 ADAPTED = ("dreambooth", "coemogen_emoset", "coemogen_emoart")  # methods whose strength can be set
 GUIDED = 2  # passes of a solver step under classifier-free guidance

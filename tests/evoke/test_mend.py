@@ -1,16 +1,20 @@
 """DVC's own files as a kill in the middle of their writing leaves them: the next run mends them and loses no result."""
 
+import io
 import json
 import os
 import subprocess
 import sys
 import time
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
 from dvc.repo import Repo
+from dvc.utils.serialize import parse_yaml
+from dvc.utils.serialize._yaml import dumps_yaml
 
-from evoke.mend import is_readable, mend_list, mend_lock_file
+from evoke.mend import dump_lock, is_readable, mend_list, mend_lock_file
 
 ROOT = Path(__file__).parents[2]
 STAGES = """stages:
@@ -112,20 +116,21 @@ def test_what_is_half_written_in_the_cache_of_runs_is_no_run(written: Path) -> N
 
 
 KILLED = """
-import os, sys
+import builtins, os, sys
 from dvc.repo import Repo
-from ruamel.yaml import YAML
-from evoke.mend import write_locks_aside
+from evoke.mend import keep_locks_whole
 
-def dump(self, data, stream):
-    stream.write("schema: ")
-    stream.flush()
-    if "dvc.lock" in stream.name:
+def torn(path, mode="r", *options, **more):
+    file = opened(path, mode, *options, **more)
+    if "w" in mode and "dvc.lock" in str(path):
+        file.write("schema: ")
+        file.flush()
         os.kill(os.getpid(), 9)
+    return file
 
-YAML.dump = dump
+opened, builtins.open = open, torn
 if sys.argv[1] == "aside":
-    write_locks_aside()
+    keep_locks_whole()
 with Repo() as repo:
     repo.reproduce("tell", force=True, single_item=True)
 """
@@ -154,3 +159,28 @@ def test_what_a_person_broke_stays_as_it_is(written: Path, broken: str) -> None:
         assert not mend_lock_file(repo)
     assert lock.read_text() == text
     lock.write_text(whole)
+
+
+def test_a_lock_is_written_as_dvc_writes_it() -> None:
+    text = (ROOT / "dvc.lock").read_text()
+    assert dumped_by_us(parse_yaml(text, "dvc.lock")) == text == dumps_yaml(parse_yaml(text, "dvc.lock"))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, "", "null", "~", "yes", "1", "1e5", 1, 1e-5, 1e22, float("inf"), True, [], {}, [None, [1, {}]],
+     {"b": 1, "a": None}, OrderedDict(z=1, a=None), " x ", "a: b", "a: ", "#", "- d", "é☃", "long " * 40,
+     "two\nlines: \n", "'q'", '"', "{}", "2020-01-01"],
+)  # fmt: skip
+def test_any_value_of_a_lock_is_read_back(value: object) -> None:
+    data = {"schema": "2.0", "stages": {"one": {"params": {"params.yaml": {"key": value}}}}}
+    text = dumped_by_us(data)
+    assert parse_yaml(text, "dvc.lock") == parse_yaml(dumps_yaml(data), "dvc.lock") == data
+    if "\n" not in str(value) and value != "'q'":  # which it quotes in another style
+        assert text == dumps_yaml(data)
+
+
+def dumped_by_us(data: object) -> str:
+    stream = io.StringIO()
+    dump_lock(data, stream)
+    return stream.getvalue()
