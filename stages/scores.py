@@ -27,9 +27,10 @@ MODELS = (FOUNDATION_CLIP, EMOTION_CLASSIFIER, JUDGES, PRETRAINED)
 )  # fmt: skip
 def main(run: Run) -> None:
     """Judge the images of one method."""
-    import pyarrow as pa
+    from pyarrow import Table
 
     from pipeline.engine import map_shards
+    from pipeline.metrics.columns import OnDisk
     from pipeline.metrics.judgement import ModelFiles, judged, load_bench, taker
     from pipeline.metrics.real import load_real
     from pipeline.metrics.summary import method_metrics, yardstick_of
@@ -38,14 +39,14 @@ def main(run: Run) -> None:
     files = ModelFiles(*map(run.path, MODELS))
     columns = ["image_id", "image", "emotion"]
 
-    def load() -> Callable[[Path], pa.Table]:
+    def load() -> Callable[[Path], Table]:
         bench = load_bench(files, run.params, device())
         return lambda shard: judged(read_table(shard, columns=columns), bench, run.params.batch_size, generated=True)
 
     names = map_shards(load, run.shards(IMAGES), run.work, SCORES.schema)
     run.assemble(SCORES, names)
     bench = load_bench(files, run.params, device())
-    scores = pa.concat_tables([read_table(run.work.part(name)) for name in names])
+    scores = OnDisk([run.work.part(name) for name in names])
     real = load_real(run.path(REAL_REFERENCE), lambda names: run.read(REAL_SCORES, names), run.read(REAL_METRICS))
     clip = run.section("foundation_clip").hub_id
     yardstick = yardstick_of(bench, run.params, files.pretrained, clip, real.plausibility)

@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipeline.metrics.columns import Columns
 from pipeline.metrics.means import mean_results
 from pipeline.metrics.result import Measure, Result
 
@@ -84,7 +85,7 @@ def scores_of_images(plausibility: Plausibility, scenes: Sequence[str], objects:
 
 
 def coherence(
-    plausibility: Plausibility, images: pa.Table, emotions: NDArray[np.int64], generator: np.random.Generator,
+    plausibility: Plausibility, images: Columns, emotions: NDArray[np.int64], generator: np.random.Generator,
     backbone: str,
 ) -> list[Result]:  # fmt: skip
     """Images with columns scene and object, by the judge `backbone`; emotions N -> overall, then every emotion."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pipeline.artifacts import read_table
 from pipeline.engine import map_shards
 from pipeline.judges.examples import in_split
+from pipeline.metrics.columns import Columns, OnDisk
 from pipeline.metrics.judgement import Bench, ModelFiles, judged, squashed
 from pipeline.metrics.real import Content
 
@@ -30,7 +31,7 @@ _in_test = in_split("test")
 class JudgedCorpus:
     """Scores of the test split, the pieces in the work folder that hold them, and tables of all other pictures."""
 
-    scores: pa.Table
+    scores: Columns
     names: Sequence[str]
     rest: Callable[[], Iterator[pa.Table]]
 
@@ -67,7 +68,7 @@ def judge_corpus(
 
     names = map_shards(judge, with_test, work, schema)
     others = map_shards(squash, shards if "emogen" in settings.protocols else [], work, {SQUASHED: None})[SQUASHED]
-    scores = pa.concat_tables([read_table(work.part(name)) for name in names])
+    scores = OnDisk([work.part(name) for name in names])
     return JudgedCorpus(scores, names, lambda: (read_table(work.part(name)) for name in others))
 
 

@@ -5,33 +5,32 @@ Their gap tells how far an image pleases the one and not the other. Overall, emo
 """
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.emotions import INDEX
-from pipeline.metrics.columns import matrix
+from pipeline.metrics.columns import Columns, matrix
 from pipeline.metrics.means import mean_over_emotions, mean_results, share_results
 from pipeline.metrics.result import Measure, Result, flat_under
 
 JUDGES = ("classifier", "judge")
 
 
-def right(scores: pa.Table, judge: str) -> NDArray[np.bool_]:
+def right(scores: Columns, judge: str) -> NDArray[np.bool_]:
     """Whether each image is taken for its emotion, N."""
     return probabilities(scores, judge).argmax(1) == asked(scores)
 
 
-def probabilities(scores: pa.Table, judge: str) -> NDArray[np.float32]:
+def probabilities(scores: Columns, judge: str) -> NDArray[np.float32]:
     """What a judge says, N8."""
     return matrix(scores, judge)
 
 
-def asked(scores: pa.Table) -> NDArray[np.int64]:
+def asked(scores: Columns) -> NDArray[np.int64]:
     """The emotions asked for, N, 0 to 7."""
     return np.array([INDEX[emotion] for emotion in scores["emotion"].to_pylist()])
 
 
-def emotion_accuracy(scores: pa.Table, generator: np.random.Generator) -> dict[str, float | int | None]:
+def emotion_accuracy(scores: Columns, generator: np.random.Generator) -> dict[str, float | int | None]:
     """Emo-A by both judges and their gap, overall and per emotion, each with interval and n; flat.
 
     By each judge also of two classes, each the sum of four probabilities, and as mean probability. The gap is the
@@ -51,7 +50,7 @@ def emotion_accuracy(scores: pa.Table, generator: np.random.Generator) -> dict[s
     return found | flat_under("emo_a/gap", mean_results(Measure("emo_a", "gap"), gap, emotions, generator))
 
 
-def accuracy_of_files(scores: pa.Table) -> list[Result]:
+def accuracy_of_files(scores: Columns) -> list[Result]:
     """Emo-A by both judges under `emogen`: of generated pictures as JPEG, overall and per emotion."""
     emotions, found = asked(scores), []
     for judge in JUDGES:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.artifacts import read_table, write_table
 from pipeline.metrics.coherence import Plausibility, plausibility_from, plausibility_table
-from pipeline.metrics.columns import matrix
+from pipeline.metrics.columns import Columns, matrix
 from pipeline.metrics.emotion_accuracy import asked
 from pipeline.metrics.fid import fid_of_real
 from pipeline.metrics.reference import Reference, content_key, load_reference, save_reference
@@ -69,12 +69,12 @@ class Real:
     metrics: Mapping[str, object]
 
 
-def fid_columns(scores: pa.Table) -> list[str]:
+def fid_columns(scores: Columns) -> list[str]:
     """The columns that FID can be taken on: what was not asked for, or has no weights, is null."""
     return [name for name in FID_COLUMNS if not scores[name].null_count]
 
 
-def fid_features(scores: pa.Table, column: str) -> NDArray[np.float32]:
+def fid_features(scores: Columns, column: str) -> NDArray[np.float32]:
     """ND, as the backbone gives them."""
     features = matrix(scores, column)
     match FID_COLUMNS[column][0]:
@@ -85,7 +85,7 @@ def fid_features(scores: pa.Table, column: str) -> NDArray[np.float32]:
     return features
 
 
-def clip_features(scores: pa.Table, protocol: Protocol = "clean") -> NDArray[np.float32]:
+def clip_features(scores: Columns, protocol: Protocol = "clean") -> NDArray[np.float32]:
     """ND, of their own length."""
     if protocol == "emogen":
         return matrix(scores, "squashed_feature")
@@ -93,14 +93,15 @@ def clip_features(scores: pa.Table, protocol: Protocol = "clean") -> NDArray[np.
 
 
 def references_of(
-    test: pa.Table, rest: Callable[[], Iterable[pa.Table]], names: Names, content: Content | None = None
+    test: Columns, rest: Callable[[], Iterable[pa.Table]], names: Names, content: Content | None = None
 ) -> dict[str, Reference]:
     """References by column, of the scores of the test split and, for `emogen`, of tables of all other pictures."""
     found = {}
     for column in fid_columns(test):
         backbone, protocol = FID_COLUMNS[column]
         parts: dict[int, Statistics] = {}
-        for table in [test] if protocol == "clean" else chain([test], filter(len, rest())):
+        tables: Iterable[Columns] = [test] if protocol == "clean" else chain([test], filter(len, rest()))
+        for table in tables:
             for index, part in by_emotion(fid_features(table, column), asked(table)).items():
                 parts[index] = parts[index] + part if index in parts else part
         key = content.key_of(backbone, protocol) if content else ""

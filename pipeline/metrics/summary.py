@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
 from pipeline.emotions import EMOTIONS
 from pipeline.metrics.backbones import clarity_name, judge_name, perceptual_networks
 from pipeline.metrics.beside import beside
 from pipeline.metrics.coherence import Plausibility, coherence
+from pipeline.metrics.columns import Columns
 from pipeline.metrics.emogen import never_reset_pairs
 from pipeline.metrics.emotion_accuracy import accuracy_of_files, asked, emotion_accuracy
 from pipeline.metrics.fid import fid
@@ -57,7 +57,7 @@ def yardstick_of(
     return Yardstick(names, networks, plausibility, settings)
 
 
-def image_results(scores: pa.Table, take: Take, yardstick: Yardstick, generator_of: GeneratorOf) -> list[Result]:
+def image_results(scores: Columns, take: Take, yardstick: Yardstick, generator_of: GeneratorOf) -> list[Result]:
     """All but FID and Emo-A of pictures as they are: overall and per emotion."""
     emotions, name = asked(scores), yardstick.names.clarity
     found = semantic_clarity(scores["clarity"].to_numpy(), emotions, generator_of("sem_c"), name)
@@ -73,7 +73,7 @@ def image_results(scores: pa.Table, take: Take, yardstick: Yardstick, generator_
 
 
 def diversity_results(
-    scores: pa.Table, take: Take, yardstick: Yardstick, protocol: Protocol, generator: np.random.Generator
+    scores: Columns, take: Take, yardstick: Yardstick, protocol: Protocol, generator: np.random.Generator
 ) -> list[Result]:
     """LPIPS by each network and Sem-D, of the same pairs."""
     draw = never_reset_pairs if protocol == "emogen" else pairs_within_emotions
@@ -85,7 +85,7 @@ def diversity_results(
     return found
 
 
-def fid_results(scores: pa.Table, references: Mapping[str, Reference], generator_of: GeneratorOf) -> list[Result]:
+def fid_results(scores: Columns, references: Mapping[str, Reference], generator_of: GeneratorOf) -> list[Result]:
     """FID from each reference, overall and per emotion; an emotion that it lacks has none and does not count."""
     emotions, found = asked(scores), []
     for column, reference in references.items():
@@ -97,7 +97,7 @@ def fid_results(scores: pa.Table, references: Mapping[str, Reference], generator
     return found
 
 
-def method_metrics(scores: pa.Table, take: Take, yardstick: Yardstick, real: Real, generator_of: GeneratorOf) -> Flat:
+def method_metrics(scores: Columns, take: Take, yardstick: Yardstick, real: Real, generator_of: GeneratorOf) -> Flat:
     """Flat metrics of a method's images; under real/ those of real ones of its emotions, FID of as many of them."""
     results = image_results(scores, take, yardstick, generator_of) + fid_results(scores, real.references, generator_of)
     found = _flat(scores, results, generator_of("bootstrap")) | _labels(yardstick, real.references)
@@ -107,7 +107,7 @@ def method_metrics(scores: pa.Table, take: Take, yardstick: Yardstick, real: Rea
 
 
 def real_metrics(
-    scores: pa.Table, take: Take, yardstick: Yardstick, references: Mapping[str, Reference], generator_of: GeneratorOf
+    scores: Columns, take: Take, yardstick: Yardstick, references: Mapping[str, Reference], generator_of: GeneratorOf
 ) -> Flat:
     """Flat metrics of real pictures; FID of a half of them from the other."""
     half = dict(Counter(asked(scores).tolist()))
@@ -116,7 +116,7 @@ def real_metrics(
     return _flat(scores, results, generator_of("bootstrap")) | _labels(yardstick, references)
 
 
-def _flat(scores: pa.Table, results: Sequence[Result], generator: np.random.Generator) -> Flat:
+def _flat(scores: Columns, results: Sequence[Result], generator: np.random.Generator) -> Flat:
     found: Flat = {"n": len(scores), **emotion_accuracy(scores, generator)}
     for name in MEANS:
         found |= flat_under(
