@@ -55,5 +55,5 @@ class LazyGroup(click.Group):
 def main() -> None:
     """Emotional image generation and understanding as one reproducible pipeline.
 
-    `dvc repro` (or `make repro`) runs it; these commands prepare, check and use it.
+    `evoke repro` (or `make repro`, which sets up first) runs it; these commands prepare, check and use it.
     """

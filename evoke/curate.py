@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evoke.drawn import PARAMS, warn_of_drawings
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from pipeline.params import Emoart
     from pipeline.work import WorkFolder
 
-PARAMS = Path("params.yaml")
 FOLDER = click.Path(path_type=Path)
 SHARE, SPLIT_SHARE = click.FloatRange(0, 1), click.FloatRange(0, 0.5, max_open=True)
 
@@ -63,7 +64,7 @@ def curate(folder: Path, out: Path, clip: Path | None, classifier: Path | None, 
     _check_out(folder, out)
     models = _models(clip, classifier)
     if clip is None:
-        _warn_of_drawings()
+        warn_of_drawings("--clip and --classifier")
     settings, seed = _settings(folder, {name: value for name, value in given.items() if value is not None})
     name = re.sub(r"[^\w-]+", "_", out.resolve().name).strip("_") or "curated"
     units = plan(folder, name, settings.shard_images)
@@ -105,19 +106,6 @@ def _accuracy() -> str:
     if not isinstance(accuracy, float) or not isinstance(number, int):
         return "not known"
     return f"{accuracy:.1%} of the {number:,} test pictures of the corpus that it learnt from"
-
-
-def _warn_of_drawings() -> None:
-    """The miniature's own models are no judges of photographs."""
-    from pipeline.params import load_params, read_yaml
-
-    is_ours = PARAMS.exists() and "emoart" in (read_yaml(PARAMS) or {})
-    if is_ours and load_params(PARAMS).foundation_clip.source == "bundled":
-        click.echo(
-            "CLIP is the bundled one and knows drawn pictures alone; for photographs give --clip and --classifier, or "
-            "make the models by `evoke preset paper`",
-            err=True,
-        )
 
 
 def _settings(folder: Path, given: dict[str, Any]) -> "tuple[Emoart, int]":

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from evoke.drawn import warn_of_drawings
+
 if TYPE_CHECKING:
     from pipeline.uniemo.reader import EmotionReader, Reading
 
@@ -39,6 +41,8 @@ def read(
     from pipeline.uniemo.reader import EmotionReader
 
     reader = EmotionReader.from_pretrained(model, clip)
+    if clip is None and model.is_relative_to("models"):
+        warn_of_drawings("--model and --clip")
     overlays = {image: [out / f"{image.stem}-{kind}.png" for kind in reader.kinds] for image in images} if out else {}
     _check_distinct(overlays)
     check_new([path for paths in overlays.values() for path in paths], overwrite)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evoke.drawn import PARAMS, warn_of_drawings
 from pipeline.emotions import EMOTIONS
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from pipeline.metrics.summary import Flat
     from pipeline.params import Scores
 
-PARAMS = Path("params.yaml")
 FOLDER, FILE = click.Path(path_type=Path), click.Path(path_type=Path, dir_okay=False)
 PROTOCOLS: "tuple[Protocol, ...]" = ("clean", "emogen")
 TITLES = {
@@ -67,6 +67,8 @@ def score(
 
     forbid_downloads()
     files = _files(clip, classifier, judges)
+    if clip is None:
+        warn_of_drawings("--clip, --classifier and --judges")
     settings, name, seed = _settings({key: value for key, value in given.items() if value is not None}, clip)
     images, real = plan_emotions(folder), plan_emotions(reference)
     if missing := [emotion for emotion in images.emotions if emotion not in real.emotions]:

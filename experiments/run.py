@@ -1,4 +1,4 @@
-"""A grid of rows and seeds: each cell is a copy of the repository with its own params.yaml, run by `dvc repro`.
+"""A grid of rows and seeds: each cell is a copy of the repository with its own params.yaml, run by `evoke repro`.
 
 The copies share one DVC cache, so a cell runs only what its row changes. What is finished is not run again.
 """
@@ -78,7 +78,7 @@ def run_cell(cell: Cell, threads: int) -> dict[str, float]:
         environment = {**os.environ, "PATH": programs, "EVOKE_THREADS": str(threads), "OMP_NUM_THREADS": str(threads),
                        "PYTHONPATH": str(cell.folder)}  # fmt: skip
         with (cell.folder / "log.txt").open("a") as log:
-            command = [sys.executable, "-m", "dvc", "repro", "--quiet", cell.target]
+            command = [sys.executable, "-m", "evoke", "repro", "--jobs", "1", cell.target]
             status = subprocess.run(command, cwd=cell.folder, env=environment, stdout=log, stderr=log, check=False)
         if status.returncode:
             raise click.ClickException(f"{cell.row}, seed {cell.seed} failed: see {cell.folder / 'log.txt'}")

@@ -121,7 +121,7 @@ class FoundationDiffusion(Foundation):
 
 
 class FoundationCaptioner(Foundation):
-    """The image-text-to-text model that writes captions (CoEmoGen: LLaVA-NeXT)."""
+    """The image-text-to-text model that writes captions (CoEmoGen does not name its own)."""
 
     recipe: CaptionerRecipe
 

@@ -95,7 +95,7 @@ def test_a_plan_has_every_image_in_order_from_seeds_that_methods_share() -> None
                       guidance=3.0, precision="fp32", batch_size=64)  # fmt: skip
     shards = plan("coemogen_emoset", EMOTIONS, settings, 0)
     planned = [each for shard in shards for each in shard]
-    assert [len(shard) for shard in shards] == [1024, 576]
+    assert [len(shard) for shard in shards] == [256] * 6 + [64]
     assert [each.image_id for each in planned] == sorted(each.image_id for each in planned)
     others = [each for shard in plan("stable_diffusion", EMOTIONS, settings, 0) for each in shard]
     assert [each.request for each in planned] == [each.request for each in others]
