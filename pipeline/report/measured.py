@@ -23,6 +23,7 @@ ALONE = "the paper's alone"
 TOO_FEW = "too few images; raise images.num_per_emotion"
 PUBLISHED = "/as_published"  # behind each key of a measure, undefined ones too
 TOO_RARE = "a class has fewer pictures than understanding_scores.folds; take fewer, or more pictures"
+UNTRAINED = "it is asked as it is and learns from no data set: Table III has that"
 WITHIN = ("split", "folds")  # of a small data set: its own split, else k-fold
 
 
@@ -65,8 +66,7 @@ class Measured:
 
     def _from_metrics(self, row: Row, metric: str) -> Ours:
         if metric.startswith(("accuracy_", "zero_shot_")):
-            rare = self.metrics.get(READING, {}).get(f"{metric.removeprefix('accuracy_')}/num_rare_classes")
-            return next(self._accuracies(row, metric), Ours(remedy=TOO_RARE if rare else ""))
+            return next(self._accuracies(row, metric), Ours(remedy=self._no_accuracy(row, metric)))
         scores = self.metrics.get(f"scores/{row.method}", {}) if row.method in self.params.methods else {}
         if metric in EMO_A:
             return _cell(scores, EMO_A[metric], scores.get("n"))
@@ -87,6 +87,13 @@ class Measured:
                 if table.get(f"{prefix}/accuracy") is not None:
                     ends = tuple(f"{prefix}/{name}" for name in ("low", "high", "n"))
                     yield _accuracy(table, f"{prefix}/accuracy", ends, f"{reader}, {task or 'as trained on EmoSet'}")
+
+    def _no_accuracy(self, row: Row, metric: str) -> str:
+        """Why a run that was made has none; empty where it was not made."""
+        dataset, table = metric.removeprefix("accuracy_"), self.metrics.get(READING, {})
+        if table.get(f"{dataset}/num_rare_classes"):
+            return TOO_RARE
+        return UNTRAINED if any(f"{dataset}/{reader}/accuracy" in table for reader in row.readers) else ""
 
     def _remedy(self, row: Row, metric: str, wrong: Mapping[str, Any]) -> str:
         """What makes the number."""

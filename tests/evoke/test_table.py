@@ -223,6 +223,12 @@ def test_a_data_set_that_was_too_small_to_be_probed_says_so() -> None:
     )  # fmt: skip
 
 
+def test_a_reader_that_is_not_trained_says_why_it_has_no_folds() -> None:
+    write("metrics/understanding_scores.json", {"fi/captioner/accuracy": 0.4})
+    assert cells("I")["LLaVA", "accuracy_fi"]["remedy"].endswith("Table III has that")
+    assert cells("III")["LLaVA", "zero_shot_fi"]["ours"] == "40.0"
+
+
 def test_an_undefined_figure_is_a_dash() -> None:
     write_scores(**{"fid/judge_small/clean": None, "emo_a/classifier": None})
     lines = block(run("1").output, "CoEmoGen")
