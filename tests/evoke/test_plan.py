@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import shutil
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,18 @@ def rows(*arguments: str) -> dict[str, dict[str, str]]:
     return {row["stage"]: row for row in csv.DictReader(io.StringIO(result.output))}
 
 
+@cache
+def paper_on_h200() -> str:
+    return run("--preset", "paper", "--device", "h200").output
+
+
+def test_the_plan_in_the_documents_is_todays() -> None:
+    shown = (ROOT / "docs/SCALE.md").read_text().split("```\nstage  ")[1].split("```")[0].splitlines()[1:]
+    lines = [line for line in shown if line and not line.startswith("  (")]
+    assert len(lines) > 15
+    assert set(lines) <= set(paper_on_h200().splitlines())
+
+
 def test_of_params_yaml_it_is_the_miniature_on_this_machine() -> None:
     text = run().output
     assert text.startswith("params.yaml, on one CPU\n")
@@ -60,7 +73,7 @@ def test_a_preset_is_planned_and_nothing_written() -> None:
 
 def test_the_sums_are_those_of_the_lines() -> None:
     found = rows("--preset", "paper", "--device", "h200")
-    text = run("--preset", "paper", "--device", "h200").output
+    text = paper_on_h200()
     hours = sum(float(row["hours"]) for row in found.values())
     stays = sum(float(row["bytes"]) for row in found.values())
     assert f"total: {hours:.2f} hours, stages one after the other" in text
