@@ -25,6 +25,7 @@ from filelock import FileLock, Timeout
 
 WAIT_S = 10.0  # a stage whose dvc was killed leaves within this time, or at its next piece
 VERSIONED = ("numpy", "pillow", "pyarrow", "torch", "transformers", "diffusers", "open_clip_torch")
+GONE = ".gone-"  # how the name of a folder begins that is being removed
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -82,6 +83,7 @@ class WorkFolder:
             ) from None
         try:
             holder.write_text(str(os.getpid()))
+            self._clear()
             shutil.rmtree(self.outs, ignore_errors=True)
             self.parts.mkdir(parents=True, exist_ok=True)
             self.outs.mkdir()
@@ -127,10 +129,18 @@ class WorkFolder:
             _link(self.part(name), out / Path(name).name)
 
     def finish(self) -> None:
-        """Removes this and every other fingerprint of the stage: its outs are complete."""
-        for path in self.stage_folder.iterdir():
-            if path.is_dir():
-                shutil.rmtree(path)
+        """Removes this and every other fingerprint of the stage: its outs are complete.
+
+        Each is renamed first: a kill in between would leave some pieces of those that belong together.
+        """
+        self._clear()
+        for path in filter(Path.is_dir, list(self.stage_folder.iterdir())):
+            os.replace(path, path.with_name(f"{GONE}{path.name}"))
+        self._clear()
+
+    def _clear(self) -> None:
+        for path in self.stage_folder.glob(f"{GONE}*"):
+            shutil.rmtree(path)
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def remove(outs: list[Path]) -> None:
 
 def pieces(unit: str) -> dict[Path, tuple[int, int]]:
     """The finished pieces in the work folder of a unit but checkpoints; the inode and the mtime_ns of each."""
-    found = (path for path in (work_root() / unit).glob("*/parts/**/*") if path.is_file())
+    found = (path for path in (work_root() / unit).glob("[!.]*/parts/**/*") if path.is_file())
     stats = {path: path.stat() for path in found if not path.name.startswith(PASSING)}
     return {path: (stat.st_ino, stat.st_mtime_ns) for path, stat in stats.items()}
 

@@ -175,6 +175,36 @@ def test_success_clears_the_work_of_other_fingerprints(work: WorkFolder) -> None
     assert not other.folder.exists()
 
 
+@pytest.mark.parametrize("kills", range(4))
+def test_a_death_while_pieces_are_removed_leaves_all_of_them_or_none(work: WorkFolder, kills: int) -> None:
+    """Pieces that belong together, such as values and their index, must not be found apart by the next run."""
+    names = ["values", "index", "shards/part-00000"]
+    with work.lock():
+        for name in names:
+            with work.publish(name) as path:
+                path.write_text("whole")
+    unlink, removed = os.unlink, 0
+
+    def killed_at(*arguments: Any, **options: Any) -> None:
+        nonlocal removed
+        if removed == kills:
+            os._exit(9)
+        removed += 1
+        unlink(*arguments, **options)
+
+    pid = os.fork()
+    if pid == 0:
+        with work.lock():
+            os.unlink = killed_at
+            work.finish()
+        os._exit(0)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    assert status == (9 if kills < len(names) else 0)
+    with work.lock():
+        assert len({work.has(name) for name in names}) == 1
+        assert [path.name for path in work.stage_folder.iterdir() if path.is_dir()] == [work.folder.name]
+
+
 def test_placing_replaces_what_was_there(tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     for folder, name in ((old, "a"), (new, "b")):
