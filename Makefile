@@ -72,7 +72,7 @@ lock:  ## Write requirements.lock anew from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --extra dev pyproject.toml -o requirements.lock
 
 clean:  ## Remove what runs leave behind: work folders, timings, caches (not data, models, experiments' cells or .venv)
-	@find .work -mindepth 1 -maxdepth 1 ! -name experiments -exec rm -rf {} + 2>/dev/null || true
+	@test ! -d .work || find .work -mindepth 1 -maxdepth 1 ! -name experiments -exec rm -rf {} +
 	@rm -rf runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find pipeline stages evoke tests -name __pycache__ -type d -prune -exec rm -rf {} +
 	@echo "make: clean"

@@ -80,8 +80,10 @@ def peak_mb(unit: str, folder: Path) -> float:
 def write_params(file: Path, number: int) -> None:
     """params.yaml of the repository, for so many pictures and images in small shards."""
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    wanted = {"num_per_emotion": number // len(EMOTIONS), "shard_images": SHARD}
-    for name, value in (wanted | {"num_emoset": number, "num_wikiart": number}).items():
+    wanted = {
+        "num_emoset": number, "num_wikiart": number, "num_per_emotion": number // len(EMOTIONS), "shard_images": SHARD,
+    }  # fmt: skip
+    for name, value in wanted.items():
         text = re.sub(rf"({name}:) \d+", rf"\1 {value}", text)
     file.write_text(text, encoding="utf-8")
 

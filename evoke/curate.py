@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evoke.drawn import PARAMS, warn_of_drawings
+from evoke.drawn import warn_of_drawings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pipeline.params import Emoart
     from pipeline.work import WorkFolder
 
+PARAMS = Path("params.yaml")
 FOLDER = click.Path(path_type=Path)
 SHARE, SPLIT_SHARE = click.FloatRange(0, 1), click.FloatRange(0, 0.5, max_open=True)
 
@@ -110,10 +111,10 @@ def _accuracy() -> str:
 
 def _settings(folder: Path, given: dict[str, Any]) -> "tuple[Emoart, int]":
     """The section emoart with what is given, and the seed; of params.yaml, or CoEmoGen's. Rejects stop nothing here."""
-    from pipeline.params import Emoart, load_params, read_yaml
+    from pipeline.params import Emoart, load_own_params
 
-    if PARAMS.exists() and "emoart" in (read_yaml(PARAMS) or {}):  # else it is of something else
-        params = load_params(PARAMS)
+    params = load_own_params(PARAMS, "emoart")
+    if params:
         settings, seed = params.emoart, params.seed
     else:
         seed = 0

@@ -9,10 +9,10 @@ PARAMS = Path("params.yaml")
 
 def warn_of_drawings(options: str) -> None:
     """A line on standard error where params.yaml has the bundled models. options: by which others are given."""
-    from pipeline.params import load_params, read_yaml
+    from pipeline.params import load_own_params
 
-    is_ours = PARAMS.exists() and "foundation_clip" in (read_yaml(PARAMS) or {})  # else it is of something else
-    if is_ours and load_params(PARAMS).foundation_clip.source == "bundled":
+    params = load_own_params(PARAMS, "foundation_clip")
+    if params and params.foundation_clip.source == "bundled":
         click.echo(
             f"CLIP is the bundled one and knows drawn pictures alone; for photographs give {options}, or make the "
             "models by `evoke preset paper`",

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 def keep_locks_whole() -> None:
-    """From now on DVC in this process writes dvc.lock beside itself and renames it, whole; and five times faster."""
+    """From now on DVC in this process writes dvc.lock beside itself and renames it, whole; and several times faster."""
     from dvc.utils.serialize import _common, _yaml
 
     in_place, for_update = _common._dump_data, _yaml.parse_yaml_for_update

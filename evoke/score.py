@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evoke.drawn import PARAMS, warn_of_drawings
+from evoke.drawn import warn_of_drawings
 from pipeline.emotions import EMOTIONS
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pipeline.metrics.summary import Flat
     from pipeline.params import Scores
 
+PARAMS = Path("params.yaml")
 FOLDER, FILE = click.Path(path_type=Path), click.Path(path_type=Path, dir_okay=False)
 PROTOCOLS: "tuple[Protocol, ...]" = ("clean", "emogen")
 TITLES = {

@@ -604,6 +604,12 @@ def load_params(path: Path) -> Params:
     return parse_params(read_yaml(path), path.name)
 
 
+def load_own_params(path: Path, section: str) -> Params | None:
+    """The params of a file that has a section of ours; None where there is no file, or one of something else."""
+    values = read_yaml(path) if path.exists() else None
+    return parse_params(values, path.name) if section in (values or {}) else None
+
+
 def read_yaml(path: Path) -> Any:
     """The plain values of a YAML 1.2 file. Raises ParamsError where there is none or it is no YAML."""
     try:

@@ -133,7 +133,6 @@ class WorkFolder:
 
         Each is renamed first: a kill in between would leave some pieces of those that belong together.
         """
-        self._clear()
         for path in filter(Path.is_dir, list(self.stage_folder.iterdir())):
             os.replace(path, path.with_name(f"{GONE}{path.name}"))
         self._clear()

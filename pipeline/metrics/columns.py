@@ -52,5 +52,5 @@ def no_vectors(n: int) -> pa.Array:
 def matrix(table: Columns, name: str) -> NDArray[np.float32]:
     """A column of N vectors -> ND; at least one, none of them null."""
     column = table[name].combine_chunks()
-    values: NDArray[np.float32] = column.flatten().to_numpy().reshape(len(table), -1)
+    values: NDArray[np.float32] = column.flatten().to_numpy().reshape(len(column), -1)
     return values

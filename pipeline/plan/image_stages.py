@@ -4,6 +4,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from pipeline.emotions import EMOTIONS
+from pipeline.generation.images import SHARD_IMAGES
 from pipeline.plan.costs import NOTHING, Cost, inception, judge
 from pipeline.plan.rates import load_rates
 from pipeline.plan.work import FP32, ROW_BYTES, Part, Setting, Stage, per_item, shards_of
@@ -11,7 +12,6 @@ from pipeline.plan.work import FP32, ROW_BYTES, Part, Setting, Stage, per_item, 
 if TYPE_CHECKING:
     from pipeline.params import Judges
 
-SHARD_IMAGES = 256  # of data/images
 FUSION_CELLS = 5  # weights of each pair on the sheet of fusion
 ADAPTED = ("dreambooth", "coemogen_emoset", "coemogen_emoart")  # methods whose strength can be set
 GUIDED = 2  # passes of a solver step under classifier-free guidance
