@@ -10,10 +10,11 @@ from torch import Tensor
 
 from pipeline.emotions import INDEX
 from pipeline.foundation.clip import Clip
+from pipeline.foundation.training.continuing import swap_object
 from pipeline.miniature.captions import caption
 from pipeline.miniature.stream import PictureSet, pictures
 from pipeline.miniature.truth import Truth
-from pipeline.miniature.vocabulary import EXPRESSIONS, OBJECTS, SCENES
+from pipeline.miniature.vocabulary import EXPRESSIONS, SCENES
 from pipeline.miniature.world import World
 
 Figures = dict[str, float]
@@ -57,15 +58,6 @@ def retrieval(image_ND: np.ndarray, text_ND: np.ndarray, texts: Sequence[str]) -
     galleries = rows[: len(rows) // GALLERY * GALLERY].reshape(-1, GALLERY)
     hits = [(image_ND[rows] @ text_ND[rows].T).argmax(1) == np.arange(GALLERY) for rows in galleries]
     return float(np.mean(hits))
-
-
-def swap_object(truth: Truth, rng: np.random.Generator) -> Truth | None:
-    """The truth with one thing turned into one that is not there."""
-    present = {thing.name for thing in truth.objects}
-    at, name = int(rng.integers(len(truth.objects))), str(rng.choice([name for name in OBJECTS if name not in present]))
-    things = list(truth.objects)
-    things[at] = dataclasses.replace(things[at], name=name)
-    return dataclasses.replace(truth, objects=tuple(things))
 
 
 def swap_scene(truth: Truth, rng: np.random.Generator) -> Truth | None:

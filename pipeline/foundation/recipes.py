@@ -100,6 +100,33 @@ class UNetRecipe(Recipe):
         return self
 
 
+class ContinuedRecipe(Recipe):
+    """More steps of a trained model, on pictures of the foundation stream that it has not seen."""
+
+    first_picture: int = Field(ge=0, description="index of the first of the pictures in the foundation stream, >= 0")
+    texts_per_picture: int = Field(ge=1, description="texts written for each picture, of which a step draws one, >= 1")
+
+
+class ContinuedClip(ContinuedRecipe):
+    """More steps of a CLIP's vision tower, with swapped captions as hard negatives."""
+
+    swapped_captions: int = Field(ge=1, description="swapped captions of each picture, of which a step draws one, >= 1")
+
+
+class ContinuedUNet(ContinuedRecipe):
+    """More steps of a U-Net, heavier where it is worst."""
+
+    text_dropout: float = Field(ge=0, lt=1, description="share of texts emptied for classifier-free guidance, .1")
+    snr_cap: float = Field(
+        gt=0, description="cap of the signal-to-noise ratio in the timesteps' density (min-SNR-5: 5)"
+    )
+    ema_decay: float = Field(ge=0, lt=1, description="decay of the averaged weights a step, in [0, 1)")
+    foreground_weight: float = Field(ge=1, description="weight of a latent in a thing's box, 1 to 3")
+    often: dict[str, float] = Field(
+        description="how many times as often a picture with this thing, or a painted one, is drawn"
+    )
+
+
 class DiffusionRecipe(BaseModel):
     """The two trained halves of the latent diffusion model; its text encoder is CLIP's."""
 
@@ -136,7 +163,8 @@ def _check_multiple(name: str, value: int, of: str, divisor: int) -> None:
         raise ValueError(f"{name} is {value}, no multiple of {of} ({divisor})")
 
 
-# The size of the bundled models; steps and batches are those of a GPU. Tests shrink them with `model_copy`.
+# The size of the bundled models; steps and batches are those of a GPU, but where CLIP and the U-Net were continued.
+# Tests shrink them with `model_copy`.
 CLIP = ClipRecipe(
     num_pictures=160_000, steps=8_000, batch_size=384, learning_rate=1e-3, warmup_steps=500, decay_frac=1.0,
     weight_decay=0.1, seed=0, context_length=32, texts_per_picture=4, patch_px=8, vision_width=128, vision_layers=6,
@@ -151,6 +179,18 @@ UNET = UNetRecipe(
     num_pictures=160_000, steps=27_000, batch_size=256, learning_rate=1e-3, warmup_steps=500, decay_frac=0.35,
     weight_decay=0.01, seed=0, channels=(96, 160), heads=4, norm_groups=16, texts_per_picture=4, text_dropout=0.1,
     snr_cap=5.0, ema_decay=0.9995,
+)  # fmt: skip
+CONTINUED_CLIP = ContinuedClip(
+    num_pictures=60_000, first_picture=160_000, steps=800, batch_size=128, learning_rate=2e-4, warmup_steps=50,
+    decay_frac=1.0, weight_decay=0.1, seed=2, texts_per_picture=4, swapped_captions=4,
+)  # fmt: skip
+CONTINUED_UNET = ContinuedUNet(
+    num_pictures=140_000, first_picture=160_000, steps=5_000, batch_size=192, learning_rate=3e-4, warmup_steps=150,
+    decay_frac=0.95, weight_decay=0.01, seed=2, texts_per_picture=4, text_dropout=0.1, snr_cap=5.0, ema_decay=0.999,
+    foreground_weight=2.5,
+    often={"painted": 3.0, "snake": 3.0, "dog": 3.0, "musical_instrument": 3.0} | dict.fromkeys(
+        ("car", "cake", "house", "lion"), 2.0
+    ),
 )  # fmt: skip
 CAPTIONER = CaptionerRecipe(
     num_pictures=160_000, steps=1_500, batch_size=64, learning_rate=1.5e-3, warmup_steps=100, decay_frac=0.5,

@@ -77,8 +77,13 @@ def contrastive_loss(model: "CLIP", pictures: Tensor, ids: Tensor) -> Tensor:
     """CLIP's symmetric cross-entropy; pairs whose texts are equal are no negatives of each other."""
     image_BD = model.encode_image(normalized(pictures), normalize=True)
     text_BD = model.encode_text(ids, normalize=True)
+    return pair_loss(model.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp(), image_BD, text_BD, ids)
+
+
+def pair_loss(scale: Tensor, image_BD: Tensor, text_BD: Tensor, ids: Tensor) -> Tensor:
+    """The same of features, `ids` BT those of the texts."""
     same = (ids[:, None] == ids[None, :]).all(-1) & ~torch.eye(len(ids), dtype=torch.bool, device=ids.device)
-    logits = model.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp() * (image_BD @ text_BD.T)
+    logits = scale * (image_BD @ text_BD.T)
     logits = logits.float().masked_fill(same, -1e4)
     targets = torch.arange(len(ids), device=ids.device)
     return (F.cross_entropy(logits, targets) + F.cross_entropy(logits.T, targets)) / 2

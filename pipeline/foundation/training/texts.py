@@ -37,13 +37,18 @@ class Dialogues:
 
 
 def text_ids(
-    truths: Sequence[Truth], tokenizer: "PreTrainedTokenizerBase", texts_per_picture: int, seed: int, workers: int
+    truths: Sequence[Truth],
+    tokenizer: "PreTrainedTokenizerBase",
+    texts_per_picture: int,
+    seed: int,
+    workers: int,
+    first: int = 0,
 ) -> np.ndarray:
     """Tokens NKT int16 of K training texts for each of N pictures, T the tokenizer's context, begin and end
-    included.
+    included; `first` is the first picture's index in its stream.
     """
     write = partial(_training_ids, tokenizer=tokenizer, texts_per_picture=texts_per_picture, seed=seed)
-    return np.stack(_per_picture(write, truths, workers))
+    return np.stack(_per_picture(write, truths, workers, first))
 
 
 def dialogues(
@@ -65,13 +70,17 @@ def foreground_boxes(truths: Sequence[Truth]) -> np.ndarray:
     """Boxes NM4 float32 (x0, y0, x1, y1 in 0..1) of the things and the figure of each picture; rows of zeros fill
     up.
     """
-    boxes = [
-        [*(thing.box for thing in truth.objects), *([truth.person.box] if truth.person else [])] for truth in truths
-    ]
-    filled = np.zeros((len(boxes), max(1, *map(len, boxes)), 4), np.float32)
-    for row, found in enumerate(boxes):
-        filled[row, : len(found)] = np.array(found, np.float32).reshape(-1, 4)
-    return filled
+    return _filled([[*things_of(truth), *([truth.person.box] if truth.person else [])] for truth in truths])
+
+
+def thing_boxes(truths: Sequence[Truth]) -> np.ndarray:
+    """The same of the things alone."""
+    return _filled([things_of(truth) for truth in truths])
+
+
+def things_of(truth: Truth) -> list[tuple[float, float, float, float]]:
+    """Boxes of the picture's things."""
+    return [thing.box for thing in truth.objects]
 
 
 def chat_texts(truths: Sequence[Truth], seed: int) -> list[str]:
@@ -81,12 +90,19 @@ def chat_texts(truths: Sequence[Truth], seed: int) -> list[str]:
     return words + prompts + [answered for _, answered in map(partial(_dialogue, seed=seed), enumerate(truths))]
 
 
+def _filled(boxes: Sequence[Sequence[tuple[float, float, float, float]]]) -> np.ndarray:
+    filled = np.zeros((len(boxes), max(1, *map(len, boxes)), 4), np.float32)
+    for row, found in enumerate(boxes):
+        filled[row, : len(found)] = np.array(found, np.float32).reshape(-1, 4)
+    return filled
+
+
 def _training_ids(
     item: tuple[int, Truth], tokenizer: "PreTrainedTokenizerBase", texts_per_picture: int, seed: int
 ) -> np.ndarray:
     index, truth = item
     rng = np.random.default_rng((seed, index))
-    return _padded_ids(tokenizer, [training_text(truth, rng) for _ in range(texts_per_picture)])
+    return padded_ids(tokenizer, [training_text(truth, rng) for _ in range(texts_per_picture)])
 
 
 def _dialogue_ids(
@@ -106,15 +122,17 @@ def _dialogue(item: tuple[int, Truth], seed: int) -> tuple[str, str]:
     return prompt(variant, emotion), answer(truth, variant, emotion, rng)
 
 
-def _per_picture(write: Callable[[tuple[int, Truth]], T], truths: Sequence[Truth], workers: int) -> list[T]:
+def _per_picture(
+    write: Callable[[tuple[int, Truth]], T], truths: Sequence[Truth], workers: int, first: int = 0
+) -> list[T]:
     """`write` of every (index, truth) in order, on fresh processes if there are several workers."""
     if workers <= 1:
-        return [write(item) for item in enumerate(truths)]
+        return [write(item) for item in enumerate(truths, first)]
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=die_with_parent) as pool:
-        return list(pool.map(write, enumerate(truths), chunksize=CHUNK))
+        return list(pool.map(write, enumerate(truths, first), chunksize=CHUNK))
 
 
-def _padded_ids(tokenizer: "PreTrainedTokenizerBase", texts: list[str]) -> np.ndarray:
+def padded_ids(tokenizer: "PreTrainedTokenizerBase", texts: list[str]) -> np.ndarray:
     """Token ids BT int16 of texts, cut and padded to the tokenizer's context."""
     length = tokenizer.model_max_length
     return np.array(tokenizer(texts, padding="max_length", truncation=True, max_length=length)["input_ids"], np.int16)

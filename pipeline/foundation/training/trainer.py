@@ -2,24 +2,25 @@
 
 Each step's randomness comes from (seed, step) alone, so that a resumed training equals an uninterrupted one. On a GPU
 these models are bound by kernel launches: after a few eager steps the whole step is captured once as a CUDA graph and
-replayed (EVOKE_CUDA_GRAPHS=0 turns that off, EVOKE_COMPILE=1 compiles the loss). Several GPUs are none of its
-business: minutes suffice.
+replayed (EVOKE_CUDA_GRAPHS=0 turns that off, EVOKE_COMPILE=1 compiles the loss). Under torchrun processes average
+their gradients, each on its own batches: on a CPU two of one thread make 1.4 times the steps of one with two.
 """
 
 import logging
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from pipeline.foundation.recipes import Recipe
-from pipeline.runtime import fast_autocast
+from pipeline.runtime import fast_attention, fast_autocast
 from pipeline.training.checkpoints import Checkpoints
 
 Batch = tuple[Tensor, ...]
@@ -52,13 +53,13 @@ def fit(task: Task, recipe: Recipe, work: Path, device: torch.device) -> float:
     generator, step_once = torch.Generator(device), StepFunction(task, state.optimizer, device)
     meter = LossMeter(type(task.module).__name__, recipe.steps, first)
     for step in range(first, recipe.steps):
-        generator.manual_seed(step_seed(recipe.seed, step))
+        generator.manual_seed(step_seed(recipe.seed, step, rank()))
         set_learning_rate(state.optimizer, learning_rate(recipe, step))
         meter.add(step, step_once(task.sample(generator)))
         state.average(step)
-        if checkpoints.due():
+        if rank() == 0 and checkpoints.due():
             checkpoints.write(step + 1, state.tensors())
-    if first < recipe.steps:
+    if rank() == 0 and first < recipe.steps:
         checkpoints.write(recipe.steps, state.tensors())
     state.finish()
     return meter.mean()
@@ -150,9 +151,10 @@ class StepFunction:
     def update(self, batch: Batch) -> Tensor:
         """One eager step."""
         self.optimizer.zero_grad(set_to_none=True)
-        with fast_autocast(self.device):
+        with fast_autocast(self.device), fast_attention(self.device):
             loss = self.loss(*batch)
         loss.backward()
+        average_gradients(self.parameters)
         nn.utils.clip_grad_norm_(self.parameters, GRAD_NORM, foreach=True)
         self.optimizer.step()
         return loss.detach()
@@ -224,9 +226,33 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
             group["lr"] = rate
 
 
-def step_seed(seed: int, step: int) -> int:
+def step_seed(seed: int, step: int, process: int = 0) -> int:
     """A well mixed 32-bit seed: torch's CPU generator takes no more bits."""
-    return int(np.random.SeedSequence((seed, step)).generate_state(1)[0])
+    entropy = (seed, step, process) if process else (seed, step)
+    return int(np.random.SeedSequence(entropy).generate_state(1)[0])
+
+
+def own_batch_size(recipe: Recipe) -> int:
+    """The share of a batch of one of several processes."""
+    return recipe.batch_size // (dist.get_world_size() if dist.is_initialized() else 1)
+
+
+def rank() -> int:
+    """Which of several processes this is, from 0."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+@torch.no_grad()
+def average_gradients(parameters: Sequence[nn.Parameter]) -> None:
+    """The mean of all processes' gradients in place of this one's, where there are several."""
+    if dist.is_initialized():
+        flat = torch.cat([p.grad.flatten() for p in parameters if p.grad is not None])
+        dist.all_reduce(flat)
+        flat /= dist.get_world_size()
+        at = 0
+        for gradient in [p.grad for p in parameters if p.grad is not None]:
+            gradient.copy_(flat[at : at + gradient.numel()].view_as(gradient))
+            at += gradient.numel()
 
 
 def draw_rows(num_rows: int, batch_size: int, generator: torch.Generator) -> Tensor:

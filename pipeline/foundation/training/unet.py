@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from pipeline.foundation.assembly import TRAIN_TIMESTEPS, save_pipeline, scheduler
@@ -100,14 +99,27 @@ def sample_latents(
 
     `cumulative` is the distribution function of the timesteps.
     """
-    device = generator.device
     rows = draw_rows(len(latents.means), recipe.batch_size, generator)
+    return noised(latents, texts, empty, cumulative, recipe.text_dropout, rows, generator)
+
+
+def noised(
+    latents: Latents,
+    texts: Tensor,
+    empty: Tensor,
+    cumulative: Tensor,
+    text_dropout: float,
+    rows: Tensor,
+    generator: torch.Generator,
+) -> Batch:
+    """The same of given rows."""
+    device = generator.device
     means, deviations = latents.means[rows].float(), latents.deviations[rows].float()
     posterior, noise = torch.randn((2, *means.shape), generator=generator, device=device)
-    uniform = torch.rand(recipe.batch_size, generator=generator, device=device)
+    uniform = torch.rand(len(rows), generator=generator, device=device)
     steps = torch.searchsorted(cumulative, uniform).clamp(max=TRAIN_TIMESTEPS - 1)
-    ids = texts[rows, draw_rows(texts.shape[1], recipe.batch_size, generator)].long()
-    emptied = torch.rand(recipe.batch_size, 1, generator=generator, device=device) < recipe.text_dropout
+    ids = texts[rows, draw_rows(texts.shape[1], len(rows), generator)].long()
+    emptied = torch.rand(len(rows), 1, generator=generator, device=device) < text_dropout
     return means + deviations * posterior, noise, steps, torch.where(emptied, empty, ids)
 
 
@@ -120,10 +132,23 @@ def v_loss(
     steps: Tensor,
     ids: Tensor,
 ) -> Tensor:
-    """Mean squared error of the predicted v = sqrt(a) noise - sqrt(1 - a) latents (Salimans and Ho 2022)."""
+    """Mean squared error of the predicted v."""
+    return squared_v_errors(unet, encoder, alphas, latents, noise, steps, ids).mean()
+
+
+def squared_v_errors(
+    unet: "UNet2DConditionModel",
+    encoder: "CLIPTextModel",
+    alphas: Tensor,
+    latents: Tensor,
+    noise: Tensor,
+    steps: Tensor,
+    ids: Tensor,
+) -> Tensor:
+    """Squared errors BCHW of the predicted v = sqrt(a) noise - sqrt(1 - a) latents (Salimans and Ho 2022)."""
     with torch.no_grad():
         states_BTD = encoder(ids).last_hidden_state
     signal = alphas[steps].sqrt()[:, None, None, None]
     sigma = (1 - alphas[steps]).sqrt()[:, None, None, None]
     predicted = unet(signal * latents + sigma * noise, steps, states_BTD, return_dict=False)[0]
-    return F.mse_loss(predicted.float(), signal * noise - sigma * latents)
+    return (predicted.float() - (signal * noise - sigma * latents)) ** 2

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from torch import nn
+import torch.distributed as dist
+from torch import multiprocessing, nn
 
 from pipeline.foundation.recipes import Recipe
 from pipeline.foundation.training.trainer import Batch, Task, fit, learning_rate, step_seed
@@ -75,3 +77,33 @@ def test_the_learning_rate_warms_up_and_falls_to_zero() -> None:
 
 def test_every_step_has_its_own_seed() -> None:
     assert len({step_seed(seed, step) for seed in range(3) for step in range(1000)}) == 3000
+
+
+def of_two(process: int, address: str, work: Path) -> None:
+    """One of two processes that train together."""
+    dist.init_process_group("gloo", init_method=address, rank=process, world_size=2)
+    trained = task()
+    fit(trained, RECIPE, work / "work", CPU)
+    torch.save(weights(trained), work / f"{process}.pt")
+    dist.destroy_process_group()
+
+
+def test_two_processes_train_as_one_on_both_batches(tmp_path: Path) -> None:
+    multiprocessing.spawn(of_two, (f"file://{tmp_path}/meeting", tmp_path), nprocs=2)
+    together, process, step = task(), iter((0, 1) * 20), iter(np.repeat(range(20), 2))
+
+    def both(generator: torch.Generator) -> Batch:
+        halves = []
+        for _ in range(2):
+            generator.manual_seed(step_seed(RECIPE.seed, int(next(step)), next(process)))
+            halves.append(task().sample(generator))
+        inputs, targets = zip(*halves, strict=True)
+        return torch.cat(inputs), torch.cat(targets)
+
+    fit(Task(together.module, both, together.loss, together.ema_decay), RECIPE, tmp_path / "one", CPU)
+    alone = task()
+    fit(alone, RECIPE, tmp_path / "alone", CPU)
+    found = [torch.load(tmp_path / f"{process}.pt") for process in range(2)]
+    assert torch.equal(*found)
+    apart = (found[0] - weights(together)).abs().max()  # bf16 rounds the halves apart from the whole
+    assert apart < 2e-3 < 0.1 * (weights(alone) - weights(together)).abs().max()

@@ -1,0 +1,146 @@
+"""Train the bundled CLIP and U-Net on where they are worst: `pipeline.foundation.training.continuing`, resumable.
+
+    python -m benchmarks.train_miniature unpack --models MODELS
+    python -m benchmarks.continue_miniature draw --models MODELS --data DIR
+    torchrun --nproc-per-node 2 -m benchmarks.continue_miniature unet --models MODELS --data DIR --out OUT
+    python -m benchmarks.continue_miniature clip --models MODELS --data DIR --out OUT
+    python -m benchmarks.train_miniature pack unet clip --models OUT
+
+`draw` caches pictures, latents and texts as arrays. The texts of CLIP stay as they are, so the U-Net needs no word of
+it. `--scale 0.001` shrinks pictures and steps to try things out.
+"""
+
+import argparse
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.train_miniature import PLACES, scaled
+from pipeline.foundation import recipes
+from pipeline.foundation.clip import CONFIG, WEIGHTS, load_clip
+from pipeline.foundation.conversion import load_text_tokenizer
+from pipeline.foundation.diffusion import load_module
+from pipeline.foundation.recipes import ContinuedRecipe
+from pipeline.foundation.training import continuing, sources, texts
+from pipeline.foundation.training.clip import save_clip
+from pipeline.foundation.training.trainer import rank
+from pipeline.foundation.training.vae import Latents, encode
+from pipeline.miniature.identity import world_hash
+from pipeline.miniature.stream import pictures
+from pipeline.runtime import device
+from pipeline.weights import load_safetensors
+
+RECIPES: dict[str, ContinuedRecipe] = {"clip": recipes.CONTINUED_CLIP, "unet": recipes.CONTINUED_UNET}
+UNPACKED = ("files", "weights", "figures")  # of a bundled file's facts: what `pack` and `add_facts` write
+
+log = logging.getLogger("continue_miniature")
+
+
+def draw(args: argparse.Namespace) -> None:
+    """Pictures that the models have not seen, and all that the two trainings need of them, as .npy files."""
+    from diffusers import AutoencoderKL
+
+    recipe, clip = recipes.CONTINUED_UNET, recipes.CONTINUED_CLIP
+    assert (clip.first_picture, clip.texts_per_picture) == (recipe.first_picture, recipe.texts_per_picture)
+    first, num = recipe.first_picture, max(64, round(recipe.num_pictures * args.scale))
+    drawn = pictures(sources.STREAM_SEED, first, first + num, args.workers, stream="foundation")
+    images, tokenizer = sources.planes(drawn.images), load_text_tokenizer(args.models / "clip")
+    autoencoder = load_module(AutoencoderKL, args.models / "diffusion" / "vae").requires_grad_(False).to(device())
+    latents = encode(autoencoder, torch.from_numpy(images), device())
+    swapped = [
+        texts.padded_ids(tokenizer, continuing.swapped_captions(truth, clip.swapped_captions, first + index))
+        for index, truth in enumerate(drawn.truths[: clip.num_pictures])
+    ]
+    ids = texts.text_ids(
+        drawn.truths, tokenizer, recipe.texts_per_picture, sources.STREAM_SEED, args.workers, first=first
+    )
+    arrays = {
+        "images": images, "means": latents.means.cpu().numpy(), "deviations": latents.deviations.cpu().numpy(),
+        "text_ids": ids, "captions": np.stack(swapped), "boxes": texts.thing_boxes(drawn.truths),
+        "weights": continuing.draw_weights(drawn.truths, recipe.often),
+    }  # fmt: skip
+    args.data.mkdir(parents=True, exist_ok=True)
+    for name, array in arrays.items():
+        np.save(args.data / f"{name}.npy", array)
+
+
+def unet(args: argparse.Namespace) -> float:
+    """Train the U-Net on, into OUT/unet/unet; the last mean loss."""
+    from diffusers import UNet2DConditionModel
+
+    recipe: Any = scaled(recipes.CONTINUED_UNET, args)
+    model = load_module(UNet2DConditionModel, args.models / "diffusion" / "unet")
+    means, deviations = (torch.from_numpy(cached(args, name)).to(device()) for name in ("means", "deviations"))
+    text_ids, boxes, weights = (cached(args, name) for name in ("text_ids", "boxes", "weights"))
+    loss = continuing.continue_unet(
+        model, args.models / "clip", Latents(means, deviations), text_ids, boxes, weights, recipe,
+        args.work / "unet", device(),
+    )  # fmt: skip
+    if rank() == 0:
+        model.cpu().save_pretrained(str(args.out / "unet" / "unet"))
+    return loss
+
+
+def clip(args: argparse.Namespace) -> float:
+    """Train CLIP's vision tower on, into OUT/clip; the last mean loss."""
+    recipe: Any = scaled(recipes.CONTINUED_CLIP, args)
+    folder = args.models / "clip"
+    model = load_clip(folder).model
+    images, text_ids, captions = (
+        cached(args, name)[: recipe.num_pictures] for name in ("images", "text_ids", "captions")
+    )
+    loss = continuing.continue_clip(model, images, text_ids, captions, recipe, args.work / "clip", device())
+    if rank() == 0:
+        config = json.loads((folder / CONFIG).read_text())["model_cfg"]
+        state = {name: tensor.float().cpu() for name, tensor in model.state_dict().items()}
+        known, _ = load_safetensors(folder / WEIGHTS)
+        save_clip({name: state[name] for name in known}, config, load_text_tokenizer(folder), args.out / "clip")
+    return loss
+
+
+def cached(args: argparse.Namespace, name: str) -> np.ndarray:
+    """A cached array."""
+    return np.load(args.data / f"{name}.npy")
+
+
+def facts(name: str, loss: float, bundle: Path) -> dict[str, str]:
+    """What made the bundled model, and how it went on since, the world of these steps among it."""
+    _, metadata = load_safetensors(bundle / PLACES.get(name, name) / f"{name}.safetensors")
+    before = json.loads(metadata.get("continued", "[]"))
+    before = before if isinstance(before, list) else [before]
+    step = {"recipe": json.loads(RECIPES[name].model_dump_json()), "world": world_hash(), "loss": round(loss, 4)}
+    kept = {key: value for key, value in metadata.items() if key not in UNPACKED}
+    return kept | {"continued": json.dumps([*before, step])}
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=("draw", *RECIPES))
+    parser.add_argument("--models", type=Path, default=Path("models/foundation"), help="folders of the bundled models")
+    parser.add_argument("--data", type=Path, default=Path(".work/continued/data"))
+    parser.add_argument("--work", type=Path, default=Path(".work/continued/checkpoints"))
+    parser.add_argument("--out", type=Path, default=Path(".work/continued/models"))
+    parser.add_argument("--bundle", type=Path, default=Path("models/miniature"))
+    parser.add_argument("--workers", type=int, default=1, help="processes that draw and write texts")
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the recipes' pictures and steps")
+    parser.add_argument("--steps", type=int, default=0, help="steps instead of the recipe's")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {args.command} %(message)s", datefmt="%H:%M:%S")
+    if "RANK" in os.environ:
+        torch.distributed.init_process_group("gloo" if device().type == "cpu" else "nccl")
+    if args.command == "draw":
+        draw(args)
+        return
+    loss = {"clip": clip, "unet": unet}[args.command](args)
+    if rank() == 0:
+        (args.out / f"{args.command}.json").write_text(json.dumps(facts(args.command, loss, args.bundle), indent=2))
+
+
+if __name__ == "__main__":
+    main()

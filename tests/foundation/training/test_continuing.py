@@ -1,0 +1,103 @@
+"""Models that go on learning: what is drawn oftener, what weighs more, what stays."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.foundation import recipes
+from pipeline.foundation.assembly import scheduler
+from pipeline.foundation.clip import load_clip
+from pipeline.foundation.conversion import text_encoder
+from pipeline.foundation.diffusion import load_module
+from pipeline.foundation.training import continuing, texts
+from pipeline.foundation.training.continuing import PAINTED
+from pipeline.foundation.training.unet import empty_text, v_loss
+from pipeline.foundation.training.vae import encode
+from pipeline.miniature.vocabulary import OBJECTS
+from tests.foundation.conftest import CPU, SHORT, World
+
+CLIP = recipes.CONTINUED_CLIP.model_copy(update=SHORT)
+UNET = recipes.CONTINUED_UNET.model_copy(update=SHORT)
+
+
+def test_a_picture_is_drawn_as_often_as_its_hardest_thing(world: World) -> None:
+    often = {PAINTED: 3.0, "dog": 2.0, "tree": 0.5}
+    weights = continuing.draw_weights(world.drawn.truths, often)
+    for truth, weight in zip(world.drawn.truths, weights, strict=True):
+        names = {thing.name for thing in truth.objects}
+        expected = 3.0 if truth.style else 2.0 if "dog" in names else 0.5 if names == {"tree"} else 1.0
+        assert weight == expected
+    assert len(set(weights)) > 1
+
+
+def test_rows_come_in_proportion_to_their_weights() -> None:
+    shares = torch.tensor([1.0, 0.0, 3.0]).double().cumsum(0)
+    rows = continuing.weighted_rows(shares, 20_000, torch.Generator().manual_seed(0))
+    assert (rows.bincount(minlength=3) / 20_000).tolist() == pytest.approx([0.25, 0.0, 0.75], abs=0.01)
+
+
+def test_swapped_captions_differ_in_one_thing(world: World) -> None:
+    truth = next(truth for truth in world.drawn.truths if len(truth.objects) == 2)
+    own, *others = continuing.swapped_captions(truth, 5, seed=7)
+    assert [own, *others] == continuing.swapped_captions(truth, 5, seed=7)
+    nouns = [OBJECTS[thing.name] for thing in truth.objects]
+    assert all(noun in own for noun in nouns)
+    for other in others:
+        kept = [noun for noun in nouns if f" {noun}" in other]
+        assert len(kept) == len(nouns) - 1
+        assert other.startswith(own.split(" with ")[0])
+
+
+def test_boxes_weigh_more(clip_folder: Path, diffusion_folder: Path) -> None:
+    from diffusers import UNet2DConditionModel
+
+    unet, encoder = load_module(UNet2DConditionModel, diffusion_folder / "unet"), text_encoder(clip_folder)
+    alphas, ids = scheduler().alphas_cumprod, empty_text(clip_folder).expand(2, -1)
+    latents, noise = torch.randn(2, 2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    batch = (latents, noise, torch.tensor([100, 700]), ids)
+    nowhere, everywhere = torch.zeros(2, 1, 4), torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(2, 1, 4)
+    plain = v_loss(unet, encoder, alphas, *batch).item()
+    for boxes in (nowhere, everywhere):
+        assert continuing.weighted_v_loss(unet, encoder, alphas, 5.0, boxes, *batch).item() == pytest.approx(plain)
+    half = torch.tensor([0.0, 0.0, 0.5, 1.0]).expand(2, 1, 4)
+    errors = continuing.squared_v_errors(unet, encoder, alphas, *batch)
+    left, right = errors[..., :4].mean().item(), errors[..., 4:].mean().item()
+    weighted = continuing.weighted_v_loss(unet, encoder, alphas, 5.0, half, *batch).item()
+    assert weighted == pytest.approx((5 * left + right) / 6)
+
+
+def test_a_unet_goes_on_from_where_it_stands(
+    world: World, clip_folder: Path, diffusion_folder: Path, tmp_path: Path
+) -> None:
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+
+    vae = load_module(AutoencoderKL, diffusion_folder / "vae")
+    latents = encode(vae, torch.from_numpy(world.images), CPU)
+    boxes, weights = texts.thing_boxes(world.drawn.truths), continuing.draw_weights(world.drawn.truths, UNET.often)
+    unet, before = (load_module(UNet2DConditionModel, diffusion_folder / "unet") for _ in range(2))
+    gentle = UNET.model_copy(update={"learning_rate": 1e-6, "ema_decay": 0.0})
+    continuing.continue_unet(
+        unet, clip_folder, latents, world.text_ids, boxes, weights, gentle, tmp_path / "work", CPU
+    )  # fmt: skip
+    moved = [(a - b).abs().max().item() for a, b in zip(unet.parameters(), before.parameters(), strict=True)]
+    assert 0 < max(moved) < 1e-4
+
+
+def test_only_the_vision_tower_of_clip_learns(world: World, clip_folder: Path, tmp_path: Path) -> None:
+    clip = load_clip(clip_folder)
+    before = {name: tensor.clone() for name, tensor in clip.model.state_dict().items()}
+    captions = np.stack(
+        [
+            texts.padded_ids(world.tokenizer, continuing.swapped_captions(truth, 2, index))
+            for index, truth in enumerate(world.drawn.truths)
+        ]
+    )
+    continuing.continue_clip(clip.model, world.images, world.text_ids, captions, CLIP, tmp_path, CPU)
+    changed = {name for name, tensor in clip.model.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert {name.split(".")[0] for name in changed} == {"visual"}
+
+
+def test_the_bundled_recipes_name_things_of_the_world() -> None:
+    assert set(recipes.CONTINUED_UNET.often) <= {*OBJECTS, PAINTED}
