@@ -59,10 +59,14 @@ def draw(args: argparse.Namespace) -> None:
     ids = texts.text_ids(
         drawn.truths, tokenizer, recipe.texts_per_picture, sources.STREAM_SEED, args.workers, first=first
     )
+    plain = [
+        texts.padded_ids(tokenizer, continuing.plain_captions(truth, recipe.captions_per_picture, first + index))
+        for index, truth in enumerate(drawn.truths)
+    ]
     arrays = {
         "images": images, "means": latents.means.cpu().numpy(), "deviations": latents.deviations.cpu().numpy(),
-        "text_ids": ids, "captions": np.stack(swapped), "boxes": texts.thing_boxes(drawn.truths),
-        "weights": continuing.draw_weights(drawn.truths, recipe.often),
+        "text_ids": ids, "plain": np.stack(plain), "swapped": np.stack(swapped),
+        "boxes": texts.thing_boxes(drawn.truths), "weights": continuing.draw_weights(drawn.truths, recipe.often),
     }  # fmt: skip
     args.data.mkdir(parents=True, exist_ok=True)
     for name, array in arrays.items():
@@ -76,7 +80,8 @@ def unet(args: argparse.Namespace) -> float:
     recipe: Any = scaled(recipes.CONTINUED_UNET, args)
     model = load_module(UNet2DConditionModel, args.models / "diffusion" / "unet")
     means, deviations = (torch.from_numpy(cached(args, name)).to(device()) for name in ("means", "deviations"))
-    text_ids, boxes, weights = (cached(args, name) for name in ("text_ids", "boxes", "weights"))
+    text_ids = np.concatenate([cached(args, "text_ids"), cached(args, "plain")], axis=1)
+    boxes, weights = cached(args, "boxes"), cached(args, "weights")
     loss = continuing.continue_unet(
         model, args.models / "clip", Latents(means, deviations), text_ids, boxes, weights, recipe,
         args.work / "unet", device(),

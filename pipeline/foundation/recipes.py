@@ -122,9 +122,10 @@ class ContinuedUNet(ContinuedRecipe):
     )
     ema_decay: float = Field(ge=0, lt=1, description="decay of the averaged weights a step, in [0, 1)")
     foreground_weight: float = Field(ge=1, description="weight of a latent in a thing's box, 1 to 3")
-    often: dict[str, float] = Field(
-        description="how many times as often a picture with this thing, or a painted one, is drawn"
-    )
+    captions_per_picture: int = Field(ge=0, description="plain captions beside these texts, >= 0")
+    focus: tuple[int, int] = Field(description="first timestep, and the one after the last, at which things are told")
+    focus_share: float = Field(ge=0, le=1, description="share of the pictures with a timestep drawn from there")
+    often: dict[str, float] = Field(description="weight of a thing, 1 if not named, and factor of a painted picture")
 
 
 class DiffusionRecipe(BaseModel):
@@ -185,12 +186,11 @@ CONTINUED_CLIP = ContinuedClip(
     decay_frac=1.0, weight_decay=0.1, seed=2, texts_per_picture=4, swapped_captions=4,
 )  # fmt: skip
 CONTINUED_UNET = ContinuedUNet(
-    num_pictures=140_000, first_picture=160_000, steps=5_000, batch_size=192, learning_rate=3e-4, warmup_steps=150,
-    decay_frac=0.95, weight_decay=0.01, seed=2, texts_per_picture=4, text_dropout=0.1, snr_cap=5.0, ema_decay=0.999,
-    foreground_weight=2.5,
-    often={"painted": 3.0, "snake": 3.0, "dog": 3.0, "musical_instrument": 3.0} | dict.fromkeys(
-        ("car", "cake", "house", "lion"), 2.0
-    ),
+    num_pictures=140_000, first_picture=160_000, steps=7_500, batch_size=192, learning_rate=2.5e-4, warmup_steps=150,
+    decay_frac=0.6, weight_decay=0.01, seed=3, texts_per_picture=4, text_dropout=0.1, snr_cap=5.0, ema_decay=0.999,
+    foreground_weight=3.0, captions_per_picture=6, focus=(350, 850), focus_share=0.6,
+    often={"painted": 3.0, "snake": 3.0, "musical_instrument": 3.0, "dog": 2.5, "sculpture": 2.5}
+    | dict.fromkeys(("bench", "cake", "car", "house"), 2.0),
 )  # fmt: skip
 CAPTIONER = CaptionerRecipe(
     num_pictures=160_000, steps=1_500, batch_size=64, learning_rate=1.5e-3, warmup_steps=100, decay_frac=0.5,

@@ -13,7 +13,7 @@ from pipeline.foundation.conversion import text_encoder
 from pipeline.foundation.diffusion import load_module
 from pipeline.foundation.training import continuing, texts
 from pipeline.foundation.training.continuing import PAINTED
-from pipeline.foundation.training.unet import empty_text, v_loss
+from pipeline.foundation.training.unet import empty_text, timestep_density, v_loss
 from pipeline.foundation.training.vae import encode
 from pipeline.miniature.vocabulary import OBJECTS
 from tests.foundation.conftest import CPU, SHORT, World
@@ -22,14 +22,22 @@ CLIP = recipes.CONTINUED_CLIP.model_copy(update=SHORT)
 UNET = recipes.CONTINUED_UNET.model_copy(update=SHORT)
 
 
-def test_a_picture_is_drawn_as_often_as_its_hardest_thing(world: World) -> None:
-    often = {PAINTED: 3.0, "dog": 2.0, "tree": 0.5}
+def test_pictures_of_many_and_hard_things_are_drawn_more_often(world: World) -> None:
+    often = {PAINTED: 3.0, "dog": 2.0}
     weights = continuing.draw_weights(world.drawn.truths, often)
     for truth, weight in zip(world.drawn.truths, weights, strict=True):
-        names = {thing.name for thing in truth.objects}
-        expected = 3.0 if truth.style else 2.0 if "dog" in names else 0.5 if names == {"tree"} else 1.0
-        assert weight == expected
-    assert len(set(weights)) > 1
+        names = [thing.name for thing in truth.objects]
+        assert weight == (len(names) + ("dog" in names)) * (3 if truth.style else 1)
+    assert {1.0, 2.0, 3.0} < set(weights)
+
+
+def test_the_focus_gets_its_share_of_the_timesteps() -> None:
+    density = continuing.timesteps_of(UNET)
+    first, stop = UNET.focus
+    before = timestep_density(UNET.snr_cap)[first:stop].sum().item()
+    assert density.sum().item() == pytest.approx(1, abs=1e-5)
+    assert density[first:stop].sum().item() == pytest.approx(before + UNET.focus_share * (1 - before), abs=1e-5)
+    assert density.min() > 0
 
 
 def test_rows_come_in_proportion_to_their_weights() -> None:
