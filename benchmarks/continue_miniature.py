@@ -22,7 +22,7 @@ import torch
 
 from benchmarks.train_miniature import PLACES, scaled
 from pipeline.foundation import recipes
-from pipeline.foundation.clip import CONFIG, WEIGHTS, load_clip
+from pipeline.foundation.clip import CONFIG, load_clip
 from pipeline.foundation.conversion import load_text_tokenizer
 from pipeline.foundation.diffusion import load_module
 from pipeline.foundation.recipes import ContinuedRecipe
@@ -38,8 +38,6 @@ from pipeline.weights import load_safetensors
 RECIPES: dict[str, ContinuedRecipe] = {"clip": recipes.CONTINUED_CLIP, "unet": recipes.CONTINUED_UNET}
 UNPACKED = ("files", "weights", "figures")  # of a bundled file's facts: what `pack` and `add_facts` write
 
-log = logging.getLogger("continue_miniature")
-
 
 def draw(args: argparse.Namespace) -> None:
     """Pictures that the models have not seen, and all that the two trainings need of them, as .npy files."""
@@ -52,20 +50,18 @@ def draw(args: argparse.Namespace) -> None:
     images, tokenizer = sources.planes(drawn.images), load_text_tokenizer(args.models / "clip")
     autoencoder = load_module(AutoencoderKL, args.models / "diffusion" / "vae").requires_grad_(False).to(device())
     latents = encode(autoencoder, torch.from_numpy(images), device())
-    swapped = [
-        texts.padded_ids(tokenizer, continuing.swapped_captions(truth, clip.swapped_captions, first + index))
-        for index, truth in enumerate(drawn.truths[: clip.num_pictures])
-    ]
     ids = texts.text_ids(
         drawn.truths, tokenizer, recipe.texts_per_picture, sources.STREAM_SEED, args.workers, first=first
     )
-    plain = [
-        texts.padded_ids(tokenizer, continuing.plain_captions(truth, recipe.captions_per_picture, first + index))
-        for index, truth in enumerate(drawn.truths)
-    ]
+    plain = continuing.caption_ids(
+        continuing.plain_captions, drawn.truths, recipe.captions_per_picture, tokenizer, first
+    )  # fmt: skip
+    swapped = continuing.caption_ids(
+        continuing.swapped_captions, drawn.truths[: clip.num_pictures], clip.swapped_captions, tokenizer, first
+    )
     arrays = {
         "images": images, "means": latents.means.cpu().numpy(), "deviations": latents.deviations.cpu().numpy(),
-        "text_ids": ids, "plain": np.stack(plain), "swapped": np.stack(swapped),
+        "text_ids": ids, "plain": plain, "swapped": swapped,
         "boxes": texts.thing_boxes(drawn.truths), "weights": continuing.draw_weights(drawn.truths, recipe.often),
     }  # fmt: skip
     args.data.mkdir(parents=True, exist_ok=True)
@@ -96,15 +92,14 @@ def clip(args: argparse.Namespace) -> float:
     recipe: Any = scaled(recipes.CONTINUED_CLIP, args)
     folder = args.models / "clip"
     model = load_clip(folder).model
-    images, text_ids, captions = (
-        cached(args, name)[: recipe.num_pictures] for name in ("images", "text_ids", "captions")
+    images, text_ids, swapped = (
+        cached(args, name)[: recipe.num_pictures] for name in ("images", "text_ids", "swapped")
     )
-    loss = continuing.continue_clip(model, images, text_ids, captions, recipe, args.work / "clip", device())
+    loss = continuing.continue_clip(model, images, text_ids, swapped, recipe, args.work / "clip", device())
     if rank() == 0:
         config = json.loads((folder / CONFIG).read_text())["model_cfg"]
         state = {name: tensor.float().cpu() for name, tensor in model.state_dict().items()}
-        known, _ = load_safetensors(folder / WEIGHTS)
-        save_clip({name: state[name] for name in known}, config, load_text_tokenizer(folder), args.out / "clip")
+        save_clip(state, config, load_text_tokenizer(folder), args.out / "clip")
     return loss
 
 

@@ -35,7 +35,7 @@ from pipeline.foundation.clip import Clip, load_clip, load_tokenizer
 from pipeline.generation.folder import Foundation, load_foundation
 from pipeline.generation.plain import PromptGenerator
 from pipeline.generation.request import request
-from pipeline.generation.sampling import noise, sample, sampling_of, solver
+from pipeline.generation.sampling import generators, sample, sampling_of, solver
 from pipeline.metrics.judgement import ModelFiles, judged, load_bench
 from pipeline.params import Params, load_params
 from pipeline.runtime import device, threads
@@ -92,7 +92,7 @@ def compared(rows: pa.Table, clip: Clip, captioner: Captioner, found: Foundation
     def plain_sampling() -> Any:
         pipeline.scheduler = solver(pipeline, params.images.solver)
         return pipeline(
-            ["an image of awe"] * len(requests), latents=noise(pipeline, requests), output_type="np",
+            ["an image of awe"] * len(requests), generator=generators(requests), output_type="np",
             num_inference_steps=params.images.steps, guidance_scale=params.images.guidance,
         ).images  # fmt: skip
 

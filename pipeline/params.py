@@ -419,7 +419,8 @@ class Images(Section):
     source: Annotated[Source, Field(description="of v: diagonal Gaussian (papers), full, class mean, real val v")]
     strength: Annotated[NonNegative, Field(description="of the adapters; 1 as trained")]
     solver: Annotated[
-        Literal["dpmsolver++", "unipc", "ddim", "euler"], Field(description="of diffusers (EmoGen: unipc)")
+        Literal["sde-dpmsolver++", "dpmsolver++", "unipc", "ddim", "euler"],
+        Field(description="of diffusers; sde: adds noise at each step (EmoGen: unipc)"),
     ]
     steps: Annotated[Count, Field(description="solver steps (EmoGen: 50)")]
     guidance: Annotated[float, Field(ge=1, description="scale of classifier-free guidance; 1: none (EmoGen: 7.5)")]

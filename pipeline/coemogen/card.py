@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ruamel.yaml import YAML
 
-from pipeline.generation.defaults import GUIDANCE, STEPS
+from pipeline.generation.defaults import GUIDANCE, SOLVER, STEPS
 from pipeline.generation.sampling import noise_seed
 
 if TYPE_CHECKING:
@@ -102,7 +102,8 @@ def _snippet(exported: "Exported", base_model: str | None) -> Iterator[str]:
     yield "from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline"
     yield ""
     yield f"pipe = StableDiffusionPipeline.from_pretrained({json.dumps(base_model or UNKNOWN_BASE)})"
-    yield "pipe.scheduler = DPMSolverMultistepScheduler.from_config(pipe.scheduler.config)"
+    kind = f"algorithm_type={json.dumps(SOLVER)}"
+    yield f"pipe.scheduler = DPMSolverMultistepScheduler.from_config(pipe.scheduler.config, {kind})"
     yield f'pipe.load_lora_weights(".", weight_name="{exported.lora}")  # this folder, or its name on the hub'
     yield f'pipe.load_textual_inversion(".", weight_name="{exported.inversion}", token={token})'
     yield f"image = pipe({', '.join(arguments)}).images[0]"

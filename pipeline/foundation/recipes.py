@@ -12,6 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 IMAGE_PX = 64  # edge of a drawn picture
 Widths = Annotated[tuple[Annotated[int, Field(ge=4)], ...], Field(strict=False, min_length=1)]
+TextsPerPicture = Annotated[
+    int, Field(ge=1, description="texts written for each picture, of which a step draws one, >= 1")
+]
+TextDropout = Annotated[float, Field(ge=0, lt=1, description="share of texts emptied for classifier-free guidance, .1")]
+SnrCap = Annotated[
+    float, Field(gt=0, description="cap of the signal-to-noise ratio in the timesteps' density (min-SNR-5: 5)")
+]
+EmaDecay = Annotated[float, Field(ge=0, lt=1, description="decay of the averaged weights a step, in [0, 1)")]
 
 
 class Recipe(BaseModel):
@@ -41,7 +49,7 @@ class ClipRecipe(Recipe):
     """A CLIP of open_clip's plain architecture at 64 px."""
 
     context_length: int = Field(ge=8, description="tokens of a text, begin and end included, >= 8")
-    texts_per_picture: int = Field(ge=1, description="texts written for each picture, of which a step draws one, >= 1")
+    texts_per_picture: TextsPerPicture
     patch_px: int = Field(ge=2, description="edge of a vision patch, px; divides 64")
     vision_width: int = Field(ge=16, description="width of the vision transformer, a multiple of heads")
     vision_layers: int = Field(ge=3, description="layers of the vision transformer; UniEmo's thirds need 3, bundled 6")
@@ -85,12 +93,10 @@ class UNetRecipe(Recipe):
     channels: Widths = Field(description="channels of each level, multiples of norm_groups and heads")
     heads: int = Field(ge=1, description="attention heads, >= 1")
     norm_groups: int = Field(ge=1, description="groups of the group norms, >= 1")
-    texts_per_picture: int = Field(ge=1, description="texts written for each picture, of which a step draws one, >= 1")
-    text_dropout: float = Field(ge=0, lt=1, description="share of texts emptied for classifier-free guidance, .1")
-    snr_cap: float = Field(
-        gt=0, description="cap of the signal-to-noise ratio in the timesteps' density (min-SNR-5: 5)"
-    )
-    ema_decay: float = Field(ge=0, lt=1, description="decay of the averaged weights a step, in [0, 1)")
+    texts_per_picture: TextsPerPicture
+    text_dropout: TextDropout
+    snr_cap: SnrCap
+    ema_decay: EmaDecay
 
     @model_validator(mode="after")
     def _sizes_divide(self) -> "UNetRecipe":
@@ -104,7 +110,7 @@ class ContinuedRecipe(Recipe):
     """More steps of a trained model, on pictures of the foundation stream that it has not seen."""
 
     first_picture: int = Field(ge=0, description="index of the first of the pictures in the foundation stream, >= 0")
-    texts_per_picture: int = Field(ge=1, description="texts written for each picture, of which a step draws one, >= 1")
+    texts_per_picture: TextsPerPicture
 
 
 class ContinuedClip(ContinuedRecipe):
@@ -116,11 +122,9 @@ class ContinuedClip(ContinuedRecipe):
 class ContinuedUNet(ContinuedRecipe):
     """More steps of a U-Net, heavier where it is worst."""
 
-    text_dropout: float = Field(ge=0, lt=1, description="share of texts emptied for classifier-free guidance, .1")
-    snr_cap: float = Field(
-        gt=0, description="cap of the signal-to-noise ratio in the timesteps' density (min-SNR-5: 5)"
-    )
-    ema_decay: float = Field(ge=0, lt=1, description="decay of the averaged weights a step, in [0, 1)")
+    text_dropout: TextDropout
+    snr_cap: SnrCap
+    ema_decay: EmaDecay
     foreground_weight: float = Field(ge=1, description="weight of a latent in a thing's box, 1 to 3")
     captions_per_picture: int = Field(ge=0, description="plain captions beside these texts, >= 0")
     focus: tuple[int, int] = Field(description="first timestep, and the one after the last, at which things are told")
@@ -186,7 +190,7 @@ CONTINUED_CLIP = ContinuedClip(
     decay_frac=1.0, weight_decay=0.1, seed=2, texts_per_picture=4, swapped_captions=4,
 )  # fmt: skip
 CONTINUED_UNET = ContinuedUNet(
-    num_pictures=140_000, first_picture=160_000, steps=7_500, batch_size=192, learning_rate=2.5e-4, warmup_steps=150,
+    num_pictures=140_000, first_picture=160_000, steps=5_000, batch_size=192, learning_rate=3e-4, warmup_steps=150,
     decay_frac=0.6, weight_decay=0.01, seed=3, texts_per_picture=4, text_dropout=0.1, snr_cap=5.0, ema_decay=0.999,
     foreground_weight=3.0, captions_per_picture=6, focus=(350, 850), focus_share=0.6,
     often={"painted": 3.0, "snake": 3.0, "musical_instrument": 3.0, "dog": 2.5, "sculpture": 2.5}

@@ -1,6 +1,6 @@
 """One entry point for every generator: requests -> pictures, in large mixed batches, each from a seed of its own.
 
-The denoising is diffusers' StableDiffusionPipeline; ours is only what goes in: noise by image, states, adapters. So an
+The denoising is diffusers' StableDiffusionPipeline; ours is only what goes in: generators, states, adapters. So an
 image is the same, to float tolerance, whatever else is in its batch.
 """
 
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from pipeline.conditioning.encoder import ConditionEncoder
 from pipeline.conditioning.prompts import tokenize
+from pipeline.generation.defaults import SOLVER
 from pipeline.generation.request import Request
 from pipeline.runtime import seed_of
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pipeline.params import Images
 
 MAX_STEPS = 1000
-Solver = Literal["dpmsolver++", "unipc", "ddim", "euler"]
+Solver = Literal["sde-dpmsolver++", "dpmsolver++", "unipc", "ddim", "euler"]
 Precision = Literal["fp32", "bf16"]
 
 
@@ -56,7 +57,7 @@ class Sampling:
 
     steps: int
     guidance: float
-    solver: Solver = "dpmsolver++"
+    solver: Solver = SOLVER
     batch_size: int = 64
     precision: Precision = "fp32"
 
@@ -108,7 +109,7 @@ def denoised(
             images = pipeline(
                 prompt_embeds=states.to(pipeline.dtype),
                 negative_prompt_embeds=empty.expand(len(batch), -1, -1).to(pipeline.dtype),
-                latents=noise(pipeline, batch),
+                generator=generators(batch),
                 num_inference_steps=sampling.steps,
                 guidance_scale=sampling.guidance,
                 output_type="np",
@@ -116,18 +117,15 @@ def denoised(
         yield from images
 
 
-def noise(pipeline: "StableDiffusionPipeline", requests: Sequence[Request]) -> Tensor:
-    """Starting noise BCHW, drawn on the CPU by each request's seed, so that it is the same on every device."""
-    config = pipeline.unet.config
-    shape = (config.in_channels, config.sample_size, config.sample_size)
-    drawn = [
-        torch.randn(shape, generator=torch.Generator().manual_seed(noise_seed(request.seed))) for request in requests
-    ]
-    return torch.stack(drawn).to(pipeline.device, pipeline.dtype)
+def generators(requests: Sequence[Request]) -> list[torch.Generator]:
+    """One for each request, of the noise that it starts from and of what a solver adds: on the CPU, so that both are
+    the same on every device.
+    """
+    return [torch.Generator().manual_seed(noise_seed(request.seed)) for request in requests]
 
 
 def noise_seed(seed: int) -> int:
-    """Of the noise of a request's seed; a plain diffusers pipeline with a CPU generator of it starts from the same."""
+    """Of the noise of a request's seed; a plain diffusers pipeline with a CPU generator of it draws the same."""
     return seed_of(seed, "noise")
 
 
@@ -136,10 +134,12 @@ def solver(pipeline: "StableDiffusionPipeline", name: Solver) -> object:
     import diffusers
 
     classes = {
+        "sde-dpmsolver++": diffusers.DPMSolverMultistepScheduler,
         "dpmsolver++": diffusers.DPMSolverMultistepScheduler,
         "unipc": diffusers.UniPCMultistepScheduler,
         "ddim": diffusers.DDIMScheduler,
         "euler": diffusers.EulerDiscreteScheduler,
     }
     # DDIM clips at 1 where a configuration (of another solver) says nothing of it: right for pixels, not for latents.
-    return classes[name].from_config({**pipeline.scheduler.config, "clip_sample": False})
+    config = {**pipeline.scheduler.config, "clip_sample": False}
+    return classes[name].from_config(config | {"algorithm_type": name} if name.endswith("dpmsolver++") else config)

@@ -5,6 +5,7 @@ accuracies on pictures that no corpus has (experiments/uniemo_oracle.py), whose 
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pipeline.report.ours import EMO_A, Comparison, Ours, keys_of, preference
@@ -19,12 +20,12 @@ TEST_SPLIT = "accuracy"
 def from_grids(results: Results, row: Row, metric: str) -> Ours:
     """The number of a row by the experiment that it names; without a value where no result has it."""
     if metric == ACCURACY and row.claim in results.get(ORACLE, {}).get("claims", {}):
-        return _by_oracle(results[ORACLE], str(row.claim))
+        return replace(_by_oracle(results[ORACLE], str(row.claim)), outdated=results[ORACLE].get("outdated", ""))
     grid = results.get(row.grid or "", {})
     figures = grid.get("rows", {}).get(row.grid_row, {})
     reported = min(keys_of(metric, figures), key=preference, default="")
     key = TEST_SPLIT if metric == ACCURACY else PER_IMAGE.get(metric, reported)
-    return _by_seeds(grid, row, key) if key in figures else Ours()
+    return replace(_by_seeds(grid, row, key), outdated=grid.get("outdated", "")) if key in figures else Ours()
 
 
 def remedies_of(row: Row, metric: str) -> list[str]:

@@ -2,7 +2,8 @@
 
 A number is the mean over the seeds of the experiment that the row names, where that has been run: a claim needs three
 seeds, rows of equal steps and a paired interval, and the verdict stands beside it. Else it is of the one seed in
-metrics/, and only while params.yaml says what the row says.
+metrics/, and only while params.yaml says what the row says. An experiment whose file says `outdated`, and by what, is
+shown where metrics/ has nothing.
 """
 
 from collections.abc import Iterator, Mapping
@@ -50,10 +51,10 @@ class Measured:
         wrong = self._differing(table.params_of(row))
         present = Ours() if wrong else self._from_metrics(row, metric)
         found = from_grids(self.grids, row, metric)
+        if present.value is not None and (found.value is None or found.outdated):
+            return present
         if found.value is not None:
             return _with_real(found, present)
-        if present.value is not None:
-            return present
         return replace(present, remedy=present.remedy or self._remedy(row, metric, wrong))
 
     def _differing(self, wanted: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,8 @@ class Ours:
     """Our number, in the unit of its file (shares, not percent); None where there is none, and `remedy` makes it.
 
     measure: which quantity it is, by backbone and protocol. as_published: whether those are the papers'. real: of real
-    images, by the same measure. grid: the experiment that it is of, "" for the present run.
+    images, by the same measure. grid: the experiment that it is of, "" for the present run. outdated: by what, if
+    that says that it is.
     """
 
     value: float | None = None
@@ -37,6 +38,7 @@ class Ours:
     measure: str = ""
     as_published: bool = False
     grid: str = ""
+    outdated: str = ""
     comparison: Comparison | None = None
     remedy: str = ""
 

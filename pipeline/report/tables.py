@@ -159,6 +159,8 @@ def _caveat(cells: Sequence[Cell], params: Params) -> str:
             f"Not the same quantity as the paper's number: {', '.join(others)}. Ours are of other backbones or of "
             f"another protocol, by {clip}, on {data}; compare our rows with each other, never with the paper's."
         )
+    if aged := sorted({f"{cell.ours.grid} {cell.ours.outdated}" for cell in cells if cell.ours.outdated}):
+        said.append(f"Outdated: {'; '.join(aged)}.")
     if grids:
         named = "; ".join(f"{grid} ({', '.join(rows)})" for grid, rows in grids.items())
         said.append(

@@ -10,16 +10,14 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from pipeline.runtime import device, seed_of
+from pipeline.runtime import device, fast_attention, seed_of
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.rows import RowOrder
 from pipeline.work import leaving_later
@@ -328,12 +326,6 @@ def accelerator_of(settings: "Training") -> "Accelerator":
             f"batch_size = {settings.batch_size} does not divide among {accelerator.num_processes} processes"
         )
     return accelerator
-
-
-def fast_attention(device: torch.device) -> AbstractContextManager[None]:
-    """On a CPU in bf16 the plain kernel: torch's fused one is four times slower backwards (58 to 16 ms measured)."""
-    is_slow = device.type == "cpu" and torch.is_autocast_enabled("cpu")
-    return sdpa_kernel(SDPBackend.MATH) if is_slow else nullcontext()
 
 
 def rate_factor(settings: "Training", step: int) -> float:

@@ -14,7 +14,7 @@ from pipeline.coemogen.export import Format, gather, lora_tensors, write
 from pipeline.generation.folder import save_generator
 from pipeline.generation.pipeline import EmotionPipeline
 from pipeline.generation.request import request
-from pipeline.generation.sampling import Sampling, denoised, noise, solver
+from pipeline.generation.sampling import Sampling, denoised, generators, solver
 from pipeline.weights import load_safetensors
 from tests.generation.trained import random_coemogen
 
@@ -52,9 +52,13 @@ def plain_pipeline(models: Path) -> StableDiffusionPipeline:
 
 
 def plain_image(plain: StableDiffusionPipeline, prompt: str, seed: int | None) -> np.ndarray:
-    latents = noise(plain, [request("awe", 7 if seed is None else seed)])
+    (generator,) = generators([request("awe", 7 if seed is None else seed)])
     return plain(
-        prompt, latents=latents, num_inference_steps=SAMPLING.steps, guidance_scale=SAMPLING.guidance, output_type="np"
+        prompt,
+        generator=generator,
+        num_inference_steps=SAMPLING.steps,
+        guidance_scale=SAMPLING.guidance,
+        output_type="np",
     ).images[0]
 
 

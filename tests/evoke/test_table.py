@@ -155,6 +155,15 @@ def test_an_experiment_of_equal_steps_stands_before_one_seed_of_the_default_run(
     assert "not LPIPS" in run("1").output
 
 
+def test_an_outdated_experiment_gives_way_to_the_present_run_and_is_said_to_be_old() -> None:
+    write_scores("emogen")
+    rows = {row: {"emo_a/judge": {"mean": 0.7}, "emo_a/classifier": {"mean": 0.7}} for row in ("EmoGen", "DreamBooth")}
+    write_grid("methods_table1", rows, outdated="with the weights before")
+    found = cells("1")
+    assert (found["EmoGen", "emo_a"]["ours"], found["DreamBooth", "emo_a"]["ours"]) == ("90.0", "70.0")
+    assert "Outdated: methods_table1 with the weights before." in run("1").output
+
+
 def test_accuracy_over_seeds_of_a_grid_is_said_to_be_of_the_test_split() -> None:
     write_grid("uniemo_table7", {"20-80": {}, "10-90": {"accuracy": {"mean": 0.81, "by_seed": [0.81] * 3}}})
     found = cells("VII")["10-90", "accuracy_emoset"]

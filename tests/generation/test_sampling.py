@@ -16,7 +16,7 @@ from pipeline.generation.space import fit_space, load_space
 from pipeline.params import Images
 from pipeline.schemas import IMAGES_SCHEMA, check_table, encode_words
 
-QUICK = Sampling(2, 3.0, "dpmsolver++", 8)
+QUICK = Sampling(3, 3.0, "sde-dpmsolver++", 8)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_an_image_is_the_same_in_any_batch(foundation: Foundation, generator: Em
     requests = [request(emotion, seed) for seed, emotion in enumerate(EMOTIONS[:5])]
     together = made(foundation, generator, requests).astype(int)
     alone = made(foundation, generator, requests[3:4]).astype(int)
-    split = made(foundation, generator, requests, Sampling(2, 3.0, "dpmsolver++", 2)).astype(int)
+    split = made(foundation, generator, requests, Sampling(3, 3.0, "sde-dpmsolver++", 2)).astype(int)
     assert abs(together[3] - alone[0]).max() <= 1
     assert abs(together - split).max() <= 1
 
@@ -49,14 +49,14 @@ def test_an_image_is_the_same_in_any_batch(foundation: Foundation, generator: Em
 def test_it_is_what_plain_diffusers_makes_of_the_same_words_and_noise(
     foundation: Foundation, generator: EmotionGenerator
 ) -> None:
-    from pipeline.generation.sampling import noise, solver
+    from pipeline.generation.sampling import generators, solver
 
     asked = request("fear", 4)
     (ours,) = made(foundation, generator, [asked])
     pipeline = foundation.pipeline
-    pipeline.scheduler = solver(pipeline, "dpmsolver++")
+    pipeline.scheduler = solver(pipeline, QUICK.solver)
     theirs = pipeline(
-        "an image of fear", latents=noise(pipeline, [asked]), num_inference_steps=2, guidance_scale=3.0,
+        "an image of fear", generator=generators([asked])[0], num_inference_steps=3, guidance_scale=3.0,
         output_type="np",
     ).images[0]  # fmt: skip
     assert abs(ours.astype(int) - (theirs * 255).round()).max() <= 1
@@ -67,7 +67,7 @@ def test_another_seed_is_another_image_and_every_solver_works(
 ) -> None:
     one, other = made(foundation, generator, [request("awe", 0), request("awe", 1)])
     assert abs(one.astype(int) - other).mean() > 5
-    for name in ("unipc", "ddim", "euler"):
+    for name in ("dpmsolver++", "unipc", "ddim", "euler"):
         assert made(foundation, generator, [request("awe", 0)], Sampling(3, 3.0, name, 8)).std() > 5
 
 

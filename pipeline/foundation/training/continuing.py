@@ -7,8 +7,7 @@ hard negative (Yuksekgonul et al. 2023).
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,12 +16,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from pipeline.foundation.assembly import scheduler
 from pipeline.foundation.conversion import text_encoder
 from pipeline.foundation.recipes import ContinuedClip, ContinuedUNet
 from pipeline.foundation.training.clip import normalized, pair_loss
+from pipeline.foundation.training.texts import padded_ids
 from pipeline.foundation.training.trainer import Batch, Task, draw_rows, fit, own_batch_size
 from pipeline.foundation.training.unet import empty_text, noised, squared_v_errors, timestep_density
 from pipeline.foundation.training.vae import Latents, foreground
@@ -33,7 +32,7 @@ from pipeline.miniature.vocabulary import OBJECTS
 if TYPE_CHECKING:
     from diffusers import UNet2DConditionModel
     from open_clip import CLIP
-    from transformers import CLIPTextModel
+    from transformers import CLIPTextModel, CLIPTokenizer
 
 PAINTED = "painted"
 
@@ -63,8 +62,7 @@ def continue_unet(
         return places[rows], *noised(latents, texts, empty, cumulative, recipe.text_dropout, rows, generator)
 
     loss = partial(weighted_v_loss, unet, encoder, alphas, recipe.foreground_weight)
-    with plain_attention(device):
-        return fit(Task(unet, sample, loss, recipe.ema_decay), recipe, work, device)
+    return fit(Task(unet, sample, loss, recipe.ema_decay), recipe, work, device)
 
 
 def weighted_v_loss(
@@ -85,7 +83,7 @@ def continue_clip(
     model: "CLIP",
     images: np.ndarray,
     text_ids: np.ndarray,
-    caption_ids: np.ndarray,
+    swapped_ids: np.ndarray,
     recipe: ContinuedClip,
     work: Path,
     device: torch.device,
@@ -96,7 +94,7 @@ def continue_clip(
     model.to(device).train()
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name.startswith("visual."))
-    pictures, texts, captions = (torch.from_numpy(array).to(device) for array in (images, text_ids, caption_ids))
+    pictures, texts, captions = (torch.from_numpy(array).to(device) for array in (images, text_ids, swapped_ids))
 
     def sample(generator: torch.Generator) -> Batch:
         size = own_batch_size(recipe)
@@ -104,8 +102,7 @@ def continue_clip(
         swapped = 1 + draw_rows(captions.shape[1] - 1, size, generator)
         return pictures[rows], texts[rows, choice].long(), captions[rows, 0].long(), captions[rows, swapped].long()
 
-    with plain_attention(device):
-        return fit(Task(model, sample, partial(swapped_loss, model)), recipe, work, device)
+    return fit(Task(model, sample, partial(swapped_loss, model)), recipe, work, device)
 
 
 def swapped_loss(model: "CLIP", pictures: Tensor, ids: Tensor, own_ids: Tensor, swapped_ids: Tensor) -> Tensor:
@@ -116,23 +113,6 @@ def swapped_loss(model: "CLIP", pictures: Tensor, ids: Tensor, own_ids: Tensor, 
         scale = model.logit_scale.exp()
     margin = scale * (image_BD * (own_BD - swapped_BD)).sum(1)
     return pair_loss(scale, image_BD, text_BD, ids) + F.softplus(-margin.float()).mean()
-
-
-@contextmanager
-def plain_attention(device: torch.device) -> Iterator[None]:
-    """On a CPU the plain kernel, in bf16 throughout: a U-Net's step takes .75 s, with the plain one in fp32 .89, with
-    torch's fused one, which is slow backwards, 1.23.
-    """
-    if device.type != "cpu":
-        yield
-        return
-    before = torch.backends.cuda.fp16_bf16_reduction_math_sdp_allowed()
-    torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(True)
-    try:
-        with sdpa_kernel(SDPBackend.MATH):
-            yield
-    finally:
-        torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(before)
 
 
 def draw_weights(truths: Sequence[Truth], often: Mapping[str, float]) -> np.ndarray:
@@ -152,6 +132,19 @@ def timesteps_of(recipe: ContinuedUNet) -> Tensor:
     focused = torch.zeros_like(density)
     focused[first:stop] = 1 / (stop - first)
     return density.lerp(focused, recipe.focus_share)
+
+
+def caption_ids(
+    write: Callable[[Truth, int, int], list[str]],
+    truths: Sequence[Truth],
+    num: int,
+    tokenizer: "CLIPTokenizer",
+    first: int = 0,
+) -> np.ndarray:
+    """Token ids NCT int16 of what `write` (plain or swapped captions, `num` of them) writes for each of N pictures;
+    `first` is the first one's index in its stream.
+    """
+    return np.stack([padded_ids(tokenizer, write(truth, num, index)) for index, truth in enumerate(truths, first)])
 
 
 def swapped_captions(truth: Truth, num: int, seed: int) -> list[str]:

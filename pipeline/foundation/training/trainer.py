@@ -20,7 +20,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from pipeline.foundation.recipes import Recipe
-from pipeline.runtime import fast_autocast
+from pipeline.runtime import fast_attention, fast_autocast
 from pipeline.training.checkpoints import Checkpoints
 
 Batch = tuple[Tensor, ...]
@@ -126,7 +126,7 @@ class StepFunction:
     def __init__(self, task: Task, optimizer: torch.optim.Optimizer, device: torch.device) -> None:
         self.optimizer, self.device, self.calls = optimizer, device, 0
         self.parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        compiles = device.type == "cuda" and os.environ.get("EVOKE_COMPILE") == "1"
+        compiles = os.environ.get("EVOKE_COMPILE") == "1"
         self.loss = torch.compile(task.loss) if compiles else task.loss
         self.graphs = uses_graphs(device)
         self.stream = torch.cuda.Stream(device) if self.graphs else None
@@ -151,7 +151,7 @@ class StepFunction:
     def update(self, batch: Batch) -> Tensor:
         """One eager step."""
         self.optimizer.zero_grad(set_to_none=True)
-        with fast_autocast(self.device):
+        with fast_autocast(self.device), fast_attention(self.device):
             loss = self.loss(*batch)
         loss.backward()
         average_gradients(self.parameters)
@@ -246,13 +246,10 @@ def rank() -> int:
 def average_gradients(parameters: Sequence[nn.Parameter]) -> None:
     """The mean of all processes' gradients in place of this one's, where there are several."""
     if dist.is_initialized():
-        flat = torch.cat([p.grad.flatten() for p in parameters if p.grad is not None])
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        flat = nn.utils.parameters_to_vector(gradients)
         dist.all_reduce(flat)
-        flat /= dist.get_world_size()
-        at = 0
-        for gradient in [p.grad for p in parameters if p.grad is not None]:
-            gradient.copy_(flat[at : at + gradient.numel()].view_as(gradient))
-            at += gradient.numel()
+        nn.utils.vector_to_parameters(flat / dist.get_world_size(), gradients)
 
 
 def draw_rows(num_rows: int, batch_size: int, generator: torch.Generator) -> Tensor:

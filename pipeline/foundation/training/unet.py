@@ -123,17 +123,9 @@ def noised(
     return means + deviations * posterior, noise, steps, torch.where(emptied, empty, ids)
 
 
-def v_loss(
-    unet: "UNet2DConditionModel",
-    encoder: "CLIPTextModel",
-    alphas: Tensor,
-    latents: Tensor,
-    noise: Tensor,
-    steps: Tensor,
-    ids: Tensor,
-) -> Tensor:
+def v_loss(unet: "UNet2DConditionModel", encoder: "CLIPTextModel", alphas: Tensor, *batch: Tensor) -> Tensor:
     """Mean squared error of the predicted v."""
-    return squared_v_errors(unet, encoder, alphas, latents, noise, steps, ids).mean()
+    return squared_v_errors(unet, encoder, alphas, *batch).mean()
 
 
 def squared_v_errors(

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -96,12 +95,7 @@ def test_a_unet_goes_on_from_where_it_stands(
 def test_only_the_vision_tower_of_clip_learns(world: World, clip_folder: Path, tmp_path: Path) -> None:
     clip = load_clip(clip_folder)
     before = {name: tensor.clone() for name, tensor in clip.model.state_dict().items()}
-    captions = np.stack(
-        [
-            texts.padded_ids(world.tokenizer, continuing.swapped_captions(truth, 2, index))
-            for index, truth in enumerate(world.drawn.truths)
-        ]
-    )
+    captions = continuing.caption_ids(continuing.swapped_captions, world.drawn.truths, 2, world.tokenizer)
     continuing.continue_clip(clip.model, world.images, world.text_ids, captions, CLIP, tmp_path, CPU)
     changed = {name for name, tensor in clip.model.state_dict().items() if not torch.equal(tensor, before[name])}
     assert {name.split(".")[0] for name in changed} == {"visual"}
