@@ -28,7 +28,7 @@ def save_pipeline(unet: "UNet2DConditionModel", vae: "AutoencoderKL", clip: Path
 
 def scheduler() -> "DPMSolverMultistepScheduler":
     """Stable Diffusion's noise, v-prediction, a second-order solver for about twelve steps, which adds noise
-    at each: things are recognised in .88 in place of .85 (docs/LOG.md).
+    at each and so mends what earlier ones got wrong (docs/LOG.md).
     """
     from diffusers import DPMSolverMultistepScheduler
 
