@@ -47,7 +47,7 @@ def test_pictures_come_with_a_manifest_by_which_they_are_made_again(model: Path,
     seed = int(last.pop("seed"))
     assert last == {
         "file": "awe-fear-00002.png", "emotions": "awe=0.666667 fear=0.333333", "prompt": "{S} street",
-        "strength": "0.5", "steps": "2", "guidance": "4", "solver": "dpmsolver++", "source": "diagonal",
+        "strength": "0.5", "steps": "2", "guidance": "4", "solver": "sde-dpmsolver++", "source": "diagonal",
         "model": pipe.model,
     }  # fmt: skip
     asked = request(weights_of(last["emotions"].split()), seed, "{S} street", 0.5)
