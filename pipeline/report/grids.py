@@ -5,7 +5,6 @@ accuracies on pictures that no corpus has (experiments/uniemo_oracle.py), whose 
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from pipeline.report.ours import EMO_A, Comparison, Ours, keys_of, preference
@@ -20,12 +19,12 @@ TEST_SPLIT = "accuracy"
 def from_grids(results: Results, row: Row, metric: str) -> Ours:
     """The number of a row by the experiment that it names; without a value where no result has it."""
     if metric == ACCURACY and row.claim in results.get(ORACLE, {}).get("claims", {}):
-        return replace(_by_oracle(results[ORACLE], str(row.claim)), outdated=results[ORACLE].get("outdated", ""))
+        return _by_oracle(results[ORACLE], str(row.claim))
     grid = results.get(row.grid or "", {})
     figures = grid.get("rows", {}).get(row.grid_row, {})
     reported = min(keys_of(metric, figures), key=preference, default="")
     key = TEST_SPLIT if metric == ACCURACY else PER_IMAGE.get(metric, reported)
-    return replace(_by_seeds(grid, row, key), outdated=grid.get("outdated", "")) if key in figures else Ours()
+    return _by_seeds(grid, row, key) if key in figures else Ours()
 
 
 def remedies_of(row: Row, metric: str) -> list[str]:
@@ -40,7 +39,8 @@ def _by_oracle(found: Mapping[str, Any], claim: str) -> Ours:
     num = found["num_pictures"]
     said = f"{one}: accuracy on {num:,} drawn pictures, not the test split; {_seeds(found)} of {ORACLE}"
     compared = _comparison(found["claims"][claim], other)
-    return Ours(found["accuracy"][one]["mean"], n=num, measure=said, grid=ORACLE, comparison=compared)
+    age = found.get("outdated", "")
+    return Ours(found["accuracy"][one]["mean"], n=num, measure=said, grid=ORACLE, outdated=age, comparison=compared)
 
 
 def _by_seeds(grid: Mapping[str, Any], row: Row, key: str) -> Ours:
@@ -50,7 +50,10 @@ def _by_seeds(grid: Mapping[str, Any], row: Row, key: str) -> Ours:
     compared = _comparison(found, next(iter(grid["rows"]))) if "difference" in found else None
     all_images = num * len(grid["seeds"]) if key in PER_IMAGE.values() else None
     ends = found.get("mean_low"), found.get("mean_high")
-    return Ours(found["mean"], *ends, n=all_images, measure=said, grid=row.grid or "", comparison=compared)
+    age = grid.get("outdated", "")
+    return Ours(
+        found["mean"], *ends, n=all_images, measure=said, grid=row.grid or "", outdated=age, comparison=compared
+    )
 
 
 def _comparison(found: Mapping[str, Any], against: str) -> Comparison:
