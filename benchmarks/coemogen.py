@@ -23,13 +23,14 @@ from pipeline.coemogen.model import CoEmoGen, build
 from pipeline.foundation.clip import Clip
 from pipeline.generation.folder import load_foundation
 from pipeline.params import Coemogen, load_params
+from pipeline.runtime import Precision, autocast
 from pipeline.training.denoising import draw_steps, noise_schedule
 
 ROOT = Path(__file__).parents[1]
 CAPTION = "a bright beach with a balloon and a happy person"
 
 
-def step_of(model: CoEmoGen, precision: str) -> Callable[[dict[str, torch.Tensor]], float]:
+def step_of(model: CoEmoGen, precision: Precision) -> Callable[[dict[str, torch.Tensor]], float]:
     """One optimiser step on a batch; the loss."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=1e-3)
@@ -37,7 +38,7 @@ def step_of(model: CoEmoGen, precision: str) -> Callable[[dict[str, torch.Tensor
 
     def step(batch: dict[str, torch.Tensor]) -> float:
         optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        with autocast(precision, device):
             loss = model(batch)["total"]
         loss.backward()
         optimizer.step()

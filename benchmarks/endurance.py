@@ -20,8 +20,9 @@ CLONE = ROOT / ".work" / "endurance"
 RESULTS = ROOT / "benchmarks" / "results"
 UNITS = (  # those that keep pieces or checkpoints
     "emoset", "emoart", "features@emoset", "judges", "captions@emoset", "caption_features@emoset", "latents@emoset",
-    "coemogen@emoset", "textual_inversion", "dreambooth", "emogen", "uniemo_understanding", "uniemo_joint",
-    "uniemo_feedback", "images@coemogen_emoset", "real_scores", "scores@coemogen_emoset", "understanding_scores",
+    "coemogen@emoset", "textual_inversion@emoset", "dreambooth@emoset", "emogen@emoset", "uniemo_understanding",
+    "uniemo_joint", "uniemo_feedback", "images@coemogen_emoset", "real_scores", "scores@coemogen_emoset",
+    "understanding_scores",
 )  # fmt: skip
 DVC_SHARE = 5  # kills of a stage for each of its dvc
 CHECKPOINT_SECONDS = "0.2"  # so that trainings of seconds have some

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from pipeline.params import UniemoUnderstanding, load_params
+from pipeline.runtime import autocast
 from pipeline.uniemo.chain import UnderstandingChain, build_chain
 
 ROOT = Path(__file__).parents[1]
@@ -79,7 +80,7 @@ def compare(
     chain = build_chain(visual, settings, torch.Generator().manual_seed(0))
     pixels = torch.randn(batch_size, 3, 224, 224, generator=torch.Generator().manual_seed(0)).to(device)
     appended = empty_tokens(chain)
-    with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+    with autocast(settings.precision, device):
         ways: dict[str, Callable[[], Any]] = {
             "chain": lambda: chain(pixels), "plain": lambda: plain_forward(visual, pixels, appended)
         }  # fmt: skip

@@ -130,13 +130,14 @@ def _work_folder(
 ) -> "WorkFolder":
     """Beside DIR, for the pieces of this command on these pictures, models and code."""
     import pipeline
-    from pipeline.runtime import device_class
+    from pipeline.closure import code_of
+    from pipeline.runtime import numbers
     from pipeline.work import WorkFolder, fingerprint
 
     params = {"settings": settings.model_dump(mode="json"), "seed": seed, "name": name, "units": repr(units)}
-    code = list(Path(pipeline.__path__[0]).rglob("*.py"))
+    code = code_of(Path("evoke/curate.py"), Path(pipeline.__path__[0]).parent)
     deps = [*sorted({path for unit in units for path in _files(unit)}), models.clip, models.classifier]
-    mark = fingerprint("curate", params, code, deps, device_class())
+    mark = fingerprint("curate", params, code, deps, numbers())
     return WorkFolder("curate", mark, out.resolve().with_name(f".{out.resolve().name}.work"))
 
 

@@ -1,55 +1,46 @@
-"""`evoke dag`: dvc.yaml against the code, where the stages declare what they read and write.
-
-By hand: which stages, their order, desc, foreach. From the code: cmd, deps (inputs, stage file, import closure),
-params, outs, metrics, plots.
-"""
+"""`evoke dag`: dvc.yaml against the code, where the stages declare what they read and write; and the graph."""
 
 import difflib
-import re
-from collections.abc import Mapping
-from io import StringIO
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import click
-from ruamel.yaml.comments import CommentedMap
 
-from evoke.preset import round_trip_yaml
-from pipeline.artifacts import Artifact
-from pipeline.closure import import_closure
-from pipeline.params import Params
+from pipeline.artifacts import CODE, Artifact
+from pipeline.params import Params, read_yaml
 from pipeline.stage import Declaration, declaration_of
-from pipeline.work import written_aside
 
+BY_HAND = ("desc",)
 FROM_CODE = ("cmd", "deps", "params", "outs", "metrics", "plots")
 
 
 @click.command()
-@click.option("--fix", is_flag=True, help="Write what differs into dvc.yaml; comments stay.")
-def dag(fix: bool) -> None:
-    """Lists what dvc.yaml says otherwise than the code, and fails if there is anything; --fix writes it."""
-    path = Path("dvc.yaml")
-    yaml = round_trip_yaml()
-    document = yaml.load(path.read_text(encoding="utf-8"))
-    problems = differences(document["stages"], Path())
+def dag() -> None:
+    """Check that dvc.yaml says what the stages say, and show which stage needs which."""
+    stages = read_yaml(Path("dvc.yaml"))["stages"]
+    problems = differences(stages, Path())
     for problem in problems:
         click.echo(problem)
-    if fix:
-        fix_stages(document["stages"], Path())
-        text = StringIO()
-        yaml.dump(document, text)
-        with written_aside(path) as aside:
-            aside.write_text(_spaced(text.getvalue()), encoding="utf-8")
-        problems = differences(document["stages"], Path())
     if problems:
-        raise ValueError(
-            f"dvc.yaml differs from the code in {len(problems)} place(s); `evoke dag --fix` writes the lists"
-        )
-    click.echo(f"dvc.yaml: {len(document['stages'])} stages agree with the code")
+        raise ValueError(f"dvc.yaml differs from the code in {len(problems)} place(s); it is written by hand")
+    for name, needs in graph_of(stages).items():
+        click.echo(f"{name} <- {', '.join(needs)}" if needs else name)
+
+
+def graph_of(stages: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the stages of dvc.yaml, each with those whose outputs it reads; `code`, which all need, is left out."""
+    outs = {name: [*_paths(entry, "outs"), *_paths(entry, "metrics"), *_paths(entry, "plots")]
+            for name, entry in stages.items() if name != "code"}  # fmt: skip
+    return {
+        name: [other for other, made in outs.items() if other != name and _meets(made, _paths(entry, "deps"))]
+        for name, entry in stages.items()
+    }
 
 
 def differences(stages: Mapping[str, Any], root: Path) -> list[str]:
-    """One line per difference between the stages of dvc.yaml and the modules in stages/, params and imports."""
+    """Return a line for each difference between the stages of dvc.yaml and the modules in stages/."""
     problems = [f"{name}: in stages/ and not in dvc.yaml" for name in sorted(_modules(root) - set(stages))]
     for name, entry in stages.items():
         if name not in _modules(root):
@@ -61,48 +52,26 @@ def differences(stages: Mapping[str, Any], root: Path) -> list[str]:
         problems += [
             f"{name}: params.yaml has no {key}" for key in declaration.sections if key not in Params.model_fields
         ]
-        problems += _body_differences(name, _body(entry), expected_body(declaration, root))
+        problems += _body_differences(name, _body(entry), expected_body(declaration))
     return problems
 
 
-def fix_stages(stages: CommentedMap, root: Path) -> None:
-    """Writes into the stages of dvc.yaml what the code says and they say otherwise, in place."""
-    for name in [name for name in stages if name in _modules(root)]:
-        body = _body(stages[name])
-        for key, value in expected_body(declaration_of(f"stages.{name}"), root).items():
-            if not value:
-                body.pop(key, None)
-            elif not _equal(body.get(key), value):
-                body[key] = value
-        for key in ("desc", *FROM_CODE):
-            if key in body:
-                body.move_to_end(key)
-
-
-def expected_body(declaration: Declaration, root: Path) -> dict[str, Any]:
-    """What dvc.yaml must say of a stage: cmd and the five lists, empty ones too."""
+def expected_body(declaration: Declaration) -> dict[str, Any]:
+    """Return what dvc.yaml must say of a stage: cmd and the five lists, empty ones too."""
     name, is_foreach = declaration.stage, declaration.item is not None
-    file = Path("stages") / f"{name}.py"
-    code = [path.as_posix() for path in (file, *import_closure(file, root))]
 
     def paths(artifacts: tuple[Artifact, ...], *kinds: str) -> list[str]:
         return [artifact.template(name, is_foreach) for artifact in artifacts if not kinds or artifact.kind in kinds]
 
+    code = [] if CODE in declaration.writes else [f"{CODE.path}/{name}.txt"]
     return {
         "cmd": f"python -m stages.{name}" + (" --item ${item}" if is_foreach else ""),
-        "deps": [*paths(declaration.reads), *code],
+        "deps": [*code, *paths(declaration.reads)],
         "params": list(declaration.sections),
         "outs": paths(declaration.writes, "folder", "file", "shards", "table"),
         "metrics": [{path: {"cache": False}} for path in paths(declaration.writes, "metrics")],
         "plots": paths(declaration.writes, "plots"),
     }
-
-
-def _spaced(text: str) -> str:
-    """The text of dvc.yaml with one empty line before each stage but the first, and no other behind `stages:`."""
-    head, stages, body = text.partition("stages:\n")
-    body = re.sub(r"\n\s*\n", "\n", body)
-    return head + stages + re.sub(r"(?<=\n)(?=  \w+:)", "\n", body)
 
 
 def _body(entry: Any) -> Any:
@@ -113,25 +82,41 @@ def _modules(root: Path) -> set[str]:
     return {path.stem for path in (root / "stages").glob("*.py") if not path.stem.startswith("_")}
 
 
+def _paths(entry: Mapping[str, Any], key: str) -> Iterator[str]:
+    """Yield the paths of a list of a stage, with ${item} as it stands there."""
+    for path in _body(entry).get(key, []):
+        yield path if isinstance(path, str) else next(iter(path))
+
+
+def _meets(outs: list[str], deps: Iterator[str]) -> bool:
+    """Return whether some out is a dependency, or lies in a folder that is one, for some item."""
+    read = [_pattern(dep) for dep in deps]
+    return any(_lies_in(_pattern(out), dep) for out in outs for dep in read)
+
+
+def _pattern(path: str) -> list[str]:
+    return path.replace("${item}", "*").split("/")
+
+
+def _lies_in(out: list[str], dep: list[str]) -> bool:
+    pairs = list(zip(out, dep, strict=False))
+    return len(out) >= len(dep) and all(fnmatch(one, other) or fnmatch(other, one) for one, other in pairs)
+
+
 def _body_differences(name: str, body: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    problems = [f"{name}.{key}: not a key of a stage here" for key in body if key not in ("desc", *FROM_CODE)]
+    problems = [f"{name}.{key}: not a key of a stage here" for key in body if key not in (*BY_HAND, *FROM_CODE)]
     if not body.get("desc"):
         problems.append(f"{name}.desc: missing")
     for key, value in wanted.items():
-        if _equal(body.get(key), value):
-            continue
-        changes = difflib.ndiff(_lines(body.get(key)), _lines(value))
-        shown = "; ".join(line for line in changes if line[0] in "+-")
-        problems.append(f"{name}.{key}: {shown}")
+        found, right = _lines(body.get(key)), _lines(value)
+        if found != right:
+            shown = "; ".join(line for line in difflib.ndiff(found, right) if line[0] in "+-")
+            problems.append(f"{name}.{key}: {shown}")
     return problems
 
 
-def _equal(found: Any, wanted: Any) -> bool:
-    return _lines(found) == _lines(wanted)
-
-
 def _lines(value: Any) -> list[str]:
-    """A command or a list as sorted lines; order is for the reader. Entries with options count with them."""
+    """Return a command or a list as sorted lines; order is for the reader. Entries with options count with them."""
     if isinstance(value, str):
         return [value]
     return sorted(

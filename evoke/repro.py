@@ -1,34 +1,44 @@
 """`evoke repro`: `dvc repro`, with stages that do not need each other made side by side.
 
-Each stage is DVC's own `dvc repro --single-item`, which locks what it reads and writes; here is only the order. What a
-killed DVC has left is mended first, and dvc.lock is written whole or not at all.
+Each stage is DVC's own `dvc repro --single-item`, which locks what it reads and writes; here is the order, and what a
+person sees meanwhile. What a killed DVC has left is mended first, and dvc.lock is written whole or not at all.
 """
 
+import contextlib
 import multiprocessing
 import os
+import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from evoke.estimate import Graph, Priority, simulate
 from pipeline.runtime import device_class
 from pipeline.work import die_with_parent
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
+    from dvc.stage import Stage
+
 
 MOST_JOBS = 4  # by default, as every stage holds a model in memory
+LEAVE_S = 8.0  # a stage that is asked to leave has this long to finish its step and leave a checkpoint
+POLL_S = 0.5
+CODE = "code"  # the stage that tells which others an edit of the code reaches
+LOGS = Path("runs")
 # For glibc's malloc, which reads it as a process starts: freed memory stays with the stage, in huge pages. A training
 # step takes a tenth less.
 ALLOCATION = (
     "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432"
     ":glibc.malloc.trim_threshold=4294967296:glibc.malloc.top_pad=67108864"
 )
-Graph = Mapping[str, set[str]]
 
 
 @click.command()
@@ -36,26 +46,69 @@ Graph = Mapping[str, set[str]]
 @click.option(
     "--jobs", type=click.IntRange(min=1), help="Stages at a time; by default one a core, up to four; with a GPU one."
 )
-def repro(targets: tuple[str, ...], jobs: int | None) -> None:
-    """Makes all that is not up to date, or TARGETS and what they need."""
+@click.option("--dry", is_flag=True, help="Tell what would run, why, and how long it would take; run nothing.")
+@click.option("--verbose", is_flag=True, help="Show everything that the stages and DVC write, as they write it.")
+def repro(targets: tuple[str, ...], jobs: int | None, dry: bool, verbose: bool) -> None:
+    """Make all that is not up to date, or TARGETS and what they need.
+
+    \b
+    evoke repro                              everything
+    evoke repro stable_diffusion             one stage and what it needs
+    evoke repro images@coemogen_emoset       one item of a stage
+    evoke repro --dry                        what would run, why, and for how long
+
+    It may be killed at any moment and started again. What a stage writes goes to runs/<stage>.log.
+    """
+    from evoke.estimate import estimate_of
+    from evoke.progress import Watch, duration
+
     os.environ.setdefault("GLIBC_TUNABLES", ALLOCATION)
-    graph = needs(targets)
-    if not graph:
+    jobs = jobs or default_jobs()
+    found = stale_stages(targets)
+    if not found.graph:
         click.echo("everything is up to date")
-    failed = run(graph, jobs or default_jobs(), by_dvc)
+        return
+    estimate = estimate_of(found.graph)
+    if dry:
+        for name in found.graph:
+            click.echo(f"{name}: {found.reasons[name]}")
+        estimate.poll(wait=True)
+        seconds = simulate(found.graph, jobs, estimate.expected, estimate.priority(found.graph))
+        click.echo(
+            f"{len(found.graph)} stages would run, or be checked after others: about {duration(seconds)}, {jobs} at a "
+            f"time ({estimate.source})"
+        )
+        return
+    with warm_process(len(found.graph)), Watch(found.graph, jobs, estimate, verbose) as watch:
+        make = by_dvc if verbose else by_dvc_quietly
+        try:
+            failed = run(found.graph, jobs, make, watch, estimate.priority(found.graph))
+        except KeyboardInterrupt:
+            watch.close()
+            click.echo("stopped; what is finished is kept, and `evoke repro` goes on from there", err=True)
+            raise click.exceptions.Exit(130) from None
     if failed:
         raise ValueError(f"{', '.join(failed)} failed; what is finished is kept: mend it, and run again")
 
 
 def default_jobs() -> int:
-    """How many stages this machine makes at a time."""
+    """Return how many stages this machine makes at a time."""
     return 1 if device_class() == "cuda" else min(os.cpu_count() or 1, MOST_JOBS)
 
 
-def needs(targets: tuple[str, ...]) -> Graph:
-    """What each stage needs made before it: of targets and all above them, or of everything, what is not up to date.
+@dataclass(frozen=True)
+class Stale:
+    """Hold what is not up to date: each stage with those of them that it needs, and why it would run."""
 
-    A stage below one that is not up to date may turn out to be; DVC tells when its turn has come.
+    graph: Graph
+    reasons: Mapping[str, str]
+
+
+def stale_stages(targets: tuple[str, ...]) -> Stale:
+    """Return what is not up to date of targets and all that they need, or of everything. Raises ValueError.
+
+    A stage below one that is not up to date may turn out to be; DVC tells when its turn has come. The stage `code` is
+    made at once, as it tells which others an edit of the code reaches.
     """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo, lock_repo
@@ -66,67 +119,162 @@ def needs(targets: tuple[str, ...]) -> Graph:
         with Repo(_wait_for_lock=True) as repo, lock_repo(repo):
             mend(repo)
             try:
-                return stale(repo, targets)
+                wanted = {stage for target in targets for stage in repo.stage.collect(target)}
+                code_is_stale = any(stage.name == CODE for stage in repo.index.stages) and repo.status([CODE])
+                if not code_is_stale:
+                    return stale(repo, wanted or set(repo.index.graph))
             except DvcException:
                 if not mend_lock_file(repo):
                     raise
-        return needs(targets)
+                code_is_stale = False
     except DvcException as error:
         raise ValueError(str(error)) from error
+    if code_is_stale:
+        make_code()
+    return stale_stages(targets)
 
 
-def stale(repo: "Repo", targets: tuple[str, ...]) -> Graph:
-    """The graph of `needs`, of an open repository. Raises DvcException."""
+def make_code() -> None:
+    """Make the stage `code`. Raises ValueError with the end of its log where it fails."""
+    from evoke.progress import tail
+
+    process = multiprocessing.get_context("fork").Process(target=by_dvc_quietly, args=(CODE,))
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise ValueError(f"the code of the stages cannot be read; the end of {LOGS}/{CODE}.log:\n{tail(CODE)}")
+
+
+def stale(repo: "Repo", wanted: "set[Stage]") -> Stale:
+    """Return what is not up to date of some stages and all that they need. Raises DvcException."""
     import networkx as nx
 
+    from evoke.why import reasons
+
     graph = repo.index.graph
-    wanted = {stage for target in targets for stage in repo.stage.collect(target)} or set(graph)
-    wanted |= {above for stage in wanted for above in nx.descendants(graph, stage)}
-    changed = set(repo.status())
+    wanted = wanted | {above for stage in wanted for above in nx.descendants(graph, stage)}
+    status = repo.status()
     needed = graph.subgraph(wanted)
-    found = {stage for stage in wanted if stage.addressing in changed}
+    found = {stage for stage in wanted if stage.addressing in status}
     found |= {below for stage in found for below in nx.ancestors(needed, stage)}
-    return {
-        stage.addressing: {above.addressing for above in needed.successors(stage) if above in found} for stage in found
-    }
+    in_order = [stage for stage in repo.index.stages if stage in found]
+    needs = {s.addressing: {above.addressing for above in needed.successors(s) if above in found} for s in in_order}
+    return Stale(needs, {s.addressing: reasons(s, status.get(s.addressing), needs[s.addressing]) for s in in_order})
 
 
-def run(graph: Graph, jobs: int, make: Callable[[str], None]) -> list[str]:
-    """Calls make(stage) for every stage of a graph, each in a process of its own, after all that it needs.
+class Observer(Protocol):
+    """What `run` tells of its stages."""
 
-    Of those that are ready, the one that most others wait for goes first. Once one has failed no other is begun.
-    Returns those that failed.
+    def begins(self, name: str) -> None:
+        """Note that a stage begins."""
+
+    def ends(self, name: str, exitcode: int) -> None:
+        """Note that it has ended."""
+
+    def tick(self) -> None:
+        """Show the present state; called about twice a second."""
+
+
+def run(graph: Graph, jobs: int, make: Callable[[str], None], watch: Observer, priority: Priority) -> list[str]:
+    """Call make(stage) for every stage of a graph, each in a process of its own, after all that it needs.
+
+    Of those that are ready, the one of the greatest priority goes first. Once one has failed no other is begun.
+    Returns those that failed. On KeyboardInterrupt all are ended, within LEAVE_S.
     """
-    sorter, waiting = TopologicalSorter(graph), followers(graph)
+    sorter = TopologicalSorter(graph)
     sorter.prepare()
     ready: list[str] = []
     running: dict[str, BaseProcess] = {}
     failed: list[str] = []
-    while running or (sorter.is_active() and not failed):
-        ready = sorted([*ready, *sorter.get_ready()], key=lambda name: (-waiting[name], name))
-        while ready and len(running) < jobs and not failed:
-            name = ready.pop(0)
-            running[name] = multiprocessing.get_context("fork").Process(target=make, args=(name,))
-            running[name].start()
-        wait([process.sentinel for process in running.values()])
-        for name in [name for name, process in running.items() if process.exitcode is not None]:
-            if running.pop(name).exitcode:
-                failed.append(name)
-            else:
-                sorter.done(name)
+    try:
+        while running or (sorter.is_active() and not failed):
+            ready = sorted([*ready, *sorter.get_ready()], key=lambda name: (priority(name), name), reverse=True)
+            while ready and len(running) < jobs and not failed:
+                name = ready.pop(0)
+                watch.begins(name)
+                running[name] = multiprocessing.get_context("fork").Process(target=make, args=(name,))
+                running[name].start()
+            wait([process.sentinel for process in running.values()], POLL_S)
+            for name in [name for name, process in running.items() if process.exitcode is not None]:
+                exitcode = running.pop(name).exitcode or 0
+                watch.ends(name, exitcode)
+                failed += [name] if exitcode else []
+                if not exitcode:
+                    sorter.done(name)
+            watch.tick()
+    except KeyboardInterrupt:
+        end_all(running.values())
+        raise
     return failed
 
 
-def followers(graph: Graph) -> dict[str, int]:
-    """How many stages need each stage, directly or through others."""
-    above: dict[str, set[str]] = {}
-    for name in TopologicalSorter(graph).static_order():
-        above[name] = set().union(*({need} | above[need] for need in graph[name]))
-    return {name: sum(name in each for each in above.values()) for name in graph}
+def end_all(processes: Iterable[BaseProcess]) -> None:
+    """Ask every command under these processes to leave, so that DVC ends as after a failure; kill what is left later.
+
+    A training finishes its step and leaves a checkpoint first. A second Ctrl-C kills at once.
+    """
+    import psutil
+
+    roots = [psutil.Process(process.pid) for process in processes if process.is_alive()]
+    below = [child for root in roots for child in root.children(recursive=True)]
+    with contextlib.suppress(KeyboardInterrupt):
+        for child in below:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.terminate()
+        psutil.wait_procs(roots, timeout=LEAVE_S)
+    for process in [*roots, *below]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+@contextlib.contextmanager
+def warm_process(num_stages: int) -> Any:
+    """Provide, within, a process whose forks have the libraries imported already (pipeline/warm.py).
+
+    Not where it would not pay or not be the same: for few stages, off Linux, with a GPU, or where models come from a
+    hub, for which the libraries must not be told to stay offline.
+    """
+    import subprocess
+    import tempfile
+
+    from pipeline.params import load_params
+    from pipeline.runtime import offline_environment
+    from pipeline.warm import ADDRESS
+
+    params = load_params(Path("params.yaml"))
+    from_hub = any(getattr(section, "source", None) == "hub" for _, section in params)
+    if num_stages < 3 or not sys.platform.startswith("linux") or device_class() != "cpu" or from_hub:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="evoke-", ignore_cleanup_errors=True) as folder:
+        address = Path(folder) / "warm"
+        environment = {**os.environ, **offline_environment()}
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipeline.warm", str(address)], stdin=subprocess.PIPE, env=environment
+        )
+        signal.signal(signal.SIGINT, before)
+        os.environ[ADDRESS] = str(address)
+        try:
+            yield
+        finally:
+            del os.environ[ADDRESS]
+            process.kill()
+            process.wait()
+
+
+def by_dvc_quietly(name: str) -> None:
+    """Make one stage by DVC, and let all that is written go to runs/<stage>.log."""
+    LOGS.mkdir(exist_ok=True)
+    with (LOGS / f"{name}.log").open("wb") as log:
+        for stream in (1, 2):
+            os.dup2(log.fileno(), stream)
+    by_dvc(name)
 
 
 def by_dvc(name: str) -> None:
-    """One stage, by the command of DVC, which says what it does; leaves with its exit status."""
+    """Make one stage by DVC's command and leave with its exit status. Ctrl-C is the parent's business."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent()
     parent = multiprocessing.parent_process()
     if parent and parent.pid != os.getppid():  # it died before the call

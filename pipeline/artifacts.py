@@ -76,6 +76,10 @@ class Artifact:
 METRICS = Artifact("metrics/{unit}.json", "metrics")
 PLOTS = Artifact("plots/{unit}", "plots")
 
+PIPELINE = Artifact("pipeline", "folder")
+STAGES = Artifact("stages", "folder")
+CODE = Artifact("code", "folder")  # a file for each stage, which is a dependency of that stage
+
 MINIATURE = Artifact("data/miniature/{item}", "folder")
 MINIATURE_TRUTH = Artifact("data/miniature/{item}_truth.parquet", "table", TRUTH_SCHEMA)
 BUNDLED_CLIP = Artifact("models/miniature/clip", "folder")

@@ -1,19 +1,63 @@
-"""Which files of this repository a Python file imports, directly or not: the code dependencies of a stage.
+"""Which code a stage is made of: the files that it imports, directly or not, and a hash of the syntax of each.
 
 Read from the syntax tree, so imports inside functions count and nothing is executed; imports for type checkers
 do not count. The plumbing does not count, as it carries stages and does not change what they compute; nor does an
-__init__.py that is only a docstring.
+__init__.py that is only a docstring. Comments, docstrings and layout are no syntax: an edit of prose reruns nothing.
 """
 
 import ast
+import hashlib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
-PLUMBING = frozenset(f"pipeline/{name}.py" for name in ("artifacts", "closure", "params", "schemas", "stage", "work"))
+PLUMBING = frozenset(
+    f"pipeline/{name}.py" for name in ("artifacts", "closure", "params", "schemas", "stage", "warm", "work")
+)
+
+
+def code_of(path: Path, root: Path) -> str:
+    """Return a line for a file (relative to root) and for each that it imports: sixteen hex digits and its path."""
+    files = sorted([path, *import_closure(path, root)])
+    return "".join(f"{syntax_hash(root / file)} {file.as_posix()}\n" for file in files)
+
+
+def syntax_hash(path: Path) -> str:
+    """Return the first sixteen hex digits of the SHA-256 over the syntax of a file."""
+    return hashlib.sha256(syntax(path.read_text(encoding="utf-8")).encode()).hexdigest()[:16]
+
+
+@cache
+def syntax(source: str) -> str:
+    """Return a source without comments, docstrings and layout, the same on every version of Python, as `ast.dump` is
+    not.
+    """
+    return str(_plain(_parsed(source)))
+
+
+@cache
+def _parsed(source: str) -> ast.Module:
+    return ast.parse(source)
+
+
+def _plain(node: object) -> object:
+    """Return a syntax tree as nested lists, without docstrings, contexts, and fields that are empty or not in all
+    versions.
+    """
+    if isinstance(node, list):
+        return [_plain(item) for item in node]
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = {name: value for name, value in ast.iter_fields(node) if name not in ("ctx", "kind", "type_params")}
+    body = fields.get("body")
+    if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+        fields["body"] = body[1:]
+    kept = [[name, _plain(value)] for name, value in fields.items() if value is not None and value != []]
+    return [type(node).__name__, *kept]
 
 
 def import_closure(path: Path, root: Path) -> list[Path]:
-    """The files, relative to root and sorted, that `path` (relative too) imports; without itself and the plumbing."""
+    """Return the files, relative to root and sorted, that `path` imports; without itself and the plumbing."""
     found: set[Path] = set()
     waiting = [path]
     while waiting:
@@ -36,15 +80,21 @@ def _imported(path: Path, root: Path) -> Iterator[Path]:
 
 def _modules(path: Path, root: Path) -> Iterator[str]:
     """Dotted names that a file imports; `from a import b` is a.b where that is a module and a otherwise."""
-    for node in _executed(ast.parse((root / path).read_text(encoding="utf-8"), str(path))):
+    for node in _imports((root / path).read_text(encoding="utf-8")):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
+        else:
             package = list(path.parent.parts[: len(path.parent.parts) - node.level + 1]) if node.level else []
             base = ".".join([*package, *([node.module] if node.module else [])])
             for alias in node.names:
                 inner = f"{base}.{alias.name}"
                 yield inner if _file_of(inner, root) else base
+
+
+@cache
+def _imports(source: str) -> tuple[ast.Import | ast.ImportFrom, ...]:
+    """Return the import statements that are executed."""
+    return tuple(node for node in _executed(_parsed(source)) if isinstance(node, ast.Import | ast.ImportFrom))
 
 
 def _executed(tree: ast.AST) -> Iterator[ast.AST]:
@@ -63,7 +113,7 @@ def _file_of(module: str, root: Path) -> Path | None:
 
 
 def _only_docstring(path: Path) -> bool:
-    body = ast.parse(path.read_text(encoding="utf-8")).body
     return path.name == "__init__.py" and all(
-        isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in body
+        isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        for node in _parsed(path.read_text(encoding="utf-8")).body
     )

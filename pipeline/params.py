@@ -20,6 +20,7 @@ from pipeline.corpora.classes import SmallSet
 from pipeline.emotions import Emotion
 from pipeline.foundation.recipes import CaptionerRecipe, ClipRecipe, DiffusionRecipe
 from pipeline.metrics.result import Protocol
+from pipeline.runtime import Precision
 
 Layout = Literal["emoset", "wikiart", "fi", "emotionroi", "twitter"]
 Corpus = Literal["emoset", "emoart"]
@@ -261,7 +262,7 @@ class Training(Section):
     ema_decay: Annotated[
         float | None, Field(gt=0, lt=1, description="decay of the averaged weights a step; null: none")
     ]
-    precision: Annotated[Literal["fp32", "bf16"], Field(description="of the forward pass; weights stay fp32")]
+    precision: Annotated[Precision, Field(description="of the forward pass; weights stay fp32")]
     sampler: Annotated[
         Sampler,
         Field(description="oversample: EmoGen's balanced list; weighted: drawn by class weight; plain: in turn"),
@@ -304,21 +305,30 @@ class Coemogen(DiffusionTraining):
         return self
 
 
-class TextualInversion(DiffusionTraining):
+class Baseline(DiffusionTraining):
+    """What methods are compared with; the default run leaves them out (`evoke preset full` has them)."""
+
+    corpora: Annotated[
+        tuple[Literal["emoset"], ...],
+        Field(strict=False, max_length=1, description="trained on; none: not made"),
+    ]
+
+
+class TextualInversion(Baseline):
     """A baseline: one token embedding for each emotion (Gal et al. 2023)."""
 
     prompt: Annotated[str, Field(pattern=r"^[^{}]*\{S\}[^{}]*$", description="of training; {S} is the embedding")]
     first_word: Annotated[str, Field(min_length=1, description="that each embedding begins as")]
 
 
-class Dreambooth(DiffusionTraining):
+class Dreambooth(Baseline):
     """A baseline: one adapter for each emotion under a fixed prompt (DreamBooth's LoRA form)."""
 
     prompt: Annotated[str, Field(pattern=r"^[^{}]*\{S\}[^{}]*$", description="of training; {S} is the emotion's name")]
     rank: Annotated[Count, Field(description="of each of the eight adapters")]
 
 
-class Emogen(DiffusionTraining):
+class Emogen(Baseline):
     """A baseline: an emotion space mapped to a token embedding, with the attribute loss (EmoGen)."""
 
     prompt: Annotated[str, Field(pattern=r"^[^{}]*\{S\}[^{}]*$", description="of training; {S} is the embedding")]
@@ -424,7 +434,7 @@ class Images(Section):
     ]
     steps: Annotated[Count, Field(description="solver steps (EmoGen: 50)")]
     guidance: Annotated[float, Field(ge=1, description="scale of classifier-free guidance; 1: none (EmoGen: 7.5)")]
-    precision: Annotated[Literal["fp32", "bf16"], Field(description="of U-Net and decoder; weights stay fp32")]
+    precision: Annotated[Precision, Field(description="of U-Net and decoder; weights stay fp32")]
     batch_size: BatchSize
 
 
@@ -561,6 +571,11 @@ class Params(Section):
             corpus = method.removeprefix("coemogen_")
             if method.startswith("coemogen_") and corpus not in self.corpora:
                 raise ValueError(f"methods: {method} needs {corpus} among corpora ({', '.join(self.corpora)})")
+            if isinstance(baseline := getattr(self, method, None), Baseline) and not baseline.corpora:
+                raise ValueError(
+                    f"methods: {method} is trained on nothing; set {method}.corpora to [emoset] (`evoke preset full` "
+                    "does for all baselines)"
+                )
         if "uniemo_joint" not in self.methods:
             raise ValueError("methods: feedback ranks the images of uniemo_joint; add it")
         for corpus in self.truth_checks.corpora:

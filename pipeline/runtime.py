@@ -6,12 +6,15 @@ serve models of this size less than `evoke repro` does, which makes stages side 
 
 import hashlib
 import json
+import logging
 import os
+import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
@@ -19,8 +22,14 @@ if TYPE_CHECKING:
     import torch
 
 Key = str | int | None
+Precision = Literal["fp32", "bf16"]
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16", "svebf16"})  # as /proc/cpuinfo names them, x86 and ARM
+LESSER_ISAS = frozenset({"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI"})  # of oneDNN
+LESSER_CAPABILITIES = frozenset({"default", "avx2"})  # of ATen
 T = TypeVar("T")
+
+log = logging.getLogger("evoke")
 
 
 def device() -> "torch.device":
@@ -39,15 +48,69 @@ def device() -> "torch.device":
     return found
 
 
-def fast_autocast(device: "torch.device") -> "torch.autocast":
-    """bf16 where the device multiplies it fast, fp32 elsewhere: for what is rounded more coarsely afterwards anyway.
+def autocast(wanted: Precision, device: "torch.device") -> "torch.autocast":
+    """Return the context in which a model computes in `precision_of(wanted)`; its weights stay fp32.
 
-    Weights are cast anew at each use on a GPU: a captured step may not cache them.
+    A GPU casts weights anew at each use, as a captured step must not cache them.
     """
     import torch
 
-    fast = device.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return torch.autocast(device.type, torch.bfloat16, enabled=fast, cache_enabled=device.type != "cuda")
+    enabled = precision_of(wanted, device.type) == "bf16"
+    return torch.autocast(device.type, torch.bfloat16, enabled=enabled, cache_enabled=device.type != "cuda")
+
+
+@cache
+def precision_of(wanted: Precision, device_type: str) -> Precision:
+    """Return the number format that a device computes in: bf16 where asked for and multiplied natively, else fp32.
+
+    A CPU without bf16 units emulates it 20 to 60 times slower than it multiplies fp32. What differs from the params is
+    logged once.
+    """
+    if wanted == "bf16" and not multiplies_bf16(device_type):
+        log.info("this device has no units for bf16: computing in fp32")
+        return "fp32"
+    return wanted
+
+
+@cache
+def multiplies_bf16(device_type: str) -> bool:
+    """Return whether cpu or cuda multiplies bf16 natively: GPUs from sm80, CPUs with AVX512_BF16, AMX or ARM's BF16.
+
+    ONEDNN_MAX_CPU_ISA and ATEN_CPU_CAPABILITY, which hold torch's kernels back, count. It imports torch for a GPU
+    alone, as the fingerprint of every stage asks this.
+    """
+    if device_type == "cuda":
+        import torch
+
+        return torch.cuda.is_available() and torch.cuda.get_device_capability() >= (8, 0)
+    if os.environ.get("ONEDNN_MAX_CPU_ISA", "DEFAULT").upper() in LESSER_ISAS:
+        return False
+    if os.environ.get("ATEN_CPU_CAPABILITY", "").lower() in LESSER_CAPABILITIES:
+        return False
+    return bool(BF16_FLAGS & cpu_flags())
+
+
+def numbers() -> str:
+    """Return the kind of device and what `precision: bf16` computes in there, such as "cpu, bf16 as fp32".
+
+    It is part of the fingerprint of a stage's work, so that a checkpoint never continues in another number format.
+    """
+    kind = device_class()
+    return f"{kind}, bf16" if multiplies_bf16(kind) else f"{kind}, bf16 as fp32"
+
+
+@cache
+def cpu_flags() -> frozenset[str]:
+    """Return the names of the instruction sets of this CPU as Linux or macOS lists them; empty where neither does."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        lines = info.read_text(encoding="utf-8", errors="replace").splitlines()
+        listed = (line.partition(":")[2] for line in lines if line.lower().startswith(("flags", "features")))
+        return frozenset(next(listed, "").split())
+    if sys.platform == "darwin":
+        known = subprocess.run(["sysctl", "-n", "hw.optional.arm.FEAT_BF16"], capture_output=True, text=True)
+        return frozenset({"bf16"} if known.stdout.strip() == "1" else ())
+    return frozenset()
 
 
 @contextmanager
@@ -120,13 +183,17 @@ def log_level() -> str:
 
 
 def forbid_downloads() -> None:
-    """Makes every Hugging Face library work from disk alone, without the progress bars of loading, which fill logs.
+    """Make every Hugging Face library work from disk alone, without the progress bars of loading, which fill logs.
 
     To be called before any of them is imported.
     """
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
-    os.environ.setdefault("TQDM_DISABLE", "1")
+    os.environ.update(offline_environment())
+
+
+def offline_environment() -> dict[str, str]:
+    """Return the variables by which these libraries stay off the network and quiet, as far as nobody has set them."""
+    wanted = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TQDM_DISABLE": "1"}
+    return {name: os.environ.get(name, value) for name, value in wanted.items()}
 
 
 def seed_of(*keys: Key) -> int:

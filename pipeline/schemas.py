@@ -12,14 +12,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.attributes import ATTRIBUTE_KINDS
 from pipeline.captions.prompts import VARIANTS
 from pipeline.corpora.records import SPLITS
 from pipeline.emotions import EMOTIONS, POLARITIES
+from pipeline.feedback.reasons import FEEDBACK_REASONS
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 WORD = pa.dictionary(pa.int8(), pa.string())
-FEEDBACK_REASONS = ("kept", "emotion_rank", "clarity_rank", "both_ranks", "not_drawn")
-ATTRIBUTE_KINDS = ("scene", "object")
 VECTOR = pa.list_(pa.float32())  # stands for fixed_size_list<float32, d>, d of the model that made it
 
 

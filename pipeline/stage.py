@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import re
+import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,9 +24,9 @@ from typing import Any
 import click
 import numpy as np
 
-from pipeline import artifacts, runtime
+from pipeline import artifacts, runtime, warm
 from pipeline.artifacts import Artifact
-from pipeline.closure import import_closure
+from pipeline.closure import code_of
 from pipeline.params import Params, load_params
 from pipeline.work import WorkFolder, die_with_parent, fingerprint, place
 
@@ -161,6 +162,9 @@ def stage(
             with _one_line_errors():
                 if trains and runtime.processes() > 1 and "RANK" not in os.environ:
                     _become_launcher(declaration.stage, item)
+                status = warm.run_there(f"stages.{name}", ["--item", item] if item else [])
+                if status is not None:
+                    sys.exit(status)
                 run_stage(declaration, main, item)
 
         options: list[click.Parameter] = [click.Option(["--item"], required=True, help=f"The {item}.")] if item else []
@@ -185,7 +189,9 @@ def run_stage(declaration: Declaration, main: Callable[[Run], None], item: str |
     if item is not None and not re.fullmatch(r"\w+", item):
         raise ValueError(f"--item = {item!r}: allowed are letters, digits and underscores")
     unit = f"{declaration.stage}@{item}" if item else declaration.stage
-    logging.basicConfig(level=logging.WARNING, format=f"{unit}: %(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter(f"{unit}: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     for name in ("evoke", "pipeline"):
         logging.getLogger(name).setLevel(runtime.log_level())
     if getattr(getattr(params, declaration.stage, None), "source", None) != "hub":
@@ -200,6 +206,16 @@ def run_stage(declaration: Declaration, main: Callable[[Run], None], item: str |
         work.finish()
     if work.leads:
         _note_timing(unit, time.monotonic() - begin)
+
+
+class _Formatter(logging.Formatter):
+    """Mark our own warnings, by which `evoke repro` tells them from those of libraries."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        is_ours = record.name.partition(".")[0] in ("evoke", "pipeline")
+        if is_ours and record.levelno >= logging.WARNING:
+            record.msg = f"warning: {record.msg}"
+        return super().format(record)
 
 
 def _become_launcher(stage: str, item: str | None) -> None:
@@ -217,15 +233,24 @@ def _fingerprint(unit: str, declaration: Declaration, params: Params, item: str 
         if not dep.exists():
             raise ValueError(f"{dep}: there is no such input; `dvc repro {unit}` makes what is missing")
     sections = params.model_dump(mode="json", include=set(declaration.sections))
-    file = Path("stages") / f"{declaration.stage}.py"
-    return fingerprint(unit, sections, [file, *import_closure(file, Path())], deps, runtime.device_class())
+    code = code_of(Path("stages") / f"{declaration.stage}.py", Path())
+    return fingerprint(unit, sections, code, deps, runtime.numbers())
 
 
 def _note_timing(unit: str, seconds: float) -> None:
-    """Leaves the duration in runs/, which git ignores: equal runs give equal outs."""
+    """Write what the run took into runs/, which git ignores: equal runs give equal outs."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    note = {
+        "stage": unit,
+        "seconds": round(seconds, 3),
+        "cpu_seconds": round(sum(each.ru_utime + each.ru_stime for each in used), 3),
+        "peak_mb": max(each.ru_maxrss for each in used) // 1024,
+        "device": runtime.device_class(),
+        "numbers": runtime.numbers(),
+    }
     path = Path("runs") / f"{unit}.json"
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps({"stage": unit, "seconds": round(seconds, 3), "device": runtime.device_class()}) + "\n")
+    path.write_text(json.dumps(note) + "\n")
 
 
 @contextmanager

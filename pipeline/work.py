@@ -34,17 +34,17 @@ def work_root() -> Path:
     return Path(os.environ.get("EVOKE_WORK", ".work"))
 
 
-def fingerprint(unit: str, params: Mapping[str, Any], code: Sequence[Path], deps: Sequence[Path], device: str) -> str:
+def fingerprint(unit: str, params: Mapping[str, Any], code: str, deps: Sequence[Path], device: str) -> str:
     """SHA-256 (hex) of all that may change the bytes that a stage writes.
 
-    unit: name of the stage, `stage@item` in a foreach. params: its validated sections. code: files by content. deps:
+    unit: name of the stage, `stage@item` in a foreach. params: its validated sections. code: of its closure. deps:
     every file by relative path, size and mtime_ns and not by content: reading tens of GB to begin would cost more than
     it saves, and a wrong guess is always on the safe side, as an equal file with another mtime only costs the pieces.
     """
     record = {
         "unit": unit,
         "params": params,
-        "code": [(path.as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()) for path in sorted(code)],
+        "code": code,
         "deps": [entry for dep in deps for entry in _file_stats(dep)],
         "device": device,
         "python": platform.python_version(),

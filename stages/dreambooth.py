@@ -12,12 +12,11 @@ from pipeline.artifacts import (
 )
 from pipeline.stage import Run, stage
 
-LATENTS = LATENTS.of("emoset")
-
 
 @stage(
     reads=(EMOSET, LATENTS, FOUNDATION_CLIP, FOUNDATION_DIFFUSION),
     writes=(DREAMBOOTH, METRICS, PLOTS),
+    item="corpus",
     sections=("seed", "dreambooth"),
     trains=True,
 )

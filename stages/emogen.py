@@ -15,12 +15,11 @@ from pipeline.artifacts import (
 )
 from pipeline.stage import Run, stage
 
-LATENTS, FEATURES = LATENTS.of("emoset"), FEATURES.of("emoset")
-
 
 @stage(
     reads=(EMOSET, FEATURES, EMOTION_CLASSIFIER, CORRELATION, LATENTS, FOUNDATION_CLIP, FOUNDATION_DIFFUSION),
     writes=(EMOGEN, METRICS, PLOTS),
+    item="corpus",
     sections=("seed", "emogen"),
     trains=True,
 )

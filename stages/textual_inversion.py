@@ -12,12 +12,11 @@ from pipeline.artifacts import (
 )
 from pipeline.stage import Run, stage
 
-LATENTS = LATENTS.of("emoset")
-
 
 @stage(
     reads=(EMOSET, LATENTS, FOUNDATION_CLIP, FOUNDATION_DIFFUSION),
     writes=(TEXTUAL_INVERSION, METRICS, PLOTS),
+    item="corpus",
     sections=("seed", "textual_inversion"),
     trains=True,
 )

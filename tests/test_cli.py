@@ -2,9 +2,9 @@
 
 import importlib
 import os
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import click
@@ -31,16 +31,22 @@ def test_every_command_of_the_table_exists(name: str) -> None:
     assert CliRunner().invoke(main, [name, "--help"]).exit_code == 0
 
 
+def cpu_seconds() -> float:
+    """Of the children that have ended: a busy machine makes them no slower."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_help_is_fast_and_imports_nothing_heavy(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": str(tmp_path)}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     seconds = []
     for _ in range(4):
-        begin = time.monotonic()
+        begin = cpu_seconds()
         subprocess.run(
             [sys.executable, "-m", "evoke", "--help"], env=environment, cwd=ROOT, check=True, capture_output=True
         )
-        seconds.append(time.monotonic() - begin)
+        seconds.append(cpu_seconds() - begin)
     assert min(seconds) < 0.3
     code = (
         "import sys\nfrom evoke.cli import main\nmain(['--help'], standalone_mode=False)\n"

@@ -13,8 +13,8 @@ import pytest
 from ruamel.yaml import YAML
 from safetensors.torch import load_file
 
+from pipeline.feedback.reasons import FEEDBACK_REASONS
 from pipeline.params import read_yaml
-from pipeline.schemas import FEEDBACK_REASONS
 
 ROOT = Path(__file__).parents[1]
 COPIED = (

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipeline.feedback.reasons import FEEDBACK_REASONS
 from pipeline.metrics.emotion_accuracy import asked, probabilities
-from pipeline.schemas import FEEDBACK_REASONS
 
 if TYPE_CHECKING:
     from pipeline.params import Feedback

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.attributes import ATTRIBUTE_KINDS
 from pipeline.corpora.emoset import snake_case
 from pipeline.corpora.records import shown
 from pipeline.emotions import EMOTIONS, INDEX
 from pipeline.foreign.checkpoint import checked, load_state_dict, load_tensor
 from pipeline.foreign.refusal import Refusal, RefusedError
 from pipeline.foreign.unpickle import Array, unpickle
-from pipeline.schemas import ATTRIBUTE_KINDS
 
 if TYPE_CHECKING:
     import torch

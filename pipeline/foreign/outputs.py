@@ -15,9 +15,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.artifacts import write_table
+from pipeline.attributes import ATTRIBUTE_KINDS
 from pipeline.emotions import EMOTIONS
 from pipeline.foreign.artefacts import CLIP_WIDTH, STATISTICS, Place
-from pipeline.schemas import ATTRIBUTE_KINDS, CORRELATION_SCHEMA, WORD, Column, Schema
+from pipeline.schemas import CORRELATION_SCHEMA, WORD, Column, Schema
 from pipeline.weights import save_safetensors
 
 ATTRIBUTES_SCHEMA = Schema(

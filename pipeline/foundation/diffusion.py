@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
+from pipeline.runtime import multiplies_bf16
 from pipeline.weights import damage_named, load_safetensors
 
 if TYPE_CHECKING:
@@ -31,7 +32,11 @@ def load_pipeline(folder: Path, device: torch.device | str = "cpu") -> "StableDi
             str(folder), use_safetensors=True, local_files_only=True, safety_checker=None, requires_safety_checker=False
         )
     pipeline.set_progress_bar_config(disable=True)
-    return pipeline.to(device)
+    pipeline.to(device)
+    if not multiplies_bf16(pipeline.device.type):  # in fp32 a CPU samples by a tenth, encodes by a fifth faster so
+        for part in (pipeline.unet, pipeline.vae):
+            part.to(memory_format=torch.channels_last)
+    return pipeline
 
 
 def load_module(kind: type[Module], folder: Path) -> Module:

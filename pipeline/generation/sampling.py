@@ -18,7 +18,7 @@ from pipeline.conditioning.encoder import ConditionEncoder
 from pipeline.conditioning.prompts import tokenize
 from pipeline.generation.defaults import SOLVER
 from pipeline.generation.request import Request
-from pipeline.runtime import seed_of
+from pipeline.runtime import Precision, autocast, seed_of
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 MAX_STEPS = 1000
 Solver = Literal["sde-dpmsolver++", "dpmsolver++", "unipc", "ddim", "euler"]
-Precision = Literal["fp32", "bf16"]
 
 
 class EmotionGenerator(Protocol):
@@ -100,7 +99,7 @@ def denoised(
 ) -> Iterator[NDArray[np.float32]]:
     """The same before they are rounded: HW3 in [0, 1]."""
     pipeline.scheduler = solver(pipeline, sampling.solver)
-    coarse = torch.autocast(pipeline.device.type, torch.bfloat16, enabled=sampling.precision == "bf16")
+    coarse = autocast(sampling.precision, pipeline.device)
     empty = encoder(tokenize(pipeline.tokenizer, [""]).to(pipeline.device)).states
     for start in range(0, len(requests), sampling.batch_size):
         batch = requests[start : start + sampling.batch_size]

@@ -23,7 +23,7 @@ from pipeline.judges.examples import UNKNOWN, Examples, Names
 from pipeline.judges.panel import OBJECT_KIND, SCENE_KIND, Judges, published_on
 from pipeline.judges.pixels import Logits, PixelJudge
 from pipeline.judges.pretrained import load_backbone, weights_file
-from pipeline.runtime import device, fast_autocast, torch_generator
+from pipeline.runtime import autocast, device, torch_generator
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.work import leaving_later
 
@@ -163,7 +163,7 @@ class TrainingState:
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.learning_rate * self._rate()
         self.optimizer.zero_grad()
-        with fast_autocast(where):
+        with autocast("bf16", where):
             logits = self.network(batch.squares.to(where))
         loss = total_loss(logits, batch)
         loss.backward()

@@ -11,11 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.params import read_yaml
 from pipeline.plan.costs import Cost, Costs
+from pipeline.runtime import Precision
 
 RATES = Path(__file__).with_name("rates.yaml")
 Status = Literal["measured", "published", "target", "assumed"]
 Effort = Literal["train", "infer", "answer"]
-Precision = Literal["bf16", "fp32"]
 EFFORTS: tuple[Effort, ...] = ("train", "infer", "answer")
 PRECISIONS: tuple[Precision, ...] = ("bf16", "fp32")
 BENCHMARK_RANK = 40  # of the ten adapters that a batch of 32 pictures passes

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pipeline.plan.costs import Cost, Costs
 from pipeline.plan.counts import Counts
-from pipeline.plan.rates import Effort, Precision
+from pipeline.plan.rates import Effort
+from pipeline.runtime import Precision
 
 if TYPE_CHECKING:
     from pipeline.params import Params

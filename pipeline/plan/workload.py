@@ -48,6 +48,9 @@ ITEMS: dict[str, Callable[["Params"], Sequence[str]]] = {  # of what dvc.yaml ha
         ("features", "captions", "caption_features", "caption_filter", "latents", "coemogen"),
         lambda params: params.corpora,
     ),
+    "textual_inversion": lambda params: params.textual_inversion.corpora,
+    "dreambooth": lambda params: params.dreambooth.corpora,
+    "emogen": lambda params: params.emogen.corpora,
     **dict.fromkeys(("images", "scores", "grids"), lambda params: params.methods),
     "truth_checks": lambda params: params.truth_checks.corpora,
 }

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.features import decoded
-from pipeline.runtime import fast_autocast
+from pipeline.runtime import autocast
 from pipeline.work import written_aside
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _posteriors(vae: Any, squares: "Sequence[Image.Image]") -> dict[str, Tensor]
     """COLUMNS of a batch, each BCHW."""
     pixels = np.stack([np.asarray(square) for square in squares])
     scaled = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(vae.device, vae.dtype) / 127.5 - 1
-    with fast_autocast(vae.device):
+    with autocast("bf16", vae.device):
         plain, mirrored = (vae.encode(x).latent_dist for x in (scaled, scaled.flip(3)))
     scale = vae.config.scaling_factor
     return {

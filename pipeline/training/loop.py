@@ -12,12 +12,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from pipeline.runtime import device, fast_attention, seed_of
+from pipeline.runtime import device, fast_attention, precision_of, seed_of
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.rows import RowOrder
 from pipeline.work import leaving_later
@@ -117,7 +117,7 @@ class TrainingState:
         named = [{name: p for name, p in self.parameters.items() if self._rate(name) == rate} for rate in rates]
         groups = [{"params": list(p.values()), "rate": rate} for p, rate in zip(named, rates, strict=True)]
         self.optimizer = torch.optim.AdamW(
-            groups, lr=settings.learning_rate, betas=(0.9, 0.999), weight_decay=settings.weight_decay
+            groups, lr=settings.learning_rate, betas=(0.9, 0.999), weight_decay=settings.weight_decay, fused=True
         )
         self.module = self.accelerator.prepare_model(task.module.to(self.accelerator.device))
         self.averages = {name: p.detach().clone() for name, p in self.parameters.items()} if settings.ema_decay else {}
@@ -318,7 +318,7 @@ def accelerator_of(settings: "Training") -> "Accelerator":
     from accelerate import Accelerator, DistributedDataParallelKwargs
 
     chosen = device()
-    precision: Any = {"fp32": "no", "bf16": "bf16"}[settings.precision]
+    precision = {"fp32": "no", "bf16": "bf16"}[precision_of(settings.precision, chosen.type)]
     unused = DistributedDataParallelKwargs(find_unused_parameters=True)
     accelerator = Accelerator(cpu=chosen.type == "cpu", mixed_precision=precision, kwargs_handlers=[unused])
     if settings.batch_size % accelerator.num_processes:

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.schemas import ATTRIBUTE_KINDS
+from pipeline.attributes import ATTRIBUTE_KINDS
 from pipeline.uniemo.correlation import attributes_of
 from pipeline.weights import load_safetensors, save_safetensors
 

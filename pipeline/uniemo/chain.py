@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from pipeline.attributes import ATTRIBUTE_KINDS
 from pipeline.emotions import EMOTIONS
-from pipeline.schemas import ATTRIBUTE_KINDS
 from pipeline.uniemo.queries import ExpertQueries, Seen
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pipeline.attributes import ATTRIBUTE_KINDS
 from pipeline.conditioning.encoder import ConditionEncoder
 from pipeline.conditioning.prompts import Prompts
-from pipeline.schemas import ATTRIBUTE_KINDS
 from pipeline.training.denoising import diffusion_errors
 from pipeline.uniemo.chain import EmotionHead, Understood
 from pipeline.uniemo.fusion import CLASS, Fusion, condition_loss

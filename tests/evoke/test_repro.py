@@ -1,18 +1,33 @@
-"""Stages side by side: each after all that it needs, none after a failure."""
+"""Stages side by side: each after all that it needs, none after a failure; and what Ctrl-C does."""
 
+import os
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
-from evoke.repro import followers, needs, run
+from evoke.repro import run, stale_stages
 
+ROOT = Path(__file__).parents[2]
 DIAMOND = {"draw": set(), "left": {"draw"}, "right": {"draw"}, "report": {"left", "right"}, "alone": set()}
 
 
-def recorded(folder: Path, failing: str = "") -> list[str]:
-    """The graph made with two jobs, each stage leaving when it began and ended."""
+class Silent:
+    """Observes and says nothing."""
+
+    def begins(self, name: str) -> None: ...
+
+    def ends(self, name: str, exitcode: int) -> None: ...
+
+    def tick(self) -> None: ...
+
+
+def recorded(folder: Path, failing: str = "", jobs: int = 2, first: str = "") -> list[str]:
+    """The graph made, each stage leaving when it began and ended."""
 
     def make(name: str) -> None:
         begin = time.monotonic()
@@ -20,7 +35,7 @@ def recorded(folder: Path, failing: str = "") -> list[str]:
         (folder / name).write_text(f"{begin} {time.monotonic()}")
         sys.exit(name == failing)
 
-    return run(DIAMOND, 2, make)
+    return run(DIAMOND, jobs, make, Silent(), lambda name: float(name == first))
 
 
 def test_a_stage_begins_after_all_that_it_needs_and_beside_others(tmp_path: Path) -> None:
@@ -41,10 +56,57 @@ def test_nothing_begins_after_a_failure_and_what_runs_ends_well(tmp_path: Path) 
     assert "report" not in made
 
 
-def test_the_stage_that_most_wait_for_goes_first() -> None:
-    assert followers(DIAMOND) == {"draw": 3, "left": 1, "right": 1, "report": 0, "alone": 0}
+@pytest.mark.parametrize("first", ["draw", "alone"])
+def test_of_those_that_are_ready_the_one_of_greater_priority_goes_first(tmp_path: Path, first: str) -> None:
+    recorded(tmp_path, jobs=1, first=first)
+    times = {path.name: float(path.read_text().split()[0]) for path in tmp_path.iterdir()}
+    assert min(times, key=lambda name: times[name]) == first
 
 
 def test_an_unknown_target_is_one_line() -> None:
     with pytest.raises(ValueError, match="emoste"):
-        needs(("emoste",))
+        stale_stages(("emoste",))
+
+
+STAGE = """
+import signal, sys, time
+def leave(*_):
+    if {leaves}:
+        print("saved", flush=True)
+        sys.exit(1)
+signal.signal(signal.SIGTERM, leave)
+print("begun", flush=True)
+while True:
+    time.sleep(600)
+"""
+RUN = """
+import signal, subprocess, sys
+from evoke.repro import run
+from tests.evoke.test_repro import DIAMOND, Silent
+
+def make(name):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(subprocess.run([sys.executable, "-c", {stage!r}]).returncode)
+
+try:
+    run(DIAMOND, 2, make, Silent(), lambda name: 0.0)
+except KeyboardInterrupt:
+    print("stopped", flush=True)
+"""
+
+
+@pytest.mark.parametrize("stubborn", [False, True], ids=["leaves", "does not leave"])
+def test_ctrl_c_ends_all_that_runs_within_ten_seconds(stubborn: bool) -> None:
+    code = RUN.replace("{stage!r}", repr(STAGE.replace("{leaves}", repr(not stubborn))))
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stdout is not None
+    assert [process.stdout.readline(), process.stdout.readline()] == ["begun\n"] * 2
+    below = psutil.Process(process.pid).children(recursive=True)
+    begin = time.monotonic()
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
+    said = process.stdout.read().split()
+    assert time.monotonic() - begin < 10
+    assert said == (["stopped"] if stubborn else ["saved", "saved", "stopped"])
+    assert not [child for child in below if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]

@@ -57,7 +57,7 @@ def process(*words: object, limit_mb: int = 4000) -> Ended:
 
     threads = dict.fromkeys(("EVOKE_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     done = subprocess.run(
-        [sys.executable, *map(str, words)], capture_output=True, text=True, check=False, preexec_fn=limit, timeout=120,
+        [sys.executable, *map(str, words)], capture_output=True, text=True, check=False, preexec_fn=limit, timeout=900,
         env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], **threads},
     )  # fmt: skip
     return Ended(done.returncode, done.stdout + done.stderr)

@@ -219,7 +219,7 @@ def browse(folder: Path, *options: str, name: str = "index.html") -> bytes:
     command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files",
                f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=5000", *options]  # fmt: skip
     url = (folder / name).as_uri()
-    return subprocess.run([*command, url], capture_output=True, timeout=90, check=True).stdout
+    return subprocess.run([*command, url], capture_output=True, timeout=900, check=True).stdout
 
 
 @IN_A_BROWSER

@@ -169,7 +169,7 @@ def test_processes_that_train_together_leave_together_and_save(tmp_path: Path) -
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "tests.training.leaver"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "EVOKE_DEVICE": "cpu"}
     done = subprocess.run([sys.executable, *launch, str(tmp_path)], env=environment, capture_output=True, text=True,
-                          timeout=120, check=False)  # fmt: skip
+                          timeout=900, check=False)  # fmt: skip
     assert done.returncode, "both leave with the status of SIGTERM"
     assert "Connection closed by peer" not in done.stderr
     assert [path.name[:14] for path in tmp_path.rglob("step-*")] == ["step-000000005"], done.stderr[-2000:]

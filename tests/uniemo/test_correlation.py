@@ -105,9 +105,9 @@ def test_all_of_emoset_with_five_attributes_each_takes_less_than_a_second_and_eq
     names = tuple(f"object/{place:03d}" for place in range(num_names))
     attributes = Attributes(names, np.repeat(np.arange(number), 5), ids.ravel())
     values = probabilities(number)
-    begin = time.perf_counter()
+    begin = time.process_time()
     found = moments(values, attributes)
-    assert time.perf_counter() - begin < 1
+    assert time.process_time() - begin < 1
     slow = slow_moments(values.astype(np.float64), attributes)
     assert np.allclose(found.mean, slow.mean)
     assert np.allclose(found.standard_error, slow.standard_error)

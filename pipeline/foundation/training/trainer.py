@@ -20,7 +20,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from pipeline.foundation.recipes import Recipe
-from pipeline.runtime import fast_attention, fast_autocast
+from pipeline.runtime import autocast, fast_attention
 from pipeline.training.checkpoints import Checkpoints
 
 Batch = tuple[Tensor, ...]
@@ -151,7 +151,7 @@ class StepFunction:
     def update(self, batch: Batch) -> Tensor:
         """One eager step."""
         self.optimizer.zero_grad(set_to_none=True)
-        with fast_autocast(self.device), fast_attention(self.device):
+        with autocast("bf16", self.device), fast_attention(self.device):
             loss = self.loss(*batch)
         loss.backward()
         average_gradients(self.parameters)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from pipeline.foundation.recipes import IMAGE_PX, VaeRecipe
 from pipeline.foundation.training.clip import normalized
 from pipeline.foundation.training.trainer import Batch, Task, draw_rows, fit
-from pipeline.runtime import fast_autocast
+from pipeline.runtime import autocast
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
@@ -118,7 +118,7 @@ def encode(vae: "AutoencoderKL", pictures: Tensor, device: torch.device, batch_s
     """Posterior of pictures N3HW uint8, wherever they lie; the latents lie on `device`."""
     means, deviations = [], []
     for start in range(0, len(pictures), batch_size):
-        with fast_autocast(device):
+        with autocast("bf16", device):
             posterior = vae.encode(normalized(pictures[start : start + batch_size].to(device))).latent_dist
         means.append(posterior.mean.half())
         deviations.append(posterior.std.half())

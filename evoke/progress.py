@@ -1,0 +1,161 @@
+"""What a person sees of a run: a line for each stage that ends, what is left, and on a terminal a bar that lives.
+
+Everything that stages and DVC write is in runs/<stage>.log; shown of it are our own warnings, and the end of the log of
+a stage that failed.
+"""
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from evoke.estimate import RUNS, Estimate, Graph
+
+TAIL = 20  # lines of a failed stage
+HINTS = ("Running stage", "> ", "Updating lock file", "To track the changes", "To enable auto staging",
+         "Use `dvc push`", "\tgit add", "\tdvc config", "\t> ")  # of DVC # fmt: skip
+
+
+class Watch:
+    """Observe a run, as a context; on a pipe it writes plain lines."""
+
+    def __init__(self, graph: Graph, jobs: int, estimate: Estimate, verbose: bool = False) -> None:
+        self.graph, self.jobs, self.estimate, self.verbose = dict(graph), jobs, estimate, verbose
+        self.left: dict[str, set[str]] = dict(graph)
+        self.begun: dict[str, float] = {}
+        self.begin, self.num_ran, self.failed, self.announced = time.monotonic(), 0, False, False
+        self.console = Console(highlight=False)
+        self.live: Progress | None = None
+        self.rows: dict[str, TaskID] = {}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        if self.console.is_terminal and not self.verbose:
+            columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+            self.live = self._stack.enter_context(
+                Progress(*columns, TimeElapsedColumn(), console=self.console, transient=True)
+            )
+            self.all = self.live.add_task("all stages", total=len(self.graph))
+        self.say(f"{len(self.graph)} stages to make, {self.jobs} at a time; each writes to {RUNS}/<stage>.log")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+        if not self.left and not self.failed:
+            self.summarise()
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self._stack.close()
+        self.live = None
+
+    def say(self, line: str) -> None:
+        """Write a line, above the bar where there is one."""
+        if self.live:
+            self.console.print(line, markup=False, soft_wrap=True)
+        else:
+            click.echo(line)
+
+    def begins(self, name: str) -> None:
+        """Note that a stage begins."""
+        self.begun[name] = time.monotonic()
+        if self.live:
+            self.rows[name] = self.live.add_task(f"  {name}", total=None)
+
+    def ends(self, name: str, exitcode: int) -> None:
+        """Write the line of a stage: its place, what it took, what is left of the whole run."""
+        seconds = time.monotonic() - self.begun.pop(name)
+        if self.live:
+            self.live.remove_task(self.rows.pop(name))
+        if exitcode:
+            self.failed = True
+            self.say(f"{name} failed after {duration(seconds)}; the end of {RUNS}/{name}.log:\n{tail(name)}")
+            return
+        del self.left[name]
+        ran = has_run(name, since=time.time() - seconds)
+        if ran:
+            self.num_ran += 1
+            self.estimate.ended[name] = seconds
+        for line in warnings_of(name):
+            self.say(line)
+        place = f"[{len(self.graph) - len(self.left)}/{len(self.graph)}]"
+        self.say(f"{place} {name}  {duration(seconds) if ran else 'unchanged'}{self._rest()}")
+        for line in looks(name) if ran else ():
+            self.say(line)
+        if self.live:
+            self.live.advance(self.all)
+
+    def tick(self) -> None:
+        """Bring the bar, and what is known of the time, up to date."""
+        self.estimate.poll()
+        if not self.announced and self.estimate.knows(self.graph):
+            self.announced = True
+            about = self._rest().removeprefix(", ").removesuffix(" left")
+            self.say(f"the whole run takes {about} ({self.estimate.source})")
+        if self.live:
+            self.live.update(self.all, description=f"all stages{self._rest()}")
+            for name, row in self.rows.items():
+                self.live.update(row, description=f"  {name} {last_line(name)}"[:100])
+
+    def summarise(self) -> None:
+        """Say what was made, how long it took, and where to look."""
+        took = duration(time.monotonic() - self.begin)
+        self.say(f"{self.num_ran} of {len(self.graph)} stages ran, the others were up to date: {took} in all")
+        if "report" in self.graph:
+            self.say("look at report/index.html; images are in data/images, models in models, sheets in plots/grids")
+
+    def _rest(self) -> str:
+        """Return ", about 9 min left", or nothing while nothing is known."""
+        if not self.left:
+            return ""
+        seconds = self.estimate.left(self.left, self.jobs, {n: time.monotonic() - at for n, at in self.begun.items()})
+        return "" if seconds is None else f", about {duration(seconds)} left"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as a person says them: 8 s, 2 min 5 s, 3 h 10 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def has_run(name: str, since: float) -> bool:
+    """Return whether a stage ran since a time of the clock: DVC may have found it up to date, or in its cache."""
+    note = RUNS / f"{name}.json"
+    return note.exists() and note.stat().st_mtime >= since - 1.0
+
+
+def log_lines(name: str) -> list[str]:
+    """Return the lines of a stage's log, none where there is no log."""
+    path = RUNS / f"{name}.log"
+    return path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+
+
+def tail(name: str) -> str:
+    """Return the end of a stage's log without DVC's hints."""
+    lines = [line for line in log_lines(name) if line.strip() and not line.startswith(HINTS)]
+    return "\n".join(f"  {line}" for line in lines[-TAIL:])
+
+
+def warnings_of(name: str) -> list[str]:
+    """Return our own warnings in a stage's log; those of libraries stay there."""
+    return [line for line in log_lines(name) if line.startswith(f"{name}: warning: ")]
+
+
+def last_line(name: str) -> str:
+    """Return the last that a running stage has said of itself."""
+    own = f"{name}: "
+    return next((line.removeprefix(own) for line in reversed(log_lines(name)) if line.startswith(own)), "")
+
+
+def looks(name: str) -> list[str]:
+    """Return the line that says where the images of a training can be seen, if it has left a sheet of them."""
+    sheets = sorted(Path("plots").joinpath(*name.split("@")).glob("step-*.png"))
+    return [f"look at {sheets[-1]}: images of {name}, a row an emotion"] if sheets else []

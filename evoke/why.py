@@ -1,0 +1,87 @@
+"""Why a stage would run: which param, input, code or output differs from its last run, as DVC finds it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.artifacts import CODE
+
+if TYPE_CHECKING:
+    from dvc.stage import Stage
+
+GONE = ("deleted", "not in cache")
+MOST_NEEDS = 3  # that are named
+
+
+def reasons(stage: "Stage", status: Any, needs: set[str]) -> str:
+    """Return one line on why a stage would run.
+
+    status: what DVC says of the stage, a list of {"changed deps" or "changed outs": {path: how}} and words; None where
+    it is only below others that would run. needs: those.
+    """
+    found: list[str] = []
+    for entry in status or ():
+        if not isinstance(entry, Mapping):
+            found.append(str(entry))
+            continue
+        for path, how in entry.get("changed deps", {}).items():
+            if isinstance(how, Mapping):
+                found += changed_params(stage)
+            elif path.startswith(f"{CODE.path}/"):
+                found.append(f"code {', '.join(changed_code(stage, path)) or how}")
+            elif how not in GONE or not needs:
+                found.append(f"input {path} {how}")
+        outs = entry.get("changed outs", {})
+        gone = [path for path, how in outs.items() if how in GONE]
+        found += [f"{', '.join(gone)} not made yet"] if gone else []
+        found += [f"{path} {how}" for path, how in outs.items() if path not in gone]
+    if needs:
+        named = sorted(needs)[:MOST_NEEDS]
+        more = f" and {len(needs) - len(named)} more" if len(needs) > len(named) else ""
+        found.append(f"after {', '.join(named)}{more}")
+    return "; ".join(found)
+
+
+def changed_code(stage: "Stage", path: str) -> list[str]:
+    """Return the files that are not as they were in the last run, if DVC's cache still tells how they were."""
+    recorded = next((dep.hash_info.value for dep in stage.deps if dep.def_path == path and dep.hash_info), None)
+    before = Path(stage.repo.cache.local.oid_to_path(recorded)) if recorded else None
+    if before is None or not before.is_file() or not Path(path).is_file():
+        return []
+    lines = (set(file.read_text(encoding="utf-8").splitlines()) for file in (before, Path(path)))
+    return sorted({line.split(" ", 1)[1] for line in set.symmetric_difference(*lines)})
+
+
+def changed_params(stage: "Stage") -> list[str]:
+    """Return the params of a stage that differ from those of its last run, with both values."""
+    from dvc.dependency.param import ParamsDependency
+
+    found: list[str] = []
+    for dep in stage.deps:
+        if isinstance(dep, ParamsDependency):
+            before, now = (flat(values) for values in (dep.hash_info.value or {}, dep.read_params()))
+            found += [
+                f"param {key}: {shown(before.get(key))} -> {shown(now.get(key))}"
+                for key in sorted(before.keys() | now.keys())
+                if before.get(key) != now.get(key)
+            ]
+    return found
+
+
+def flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested sections as one level of dotted keys."""
+    return dict(_flat(values, ""))
+
+
+def _flat(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def shown(value: Any) -> str:
+    """Return a value as JSON, and a missing one as `nothing`."""
+    return "nothing" if value is None else json.dumps(value)
