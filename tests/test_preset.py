@@ -99,7 +99,7 @@ def test_a_preset_that_makes_wrong_params_changes_nothing(project: Path) -> None
 
 def test_an_unknown_preset_names_the_known_ones(project: Path) -> None:
     result = CliRunner().invoke(preset, ["papre"])
-    assert "the presets are miniature, paper, smoke" in str(result.exception)
+    assert "the presets are full, miniature, paper, smoke" in str(result.exception)
 
 
 def test_a_hub_that_cannot_be_reached_is_one_line(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ def by_unit(setting: Setting) -> dict[str, Stage]:
 
 def test_every_stage_of_the_dag_has_a_line_in_running_order() -> None:
     dag: dict[str, Any] = read_yaml(ROOT / "dvc.yaml")["stages"]
-    assert list(STAGES) == list(dag)
+    assert ["code", *STAGES] == list(dag)
     assert set(ITEMS) == {name for name, entry in dag.items() if "foreach" in entry}
 
 
@@ -61,7 +61,7 @@ def test_bytes_of_the_miniature_are_those_that_dvc_noted(setting: Make) -> None:
     lock = read_yaml(ROOT / "dvc.lock")["stages"]
     found = by_unit(setting("miniature"))
     for unit in ("foundation_clip", "foundation_diffusion", "foundation_captioner", "features@emoset", "emoset",
-                 "images@emogen", "scores@emogen", "judges", "uniemo_understanding"):  # fmt: skip
+                 "images@uniemo_joint", "scores@uniemo_joint", "judges", "uniemo_understanding"):  # fmt: skip
         noted = sum(out.get("size", 0) for out in lock[unit]["outs"])
         assert found[unit].num_bytes == pytest.approx(noted, rel=0.25), unit
 
