@@ -22,7 +22,7 @@ Priority = Callable[[str], float]
 RUNS = Path("runs")
 FIRST_LOOK = "coemogen@emoset"  # what people wait for: its training ends with a sheet of images
 LAUNCH_S = 2.0  # of DVC about a stage, beside what the stage itself notes
-CONFIDENCE_S = 30.0  # seconds of ended stages that count as much as the plan
+CONFIDENCE_S = 120.0  # seconds of ended stages that count as much as the plan
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Estimate:
         """Return what the figures stand on, for people."""
         if not self.planned:
             return "by earlier runs on this machine"
-        return "by the rates of evoke plan" + (", and earlier runs" if self.recorded else "")
+        return "by the rates of evoke plan, and by what has ended"
 
     def poll(self, wait: bool = False) -> None:
         """Take the plan if it is ready, or wait for it. A plan that fails leaves the estimate without one."""

@@ -9,10 +9,9 @@ import click
 if TYPE_CHECKING:
     from pipeline.params import Params
     from pipeline.plan.counts import Curated
-    from pipeline.plan.shapes import Shapes
     from pipeline.plan.work import Setting
 
-PARAMS, LOCK, RESULTS = Path("params.yaml"), Path("dvc.lock"), Path("benchmarks/results")
+PARAMS, LOCK = Path("params.yaml"), Path("dvc.lock")
 FOUNDATION = ("foundation_clip", "foundation_diffusion", "foundation_captioner")
 ANY_REVISION = "0" * 40  # of a hub model that is not pinned yet: what it costs does not depend on it
 
@@ -31,9 +30,8 @@ def plan(preset: str | None, device: str | None, gpus: int, as_csv: bool) -> Non
     evoke plan --preset paper --device a100 --gpus 8
 
     FLOPs are counted from the models' shapes, without weights. Hours are those of a device that is busy to the share of
-    its peak that the notes name; on a CPU, of what benchmarks/results has. Nothing is downloaded.
+    its peak that the notes name; on this machine's CPU, of a probe that it runs now. Nothing is downloaded.
     """
-    from pipeline.plan.costs import costs_of
     from pipeline.plan.rates import device_of
     from pipeline.plan.schedule import schedule
     from pipeline.plan.table import Plan, to_csv, to_text
@@ -43,7 +41,7 @@ def plan(preset: str | None, device: str | None, gpus: int, as_csv: bool) -> Non
     forbid_downloads()
     params = wanted_params(preset)
     setting = setting_of(params)
-    found = device_of(device or this_device(), RESULTS, costs_of(bundled_shapes(params)))
+    found = device_of(device or this_device())
     of = f"{PARAMS.name} with the preset {preset}" if preset else PARAMS.name
     title = f"{of}, on {gpus if gpus > 1 else 'one'} {found.name}"
     notes = (*setting.counts.notes, *setting.costs.shapes.notes, *found.notes)
@@ -88,16 +86,6 @@ def setting_of(params: "Params") -> "Setting":
 
     shapes = shapes_of(params, Path(BUNDLED_CLIP.path).parent, made_folders(params))
     return Setting(params, counts_of(params, Path(MINIATURE.path).parent, curated()), costs_of(shapes))
-
-
-def bundled_shapes(params: "Params") -> "Shapes":
-    """Of the bundled models, which benchmarks measured."""
-    from pipeline.artifacts import BUNDLED_CLIP
-    from pipeline.plan.shapes import shapes_of
-
-    bundled = {"source": "bundled", "hub_id": None, "hub_revision": None}
-    sections = {name: getattr(params, name).model_copy(update=bundled) for name in FOUNDATION}
-    return shapes_of(params.model_copy(update=sections), Path(BUNDLED_CLIP.path).parent, {})
 
 
 def made_folders(params: "Params") -> Mapping[str, Path]:

@@ -5,6 +5,7 @@ person sees meanwhile. What a killed DVC has left is mended first, and dvc.lock 
 """
 
 import contextlib
+import importlib
 import multiprocessing
 import os
 import signal
@@ -79,6 +80,7 @@ def repro(targets: tuple[str, ...], jobs: int | None, dry: bool, verbose: bool) 
             f"time ({estimate.source})"
         )
         return
+    importlib.import_module("dvc.commands.repro")  # once, and not in each process that makes a stage
     with warm_process(len(found.graph)), Watch(found.graph, jobs, estimate, verbose) as watch:
         make = by_dvc if verbose else by_dvc_quietly
         try:

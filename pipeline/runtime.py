@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -97,6 +98,16 @@ def numbers() -> str:
     """
     kind = device_class()
     return f"{kind}, bf16" if multiplies_bf16(kind) else f"{kind}, bf16 as fp32"
+
+
+def cpu_name() -> str:
+    """Return the CPU's name, and the best instruction set of it that torch's kernels use, for people."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8", errors="replace").splitlines() if info.exists() else []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    best = "bf16" if multiplies_bf16("cpu") else os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
+    best = best or next((flag for flag in ("avx512f", "avx2") if flag in cpu_flags()), "no avx2")
+    return f"{next(named, platform.processor() or platform.machine())} ({best})"
 
 
 @cache

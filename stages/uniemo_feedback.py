@@ -65,11 +65,14 @@ def main(run: Run) -> None:
     pictures = joint_training.with_generated(pictures, kept, squares)
     found, settings = joint_training.inputs(corpus, pictures, latents, kept), model.settings
     order = mixed_order(found.emotions[: found.num_real], settings.sampler, len(kept), params.generated_frac)
-    task = joint_training.task("uniemo_feedback", model, foundation, found, run.section("images"), order)
+    spaces = joint_training.Gaussians(model, found.pictures)
+    task = joint_training.task("uniemo_feedback", model, foundation, found, run.section("images"), order, spaces)
     trained = fit(task, settings, seed_of(run.seed, "uniemo_feedback"), run.work.parts, run.work.folder.name)
     save_training(trained, run.out_folder(PLOTS))
     shown = repeats(settings.steps * settings.batch_size, params.generated_frac, len(kept), found.num_real)
-    run.metrics(joint_training.leave(run.out_folder(UNIEMO_FEEDBACK), model, trained, found, known, foundation) | shown)
+    run.metrics(
+        joint_training.leave(run.out_folder(UNIEMO_FEEDBACK), model, trained, found, known, foundation, spaces) | shown
+    )
 
 
 if __name__ == "__main__":

@@ -47,10 +47,11 @@ def main(run: Run) -> None:
     latents = LatentCache(run.work, map(read_table, run.shards(LATENTS)), foundation.pipeline.unet.config.in_channels)
     found = joint_training.inputs(corpus, inputs_of(corpus, squares, known.bases, known.settings), latents)
     order = row_order(found.emotions, settings.sampler, run.generator("rows"))
-    task = joint_training.task("uniemo_joint", model, foundation, found, run.section("images"), order)
+    spaces = joint_training.Gaussians(model, found.pictures)
+    task = joint_training.task("uniemo_joint", model, foundation, found, run.section("images"), order, spaces)
     trained = fit(task, settings, seed_of(run.seed, "uniemo_joint"), run.work.parts, run.work.folder.name)
     save_training(trained, run.out_folder(PLOTS))
-    run.metrics(joint_training.leave(run.out_folder(UNIEMO_JOINT), model, trained, found, known, foundation))
+    run.metrics(joint_training.leave(run.out_folder(UNIEMO_JOINT), model, trained, found, known, foundation, spaces))
 
 
 if __name__ == "__main__":

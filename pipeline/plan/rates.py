@@ -1,25 +1,24 @@
-"""How fast a device is: peaks and shares from rates.yaml for a GPU, measurements of benchmarks/results for a CPU."""
+"""How fast a device is: peaks and shares from rates.yaml for a GPU, shares of a probe of this machine for a CPU."""
 
-import json
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.params import read_yaml
-from pipeline.plan.costs import Cost, Costs
-from pipeline.runtime import Precision
+from pipeline.plan.costs import Cost
+from pipeline.runtime import Precision, cpu_name, precision_of
 
 RATES = Path(__file__).with_name("rates.yaml")
 Status = Literal["measured", "published", "target", "assumed"]
 Effort = Literal["train", "infer", "answer"]
 EFFORTS: tuple[Effort, ...] = ("train", "infer", "answer")
 PRECISIONS: tuple[Precision, ...] = ("bf16", "fp32")
-BENCHMARK_RANK = 40  # of the ten adapters that a batch of 32 pictures passes
-BENCHMARK_STEPS = 12  # of the solver, guided
+PROBE_CALLS = 12
 Positive = Annotated[float, Field(gt=0, strict=False)]
 
 
@@ -65,7 +64,7 @@ class Rates(_Checked):
     devices: Mapping[str, Card]
     shares: Mapping[Effort, Figure]
     kernel_us: Figure
-    cpu: Figure
+    cpu_shares: Mapping[Effort, Figure]
     decoding_ms: Figure
     augmenting_ms: Figure
     drawing_ms: Figure
@@ -120,14 +119,11 @@ class Device:
         return (launching, "kernel launches, measured") if launching > busy else (busy, speed.told)
 
 
-def device_of(name: str, results: Path, bundled: Costs) -> Device:
-    """A device by its name in rates.yaml, or cpu. results: benchmarks/results; bundled: costs of what they measured.
-
-    Raises ValueError for a name that nobody knows.
-    """
+def device_of(name: str) -> Device:
+    """Return a device by its name in rates.yaml, or this machine's CPU. ValueError for a name that nobody knows."""
     rates = load_rates()
     if name == "cpu":
-        return cpu(results, bundled)
+        return cpu()
     if name not in rates.devices:
         raise ValueError(f"--device {name}: there are no rates of it; allowed are {known_devices()}")
     card = rates.devices[name]
@@ -162,39 +158,43 @@ def _speed(card: Card, effort: Effort, precision: Precision) -> Speed:
     return Speed(convolutions, products, f"{share.value:.0%} of {precision} peak, {share.status}")
 
 
-def cpu(results: Path, bundled: Costs) -> Device:
-    """FLOP/s that the newest benchmarks reached with the bundled models on a CPU; launches are in them."""
-    assumed = load_rates().cpu
-    found = measured_flops(results, bundled)
+def cpu() -> Device:
+    """Return the speeds of this CPU, one thread: shares, measured once, of what it reaches in a probe now."""
+    shares = load_rates().cpu_shares
+    probes = {precision: probed(precision_of(precision, "cpu")) for precision in PRECISIONS}
     speeds: dict[tuple[Effort, Precision], Speed] = {}
-    for effort in EFFORTS:
-        flops, source = found.get(effort, (assumed.value * 1e9, f"{assumed.status}: {assumed.source}"))
-        told = f"{flops / 1e9:.0f} GFLOP/s, {'measured' if effort in found else assumed.status}"
-        speeds |= {(effort, precision): Speed(flops, flops, told) for precision in PRECISIONS}
-        found[effort] = flops, source
-    notes = (f"{effort}: {found[effort][0] / 1e9:.0f} GFLOP/s, {found[effort][1]}" for effort in EFFORTS)
+    for effort, share in shares.items():
+        for precision in PRECISIONS:
+            flops = share.value * probes["fp32" if effort == "answer" else precision]  # the captioner computes in fp32
+            speeds[effort, precision] = Speed(flops, flops, f"{flops / 1e9:.0f} GFLOP/s, {share.value:.0%} of a probe")
+    told = ", ".join(f"{flops / 1e9:.0f} in {precision_of(precision, 'cpu')}" for precision, flops in probes.items())
+    notes = [f"this machine: {cpu_name()}, one thread; a probe of products and convolutions reaches GFLOP/s: {told}"]
+    notes += [
+        f"{effort}: {share.value:.0%} of the probe, {share.status}: {share.source}" for effort, share in shares.items()
+    ]
     return Device("CPU", speeds, 0.0, 0, load_rates().cpu_startup_s.value, tuple(notes))
 
 
-def measured_flops(results: Path, bundled: Costs) -> dict[Effort, tuple[float, str]]:
-    """FLOP/s by effort and their source, of the newest results of benchmarks/coemogen.py and foundation.py on a CPU."""
-    found: dict[Effort, tuple[float, str]] = {}
-    training, file = _newest(results, "coemogen")
-    if training.get("device") == "cpu" and not training["full_size"]:
-        rate = training["pictures_a_second"]
-        flops = rate * bundled.unet_step(BENCHMARK_RANK).flops
-        found["train"] = flops, f"measured: {rate:.0f} pictures/s of CoEmoGen ({file}, {training['threads']} threads)"
-    foundation, file = _newest(results, "foundation")
-    if "unet/images_per_second" in foundation:
-        rate, image = foundation["unet/images_per_second"], bundled.unet * (2 * BENCHMARK_STEPS) + bundled.vae_decode
-        found["infer"] = rate * image.flops, f"measured: {rate:.0f} images/s of the miniature ({file}, two cores)"
-        rate, tokens = foundation["captioner/emotion/captions_per_second"], foundation["captioner/emotion/mean_tokens"]
-        tokens += (bundled.shapes.captioner.picture_tokens or 0) + load_rates().prompt_tokens.value
-        found["answer"] = rate * bundled.caption(tokens).flops, f"measured: {rate:.0f} captions/s ({file}, two cores)"
-    return found
+@cache
+def probed(precision: Precision) -> float:
+    """Return the FLOP/s of one thread in a product and a convolution of the miniature's sizes, the best of a few."""
+    import torch
+
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    matrix = torch.randn(1024, 1024).to(dtype)
+    maps, weights = torch.randn(32, 96, 8, 8).to(dtype), torch.randn(96, 96, 3, 3).to(dtype)
+    product = 2 * 1024**3 / _best_seconds(lambda: matrix @ matrix)
+    convolution = 2 * 32 * 64 * 9 * 96**2 / _best_seconds(lambda: torch.conv2d(maps, weights, padding=1))
+    torch.set_num_threads(before)
+    return 2 / (1 / product + 1 / convolution)
 
 
-def _newest(results: Path, name: str) -> tuple[dict[str, Any], str]:
-    """The newest result of a benchmark, by the date in its name, and its name; nothing where there is none."""
-    files = sorted(results.glob(f"*-{name}.json"))
-    return (json.loads(files[-1].read_text(encoding="utf-8")), files[-1].name) if files else ({}, "")
+def _best_seconds(call: Callable[[], object]) -> float:
+    seconds = []
+    for _ in range(PROBE_CALLS):
+        begin = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - begin)
+    return min(seconds)

@@ -43,7 +43,7 @@ def test_ended_stages_scale_the_plan_and_leave_records_alone() -> None:
     known = Estimate({"right": 20.0}, planned={"draw": 100.0, "left": 50.0})
     assert known.expected("left") == 50.0 + LAUNCH_S
     known.ended["draw"] = 230.0
-    assert known.expected("left") == pytest.approx(50.0 * 260 / 130 + LAUNCH_S)
+    assert known.expected("left") == pytest.approx(50.0 * 350 / 220 + LAUNCH_S)
     assert known.expected("right") == 20.0 + LAUNCH_S
 
 

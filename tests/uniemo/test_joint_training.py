@@ -30,6 +30,7 @@ from pipeline.uniemo.joint import UniEmo
 from pipeline.uniemo.joint_folder import build, load_joint, tables_of
 from pipeline.uniemo.joint_training import (
     GENERATED,
+    Gaussians,
     JointInputs,
     drawer,
     gaussians,
@@ -115,9 +116,10 @@ def train(models: Path, work: Path, settings: UniemoJoint = SETTINGS) -> Made:
     model = build(known, foundation, tables_of(correlation(), known, settings, draws), settings, draws)
     found = found_of(work, foundation, known)
     order = row_order(found.emotions, settings.sampler, numpy_generator(0))
-    trained = fit(task("uniemo_joint", model, foundation, found, IMAGES, order), settings, 0, work, "test")
+    spaces = Gaussians(model, found.pictures)
+    trained = fit(task("uniemo_joint", model, foundation, found, IMAGES, order, spaces), settings, 0, work, "test")
     folder = work / "models/uniemo_joint"
-    return Made(model, trained, folder, foundation, leave(folder, model, trained, found, known, foundation))
+    return Made(model, trained, folder, foundation, leave(folder, model, trained, found, known, foundation, spaces))
 
 
 @pytest.fixture(scope="module")
@@ -222,11 +224,22 @@ def test_generated_images_are_trained_on_without_attributes_and_stay_out_of_the_
     with_them, without = (gaussians(model, each.pictures).tensors for each in (found, alone))
     assert all(torch.equal(with_them[name], without[name]) for name in without)
     order = mixed_order(found.emotions[: found.num_real], "oversample", 5, 0.5)
+    spaces = Gaussians(model, found.pictures)
     fitted = fit(
-        task("uniemo_feedback", model, made.foundation, found, IMAGES, order), model.settings, 0, tmp_path, "f"
+        task("uniemo_feedback", model, made.foundation, found, IMAGES, order, spaces), model.settings, 0, tmp_path, "f"
     )
-    told = leave(tmp_path / "model", model, fitted, found, known, made.foundation)
+    told = leave(tmp_path / "model", model, fitted, found, known, made.foundation, spaces)
     assert told["num_generated"] == 5
+
+
+def test_gaussians_are_fitted_anew_for_other_weights_alone(made: Made, tmp_path: Path) -> None:
+    model, known = load_joint(made.folder, made.foundation)
+    spaces = Gaussians(model, found_of(tmp_path, made.foundation, known).pictures)
+    first = spaces()
+    assert spaces() is first
+    with torch.no_grad():
+        next(model.learner.parameters()).add_(0.0)
+    assert spaces() is not first
 
 
 def test_survivors_are_the_kept_rows_of_every_shard_and_repeats_are_told() -> None:
