@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from evoke.estimate import Graph, Priority, simulate
-from pipeline.runtime import device_class
+from pipeline.runtime import device_class, threads
 from pipeline.work import die_with_parent
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def repro(targets: tuple[str, ...], jobs: int | None, dry: bool, verbose: bool) 
     from evoke.estimate import estimate_of
     from evoke.progress import Watch, duration
 
-    os.environ.setdefault("GLIBC_TUNABLES", ALLOCATION)
+    for name, value in runtime_environment().items():
+        os.environ.setdefault(name, value)
     jobs = jobs or default_jobs()
     found = stale_stages(targets)
     if not found.graph:
@@ -91,6 +92,16 @@ def repro(targets: tuple[str, ...], jobs: int | None, dry: bool, verbose: bool) 
             raise click.exceptions.Exit(130) from None
     if failed:
         raise ValueError(f"{', '.join(failed)} failed; what is finished is kept: mend it, and run again")
+
+
+def runtime_environment() -> dict[str, str]:
+    """Return the variables that libraries read as a stage starts: memory that stays, threads that do not spin."""
+    number = str(threads())
+    return {
+        "GLIBC_TUNABLES": ALLOCATION,
+        "OMP_WAIT_POLICY": "PASSIVE",
+        **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), number),
+    }
 
 
 def default_jobs() -> int:

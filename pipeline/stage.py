@@ -196,6 +196,7 @@ def run_stage(declaration: Declaration, main: Callable[[Run], None], item: str |
         logging.getLogger(name).setLevel(runtime.log_level())
     if getattr(getattr(params, declaration.stage, None), "source", None) != "hub":
         runtime.forbid_downloads()
+    os.environ.setdefault("OMP_NUM_THREADS", str(runtime.threads()))  # also of stages that ask torch for no device
     rank = runtime.rank() if declaration.trains else 0  # some clusters set RANK for everything that they start
     work = WorkFolder(unit, _fingerprint(unit, declaration, params, item), rank=rank)
     with work.lock():

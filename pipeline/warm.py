@@ -42,6 +42,7 @@ LIBRARIES = (
     "accelerate",
     "peft",
     "open_clip",
+    "sklearn.linear_model",
     "transformers.models.clip.modeling_clip",
     "transformers.models.clip.tokenization_clip",
     "transformers.models.llava.modeling_llava",
