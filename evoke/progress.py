@@ -11,7 +11,7 @@ from typing import Self
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from evoke.estimate import RUNS, Estimate, Graph
 
@@ -35,11 +35,9 @@ class Watch:
 
     def __enter__(self) -> Self:
         if self.console.is_terminal and not self.verbose:
-            columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-            self.live = self._stack.enter_context(
-                Progress(*columns, TimeElapsedColumn(), console=self.console, transient=True)
-            )
-            self.all = self.live.add_task("all stages", total=len(self.graph))
+            columns = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+            self.live = self._stack.enter_context(Progress(*columns, console=self.console, transient=True))
+            self.all = self.live.add_task("", total=None)
         self.say(f"{len(self.graph)} stages to make, {self.jobs} at a time; each writes to {RUNS}/<stage>.log")
         return self
 
@@ -64,7 +62,7 @@ class Watch:
         """Note that a stage begins."""
         self.begun[name] = time.monotonic()
         if self.live:
-            self.rows[name] = self.live.add_task(f"  {name}", total=None)
+            self.rows[name] = self.live.add_task(name, total=None)
 
     def ends(self, name: str, exitcode: int) -> None:
         """Write the line of a stage: its place, what it took, what is left of the whole run."""
@@ -86,8 +84,6 @@ class Watch:
         self.say(f"{place} {name}  {duration(seconds) if ran else 'unchanged'}{self._rest()}")
         for line in looks(name) if ran else ():
             self.say(line)
-        if self.live:
-            self.live.advance(self.all)
 
     def tick(self) -> None:
         """Bring the bar, and what is known of the time, up to date."""
@@ -97,14 +93,16 @@ class Watch:
             about = self._rest().removeprefix(", ").removesuffix(" left")
             self.say(f"the whole run takes {about} ({self.estimate.source})")
         if self.live:
-            self.live.update(self.all, description=f"all stages{self._rest()}")
+            done = len(self.graph) - len(self.left)
+            self.live.update(self.all, description=f"{done} of {len(self.graph)} stages made{self._rest()}")
             for name, row in self.rows.items():
-                self.live.update(row, description=f"  {name} {last_line(name)}"[:100])
+                self.live.update(row, description=f"{name}  {last_line(name)}"[:100])
 
     def summarise(self) -> None:
         """Say what was made, how long it took, and where to look."""
         took = duration(time.monotonic() - self.begin)
-        self.say(f"{self.num_ran} of {len(self.graph)} stages ran, the others were up to date: {took} in all")
+        same = len(self.graph) - self.num_ran
+        self.say(f"{self.num_ran} stages ran{f', {same} were up to date' if same else ''}: {took} in all")
         if "report" in self.graph:
             self.say("look at report/index.html; images are in data/images, models in models, sheets in plots/grids")
 

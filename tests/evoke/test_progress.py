@@ -43,7 +43,7 @@ def test_a_stage_that_ends_has_its_place_its_time_and_what_is_left(capsys: pytes
         "[1/2] draw  0 s, about 2 min 2 s left",
         "[2/2] coemogen@emoset  0 s",
         "look at plots/coemogen/emoset/step-000220.png: images of coemogen@emoset, a row an emotion",
-        "2 of 2 stages ran, the others were up to date: 0 s in all",
+        "2 stages ran: 0 s in all",
     ]
 
 
