@@ -244,19 +244,19 @@ def end_all(processes: Iterable[BaseProcess]) -> None:
 def warm_process(num_stages: int) -> Any:
     """Provide, within, a process whose forks have the libraries imported already (pipeline/warm.py).
 
-    Not where it would not pay or not be the same: for few stages, off Linux, with a GPU, or where models come from a
-    hub, for which the libraries must not be told to stay offline.
+    There is none where it would not pay or not be the same: for few stages, off Linux, with a GPU, where models come
+    from a hub, for which the libraries must not be kept offline, or in a repository without our params.
     """
     import subprocess
     import tempfile
 
-    from pipeline.params import load_params
+    from pipeline.params import load_own_params
     from pipeline.runtime import offline_environment
     from pipeline.warm import ADDRESS
 
-    params = load_params(Path("params.yaml"))
-    from_hub = any(getattr(section, "source", None) == "hub" for _, section in params)
-    if num_stages < 3 or not sys.platform.startswith("linux") or device_class() != "cpu" or from_hub:
+    params = load_own_params(Path("params.yaml"), "foundation_clip")
+    is_local = params is not None and not any(getattr(section, "source", None) == "hub" for _, section in params)
+    if num_stages < 3 or not sys.platform.startswith("linux") or device_class() != "cpu" or not is_local:
         yield
         return
     with tempfile.TemporaryDirectory(prefix="evoke-", ignore_cleanup_errors=True) as folder:

@@ -61,7 +61,7 @@ def test_a_server_that_is_not_there_is_named_at_once(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(time, "sleep", slept.append)
     with pytest.raises(ValueError, match=rf"{server.url} cannot be reached \(.*refused.*\): start it"):
         at(server, monkeypatch)
-    assert not slept
+    assert sum(slept) < 3, "how long it waits, whatever the machine does meanwhile"
 
 
 def test_a_key_is_sent_and_a_wrong_one_named(monkeypatch: pytest.MonkeyPatch) -> None:
