@@ -1,11 +1,11 @@
-"""CoEmoGen's training step against the straightforward loop: one picture a step, everything encoded anew.
+"""Compare CoEmoGen's training step with the straightforward loop: one image per step, everything encoded anew.
 
     python -m benchmarks.coemogen                                        the miniature, on two cores
     python -m benchmarks.coemogen --full --device cuda --batch-size 16   the papers' shapes, random weights, with memory
 
-Both train the same module on the same pictures in the same run; the figure is the ratio of their pictures a second. The
-straightforward step is how the field's released loops work: decode and resize the picture, CLIP's image feature, the
-autoencoder, the caption's text feature, then a step of one sample.
+Both train the same module on the same images in the same run; the figure is the ratio of their images per second. The
+straightforward step works as the field's released training loops do: decode and resize the image, compute CLIP's image
+feature, the autoencoder's latent and the caption's text feature, and then take a step of one sample.
 """
 
 import json
@@ -31,7 +31,7 @@ CAPTION = "a bright beach with a balloon and a happy person"
 
 
 def step_of(model: CoEmoGen, precision: Precision) -> Callable[[dict[str, torch.Tensor]], float]:
-    """One optimiser step on a batch; the loss."""
+    """Return a function that takes one optimiser step on a batch and returns the loss."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=1e-3)
     device = parameters[0].device
@@ -48,7 +48,7 @@ def step_of(model: CoEmoGen, precision: Precision) -> Callable[[dict[str, torch.
 
 
 def random_batch(model: CoEmoGen, size: int, visual: int, joint: int, device: torch.device) -> dict[str, torch.Tensor]:
-    """Cached inputs of `size` pictures, as the training loop has them."""
+    """Return random cached inputs of `size` images, in the form that the training loop has them."""
     generator = torch.Generator().manual_seed(0)
     config = model.unet.config
     shape = (size, config.in_channels, config.sample_size, config.sample_size)
@@ -66,7 +66,10 @@ def random_batch(model: CoEmoGen, size: int, visual: int, joint: int, device: to
 
 
 def encoded_anew(picture: Image.Image, pipeline: Any, clip: Clip, batch: dict[str, torch.Tensor]) -> None:
-    """What the straightforward loop does at each step: the three encoders on one picture, into the batch."""
+    """Encode one image and a caption with the three encoders and put the results into the batch.
+
+    This is what the straightforward loop does at each step.
+    """
     edge = pipeline.unet.config.sample_size * 8
     pixels = torch.from_numpy(np.array(picture.resize((edge, edge)))).permute(2, 0, 1)[None].to(pipeline.device)
     with torch.no_grad():
@@ -79,7 +82,10 @@ def encoded_anew(picture: Image.Image, pipeline: Any, clip: Clip, batch: dict[st
 def pictures_a_second(
     step: Callable[[], Any], pictures: int, seconds: float, device: torch.device
 ) -> tuple[float, int]:
-    """Rate over about `seconds` after two steps of warming up, and the steps taken."""
+    """Return the images per second over about `seconds` seconds, and the number of steps taken.
+
+    Two warm-up steps come first and do not count.
+    """
     for _ in range(2):
         step()
     _synchronize(device)
@@ -94,7 +100,7 @@ def pictures_a_second(
 def measure(
     model: CoEmoGen, pipeline: Any, clip: Clip, settings: Coemogen, batch_size: int, seconds: float
 ) -> dict[str, Any]:
-    """Pictures a second of both ways, and their ratio."""
+    """Return the images per second of both loops, and their ratio."""
     device = pipeline.device
     step = step_of(model, settings.precision)
     whole, single = (random_batch(model, size, clip.width, clip.width, device) for size in (batch_size, 1))
@@ -127,7 +133,7 @@ def _synchronize(device: torch.device) -> None:
 @click.option("--full", is_flag=True, help="Stable Diffusion 1.5 and ViT-L/14 in shape, with random weights.")
 @click.option("--out", type=click.Path(path_type=Path), help="JSON file to write.")
 def main(models: Path, batch_size: int, seconds: float, device: str, full: bool, out: Path | None) -> None:
-    """Measure and print JSON."""
+    """Measure and print the figures as JSON."""
     from benchmarks.full_size import full_size
     from pipeline.foundation.clip import load_clip
 

@@ -1,4 +1,4 @@
-"""Train the bundled CLIP and U-Net on where they are worst: `pipeline.foundation.training.continuing`, resumable.
+"""Continue training the bundled CLIP and U-Net where they are worst (`pipeline.foundation.training.continuing`).
 
     python -m benchmarks.train_miniature unpack --models MODELS
     python -m benchmarks.continue_miniature draw --models MODELS --data DIR
@@ -6,8 +6,8 @@
     python -m benchmarks.continue_miniature clip --models MODELS --data DIR --out OUT
     python -m benchmarks.train_miniature pack unet clip --models OUT
 
-`draw` caches pictures, latents and texts as arrays. The texts of CLIP stay as they are, so the U-Net needs no word of
-it. `--scale 0.001` shrinks pictures and steps to try things out.
+`draw` caches images, latents and texts as arrays. CLIP's text tower stays unchanged, so the U-Net does not have to
+adapt to the new CLIP. Trainings are resumable. `--scale 0.001` reduces images and steps for a trial run.
 """
 
 import argparse
@@ -36,11 +36,11 @@ from pipeline.runtime import device
 from pipeline.weights import load_safetensors
 
 RECIPES: dict[str, ContinuedRecipe] = {"clip": recipes.CONTINUED_CLIP, "unet": recipes.CONTINUED_UNET}
-UNPACKED = ("files", "weights", "figures")  # of a bundled file's facts: what `pack` and `add_facts` write
+UNPACKED = ("files", "weights", "figures")  # the facts in a bundled file that `pack` and `add_facts` write
 
 
 def draw(args: argparse.Namespace) -> None:
-    """Pictures that the models have not seen, and all that the two trainings need of them, as .npy files."""
+    """Draw images that the models have not seen and save what the two trainings need, as .npy files."""
     from diffusers import AutoencoderKL
 
     recipe, clip = recipes.CONTINUED_UNET, recipes.CONTINUED_CLIP
@@ -70,7 +70,7 @@ def draw(args: argparse.Namespace) -> None:
 
 
 def unet(args: argparse.Namespace) -> float:
-    """Train the U-Net on, into OUT/unet/unet; the last mean loss."""
+    """Continue training the U-Net into OUT/unet/unet and return the last mean loss."""
     from diffusers import UNet2DConditionModel
 
     recipe: Any = scaled(recipes.CONTINUED_UNET, args)
@@ -88,7 +88,7 @@ def unet(args: argparse.Namespace) -> float:
 
 
 def clip(args: argparse.Namespace) -> float:
-    """Train CLIP's vision tower on, into OUT/clip; the last mean loss."""
+    """Continue training CLIP's vision tower into OUT/clip and return the last mean loss."""
     recipe: Any = scaled(recipes.CONTINUED_CLIP, args)
     folder = args.models / "clip"
     model = load_clip(folder).model
@@ -104,12 +104,15 @@ def clip(args: argparse.Namespace) -> float:
 
 
 def cached(args: argparse.Namespace, name: str) -> np.ndarray:
-    """A cached array."""
+    """Return a cached array."""
     return np.load(args.data / f"{name}.npy")
 
 
 def facts(name: str, loss: float, bundle: Path) -> dict[str, str]:
-    """What made the bundled model, and how it went on since, the world of these steps among it."""
+    """Return the metadata of the bundled model with this continued training added.
+
+    The added step holds its recipe, world hash and loss.
+    """
     _, metadata = load_safetensors(bundle / PLACES.get(name, name) / f"{name}.safetensors")
     before = json.loads(metadata.get("continued", "[]"))
     before = before if isinstance(before, list) else [before]
@@ -119,7 +122,7 @@ def facts(name: str, loss: float, bundle: Path) -> dict[str, str]:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=("draw", *RECIPES))
     parser.add_argument("--models", type=Path, default=Path("models/foundation"), help="folders of the bundled models")

@@ -1,8 +1,8 @@
-"""Every resumable stage killed at random instants, in a clone on the smoke preset: no byte may differ.
+"""Kill every resumable stage at random instants, in a clone with the smoke preset, and check that no byte differs.
 
-python -m benchmarks.endurance --kills 100 goes on for hours. Of each unit the stage is killed, and then, a fifth as
-often, the dvc that started it ("UNIT of dvc" in the figures). The last commit is what runs; a unit that has a figure of
-as many kills is not killed again, whatever the commit of that figure.
+python -m benchmarks.endurance --kills 100 runs for hours. For each unit the stage is killed, and then, a fifth as
+often, the dvc that started it ("UNIT of dvc" in the figures). The last commit is what runs. A unit that already has a
+figure of at least as many kills is not killed again, even if that figure is from another commit.
 """
 
 import json
@@ -18,31 +18,34 @@ import click
 ROOT = Path(__file__).parents[1]
 CLONE = ROOT / ".work" / "endurance"
 RESULTS = ROOT / "benchmarks" / "results"
-UNITS = (  # those that keep pieces or checkpoints
+UNITS = (  # the units that keep pieces or checkpoints
     "emoset", "emoart", "features@emoset", "judges", "captions@emoset", "caption_features@emoset", "latents@emoset",
     "coemogen@emoset", "textual_inversion@emoset", "dreambooth@emoset", "emogen@emoset", "uniemo_understanding",
     "uniemo_joint", "uniemo_feedback", "images@coemogen_emoset", "real_scores", "scores@coemogen_emoset",
     "understanding_scores",
 )  # fmt: skip
-DVC_SHARE = 5  # kills of a stage for each of its dvc
-CHECKPOINT_SECONDS = "0.2"  # so that trainings of seconds have some
+DVC_SHARE = 5  # kills of a stage per kill of its dvc
+CHECKPOINT_SECONDS = "0.2"  # so that trainings that take seconds write some checkpoints
 
 
 def command(*arguments: str) -> str:
-    """What a command says in the clone; CalledProcessError where it fails."""
+    """Run a command in the clone and return its output. Raises CalledProcessError if it fails."""
     environment = {**os.environ, "PYTHONPATH": str(CLONE), "EVOKE_CHECKPOINT_SECONDS": CHECKPOINT_SECONDS}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return subprocess.run(arguments, cwd=CLONE, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
 def git(*arguments: str) -> str:
-    """What git says of the clone, and of no repository around it."""
+    """Run git on the clone, and on no repository around it, and return its output."""
     asked = ["git", f"--git-dir={CLONE / '.git'}", f"--work-tree={CLONE}", *arguments]
     return subprocess.run(asked, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
 def update() -> None:
-    """The clone at the last commit of this repository; what git ignores stays, so that little is made again."""
+    """Bring the clone to the last commit of this repository.
+
+    Files that git ignores stay, so that little has to be made again.
+    """
     if not (CLONE / ".git").exists():
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(CLONE)], check=True)
     git("fetch", "--quiet", str(ROOT), "HEAD")
@@ -50,14 +53,14 @@ def update() -> None:
 
 
 def prepare() -> None:
-    """The clone, with every input made."""
+    """Prepare the clone and make every input."""
     update()
     command(sys.executable, "-m", "evoke", "preset", "smoke")
     command(sys.executable, "-m", "evoke", "repro")
 
 
 def most_kills() -> dict[str, int]:
-    """Of each unit, and of its dvc, in all figures that there are."""
+    """Return the largest number of kills of each unit, and of its dvc, in all existing figures."""
     most: dict[str, int] = {}
     for path in RESULTS.glob("*-endurance.json"):
         for name, figures in json.loads(path.read_text()).items():
@@ -66,7 +69,10 @@ def most_kills() -> dict[str, int]:
 
 
 def passes(units: Iterable[str], kills: int) -> Iterator[tuple[str, str, str, int]]:
-    """Name of the figure, unit, what is killed and how often; but what has a figure of as many kills."""
+    """Yield name of the figure, unit, what is killed ("stage" or "dvc") and how often.
+
+    Passes that already have a figure of as many kills are left out.
+    """
     done = most_kills()
     for unit in units:
         for name, of, number in ((unit, "stage", kills), (f"{unit} of dvc", "dvc", max(kills // DVC_SHARE, 1))):
@@ -78,7 +84,7 @@ def passes(units: Iterable[str], kills: int) -> Iterator[tuple[str, str, str, in
 @click.argument("units", nargs=-1)
 @click.option("--kills", default=100, show_default=True, type=click.IntRange(min=1), help="Of each stage.")
 def main(units: tuple[str, ...], kills: int) -> None:
-    """Kill UNITS, or all that keep pieces, and write what became of them to benchmarks/results."""
+    """Kill UNITS, or all units that keep pieces, and write the results to benchmarks/results."""
     prepare()
     path = RESULTS / f"{datetime.now(UTC):%Y-%m-%d}-endurance.json"
     found = json.loads(path.read_text()) if path.exists() else {}

@@ -1,10 +1,10 @@
-"""What the miniature foundation models reach on held-out pictures of the drawn world, and sheets of samples to look at.
+"""Measure the miniature foundation models on held-out images of the drawn world, and write sheets of samples.
 
     python -m benchmarks.foundation --models models/foundation --out FILE.json --sheets DIR
 
-Figures: retrieval, swapped captions, emotion probe (CLIP); reconstructions (VAE), samples of held-out captions
-(U-Net), both by a judge trained here on real pictures; captions (captioner). The device is EVOKE_DEVICE, the threads
-EVOKE_THREADS.
+The figures are retrieval, swapped captions and an emotion probe (CLIP); reconstructions (VAE) and samples of held-out
+captions (U-Net), both scored by a judge trained here on real images; and captions (captioner). The device is
+EVOKE_DEVICE, the number of threads EVOKE_THREADS.
 """
 
 import argparse
@@ -47,12 +47,12 @@ log = logging.getLogger("foundation")
 
 
 def pixels(images: np.ndarray) -> Tensor:
-    """NHWC uint8 -> N3HW uint8, a tensor."""
+    """Return images NHWC uint8 -> tensor N3HW uint8."""
     return torch.from_numpy(planes(images))
 
 
 def ratios(prefix: str, judge: judges.Judge, made: Tensor, real: Tensor, truths: Sequence[Truth]) -> Figures:
-    """The judge's rates on pictures made, in [-1, 1], and as shares of its rates on the real ones."""
+    """Return the judge's rates on generated images in [-1, 1], and their ratios to its rates on the real images."""
     there = judges.truths_of(truths)
     rates = judges.recognition(judges.judge_pictures(judge, made), there)
     base = judges.recognition(judges.judge_pictures(judge, real), there)
@@ -65,7 +65,7 @@ def ratios(prefix: str, judge: judges.Judge, made: Tensor, real: Tensor, truths:
 
 @torch.inference_mode()
 def vae_figures(pipeline: "StableDiffusionPipeline", judge: judges.Judge, held: PictureSet) -> Figures:
-    """What reconstructions keep."""
+    """Return what reconstructions keep: PSNR in dB, deviation of the latents, and the judge's rates."""
     real = pixels(held.images)
     means = encode(pipeline.vae, real, pipeline.device).means.float()
     decoded = torch.cat([pipeline.vae.decode(batch).sample.cpu() for batch in means.split(SAMPLE_BATCH)]).clamp(-1, 1)
@@ -74,7 +74,10 @@ def vae_figures(pipeline: "StableDiffusionPipeline", judge: judges.Judge, held: 
 
 
 def sample(pipeline: "StableDiffusionPipeline", texts: Sequence[str], seed: int = SEED) -> np.ndarray:
-    """A picture for each text, NHWC uint8, the same whatever the batches: every picture has its own generator."""
+    """Return an image for each text, NHWC uint8.
+
+    The result does not depend on the batches, because every image has its own generator.
+    """
     made = []
     for start in range(0, len(texts), SAMPLE_BATCH):
         batch = list(texts[start : start + SAMPLE_BATCH])
@@ -87,9 +90,7 @@ def sample(pipeline: "StableDiffusionPipeline", texts: Sequence[str], seed: int 
 
 
 def unet_figures(pipeline: "StableDiffusionPipeline", judge: judges.Judge, held: PictureSet) -> Figures:
-    """What the judge sees in samples of held-out captions, how tone words act, and how many pictures a second
-    that makes.
-    """
+    """Return the judge's rates on samples of held-out captions, the effect of tone words, and images per second."""
     sample(pipeline, captions_of(held.truths[:SAMPLE_BATCH]))
     started = time.monotonic()
     made = sample(pipeline, captions_of(held.truths))
@@ -104,9 +105,7 @@ def unet_figures(pipeline: "StableDiffusionPipeline", judge: judges.Judge, held:
 
 
 def captioner_figures(captioner: Captioner, clip: Clip, held: PictureSet) -> Figures:
-    """Rates of right captions for each variant of the prompt, their lengths, whether they name the trigger; captions
-    a second.
-    """
+    """Return, for each variant of the prompt, the rates of `caption_rates` and the captions per second."""
     images = [Image.fromarray(image) for image in held.images]
     emotions = [truth.label or EMOTIONS[index % 8] for index, truth in enumerate(held.truths)]
     figures: Figures = {}
@@ -124,7 +123,12 @@ def captioner_figures(captioner: Captioner, clip: Clip, held: PictureSet) -> Fig
 
 
 def caption_rates(texts: Sequence[str], truths: Sequence[Truth], clip: Clip) -> Figures:
-    """Scene right, objects right where any is named, number of things named, trigger named, tokens, cut by CLIP."""
+    """Return the rates of right captions and statistics of their content.
+
+    The values are the share with the right scene; the share with right objects among captions that name any; the number
+    of things named; the share that names the trigger; the mean number of tokens; the share that is longer than CLIP's
+    context; and the share of distinct captions.
+    """
     things = [[thing.name for thing in truth.objects] for truth in truths]
     naming = [index for index, text in enumerate(texts) if named(text, OBJECTS)]
     triggered = [(text, truth.trigger) for text, truth in zip(texts, truths, strict=True) if truth.trigger]
@@ -143,7 +147,7 @@ def caption_rates(texts: Sequence[str], truths: Sequence[Truth], clip: Clip) -> 
 
 
 def the_judge(work: Path, workers: int) -> judges.Judge:
-    """The judge, trained once (minutes on a CPU) and kept in `work`."""
+    """Return the judge, trained once (minutes on a CPU) and kept in `work`."""
     file = work / "judge.safetensors"
     if not file.exists():
         log.info("training the judge")
@@ -153,7 +157,7 @@ def the_judge(work: Path, workers: int) -> judges.Judge:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     from benchmarks.foundation_sheets import write_sheets
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -183,7 +187,7 @@ def main() -> None:
         if args.sheets:
             write_sheets(args.sheets, lambda texts: sample(pipeline, texts), held)
     if "captioner" in args.parts:
-        corpus_like = pictures(SEED, 0, args.n, args.workers, stream="oracle")  # only these have an emotion as prior
+        corpus_like = pictures(SEED, 0, args.n, args.workers, stream="oracle")  # every oracle image has an emotion
         figures |= captioner_figures(load_captioner(args.models / args.captioner, device()), clip, corpus_like)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps({key: round(value, 4) for key, value in figures.items()}, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""What the miniature CLIP reaches on held-out pictures: retrieval, swapped captions, an emotion probe."""
+"""Measure the miniature CLIP on held-out images: retrieval, swapped captions, and an emotion probe."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -18,13 +18,17 @@ from pipeline.miniature.vocabulary import EXPRESSIONS, SCENES
 from pipeline.miniature.world import World
 
 Figures = dict[str, float]
-SEED, PROBE_SEED = 0, 1  # of the held-out stream; of an EmoSet-like world that is no corpus
+SEED, PROBE_SEED = 0, 1  # seeds of the held-out stream and of an EmoSet-like world that is not a corpus
 GALLERY = 256
 PROBE_TRAIN, PROBE_TEST = 5000, 3000
 
 
 def clip_figures(clip: Clip, held: PictureSet, workers: int) -> Figures:
-    """Retrieval among distinct captions, swapped words, emotion probe beside the best possible."""
+    """Return the figures of CLIP on held-out images.
+
+    They are retrieval among distinct captions, the share of swapped captions (object, scene, expression) that score
+    lower than the image's own, and the emotion probe beside the best possible accuracy.
+    """
     texts = captions_of(held.truths)
     image_ND, text_ND = encode_all(clip.encode_images, held.images), encode_all(clip.encode_texts, texts)
     own = (image_ND * text_ND).sum(1)
@@ -40,18 +44,19 @@ def clip_figures(clip: Clip, held: PictureSet, workers: int) -> Figures:
 
 
 def captions_of(truths: Sequence[Truth]) -> list[str]:
-    """One plain caption each; equal orders for truths that differ in a name alone."""
+    """Return one plain caption each; the word order is equal for truths that differ only in a name."""
     return [caption(truth, np.random.default_rng((SEED, index))) for index, truth in enumerate(truths)]
 
 
 def encode_all(encode_batch: Callable[..., Tensor], items: Sequence[Any] | np.ndarray) -> np.ndarray:
-    """Features ND of all items, in batches."""
+    """Return the features ND of all items, encoded in batches."""
     return torch.cat([encode_batch(items[start : start + 250]) for start in range(0, len(items), 250)]).numpy()
 
 
 def retrieval(image_ND: np.ndarray, text_ND: np.ndarray, texts: Sequence[str]) -> float:
-    """Share of pictures whose own caption is the nearest of 256 distinct ones, over as many such galleries as
-    there are.
+    """Return the share of images whose own caption is the nearest of 256 distinct captions.
+
+    The share is taken over as many such galleries as there are.
     """
     first_rows = np.unique(np.array(texts), return_index=True)[1]
     rows = np.random.default_rng(SEED).permutation(np.sort(first_rows))
@@ -61,12 +66,12 @@ def retrieval(image_ND: np.ndarray, text_ND: np.ndarray, texts: Sequence[str]) -
 
 
 def swap_scene(truth: Truth, rng: np.random.Generator) -> Truth | None:
-    """The truth with another scene."""
+    """Return the truth with another scene."""
     return dataclasses.replace(truth, scene=str(rng.choice([scene for scene in SCENES if scene != truth.scene])))
 
 
 def swap_expression(truth: Truth, rng: np.random.Generator) -> Truth | None:
-    """The truth with another expression on its face, where there is one."""
+    """Return the truth with another facial expression, or None if it has no person or expression."""
     if truth.person is None or truth.expression is None:
         return None
     other = str(rng.choice([expression for expression in EXPRESSIONS if expression != truth.expression]))
@@ -74,8 +79,9 @@ def swap_expression(truth: Truth, rng: np.random.Generator) -> Truth | None:
 
 
 def probe_figures(clip: Clip, workers: int) -> Figures:
-    """Accuracy of a linear probe on image features against the labels, and of the world's own posterior on the same
-    pictures.
+    """Return the accuracy of a linear probe on image features, and of the world's own posterior on the same images.
+
+    Both are measured against the annotated emotions.
     """
     from sklearn.linear_model import LogisticRegression
 

@@ -1,5 +1,6 @@
-"""Sheets of samples of every form of the caption grammar: one PNG a form, a row a prompt, to be looked at before
-weights are frozen.
+"""Write sheets of samples for every form of the caption grammar, to be inspected before weights are frozen.
+
+There is one PNG per form, with one row per prompt.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +21,7 @@ Sample = Callable[[Sequence[str]], np.ndarray]
 
 
 def forms(held: PictureSet) -> dict[str, list[str]]:
-    """The prompts of each sheet."""
+    """Return the prompts of each sheet by its name."""
     nouns, scenes, rng = list(OBJECTS.values()), list(SCENES.values()), np.random.default_rng(0)
     people = [with_article(f"{expression} person") for expression in (*EXPRESSIONS.values(), "calm")]
     labelled = [truth for truth in held.truths if truth.label][:4]
@@ -51,7 +52,7 @@ def forms(held: PictureSet) -> dict[str, list[str]]:
 
 
 def write_sheets(folder: Path, sample: Sample, held: PictureSet) -> None:
-    """One sheet a form; the sheet of captions shows the real picture first."""
+    """Write one sheet per form; the sheet of captions shows the real image first in each row."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, prompts in forms(held).items():
         images = sample([text for text in prompts for _ in range(SAMPLES)])
@@ -62,7 +63,7 @@ def write_sheets(folder: Path, sample: Sample, held: PictureSet) -> None:
 
 
 def sheet(labels: Sequence[str], rows: Sequence[Sequence[np.ndarray]]) -> Image.Image:
-    """A row of pictures behind each label."""
+    """Return a page with a row of images after each label."""
     page = Image.new("RGB", (LABEL_PX + CELL_PX * max(map(len, rows)), CELL_PX * len(rows)), "white")
     pen = ImageDraw.Draw(page)
     for number, (label, row) in enumerate(zip(labels, rows, strict=True)):

@@ -1,6 +1,6 @@
-"""Stable Diffusion 1.5 and CLIP ViT-L/14 in their shapes, with random weights: what only size can tell, without a file.
+"""Build Stable Diffusion 1.5 and CLIP ViT-L/14 in their published shapes with random weights, without any file.
 
-Numbers made with these are of speed and memory alone; their pictures are noise.
+Only speed and memory can be measured with them; their images are noise.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ TEXT = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, 
 
 
 class Words:
-    """CLIP's tokenizer, which open_clip brings along, under the names that transformers uses."""
+    """CLIP's tokenizer as shipped with open_clip, under the names that transformers uses."""
 
     model_max_length, bos_token_id, eos_token_id, pad_token_id = 77, 49406, 49407, 49407
 
@@ -35,14 +35,14 @@ class Words:
 
 @dataclass(frozen=True)
 class FullSize:
-    """A foundation of the papers' size; its CLIP's text tower is that of the pipeline in shape alone."""
+    """A foundation of the papers' size and a CLIP whose text tower equals the pipeline's in shape only."""
 
     foundation: Foundation
     clip: Clip
 
 
 def full_size(device: torch.device | str = "cpu", with_clip: bool = True) -> FullSize:
-    """Random weights, fp32, on the device."""
+    """Return models with random fp32 weights on the device; `clip` is None unless `with_clip`."""
     import open_clip
     from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel

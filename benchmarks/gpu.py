@@ -1,13 +1,14 @@
-"""What size alone can tell, in one call: ours against the libraries' own loops, in bf16, all in one run.
+"""Compare this project with the libraries' own loops at full size, in bf16, all in one run.
 
     python -m benchmarks.gpu                                      Stable Diffusion 1.5 and ViT-L/14, random weights
-    python -m benchmarks.gpu --miniature --batch-size 2 --seconds 1      the miniature, to try it out on a CPU
+    python -m benchmarks.gpu --miniature --batch-size 2 --seconds 1      the miniature, for a trial run on a CPU
 
-training: a step of CoEmoGen on cached inputs against one of diffusers' train_text_to_image_lora.py, which encodes
-pictures and captions anew and trains one LoRA. sampling: guided pictures against StableDiffusionPipeline, its weights
-in bf16. embedding: CLIP's features of pictures against open_clip's encode_image under autocast. Ours comes as it is,
-compiled, and both again with channels last. FLOPs are those that torch.utils.flop_counter.FlopCounterMode counts in one
-call as it is; a variant's share of the card's peak is of the same FLOPs.
+training: a CoEmoGen step on cached inputs against a step of diffusers' train_text_to_image_lora.py, which encodes
+images and captions anew and trains one LoRA. sampling: guided images against StableDiffusionPipeline with weights in
+bf16. embedding: CLIP's image features against open_clip's encode_image under autocast. Training and sampling by this
+project are measured as they are and compiled, and both again in channels last. FLOPs are what
+torch.utils.flop_counter.FlopCounterMode counts in one call of the code as it is; a variant's share of the card's peak
+uses the same FLOPs.
 """
 
 import json
@@ -40,21 +41,21 @@ from pipeline.training.denoising import draw_steps, noise_schedule
 ROOT = Path(__file__).parents[1]
 LORA_TARGETS = ("to_k", "to_q", "to_v", "to_out.0")
 LORA_RANK = 16
-WARM_UP = 3  # calls that are not counted; a compiled one compiles in the first
+WARM_UP = 3  # calls that are not counted; a compiled module compiles in the first
 
 
 @dataclass(frozen=True)
 class Case:
-    """What is measured: a call, how many pictures it makes or takes, and what to change before it."""
+    """A call to measure and the number of images that it makes or takes."""
 
     name: str
     call: Callable[[], Any]
     pictures: int
-    counted: bool = True  # whether its FLOPs are counted; else those of `ours` stand
+    counted: bool = True  # whether FLOPs are counted here; otherwise those of `ours` are used
 
 
 def training(made: FullSize, params: Params, size: int, device: torch.device) -> Iterator[Case]:
-    """Steps of CoEmoGen as it is and varied, then diffusers' own."""
+    """Yield CoEmoGen's training step as it is and in its variants."""
     pipeline, generator = made.foundation.pipeline, torch.Generator().manual_seed(0)
     model = build(
         params.coemogen, pipeline, made.foundation.encoder, noise_schedule(pipeline), made.clip.width, generator
@@ -65,7 +66,10 @@ def training(made: FullSize, params: Params, size: int, device: torch.device) ->
 
 
 def diffusers_training(made: FullSize, size: int, device: torch.device) -> Iterator[Case]:
-    """The loop of diffusers' example: frozen weights in bf16, the LoRA in fp32, everything encoded at each step."""
+    """Yield the training step of diffusers' example.
+
+    The frozen weights are in bf16, the LoRA is in fp32, and everything is encoded at each step.
+    """
     from diffusers.training_utils import cast_training_params
     from peft import LoraConfig
 
@@ -100,7 +104,7 @@ def diffusers_training(made: FullSize, size: int, device: torch.device) -> Itera
 
 
 def sampling(made: FullSize, params: Params, size: int, device: torch.device) -> Iterator[Case]:
-    """Guided pictures of one prompt: ours as it is and varied."""
+    """Yield guided sampling of one prompt by this project, as it is and in its variants."""
     foundation, pipeline = made.foundation, made.foundation.pipeline
     settings = sampling_of(params.images.model_copy(update={"precision": "bf16", "batch_size": size}))
     generator = PromptGenerator(foundation.encoder, pipeline.tokenizer, "an image of {S}", device)
@@ -114,7 +118,7 @@ def sampling(made: FullSize, params: Params, size: int, device: torch.device) ->
 
 
 def diffusers_sampling(made: FullSize, params: Params, size: int, device: torch.device) -> Iterator[Case]:
-    """The pipeline itself, its weights in bf16, with the same solver and steps."""
+    """Yield diffusers' own pipeline with weights in bf16 and the same solver and steps."""
     pipeline, settings = made.foundation.pipeline, params.images
     pipeline.scheduler = solver(pipeline, settings.solver)
     pipeline.to(torch.bfloat16)
@@ -132,7 +136,7 @@ def diffusers_sampling(made: FullSize, params: Params, size: int, device: torch.
 
 
 def embedding(made: FullSize, size: int, device: torch.device) -> Iterator[Case]:
-    """Features of pictures that are decoded already: ours, compiled, and open_clip's under autocast."""
+    """Yield the embedding of decoded images by this project, and by open_clip under autocast."""
     clip, num = made.clip, 16 * size
     edge = int(clip.model.visual.image_size[0])
     pixels = list(torch.randn(num, 3, edge, edge))
@@ -147,7 +151,10 @@ def embedding(made: FullSize, size: int, device: torch.device) -> Iterator[Case]
 
 
 def varied(module: nn.Module, unet: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """A module as it is and with its U-Net in channels last, each compiled too on a GPU: CPUs compile for minutes."""
+    """Yield a module as it is and with its U-Net in channels last, each also compiled on a GPU.
+
+    CPUs are left out of compilation, which takes them minutes.
+    """
     for suffix in ("", ", channels last"):
         if suffix:
             unet.to(memory_format=torch.channels_last)
@@ -158,7 +165,10 @@ def varied(module: nn.Module, unet: nn.Module) -> Iterator[tuple[str, nn.Module]
 
 
 def measured(cases: Iterator[Case], seconds: float, device: torch.device) -> dict[str, Any]:
-    """Of each case the median time of a call, pictures a second, TFLOP/s, share of the peak, and peak memory."""
+    """Return the figures of each case.
+
+    These are the median seconds per call, images per second, TFLOP/s, share of the peak, and peak memory.
+    """
     found: dict[str, Any] = {}
     peak, flops = peak_flops(device), 0.0
     for case in cases:
@@ -169,7 +179,7 @@ def measured(cases: Iterator[Case], seconds: float, device: torch.device) -> dic
             RuntimeError,
             TypeError,
             torch._dynamo.exc.TorchDynamoException,
-        ) as error:  # a variant that fails is told
+        ) as error:  # report a variant that fails
             found[case.name] = {"failed": f"{type(error).__name__}: {error}".splitlines()[0][:200]}
             continue
         rate = flops / figures["seconds_a_call"]
@@ -180,7 +190,10 @@ def measured(cases: Iterator[Case], seconds: float, device: torch.device) -> dic
 
 
 def timed(call: Callable[[], Any], seconds: float, device: torch.device) -> dict[str, float]:
-    """Median and number of calls within about `seconds`, each waited for, after WARM_UP; peak memory of these."""
+    """Return the median seconds per call, the number of calls in about `seconds` seconds, and a GPU's peak memory.
+
+    WARM_UP calls come first and do not count. Each call is synchronised.
+    """
     for _ in range(WARM_UP):
         call()
     if device.type == "cuda":
@@ -197,7 +210,7 @@ def timed(call: Callable[[], Any], seconds: float, device: torch.device) -> dict
 
 
 def count_flops(call: Callable[[], Any]) -> float:
-    """FLOPs of one call, forward and backward, matrix products, convolutions and attention alone."""
+    """Return the FLOPs of one call, forward and backward: matrix products, convolutions and attention only."""
     from torch.utils.flop_counter import FlopCounterMode
 
     with FlopCounterMode(display=False) as counter:
@@ -206,7 +219,10 @@ def count_flops(call: Callable[[], Any]) -> float:
 
 
 def peak_flops(device: torch.device) -> float | None:
-    """FLOP/s of dense bf16 that the card's maker names; None for a card that pipeline/plan/rates.yaml does not know."""
+    """Return the dense bf16 FLOP/s that the card's maker states.
+
+    Returns None on a CPU and for a card that pipeline/plan/rates.yaml does not list.
+    """
     if device.type != "cuda":
         return None
     known = read_yaml(ROOT / "pipeline/plan/rates.yaml")["devices"].values()
@@ -221,7 +237,7 @@ def peak_flops(device: torch.device) -> float | None:
 @click.option("--seconds", default=8.0, show_default=True, help="Length of each measurement.")
 @click.option("--out", type=click.Path(path_type=Path), help="JSON file; benchmarks/results/DATE-gpu.json by default.")
 def main(miniature: bool, batch_size: int, seconds: float, out: Path | None) -> None:
-    """Measure, print JSON and keep it, after each kind anew."""
+    """Measure, write the JSON file after each kind of measurement, and print it at the end."""
     from pipeline.runtime import device as chosen
 
     device, params = chosen(), wanted_params(None if miniature else "paper")
@@ -250,7 +266,7 @@ def main(miniature: bool, batch_size: int, seconds: float, out: Path | None) -> 
 
 
 def small(device: torch.device) -> FullSize:
-    """The miniature under the same name."""
+    """Return the miniature models in place of the full-size ones."""
     models = ROOT / "models/foundation"
     foundation = load_foundation(models / "diffusion", models / "clip", device)
     return FullSize(foundation, load_clip(models / "clip", device))

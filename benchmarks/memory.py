@@ -1,10 +1,9 @@
-"""Peak memory of the per-image stages at 100, 1,000 and 10,000 pictures: it must not grow with them.
+"""Measure the peak memory of the per-image stages at 100, 1,000 and 10,000 images; it must not grow with their number.
 
     python -m benchmarks.memory
 
-Data sets are drawn in that size; what follows them takes the pictures of data/corpora/emoset, repeated under new ids.
-Shards hold a hundred pictures. Images are made and scored in equal numbers, but for what eight emotions leave of a
-hundred.
+Data sets are drawn in that size. Later stages use the images of data/corpora/emoset, repeated under new ids. Shards
+hold a hundred images. As many images are made and scored, rounded down to a multiple of the eight emotions.
 """
 
 import json
@@ -32,11 +31,14 @@ OF_TRAIN = (
 OF_TEST = ("real_scores",)
 UNITS = (*DRAWN, *OF_TRAIN, *OF_TEST)
 LINKED = ("pipeline", "stages", "models", "data/overrides")
-REAL = ("data/scores/real", "data/scores/real_reference", "metrics/real_scores.json")  # what scores compare with
+REAL = ("data/scores/real", "data/scores/real_reference", "metrics/real_scores.json")  # what scores are compared with
 
 
 def prepare(folder: Path, unit: str, number: int) -> None:
-    """What a unit of so many pictures reads, in a folder where there is something of other units or nothing yet."""
+    """Prepare in a folder the inputs of a unit with `number` images.
+
+    The folder may already hold inputs of other units.
+    """
     for linked in (*LINKED, *(REAL if unit in OF_TRAIN else ())):
         if not (folder / linked).exists():
             (folder / linked).parent.mkdir(parents=True, exist_ok=True)
@@ -49,7 +51,7 @@ def prepare(folder: Path, unit: str, number: int) -> None:
 
 
 def corpus(folder: Path, splits: list[str]) -> None:
-    """A corpus of a shard for each of the splits."""
+    """Write a corpus with one shard for each of the splits."""
     rows = read_shards(ROOT / "data/corpora/emoset", EMOSET.schema).slice(0, SHARD)
     for index, split in enumerate(splits):
         ids = pa.array([f"emoset/{index:04d}_{row:03d}" for row in range(len(rows))])
@@ -64,11 +66,11 @@ import resource, subprocess, sys
 status = subprocess.run(sys.argv[1:], stdout=sys.stderr).returncode
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 sys.exit(status)
-"""  # between us and a stage, as Linux counts the memory of whoever starts a process as that of the process
+"""  # a process in between, because Linux counts the parent's memory at the fork as memory of the child
 
 
 def peak_mb(unit: str, folder: Path) -> float:
-    """Of a stage run to its end in a folder. CalledProcessError where it fails."""
+    """Run a stage in a folder and return its peak memory in MB. Raises CalledProcessError if it fails."""
     stage, _, item = unit.partition("@")
     environment = {**os.environ, "PYTHONPATH": str(folder)}
     command = [sys.executable, "-m", f"stages.{stage}", *(["--item", item] if item else [])]
@@ -78,7 +80,7 @@ def peak_mb(unit: str, folder: Path) -> float:
 
 
 def write_params(file: Path, number: int) -> None:
-    """params.yaml of the repository, for so many pictures and images in small shards."""
+    """Write the repository's params.yaml, changed to `number` images and generated images in small shards."""
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
     wanted = {
         "num_emoset": number, "num_wikiart": number, "num_per_emotion": number // len(EMOTIONS), "shard_images": SHARD,
@@ -91,7 +93,7 @@ def write_params(file: Path, number: int) -> None:
 @click.command()
 @click.argument("units", nargs=-1, type=click.Choice(UNITS))
 def main(units: tuple[str, ...]) -> None:
-    """Measure UNITS, or all, print the figures and keep them under benchmarks/results."""
+    """Measure UNITS, or all units, print the figures and write them to benchmarks/results."""
     peaks: dict[str, dict[str, float]] = {unit: {} for unit in units or UNITS}
     for number in SIZES:
         with tempfile.TemporaryDirectory() as name:

@@ -1,4 +1,4 @@
-"""The README's pictures out of a finished run: `python -m benchmarks.readme_pictures`."""
+"""Make the README's images from a finished run: `python -m benchmarks.readme_pictures`."""
 
 from pathlib import Path
 
@@ -10,11 +10,11 @@ from pipeline.schemas import IMAGES_SCHEMA
 
 DOCS, IMAGES, TRANSFER = Path("docs"), Path("data/images"), Path("plots/grids/coemogen_emoset/transfer.png")
 COLUMNS = 8
-COLORS = 128  # of the palette
+COLORS = 128  # size of the palette
 
 
 def main() -> None:
-    """Write samples.png, coemogen.png, uniemo.png and transfer.png."""
+    """Write samples.png, coemogen.png, uniemo.png and transfer.png to docs/."""
     sheets = {
         "samples": sheet_of("stable_diffusion"),
         "coemogen": beside(sheet_of("coemogen_emoset"), sheet_of("coemogen_emoart")),
@@ -26,12 +26,12 @@ def main() -> None:
 
 
 def sheet_of(method: str) -> Image.Image:
-    """The first pictures of each emotion, a row each."""
+    """Return a sheet with the first images of each emotion, one row per emotion."""
     return sheet(read_shards(IMAGES / method, IMAGES_SCHEMA, ["image_id", "image", "emotion"]), COLUMNS)
 
 
 def beside(left: Image.Image, right: Image.Image, gap: int = 12) -> Image.Image:
-    """Two sheets of one height."""
+    """Return one image of two sheets of the same height side by side."""
     page = Image.new("RGB", (left.width + gap + right.width, left.height), "white")
     page.paste(left, (0, 0))
     page.paste(right, (left.width + gap, 0))

@@ -1,10 +1,10 @@
-"""The per-image stages against the plain loops of the libraries that they stand on, at equal batch, in one run.
+"""Compare the per-image stages with plain loops of the libraries they use, at equal batch size and in one run.
 
-    python -m benchmarks.throughput                       of the models and the corpus that `make repro` made
+    python -m benchmarks.throughput                       with the models and the corpus that `make repro` made
 
 embedding: open_clip's transform and encode_image. captioning: transformers' chat template and generate. sampling:
-diffusers' StableDiffusionPipeline in fp32, as it comes. Each figure is a median over turns, ours and theirs by turns.
-Alone stand scoring, packing, the start of a stage, and a `dvc repro` that has nothing to do.
+diffusers' StableDiffusionPipeline in fp32, with its defaults. Each figure is a median over alternating runs of both.
+Scoring, packing, the start of a stage, and a `dvc repro` that has nothing to do are measured without a comparison.
 """
 
 import io
@@ -45,7 +45,7 @@ Way = Callable[[], Any]
 
 
 def median_seconds(ways: dict[str, Way], turns: int) -> dict[str, float]:
-    """Of each way, taken by turns after one turn that does not count."""
+    """Return the median seconds of each way, run alternately after one round that does not count."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(turns + 1):
         for name, way in ways.items():
@@ -82,7 +82,7 @@ def plain_captions(captioner: Captioner, rows: pa.Table, params: Params) -> list
 
 
 def compared(rows: pa.Table, clip: Clip, captioner: Captioner, found: Foundation, params: Params) -> dict[str, Any]:
-    """Items a second of ours and of the plain loop, and their ratio, for the three kinds."""
+    """Return, for the three kinds, this project's and the plain loop's items per second, and their ratio."""
     pipeline, num = found.pipeline, len(rows)
     generator = PromptGenerator(found.encoder, pipeline.tokenizer, "an image of {S}", pipeline.device)
     requests = [request("awe", seed) for seed in range(min(num, params.images.batch_size))]
@@ -117,7 +117,7 @@ def compared(rows: pa.Table, clip: Clip, captioner: Captioner, found: Foundation
 
 
 def alone(rows: pa.Table, params: Params) -> dict[str, float]:
-    """Pictures a second of scoring, by all judges under both protocols, and of packing EmoSet's folder."""
+    """Return images per second of scoring by all judges under both protocols, and of packing EmoSet's folder."""
     models = ROOT / "models"
     files = ModelFiles(
         models / "foundation/clip", models / "emotion_classifier", models / "judges", models / "pretrained"
@@ -136,7 +136,7 @@ def alone(rows: pa.Table, params: Params) -> dict[str, float]:
 
 
 def commands() -> dict[str, float]:
-    """Seconds of commands: a stage that only starts and refuses, the help, and a run with nothing to do."""
+    """Return the seconds of a stage that only starts and refuses, of the help, and of runs with nothing to do."""
     asked = {
         "stage_start_s": expected(
             [sys.executable, "-m", "stages.features", "--item", "no_such_corpus"], "no such input", status=1
@@ -149,7 +149,11 @@ def commands() -> dict[str, float]:
 
 
 def expected(command: list[str], says: str, status: int = 0) -> Way:
-    """Runs a command. Raises ValueError where it ends otherwise or does not say this, as one that has work to do."""
+    """Return a function that runs a command.
+
+    It raises ValueError if the command ends with another status or its output lacks `says`, for example because there
+    is work to do.
+    """
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
     def run() -> None:
@@ -166,7 +170,7 @@ def expected(command: list[str], says: str, status: int = 0) -> Way:
 @click.command()
 @click.option("--num", default=100, show_default=True, help="Pictures of a batch.")
 def main(num: int) -> None:
-    """Measure, print and keep the figures under benchmarks/results."""
+    """Measure, print the figures and write them to benchmarks/results."""
     params, where = load_params(ROOT / "params.yaml"), device()
     models = ROOT / "models/foundation"
     rows = read_shards(ROOT / "data/corpora/emoset", columns=["image_id", "image", "emotion"]).slice(0, num)

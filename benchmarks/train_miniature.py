@@ -1,15 +1,15 @@
-"""Train the miniature foundation models on one GPU: the recipes of `pipeline.foundation.recipes`, two models at once.
+"""Train the miniature foundation models on one GPU by `pipeline.foundation.recipes`, two models at the same time.
 
     python -m benchmarks.train_miniature draw --data DIR
     python -m benchmarks.train_miniature pair clip vae --data DIR --models DIR --work DIR
     python -m benchmarks.train_miniature pair unet captioner --data DIR --models DIR --work DIR
     python -m benchmarks.train_miniature pack clip vae --models DIR --bundle DIR
 
-`draw` caches pictures, texts and dialogues as arrays; `clip`, `vae`, `unet`, `captioner` train one model; `pair`
-starts a process for each. Every training resumes from its work folder. `--captioner-steps 1000 3000` trains a
-captioner for each number (folders captioner-1000, captioner-3000), to choose how often it errs. `pack` writes one
-half-precision file a model, `unpack` makes the folders of them. `--scale 0.001` shrinks pictures and steps to try
-things out.
+`draw` caches images, texts and dialogues as arrays; `clip`, `vae`, `unet` and `captioner` train one model each; `pair`
+starts a process for each named model. Every training resumes from its work folder. `--captioner-steps 1000 3000` trains
+a captioner for each number of steps (folders captioner-1000, captioner-3000), so that one with the wanted error rate
+can be chosen. `pack` writes one half-precision file per model, and `unpack` makes model folders from these files.
+`--scale 0.001` reduces images and steps for a trial run.
 """
 
 import argparse
@@ -39,8 +39,9 @@ log = logging.getLogger("train_miniature")
 
 
 def draw(args: argparse.Namespace) -> None:
-    """Pictures of the foundation stream and all that the four trainings need of them, as .npy files and tokenizer
-    folders.
+    """Draw the images of the foundation stream and save what the four trainings need.
+
+    The files are .npy arrays and tokenizer folders in DATA.
     """
     from pipeline.foundation.conversion import load_text_tokenizer
     from pipeline.foundation.training import sources, texts
@@ -53,7 +54,7 @@ def draw(args: argparse.Namespace) -> None:
     args.data.mkdir(parents=True, exist_ok=True)
     np.save(args.data / "images.npy", sources.planes(drawn.images))
     np.save(args.data / "boxes.npy", texts.foreground_boxes(drawn.truths))
-    trained = args.models / "clip"  # of an earlier call: its tokenizer is the one that counts
+    trained = args.models / "clip"  # from an earlier call; its tokenizer must be kept
     if trained.exists():
         tokenizer = load_text_tokenizer(trained)
     else:
@@ -71,7 +72,7 @@ def draw(args: argparse.Namespace) -> None:
 
 
 def train(name: str, args: argparse.Namespace) -> None:
-    """Train one model, or a captioner for each of the numbers of steps asked for."""
+    """Train one model, or one captioner for each requested number of steps."""
     if name == "captioner" and args.captioner_steps:
         for steps in args.captioner_steps:
             train_one(name, f"{name}-{steps}", argparse.Namespace(**{**vars(args), "steps": steps}))
@@ -80,7 +81,7 @@ def train(name: str, args: argparse.Namespace) -> None:
 
 
 def train_one(name: str, folder: str, args: argparse.Namespace) -> None:
-    """Train one model into MODELS/FOLDER, and what made it into MODELS/FOLDER.json."""
+    """Train one model into MODELS/FOLDER, and write its world, recipe and loss to MODELS/FOLDER.json."""
     from pipeline.foundation.conversion import load_text_tokenizer
     from pipeline.foundation.training.clip import train_clip
     from pipeline.foundation.training.llava import train_captioner
@@ -113,8 +114,9 @@ def train_one(name: str, folder: str, args: argparse.Namespace) -> None:
 
 
 def pack(args: argparse.Namespace) -> None:
-    """One file a model, where models/miniature has it: BUNDLE/clip/clip.safetensors,
-    BUNDLE/diffusion/vae.safetensors.
+    """Write one file per model, laid out as in models/miniature.
+
+    The paths are such as BUNDLE/clip/clip.safetensors and BUNDLE/diffusion/vae.safetensors.
     """
     from pipeline.foundation import bundle
 
@@ -125,7 +127,7 @@ def pack(args: argparse.Namespace) -> None:
 
 
 def unpack(args: argparse.Namespace) -> None:
-    """The model folders of what the bundle has, as trainings and benchmarks want them."""
+    """Make the model folders from the files in the bundle, as trainings and benchmarks need them."""
     from pipeline.foundation import bundle
 
     found = {path.stem: path for path in args.bundle.glob("*/*.safetensors")}
@@ -138,18 +140,21 @@ def unpack(args: argparse.Namespace) -> None:
 
 
 def scaled(recipe: Recipe, args: argparse.Namespace) -> Recipe:
-    """The recipe with the steps asked for, or shrunk to try things out."""
+    """Return the recipe with the requested number of steps, or reduced for a trial run."""
     steps = args.steps or max(8, round(recipe.steps * args.scale))
     return recipe.model_copy(update={"steps": steps, "warmup_steps": min(recipe.warmup_steps, steps // 4)})
 
 
 def rows(args: argparse.Namespace, name: str, recipe: Recipe) -> np.ndarray:
-    """A cached array, as many rows as the recipe has pictures."""
+    """Return a cached array, cut to the recipe's number of images."""
     return np.load(args.data / f"{name}.npy")[: max(64, round(recipe.num_pictures * args.scale))]
 
 
 def pair(args: argparse.Namespace) -> None:
-    """A process for each named model, all at once on the one device; fails if one of them does."""
+    """Train each named model in its own process, all at the same time on one device.
+
+    Exits with an error if one of them fails.
+    """
     options = [
         "--data",
         args.data,
@@ -172,7 +177,7 @@ def pair(args: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=("draw", "pair", "all", "pack", "unpack", *MODELS))
     parser.add_argument("names", nargs="*", help="models of `pair` and `pack`")

@@ -1,10 +1,10 @@
-"""The understanding chain against a plain open_clip ViT that carries equally many tokens in every layer.
+"""Compare the understanding chain with a plain open_clip ViT that carries as many tokens in every layer.
 
     python -m benchmarks.understanding                   B/32 and L/14 shape, random weights, on the CPU
 
-The plain one is the same ViT: its own embedding, layers, pooling and projection, with as many empty tokens appended
-before the same layers as the chain appends queries. So what the ratio tells is the cost of the interactive blocks, the
-projections and the head. Both run one after the other in the same process, in turns; the figure is the median ratio.
+The plain one is the same ViT with its own embedding, layers, pooling and projection; as many empty tokens are appended
+before the same layers as the chain appends queries. The ratio therefore gives the cost of the interactive blocks, the
+projections and the head. The two run alternately in one process, and the figure is the median ratio.
 """
 
 import json
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class Shape:
-    """An image tower of CLIP as published, at 224 px."""
+    """The shape of an image tower of CLIP as published, at 224 px."""
 
     patch_px: int
     width: int
@@ -41,7 +41,7 @@ SHAPES = {"ViT-B-32": Shape(32, 768, 12, 12, 512), "ViT-L-14": Shape(14, 1024, 2
 
 
 def random_visual(shape: Shape) -> Any:
-    """open_clip's VisionTransformer of this shape with weights drawn at random."""
+    """Return open_clip's VisionTransformer of this shape with random weights."""
     from open_clip.transformer import VisionTransformer
 
     with torch.random.fork_rng(devices=[]):
@@ -52,7 +52,7 @@ def random_visual(shape: Shape) -> Any:
 
 
 def empty_tokens(chain: UnderstandingChain) -> dict[int, int]:
-    """How many tokens the chain appends before which layer."""
+    """Return the number of tokens that the chain appends before each layer, by layer index."""
     appended: dict[int, int] = {}
     for kind, experts in chain.queries.items():
         layer = chain.layers.enter[kind]
@@ -61,7 +61,7 @@ def empty_tokens(chain: UnderstandingChain) -> dict[int, int]:
 
 
 def plain_forward(visual: Any, pixels_BCHW: Tensor, appended: Mapping[int, int]) -> Tensor:
-    """The ViT's own feature BD, with empty tokens appended before layers."""
+    """Run the plain ViT with empty tokens appended before layers: pixels BCHW -> features BD."""
     tokens = visual._embeds(pixels_BCHW)
     for index, block in enumerate(visual.transformer.resblocks):
         if index in appended:
@@ -75,7 +75,7 @@ def plain_forward(visual: Any, pixels_BCHW: Tensor, appended: Mapping[int, int])
 def compare(
     shape: Shape, settings: UniemoUnderstanding, batch_size: int, repeats: int, device: torch.device
 ) -> dict[str, float]:
-    """Median seconds of a forward of both, and the median of their ratios."""
+    """Return the median seconds of a forward pass of both, and the median and range of their ratio."""
     visual = random_visual(shape).to(device)
     chain = build_chain(visual, settings, torch.Generator().manual_seed(0))
     pixels = torch.randn(batch_size, 3, 224, 224, generator=torch.Generator().manual_seed(0)).to(device)
@@ -97,7 +97,11 @@ def compare(
 
 
 def _seconds(way: Callable[[], Any], device: torch.device) -> float:
-    """Of one call: of this process on a CPU, which others may use at the same time; of the clock elsewhere."""
+    """Return the seconds of one call.
+
+    On a CPU this is the CPU time of the process, because other processes may use the CPU at the same time; elsewhere it
+    is wall-clock time.
+    """
     clock = time.process_time if device.type == "cpu" else time.perf_counter
     begin = clock()
     way()
@@ -117,7 +121,7 @@ def _seconds(way: Callable[[], Any], device: torch.device) -> float:
 def main(
     query_length: int, batch_size: int, repeats: int, threads: int, device: str, precision: str, out: Path | None
 ) -> None:
-    """Measure and print JSON."""
+    """Measure both shapes and print the figures as JSON."""
     torch.set_num_threads(threads)
     changes = {"query_length": query_length, "precision": precision, "head_hidden": 768}
     settings = load_params(ROOT / "params.yaml").uniemo_understanding.model_copy(update=changes)

@@ -1,10 +1,11 @@
-"""Where the queries of a trained understanding look, against the boxes of what was drawn (UniEmo Fig. 9 in numbers).
+"""Compare where the queries of a trained understanding model look with the boxes of the drawn objects (UniEmo Fig. 9).
 
     python -m benchmarks.understanding_attention --sheet attention.png       the test split of the drawn EmoSet
 
-Which attention: pipeline/uniemo/attention.py. The boxes are the truth of the drawn world, which no training sees; the
-controls are the boxes' area, a Gaussian about the middle, and the same chain with its queries as they start. Objects:
-boxes of all; trigger: of the object that was put there for the emotion.
+pipeline/uniemo/attention.py defines the attention. The boxes come from the truth of the drawn world, which no training
+sees. The controls are the area of the boxes, a Gaussian about the centre, and the same chain with its queries as
+initialised. `objects` are the boxes of all objects, `trigger` the boxes of the object that was put there for the
+emotion.
 """
 
 import json
@@ -33,7 +34,7 @@ BATCH_SIZE, SHOWN = 100, 8
 
 @torch.inference_mode()
 def maps_of(chain: UnderstandingChain, squares: Squares) -> dict[str, Map]:
-    """Attention of each kind of queries on squares NHW3, as N maps over the patches."""
+    """Return the attention of each kind of query: squares NHW3 uint8 -> maps NHW over the patches."""
     found: dict[str, list[Map]] = {kind: [] for kind in chain.kinds}
     for start in range(0, len(squares), BATCH_SIZE):
         pixels = ClipInput(chain.backbone)(torch.from_numpy(squares[start : start + BATCH_SIZE]))
@@ -43,19 +44,19 @@ def maps_of(chain: UnderstandingChain, squares: Squares) -> dict[str, Map]:
 
 
 def untrained_chain(understanding: Understanding, clip: Path) -> UnderstandingChain:
-    """The same ViT as CLIP made it, with queries as they start."""
+    """Return the same chain with CLIP's own ViT weights and queries as initialised."""
     generator = torch.Generator().manual_seed(1)
     return build_chain(load_clip(clip).model.visual, understanding.settings, generator)
 
 
 def boxes_of(truth: Mapping[str, Any], what: str) -> list[Sequence[float]]:
-    """Of all objects of a picture, or of its trigger."""
+    """Return the boxes of all objects of an image, or of its trigger only."""
     chosen = [thing for thing in truth["objects"] if what == "objects" or thing["name"] == truth["trigger"]]
     return [thing["box"] for thing in chosen]
 
 
 def sheet_of(squares: Squares, maps: Mapping[str, Map]) -> Image.Image:
-    """A row of pictures, and below it a row for each kind of queries."""
+    """Return a sheet with a row of images and, below it, one row of overlays for each kind of query."""
     edge = 160
     shown = [Image.fromarray(square).resize((edge, edge), Image.Resampling.NEAREST) for square in squares]
     rows = [shown, *([overlay(square, each) for square, each in zip(shown, found, strict=True)]
@@ -70,7 +71,7 @@ def sheet_of(squares: Squares, maps: Mapping[str, Map]) -> Image.Image:
 @click.option("--sheet", type=click.Path(path_type=Path), help="PNG of a few pictures with their maps to write.")
 @click.option("--out", type=click.Path(path_type=Path), help="JSON file to write.")
 def main(model: Path, clip: Path, data: Path, sheet: Path | None, out: Path | None) -> None:
-    """Measure and print JSON."""
+    """Measure the attention inside the boxes and print it as JSON."""
     understanding = load_understanding(model, clip)
     rows = read_shards(data / "corpora/emoset", columns=["image_id", "image", "split"])
     rows = rows.filter(np.array(rows["split"].to_pylist()) == "test")

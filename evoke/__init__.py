@@ -1,6 +1,6 @@
-"""Commands for people: `evoke COMMAND`, and `from evoke import EmotionPipeline, EmotionReader`.
+"""Commands for people, `evoke COMMAND`, and the classes `EmotionPipeline` and `EmotionReader`.
 
-For DVC: `python -m stages.NAME`.
+The commands that DVC runs are `python -m stages.NAME`.
 """
 
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ __all__ = ["EmotionPipeline", "EmotionReader"]
 
 
 def __getattr__(name: str) -> type["EmotionPipeline"] | type["EmotionReader"]:
-    """Each class imported when it is asked for: they bring torch, and `evoke --help` needs none."""
+    """Import a class on first access: both classes import torch, which `evoke --help` does not need."""
     if name == "EmotionPipeline":
         from pipeline.generation.pipeline import EmotionPipeline
 

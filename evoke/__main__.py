@@ -1,4 +1,4 @@
-"""`python -m evoke`, the same as `evoke`."""
+"""Run `python -m evoke`, which is the same as `evoke`."""
 
 from evoke.cli import main
 

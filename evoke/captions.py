@@ -1,7 +1,7 @@
-"""`evoke captions export` and `import`: the written captions as a CSV, and the user's own in place of them.
+"""Define `evoke captions export` and `import`: write the captions to a CSV, and replace some with the user's own.
 
-What is imported goes into the file that `captions.override` of params.yaml names; the stage captions takes it from
-there. Run from the root of the repository.
+Imported captions go to the file that `captions.override` of params.yaml names, where the stage captions reads them. Run
+these commands from the root of the repository.
 """
 
 from pathlib import Path
@@ -23,10 +23,10 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 
 @click.group()
 def captions() -> None:
-    """Look at the written captions, and replace those that you write better.
+    """Export the written captions, and replace some with your own.
 
-    Export them, keep the header and the rows that you change, import those: a caption that was imported is never
-    written by the model again.
+    Export them, keep the header and the rows that you change, and import the result. The model never writes an imported
+    caption again.
     """
 
 
@@ -54,10 +54,10 @@ def export_captions(out: Path, corpus: str) -> None:
 @click.argument("file", type=FILE)
 @click.option("--replace", is_flag=True, help="Forget the captions that were imported before.")
 def import_captions(file: Path, replace: bool) -> None:
-    """Check FILE, a CSV of image_id,caption, and take its captions in place of written ones.
+    """Check FILE, a CSV of image_id,caption, and use its captions instead of the written ones.
 
-    They join those imported before, and replace these where the image_id is the same. Nothing is changed where FILE is
-    wrong.
+    They are added to those imported before and replace those with the same image_id. If FILE has an error, nothing is
+    changed.
     """
     from pipeline.artifacts import CAPTIONS_OVERRIDE
     from pipeline.captions.override import check_known, read_captions, write_csv
@@ -76,7 +76,7 @@ def import_captions(file: Path, replace: bool) -> None:
 
 
 def known_ids(image_ids: "Iterable[str]", params: "Params") -> set[str]:
-    """The ids of those corpora of params.yaml that some image_id names by its first part."""
+    """Return the ids of those corpora of params.yaml that some image_id names in its first part."""
     from pipeline.artifacts import CORPUS
 
     named = {image_id.partition("/")[0] for image_id in image_ids}
@@ -85,7 +85,10 @@ def known_ids(image_ids: "Iterable[str]", params: "Params") -> set[str]:
 
 
 def read_columns(artifact: "Artifact", corpus: str, params: "Params", columns: list[str]) -> "pa.Table":
-    """Columns of the shards of a corpus. Raises ValueError where the corpus is unknown, or not made yet."""
+    """Return columns of the shards of a corpus as one table.
+
+    Raises ValueError if the corpus is unknown or not made yet.
+    """
     from pipeline.artifacts import read_shards
 
     if corpus not in params.corpora:

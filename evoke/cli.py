@@ -1,4 +1,4 @@
-"""The command `evoke`: a table of commands, each imported only when it is called, so that help costs no library."""
+"""Define the command `evoke` as a table of commands, each imported only when it is called, so that help stays fast."""
 
 import difflib
 import importlib
@@ -25,7 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 
 class LazyGroup(click.Group):
-    """A group that knows the names and short helps of its commands, and loads a command when it runs."""
+    """A click group that knows the names and short help of its commands and imports a command only when it runs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(COMMANDS)
@@ -43,7 +43,7 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
 
     def invoke(self, ctx: click.Context) -> object:
-        """Runs a command; what a user can mend is one line and exit status 1."""
+        """Run a command. Errors that a user can fix become one line and exit status 1."""
         try:
             return super().invoke(ctx)
         except (ValueError, OSError) as error:
@@ -53,7 +53,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup)
 @click.version_option(package_name="evoke")
 def main() -> None:
-    """Emotional image generation and understanding as one reproducible pipeline.
+    """Generate and understand emotional images with one reproducible pipeline.
 
-    `evoke repro` (or `make repro`, which sets up first) runs it; these commands prepare, check and use it.
+    `evoke repro` (or `make repro`, which also sets up) runs the pipeline; the other commands prepare, check and use it.
     """

@@ -1,6 +1,7 @@
-"""`evoke curate FOLDER --out DIR`: an emotional corpus out of anybody's pictures, by the curation of the stage emoart.
+"""Define `evoke curate FOLDER --out DIR`, which makes an emotional corpus from any images.
 
-Needs a CLIP and an emotion classifier, those of the pipeline by default; params.yaml where there is one says the rest.
+It applies the curation of the stage emoart (CoEmoGen 3.1). It needs a CLIP and an emotion classifier, by default the
+pipeline's own; other settings come from params.yaml if there is one.
 """
 
 import os
@@ -31,7 +32,7 @@ SHARE, SPLIT_SHARE = click.FloatRange(0, 1), click.FloatRange(0, 0.5, max_open=T
 
 @dataclass(frozen=True)
 class Models:
-    """Folders of CLIP and classifier, and what is known of the classifier, as a card tells it."""
+    """The folders of CLIP and classifier, and a sentence for the dataset card on what is known of the classifier."""
 
     clip: Path
     classifier: Path
@@ -49,14 +50,15 @@ class Models:
 @click.option("--test-frac", type=SPLIT_SHARE, help="Share of each emotion in the test split.")
 @click.option("--batch-size", type=click.IntRange(1, 65536), help="Pictures in one forward pass.")
 def curate(folder: Path, out: Path, clip: Path | None, classifier: Path | None, **given: Any) -> None:
-    """Keep the pictures of FOLDER whose emotion is clear, as a data set of Hugging Face's kind in DIR.
+    """Keep the images of FOLDER whose emotion is clear, as a Hugging Face data set in DIR.
 
-    FOLDER holds JPEG, PNG or WebP at any depth, or a WikiArt (data/*.parquet). DIR gets data/ with a file or more for
-    train, val and test, README.md (the dataset card), sheets/ (the surest pictures of each emotion), curation.parquet
-    and rejects.parquet. What is not given is as emoart in params.yaml says, without one as CoEmoGen says.
+    FOLDER holds JPEG, PNG or WebP files at any depth, or a WikiArt (data/*.parquet). DIR gets data/ with one or more
+    files for train, val and test, README.md (the dataset card), sheets/ (the surest images of each emotion),
+    curation.parquet and rejects.parquet. Options that are not given are taken from emoart in params.yaml, or from
+    CoEmoGen if there is no such file.
 
-    A run that was killed goes on where it was when the same command is given again; what it had finished waits beside
-    DIR, in .NAME.work, until a run ends well.
+    A run that was killed resumes when the same command is given again; its finished work is kept beside DIR, in
+    .NAME.work, until a run succeeds.
     """
     from pipeline.corpora.curate import plan
     from pipeline.runtime import forbid_downloads
@@ -84,7 +86,7 @@ def _check_out(folder: Path, out: Path) -> None:
 
 
 def _models(clip: Path | None, classifier: Path | None) -> Models:
-    """The folders that are given, else the pipeline's. Raises ValueError where one is not there."""
+    """Return the given folders, and the pipeline's where none is given. Raises ValueError if a folder is missing."""
     from pipeline.artifacts import EMOTION_CLASSIFIER, FOUNDATION_CLIP
     from pipeline.generation.folder import model_hash
 
@@ -98,7 +100,7 @@ def _models(clip: Path | None, classifier: Path | None) -> Models:
 
 
 def _accuracy() -> str:
-    """Of the pipeline's own classifier on its own CLIP, if it has been measured."""
+    """Return the accuracy of the pipeline's own classifier on its own CLIP as text, if it has been measured."""
     from pipeline.artifacts import METRICS, read_json
 
     report = Path(METRICS.path.replace("{unit}", "emotion_classifier"))
@@ -110,7 +112,10 @@ def _accuracy() -> str:
 
 
 def _settings(folder: Path, given: dict[str, Any]) -> "tuple[Emoart, int]":
-    """The section emoart with what is given, and the seed; of params.yaml, or CoEmoGen's. Rejects stop nothing here."""
+    """Return the emoart settings with the given values, and the seed, from params.yaml or else CoEmoGen's.
+
+    Rejects never stop this command.
+    """
     from pipeline.params import Emoart, load_own_params
 
     params = load_own_params(PARAMS, "emoart")
@@ -128,7 +133,7 @@ def _settings(folder: Path, given: dict[str, Any]) -> "tuple[Emoart, int]":
 def _work_folder(
     out: Path, name: str, units: "list[Unit]", models: Models, settings: "Emoart", seed: int
 ) -> "WorkFolder":
-    """Beside DIR, for the pieces of this command on these pictures, models and code."""
+    """Return a work folder beside DIR for the pieces of this command on these images, models and code."""
     import pipeline
     from pipeline.closure import code_of
     from pipeline.runtime import numbers
@@ -142,7 +147,7 @@ def _work_folder(
 
 
 def _files(unit: "Unit") -> "Iterator[Path]":
-    """What a unit reads, but what is refused by its name or kind already."""
+    """Yield the files that a unit reads, except those already refused by name or kind."""
     from pipeline.corpora.wikiart import RowGroups
 
     if isinstance(unit, RowGroups):
@@ -154,7 +159,10 @@ def _files(unit: "Unit") -> "Iterator[Path]":
 def _make(
     out: Path, name: str, units: "list[Unit]", models: Models, settings: "Emoart", seed: int, work: "WorkFolder"
 ) -> "Selection":
-    """Curates and gives DIR its name when it is whole. Of the work folder finished pieces alone outlive an error."""
+    """Curate, and give DIR its name when it is whole.
+
+    After an error only finished pieces stay in the work folder.
+    """
     from pipeline.corpora.curate import judge_all
     from pipeline.corpora.dataset import write_dataset
     from pipeline.foundation.clip import Clip, load_clip
@@ -182,7 +190,7 @@ def _make(
 def _selected(
     pieces: "Callable[[str], Iterator[pa.Table]]", settings: "Emoart", seed: int, work: "WorkFolder"
 ) -> "Selection":
-    """The second pass. Where it raises ValueError the pieces go too, as it would again."""
+    """Run the second pass. If it raises ValueError, the pieces are removed too, because it would fail again."""
     from pipeline.corpora.selection import select
     from pipeline.runtime import numpy_generator
 
@@ -194,7 +202,7 @@ def _selected(
 
 
 def _tell(found: "Selection", out: Path) -> None:
-    """What was kept, dropped and refused, in four lines at most."""
+    """Print what was kept, dropped and refused, in at most four lines."""
     from collections import Counter
 
     from pipeline.corpora.pack import told

@@ -1,4 +1,4 @@
-"""`evoke dag`: dvc.yaml against the code, where the stages declare what they read and write; and the graph."""
+"""Define `evoke dag`, which compares dvc.yaml with the inputs and outs that the stages declare, and shows the graph."""
 
 import difflib
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ FROM_CODE = ("cmd", "deps", "params", "outs", "metrics", "plots")
 
 @click.command()
 def dag() -> None:
-    """Check that dvc.yaml says what the stages say, and show which stage needs which."""
+    """Check that dvc.yaml agrees with what the stages declare, and show which stage needs which."""
     stages = read_yaml(Path("dvc.yaml"))["stages"]
     problems = differences(stages, Path())
     for problem in problems:
@@ -30,7 +30,10 @@ def dag() -> None:
 
 
 def graph_of(stages: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return the stages of dvc.yaml, each with those whose outputs it reads; `code`, which all need, is left out."""
+    """Return the stages of dvc.yaml, each with the stages whose outputs it reads.
+
+    The stage `code`, which all others need, is left out of these lists.
+    """
     outs = {name: [*_paths(entry, "outs"), *_paths(entry, "metrics"), *_paths(entry, "plots")]
             for name, entry in stages.items() if name != "code"}  # fmt: skip
     return {
@@ -40,7 +43,7 @@ def graph_of(stages: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def differences(stages: Mapping[str, Any], root: Path) -> list[str]:
-    """Return a line for each difference between the stages of dvc.yaml and the modules in stages/."""
+    """Return one line for each difference between the stages of dvc.yaml and the modules in stages/."""
     problems = [f"{name}: in stages/ and not in dvc.yaml" for name in sorted(_modules(root) - set(stages))]
     for name, entry in stages.items():
         if name not in _modules(root):
@@ -57,7 +60,7 @@ def differences(stages: Mapping[str, Any], root: Path) -> list[str]:
 
 
 def expected_body(declaration: Declaration) -> dict[str, Any]:
-    """Return what dvc.yaml must say of a stage: cmd and the five lists, empty ones too."""
+    """Return what dvc.yaml must contain for a stage: cmd and the five lists, including empty ones."""
     name, is_foreach = declaration.stage, declaration.item is not None
 
     def paths(artifacts: tuple[Artifact, ...], *kinds: str) -> list[str]:
@@ -83,13 +86,13 @@ def _modules(root: Path) -> set[str]:
 
 
 def _paths(entry: Mapping[str, Any], key: str) -> Iterator[str]:
-    """Yield the paths of a list of a stage, with ${item} as it stands there."""
+    """Yield the paths of one list of a stage, with ${item} as written."""
     for path in _body(entry).get(key, []):
         yield path if isinstance(path, str) else next(iter(path))
 
 
 def _meets(outs: list[str], deps: Iterator[str]) -> bool:
-    """Return whether some out is a dependency, or lies in a folder that is one, for some item."""
+    """Return True if, for some item, an out is a dependency or lies in a folder that is one."""
     read = [_pattern(dep) for dep in deps]
     return any(_lies_in(_pattern(out), dep) for out in outs for dep in read)
 
@@ -116,7 +119,10 @@ def _body_differences(name: str, body: Mapping[str, Any], wanted: Mapping[str, A
 
 
 def _lines(value: Any) -> list[str]:
-    """Return a command or a list as sorted lines; order is for the reader. Entries with options count with them."""
+    """Return a command or a list as sorted lines; the order in dvc.yaml serves only the reader.
+
+    Entries with options are compared together with their options.
+    """
     if isinstance(value, str):
         return [value]
     return sorted(

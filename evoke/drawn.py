@@ -1,4 +1,4 @@
-"""The bundled models know drawn pictures alone: whoever asks them about photographs is told so."""
+"""Warn a user who applies the bundled models, which know only drawn images, to photographs."""
 
 from pathlib import Path
 
@@ -8,7 +8,10 @@ PARAMS = Path("params.yaml")
 
 
 def warn_of_drawings(options: str) -> None:
-    """A line on standard error where params.yaml has the bundled models. options: by which others are given."""
+    """Write a warning to standard error if params.yaml selects the bundled models.
+
+    options: the options by which other models are given.
+    """
     from pipeline.params import load_own_params
 
     params = load_own_params(PARAMS, "foundation_clip")

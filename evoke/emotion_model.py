@@ -1,4 +1,4 @@
-"""What `evoke generate` and `evoke export` share: the options that say which model and which emotions."""
+"""Define the options that `evoke generate` and `evoke export` share: the model and the emotions."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 def load_model(model: Path, diffusion: Path | None, clip: Path | None, source: "Source") -> "EmotionPipeline":
-    """The model that the options name: from the disk alone, and without a word on the terminal."""
+    """Load the model that the options name, from disk only and without output on the terminal."""
     from pipeline.runtime import forbid_downloads
 
     forbid_downloads()
@@ -26,14 +26,20 @@ def load_model(model: Path, diffusion: Path | None, clip: Path | None, source: "
 
 
 def emotion_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds emotions (a dict), out, strength and overwrite, and those of `load_model`, to what a command is given."""
+    """Add the shared options to a command.
+
+    The command then receives emotions (a dict), out, strength, overwrite and the arguments of `load_model`.
+    """
     for option in reversed(OPTIONS):
         command = option(command)
     return command
 
 
 def weights_of(arguments: Iterable[str]) -> dict[str, float]:
-    """("awe=0.6", "fear=0.4") -> {"awe": 0.6, "fear": 0.4}; a name alone has the weight 1."""
+    """Return the weight of each emotion: ("awe=0.6", "fear=0.4") -> {"awe": 0.6, "fear": 0.4}.
+
+    A name without a weight has weight 1. Raises ValueError for a repeated name or a weight that is not a number.
+    """
     weights: dict[str, float] = {}
     for argument in arguments:
         name, equals, weight = argument.partition("=")
@@ -47,7 +53,7 @@ def weights_of(arguments: Iterable[str]) -> dict[str, float]:
 
 
 def check_new(files: Sequence[Path], overwrite: bool) -> None:
-    """ValueError if one of the files exists, unless it may be overwritten."""
+    """Raise ValueError if one of the files exists and must not be overwritten."""
     there = [file for file in files if file.exists()]
     if there and not overwrite:
         more = f" and {len(there) - 1} more" if len(there) > 1 else ""

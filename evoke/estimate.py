@@ -1,7 +1,8 @@
-"""How long a run will take: seconds of earlier runs of the same stage on this kind of device, else the plan's.
+"""Estimate how long a run will take.
 
-The plan (`evoke plan`) is asked for in a process of its own, beside the first stages. As stages end, what they took
-scales what is expected of the others.
+The estimate of a stage is the time of its last run on this type of device, or else that of the plan. The plan (`evoke
+plan`) is computed in a separate process while the first stages run. As stages end, their times scale what is expected
+of the others.
 """
 
 import csv
@@ -16,20 +17,21 @@ from pathlib import Path
 
 from pipeline.runtime import numbers
 
-Graph = Mapping[str, set[str]]  # each stage and those that it needs
+Graph = Mapping[str, set[str]]  # each stage and the stages that it needs
 Priority = Callable[[str], float]
 
 RUNS = Path("runs")
-FIRST_LOOK = "coemogen@emoset"  # what people wait for: its training ends with a sheet of images
-LAUNCH_S = 2.0  # of DVC about a stage, beside what the stage itself notes
-CONFIDENCE_S = 120.0  # seconds of ended stages that count as much as the plan
+FIRST_LOOK = "coemogen@emoset"  # its training ends with the first sheet of images, which people wait for
+LAUNCH_S = 2.0  # DVC's overhead per stage, which the stage itself does not record
+CONFIDENCE_S = 120.0  # weight of the plan, in seconds of ended stages
 
 
 @dataclass
 class Estimate:
-    """Expect seconds for each stage.
+    """Expected seconds for each stage.
 
-    recorded: of earlier runs. planned: by the plan, once it is there. ended: what stages of this run took.
+    recorded: from earlier runs. planned: from the plan, once it is ready. ended: the seconds of the stages that have
+    ended in this run.
     """
 
     recorded: Mapping[str, float]
@@ -39,13 +41,16 @@ class Estimate:
 
     @property
     def source(self) -> str:
-        """Return what the figures stand on, for people."""
+        """Return the source of the figures, for display."""
         if not self.planned:
             return "by earlier runs on this machine"
         return "by the rates of evoke plan, and by what has ended"
 
     def poll(self, wait: bool = False) -> None:
-        """Take the plan if it is ready, or wait for it. A plan that fails leaves the estimate without one."""
+        """Take over the plan if it is ready, or wait for it.
+
+        If the plan fails, the estimate does without it.
+        """
         if self.planning is None or (not wait and self.planning.poll() is None):
             return
         text, _ = self.planning.communicate()
@@ -55,26 +60,27 @@ class Estimate:
         self.planning = None
 
     def knows(self, graph: Graph) -> bool:
-        """Return whether there is a figure for every stage of a graph."""
+        """Return True if there is a figure for every stage of a graph."""
         return all(name in self.recorded or name in self.planned for name in graph)
 
     def expected(self, name: str) -> float:
-        """Return the seconds of a stage, those of DVC included; a few where nothing is known."""
+        """Return the expected seconds of a stage, including DVC's own; a few seconds if nothing is known."""
         if name in self.recorded:
             return self.recorded[name] + LAUNCH_S
         return self.planned.get(name, 5.0) * self.scale + LAUNCH_S
 
     @property
     def scale(self) -> float:
-        """Return the factor of this machine, as it is today, on the plan."""
+        """Return the factor by which this machine is slower than the plan, from the stages that have ended."""
         both = [name for name in self.ended if name in self.planned and name not in self.recorded]
         planned = sum(self.planned[name] for name in both)
         return (sum(self.ended[name] for name in both) + CONFIDENCE_S) / (planned + CONFIDENCE_S)
 
     def priority(self, graph: Graph) -> Priority:
-        """Return the seconds from the begin of a stage to the end of the last that waits for it: longest first.
+        """Return a function that gives the priority of a stage; the highest goes first.
 
-        What leads to the first sheet of images goes before everything else.
+        It is the number of seconds from the start of a stage to the end of the last stage that waits for it. Everything
+        that leads to the first sheet of images comes before everything else.
         """
         longest: dict[str, float] = {}
         needed_by: dict[str, list[str]] = {name: [] for name in graph}
@@ -88,9 +94,9 @@ class Estimate:
         return lambda name: longest[name] + (total if name in first else 0.0)
 
     def left(self, graph: Graph, jobs: int, begun: Mapping[str, float]) -> float | None:
-        """Return the seconds until a graph of what is not finished is made; begun: seconds since each running began.
+        """Return the seconds until every stage of a graph of unfinished stages is made, or None if a figure is missing.
 
-        None while nothing is known of some stage.
+        begun: the seconds since each running stage began.
         """
         self.poll()
         if not self.knows(graph):
@@ -100,7 +106,7 @@ class Estimate:
 
 
 def estimate_of(graph: Graph) -> Estimate:
-    """Return the estimate for a graph; the plan is asked for where a stage has no earlier run."""
+    """Return the estimate for a graph. The plan is started only if some stage has no earlier run."""
     recorded = recorded_seconds()
     estimate = Estimate(recorded)
     if any(name not in recorded for name in graph):
@@ -110,19 +116,19 @@ def estimate_of(graph: Graph) -> Estimate:
 
 
 def recorded_seconds() -> dict[str, float]:
-    """Return the seconds of the last run of every stage that ran here on this kind of device."""
+    """Return the seconds of the last run of every stage that ran on this machine and type of device."""
     notes = []
     for path in RUNS.glob("*.json"):
         try:
             notes.append(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError):  # a kill may leave half of one
+        except (OSError, ValueError):  # a kill may leave half a file
             continue
     kind = numbers()
     return {note["stage"]: note["seconds"] for note in notes if note.get("numbers") == kind}
 
 
 def above(graph: Graph, name: str) -> set[str]:
-    """Return a stage with all that it needs, directly or through others; nothing where the graph has no such stage."""
+    """Return a stage and all stages it needs, directly or not; an empty set if the graph has no such stage."""
     if name not in graph:
         return set()
     return {name}.union(*(above(graph, need) for need in graph[name]))
@@ -135,9 +141,9 @@ def simulate(
     priority: Priority,
     begun: Mapping[str, float] | None = None,
 ) -> float:
-    """Return the seconds until a graph is made, so many stages at a time, in the order that `evoke repro` takes.
+    """Return the seconds until a graph is made with `jobs` stages at a time, in the order of `evoke repro`.
 
-    begun: seconds since each running stage began.
+    begun: the seconds since each running stage began.
     """
     sorter = TopologicalSorter(graph)
     sorter.prepare()

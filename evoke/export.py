@@ -1,4 +1,4 @@
-"""`evoke export EMOTION... --format diffusers|kohya --out DIR`: a trained emotion for diffusers, ComfyUI, A1111."""
+"""Define `evoke export EMOTION...`, which writes a trained emotion for diffusers, ComfyUI or A1111."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +38,8 @@ def export(
     evoke export awe --format diffusers --out exported/awe
     evoke export awe=0.6 fear=0.4 --format kohya --out exported/mixed
 
-    Through these tools the pictures are those of the model for the one v that is exported: the mean, or that of a
-    picture that `evoke generate` made. The card, DIR/README.md, says how to load them.
+    In these tools the images are those of the model for the one exported v: the mean v, or that of an image made by
+    `evoke generate`. The card, DIR/README.md, says how to load the files.
     """
     from pipeline.coemogen.export import gather, names, write
     from pipeline.generation.request import request

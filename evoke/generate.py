@@ -1,4 +1,7 @@
-"""`evoke generate EMOTION... --out DIR`: pictures of a trained model, with a manifest that tells how each was made."""
+"""Define `evoke generate EMOTION... --out DIR`, which makes images with a trained model.
+
+A manifest beside the images records how each was made.
+"""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
 
     from pipeline.generation.sampling import Solver
 
-MAX_IMAGES = 100_000  # their names have five digits
+MAX_IMAGES = 100_000  # file names have five digits
 
 
 @click.command()
@@ -39,15 +42,15 @@ def generate(
     batch_size: int,
     **model: Any,
 ) -> None:
-    """Make pictures of an emotion, or of several by weight, in DIR: awe-00000.png and on, and manifest.csv.
+    """Make images of an emotion, or of several by weight, in DIR: awe-00000.png and so on, and manifest.csv.
 
     \b
     evoke generate awe -n 4 --out pictures
     evoke generate awe --prompt "{S} street" --out streets     transfer
     evoke generate awe=0.6 fear=0.4 --out mixed                fusion
 
-    A run with the same seed makes the same pictures, the first of four as the first of one. manifest.csv has the seed
-    of each picture; runs into the same DIR share it.
+    Runs with the same seed make the same images: the first of four equals the first of one. manifest.csv has the seed
+    of each image; runs into the same DIR share it.
     """
     from pipeline.generation.images import encoded
     from pipeline.generation.manifest import add_to_manifest, entry, read_manifest

@@ -1,4 +1,7 @@
-"""`evoke import-emogen FOLDER --out DIR`: EmoGen's published classifier, coefficients and lists as files of ours."""
+"""Define `evoke import-emogen FOLDER --out DIR`.
+
+It converts EmoGen's published classifier, coefficients and lists to files of this project.
+"""
 
 from collections import Counter
 from pathlib import Path
@@ -22,9 +25,9 @@ if TYPE_CHECKING:
 def import_emogen(folder: Path, out: Path) -> None:
     """Convert what EmoGen published, in a checkout FOLDER of it, to safetensors and Parquet.
 
-    Any of it may be absent or a Git-LFS pointer. Each artefact is a row of the printed table and of DIR/manifest.json.
-    Nothing that a file says is run: pickles that call for code are refused, and so is what is damaged or of another
-    shape. Where one is refused the others are converted all the same, and the exit status is 1.
+    Any file may be absent or a Git LFS pointer. Each artifact is one row of the printed table and of DIR/manifest.json.
+    No code in a file is ever run: pickles that call for code are refused, and so are damaged files and files of another
+    shape. If one is refused, the others are still converted and the exit status is 1.
 
     \b
     With DIR data/imports/emogen, in params.yaml:
@@ -43,7 +46,7 @@ def import_emogen(folder: Path, out: Path) -> None:
 
 
 def to_text(rows: "list[Row]") -> str:
-    """A line per artefact: status, kind, source, and what it became or why not."""
+    """Return one line per artifact: status, kind, source, and the file it became or the reason why not."""
     cells = [(row.status, row.kind, row.source or "-", _outcome(row)) for row in rows]
     widths = [max(len(line[column]) for line in cells) for column in range(3)]
     return "\n".join(

@@ -1,11 +1,12 @@
-"""DVC's own files and kills: dvc.lock, its list of who reads and writes what, its cache of runs.
+"""Protect and repair DVC's own files after a kill: dvc.lock, its read/write lock list, and its run cache.
 
-DVC writes the first two in place, so that a kill leaves half of one, which would end every later run; the list may name
-processes that are gone; and the cache of runs takes what was half written under another name for a run. Here dvc.lock
-is written aside, and what a kill has left of the others is mended before the next run. A lock that plain `dvc repro`
-has torn loses its half-written last stage and has lost those after it; what they made DVC finds in its cache of runs.
+DVC writes the first two in place, so a kill can leave half a file, which would stop every later run. The list may also
+name processes that have ended, and the run cache takes a half-written entry under another name for a run. This module
+makes DVC write dvc.lock to a temporary file first, and repairs before the next run what a kill has left of the others.
+If plain `dvc repro` was killed while writing dvc.lock, the half-written last stage is cut off and the stages after it
+are already lost; DVC finds their outputs in its run cache.
 
-DVC reads and writes dvc.lock after every stage with a parser in Python that keeps comments; here it is libyaml's.
+DVC reads and writes dvc.lock after every stage with a pure-Python parser that keeps comments; here libyaml does it.
 """
 
 import io
@@ -22,16 +23,19 @@ from pipeline.work import written_aside
 if TYPE_CHECKING:
     from dvc.repo import Repo
 
-LOCK, HEAD = "dvc.lock", "schema: "  # how a lock file begins
-CLOCKS_S = 60  # by how much the times of processes and of files may be apart
+LOCK, HEAD = "dvc.lock", "schema: "  # start of a lock file
+CLOCKS_S = 60  # tolerated difference between process and file times
 CONFLICT = ("<<<<<<<", ">>>>>>>")
-STAGE = re.compile(r"^  \S.*$", re.MULTILINE)  # where a stage begins in a lock file
+STAGE = re.compile(r"^  \S.*$", re.MULTILINE)  # first line of a stage in a lock file
 
 log = logging.getLogger(__name__)
 
 
 def keep_locks_whole() -> None:
-    """From now on DVC in this process writes dvc.lock beside itself and renames it, whole; and several times faster."""
+    """Make DVC in this process write dvc.lock to a temporary file and rename it, and parse and write it with libyaml.
+
+    The file is then always whole, and DVC is several times faster with it.
+    """
     from dvc.utils.serialize import _common, _yaml
 
     in_place, for_update = _common._dump_data, _yaml.parse_yaml_for_update
@@ -51,12 +55,12 @@ def keep_locks_whole() -> None:
 
 
 def dump_lock(data: Any, stream: TextIO) -> None:
-    """The text of dvc.lock as DVC writes it, by libyaml."""
+    """Write the text of dvc.lock to a stream with libyaml, exactly as DVC formats it."""
     from ruamel.yaml import YAML
     from ruamel.yaml.representer import SafeRepresenter
 
     class Representer(SafeRepresenter):
-        """Null as nothing at all, as DVC has it."""
+        """A representer that writes null as nothing, as DVC does."""
 
     Representer.add_representer(type(None), lambda self, _: self.represent_scalar("tag:yaml.org,2002:null", ""))
     Representer.add_representer(OrderedDict, Representer.represent_dict)
@@ -68,7 +72,7 @@ def dump_lock(data: Any, stream: TextIO) -> None:
 
 
 def mend(repo: "Repo") -> None:
-    """What no living process needs: call it with the lock of the repository."""
+    """Remove stale lock entries and temporary files. The caller must hold the repository lock."""
     mend_list(repo)
     runs = Path(repo.stage_cache.cache_dir)
     for path in runs.glob("*/*/.*.tmp"):
@@ -79,7 +83,7 @@ def mend(repo: "Repo") -> None:
 
 
 def mend_list(repo: "Repo") -> None:
-    """Removes from the list of who reads and writes what those who are gone, and the list where it is torn."""
+    """Remove processes that have ended from DVC's read/write lock list, or the whole list if it is damaged."""
     from dvc.lock import make_lock
     from dvc.rwlock import RWLOCK_FILE, RWLOCK_LOCK
 
@@ -110,7 +114,10 @@ def mend_list(repo: "Repo") -> None:
 
 
 def is_alive(who: Mapping[str, Any], written: float) -> bool:
-    """Whether the process of an entry runs, and is no later one of the same number. written: when the list was."""
+    """Return True if the process of a lock entry is still running.
+
+    A later process with the same number does not count. written: the time at which the list was written.
+    """
     import psutil
 
     try:
@@ -123,15 +130,15 @@ def is_alive(who: Mapping[str, Any], written: float) -> bool:
 
 
 def mend_lock_file(repo: "Repo") -> bool:
-    """Cuts dvc.lock back to its last whole stage if it ends in the middle of one. Whether it did.
+    """Cut dvc.lock back to its last whole stage if it ends in the middle of one, and return True if this was done.
 
-    What a person broke, such as a merge that is not finished, is not mended by another end, and stays as it is. Call it
-    with the lock of the repository.
+    A file that a person broke, such as an unfinished merge, cannot be repaired by cutting and is left as it is. The
+    caller must hold the repository lock.
     """
     path = Path(repo.root_dir) / LOCK
     if not path.exists():
         return False
-    text = path.read_bytes().decode(errors="ignore")  # it may end in the middle of a letter
+    text = path.read_bytes().decode(errors="ignore")  # the file may end within a multi-byte character
     begins = [match.start() for match in STAGE.finditer(text)]
     kept = text[: begins[-1]] if len(begins) > 1 else ""
     is_torn = is_readable(kept) if kept else text[: len(HEAD)] == HEAD[: len(text)]
@@ -147,7 +154,7 @@ def mend_lock_file(repo: "Repo") -> bool:
 
 
 def is_readable(text: str) -> bool:
-    """Whether DVC takes a text for a lock file."""
+    """Return True if DVC accepts a text as a lock file."""
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA
     from dvc.utils.serialize import YAMLError, parse_yaml
     from voluptuous import Invalid

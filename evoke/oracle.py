@@ -1,4 +1,7 @@
-"""`evoke oracle FOLDER`: any number of test pictures of the drawn world, for claims that a test split cannot carry."""
+"""Define `evoke oracle FOLDER`, which draws any number of test images of the drawn world.
+
+They serve for claims for which a test split is too small.
+"""
 
 from pathlib import Path
 
@@ -9,9 +12,9 @@ import click
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--num", default=20_000, show_default=True, type=click.IntRange(min=1), help="Pictures to draw.")
 def oracle(folder: Path, num: int) -> None:
-    """Draw pictures that no corpus has into FOLDER, in EmoSet's layout, with truth.parquet beside them.
+    """Draw images that are in no corpus into FOLDER, in EmoSet's layout, with truth.parquet beside them.
 
-    They are of the world of params.yaml (miniature.seed, miniature.polarity_share), from a stream of their own.
+    They belong to the world of params.yaml (miniature.seed, miniature.polarity_share) but come from a separate stream.
     """
     from pipeline.artifacts import write_table
     from pipeline.miniature.layouts import write_emoset

@@ -1,4 +1,4 @@
-"""`evoke params`: is params.yaml right as a whole? Asked by `make repro` before anything runs."""
+"""Define `evoke params`, which checks params.yaml as a whole. `make repro` calls it before anything runs."""
 
 from pathlib import Path
 
@@ -10,6 +10,6 @@ from pipeline.params import load_params
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path), default=Path("params.yaml"))
 def params(path: Path) -> None:
-    """Checks every key of params.yaml, or of PATH, and lists all that is wrong."""
+    """Check every key of params.yaml, or of PATH, and list all problems."""
     load_params(path)
     click.echo(f"{path}: valid")

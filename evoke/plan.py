@@ -1,4 +1,4 @@
-"""`evoke plan`: what a run would take, before it begins: images, bytes, FLOPs and hours of each stage."""
+"""Define `evoke plan`, which predicts the images, bytes, FLOPs and hours of each stage before a run begins."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 PARAMS, LOCK = Path("params.yaml"), Path("dvc.lock")
 FOUNDATION = ("foundation_clip", "foundation_diffusion", "foundation_captioner")
-ANY_REVISION = "0" * 40  # of a hub model that is not pinned yet: what it costs does not depend on it
+ANY_REVISION = "0" * 40  # for a hub model that is not pinned yet; its cost does not depend on it
 
 
 @click.command()
@@ -22,15 +22,15 @@ ANY_REVISION = "0" * 40  # of a hub model that is not pinned yet: what it costs 
 @click.option("--gpus", default=1, show_default=True, type=click.IntRange(min=1), help="How many of them.")
 @click.option("--csv", "as_csv", is_flag=True, help="One line a stage, for other programs.")
 def plan(preset: str | None, device: str | None, gpus: int, as_csv: bool) -> None:
-    """Tell what each stage would take: pictures, FLOPs, bytes and hours, and where each figure is from.
+    """Predict what each stage takes: images, FLOPs, bytes and hours, and where each figure comes from.
 
     \b
     evoke plan                                       params.yaml, on this machine
     evoke plan --preset paper --device h200          before a preset is set
     evoke plan --preset paper --device a100 --gpus 8
 
-    FLOPs are counted from the models' shapes, without weights. Hours are those of a device that is busy to the share of
-    its peak that the notes name; on this machine's CPU, of a probe that it runs now. Nothing is downloaded.
+    FLOPs are counted from the models' shapes, without weights. Hours assume that a device reaches the share of its peak
+    that the notes name; for this machine's CPU they come from a probe that runs now. Nothing is downloaded.
     """
     from pipeline.plan.rates import device_of
     from pipeline.plan.schedule import schedule
@@ -50,7 +50,10 @@ def plan(preset: str | None, device: str | None, gpus: int, as_csv: bool) -> Non
 
 
 def this_device() -> str:
-    """Of EVOKE_DEVICE, or what there is. Raises ValueError for a GPU without rates."""
+    """Return the name of this machine's device in the plan's tables, as EVOKE_DEVICE or the hardware says.
+
+    Raises ValueError for a GPU whose rates are unknown.
+    """
     from pipeline.plan.rates import name_of
     from pipeline.runtime import device
 
@@ -63,7 +66,7 @@ def this_device() -> str:
 
 
 def wanted_params(preset: str | None) -> "Params":
-    """params.yaml, or what it would be with a preset. Raises ValueError for a preset that is not there."""
+    """Return params.yaml, or its values with a preset merged in. Raises ValueError for an unknown preset."""
     from evoke.preset import merged, preset_values
     from pipeline.params import load_params
 
@@ -77,7 +80,7 @@ def wanted_params(preset: str | None) -> "Params":
 
 
 def setting_of(params: "Params") -> "Setting":
-    """Shapes and counts of params.yaml, by what lies in this repository."""
+    """Return the shapes and counts for some params, using the files in this repository."""
     from pipeline.artifacts import BUNDLED_CLIP, MINIATURE
     from pipeline.plan.costs import costs_of
     from pipeline.plan.counts import counts_of
@@ -89,7 +92,10 @@ def setting_of(params: "Params") -> "Setting":
 
 
 def made_folders(params: "Params") -> Mapping[str, Path]:
-    """Folders of downloaded models that DVC made of these very params; all others are known without."""
+    """Return the folders of downloaded models that DVC made from exactly these params.
+
+    Shapes of all other models are known without their folders.
+    """
     from pipeline.artifacts import FOUNDATION_CAPTIONER, FOUNDATION_CLIP, FOUNDATION_DIFFUSION
     from pipeline.params import read_yaml
 
@@ -107,7 +113,7 @@ def made_folders(params: "Params") -> Mapping[str, Path]:
 
 
 def curated() -> "Curated | None":
-    """What the last run of emoart kept."""
+    """Return the counts of what the last run of emoart kept, or None if it has not run."""
     from pipeline.artifacts import METRICS, read_json
     from pipeline.plan.counts import Curated
 

@@ -1,7 +1,8 @@
-"""`evoke preset NAME`: merges presets/NAME.yaml into params.yaml, keeps its comments, and shows what changed.
+"""Define `evoke preset NAME`, which merges presets/NAME.yaml into params.yaml and shows what changed.
 
-params.yaml stays the only truth; a preset is a set of edits to it. A hub model without a revision is pinned when the
-preset is applied: to --revision, else to the pin already there, else to the hub's present commit.
+params.yaml keeps its comments and stays the only source of settings; a preset is a set of edits to it. A hub model
+without a revision is pinned when the preset is applied: to --revision, else to the pin that is already there, else to
+the hub's current commit.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,7 +24,7 @@ Change = tuple[str, Any, Any]
 
 
 class _Representer(RoundTripRepresenter):
-    """Writes null as null, where ruamel would write nothing."""
+    """A representer that writes null as null, where ruamel would write nothing."""
 
 
 _Representer.add_representer(type(None), lambda self, _: self.represent_scalar("tag:yaml.org,2002:null", "null"))
@@ -34,7 +35,7 @@ _Representer.add_representer(float, lambda self, value: self.represent_scalar("t
 @click.argument("name")
 @click.option("--revision", "revisions", multiple=True, metavar="SECTION=HEX", help="Pin a hub model to a commit.")
 def preset(name: str, revisions: tuple[str, ...]) -> None:
-    """Merges presets/NAME.yaml (paper, smoke or miniature) into params.yaml and prints the difference key by key."""
+    """Merge presets/NAME.yaml (paper, smoke or miniature) into params.yaml and print the difference key by key."""
     changes = apply_preset(Path("params.yaml"), preset_values(name), dict(_pair(text) for text in revisions))
     for key, old, new in changes:
         click.echo(f"{key}: {_shown(old)} -> {_shown(new)}")
@@ -42,7 +43,10 @@ def preset(name: str, revisions: tuple[str, ...]) -> None:
 
 
 def preset_values(name: str) -> dict[str, Any]:
-    """The values of presets/NAME.yaml. Raises ValueError that names the presets where there is none."""
+    """Return the values of presets/NAME.yaml.
+
+    Raises ValueError, which names the existing presets, if there is none with this name.
+    """
     path = Path("presets") / f"{name}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in Path("presets").glob("*.yaml")))
@@ -52,9 +56,10 @@ def preset_values(name: str) -> dict[str, Any]:
 
 
 def apply_preset(path: Path, values: dict[str, Any], revisions: Mapping[str, str]) -> list[Change]:
-    """Merges plain values into a params file, in one rename, once the whole is valid. Returns what changed.
+    """Merge plain values into a params file and return what changed.
 
-    Raises ParamsError where the result would be wrong; the file is then as it was.
+    The file is replaced in one rename, once the whole is valid. Raises ParamsError if the result would be invalid; the
+    file is then unchanged.
     """
     for name, read in ((path.name, read_yaml(path)), ("the preset", values)):
         if not isinstance(read, dict):
@@ -70,7 +75,7 @@ def apply_preset(path: Path, values: dict[str, Any], revisions: Mapping[str, str
 
 @dataclass(frozen=True)
 class Merged:
-    """A params file with values merged in: what changed, the text as it would be written, and what it says."""
+    """A params file with values merged in: the changes, the text to write, and the parsed params."""
 
     changes: list[Change]
     text: str
@@ -78,7 +83,7 @@ class Merged:
 
 
 def merged(path: Path, values: Mapping[str, Any]) -> Merged:
-    """Writes nothing. Raises ParamsError where the result would be wrong."""
+    """Return a params file with values merged in, writing nothing. Raises ParamsError if it would be invalid."""
     yaml = round_trip_yaml()
     document = yaml.load(path.read_text(encoding="utf-8"))
     changes = list(_merge(document, values, ""))
@@ -89,7 +94,7 @@ def merged(path: Path, values: Mapping[str, Any]) -> Merged:
 
 
 def round_trip_yaml() -> YAML:
-    """A reader and writer that keeps comments, quotes, order and long lines."""
+    """Return a YAML reader and writer that keeps comments, quotes, order and long lines."""
     yaml = YAML()
     yaml.Representer = _Representer
     yaml.preserve_quotes = True
@@ -99,9 +104,12 @@ def round_trip_yaml() -> YAML:
 
 
 def resolve_revision(hub_id: str) -> str:
-    """The present commit of a hub model, 40 hex digits. Raises ValueError where the hub cannot be asked."""
+    """Return the current commit of a hub model, 40 hex digits.
+
+    Raises ValueError if the hub cannot be reached.
+    """
     import huggingface_hub
-    from huggingface_hub.errors import HTTPError  # a broken connection is no OSError
+    from huggingface_hub.errors import HTTPError  # a broken connection is not an OSError
 
     try:
         return str(huggingface_hub.HfApi().model_info(hub_id).sha)
@@ -111,7 +119,7 @@ def resolve_revision(hub_id: str) -> str:
 
 
 def _pin_hub_models(values: dict[str, Any], document: Mapping[str, Any], revisions: Mapping[str, str]) -> None:
-    """Fills in the revisions that a preset leaves open, in place."""
+    """Fill in, in place, the revisions that a preset leaves open."""
     open_sections = [
         name
         for name, section in values.items()
@@ -133,7 +141,7 @@ def _pin_hub_models(values: dict[str, Any], document: Mapping[str, Any], revisio
 
 
 def _merge(document: CommentedMap, values: Mapping[str, Any], prefix: str) -> Iterator[Change]:
-    """Sets values in a document, key by key, and yields (dotted key, old, new) of those that differ."""
+    """Set values in a document key by key, and yield (dotted key, old, new) for those that differ."""
     for key, value in values.items():
         old = document.get(key)
         if isinstance(value, Mapping) and isinstance(old, CommentedMap):
@@ -145,14 +153,17 @@ def _merge(document: CommentedMap, values: Mapping[str, Any], prefix: str) -> It
 
 
 def _keep_comment_near(document: CommentedMap, key: str) -> None:
-    """Puts the comment at the end of a line two spaces after the new value, so that going back gives the same file."""
+    """Put the comment at the end of a line two spaces after the new value.
+
+    Going back to an earlier preset then gives the same file.
+    """
     comment = document.ca.items.get(key, [None] * 3)[2]
     if comment is not None:
         comment.column = document.lc.col + len(f"{key}: {_shown(document[key])}") + 2
 
 
 def _flow(values: list[Any]) -> CommentedSeq:
-    """A list that is written as [a, b]."""
+    """Return a list that is written as [a, b]."""
     sequence = CommentedSeq(values)
     sequence.fa.set_flow_style()
     return sequence
@@ -166,12 +177,12 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _plain(value: float) -> str:
-    """Without an exponent, which YAML 1.1 would read as text: 0.00001, not 1e-05."""
+    """Return a number without an exponent, such as 0.00001: YAML 1.1 would read 1e-05 as text."""
     return str(np.format_float_positional(value, trim="0"))
 
 
 def _shown(value: Any) -> str:
-    """A value as YAML writes it in a line."""
+    """Return a value as YAML writes it on one line."""
     if value is None:
         return "null"
     return f"[{', '.join(map(str, value))}]" if isinstance(value, list) else str(value)

@@ -1,7 +1,7 @@
-"""What a person sees of a run: a line for each stage that ends, what is left, and on a terminal a bar that lives.
+"""Show the progress of a run: a line for each stage that ends, the time left, and a live bar on a terminal.
 
-Everything that stages and DVC write is in runs/<stage>.log; shown of it are our own warnings, and the end of the log of
-a stage that failed.
+Everything that stages and DVC write goes to runs/<stage>.log. Only this project's own warnings are shown, and the end
+of the log of a stage that failed.
 """
 
 import time
@@ -15,13 +15,13 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 
 from evoke.estimate import RUNS, Estimate, Graph
 
-TAIL = 20  # lines of a failed stage
+TAIL = 20  # log lines shown of a failed stage
 HINTS = ("Running stage", "> ", "Updating lock file", "To track the changes", "To enable auto staging",
-         "Use `dvc push`", "\tgit add", "\tdvc config", "\t> ")  # of DVC # fmt: skip
+         "Use `dvc push`", "\tgit add", "\tdvc config", "\t> ")  # DVC's hints # fmt: skip
 
 
 class Watch:
-    """Observe a run, as a context; on a pipe it writes plain lines."""
+    """A context manager that shows the progress of a run. On a pipe it writes plain lines."""
 
     def __init__(self, graph: Graph, jobs: int, estimate: Estimate, verbose: bool = False) -> None:
         self.graph, self.jobs, self.estimate, self.verbose = dict(graph), jobs, estimate, verbose
@@ -47,25 +47,25 @@ class Watch:
             self.summarise()
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._stack.close()
         self.live = None
 
     def say(self, line: str) -> None:
-        """Write a line, above the bar where there is one."""
+        """Write a line, above the bar if there is one."""
         if self.live:
             self.console.print(line, markup=False, soft_wrap=True)
         else:
             click.echo(line)
 
     def begins(self, name: str) -> None:
-        """Note that a stage begins."""
+        """Record that a stage begins."""
         self.begun[name] = time.monotonic()
         if self.live:
             self.rows[name] = self.live.add_task(name, total=None)
 
     def ends(self, name: str, exitcode: int) -> None:
-        """Write the line of a stage: its place, what it took, what is left of the whole run."""
+        """Write the line of a stage that has ended: its position, its duration and the time left for the whole run."""
         seconds = time.monotonic() - self.begun.pop(name)
         if self.live:
             self.live.remove_task(self.rows.pop(name))
@@ -86,7 +86,7 @@ class Watch:
             self.say(line)
 
     def tick(self) -> None:
-        """Bring the bar, and what is known of the time, up to date."""
+        """Update the bar and the estimate of the time left."""
         self.estimate.poll()
         if not self.announced and self.estimate.knows(self.graph):
             self.announced = True
@@ -99,7 +99,7 @@ class Watch:
                 self.live.update(row, description=f"{name}  {last_line(name)}"[:100])
 
     def summarise(self) -> None:
-        """Say what was made, how long it took, and where to look."""
+        """Write how many stages ran, how long they took, and where the results are."""
         took = duration(time.monotonic() - self.begin)
         same = len(self.graph) - self.num_ran
         self.say(f"{self.num_ran} stages ran{f', {same} were up to date' if same else ''}: {took} in all")
@@ -107,7 +107,7 @@ class Watch:
             self.say("look at report/index.html; images are in data/images, models in models, sheets in plots/grids")
 
     def _rest(self) -> str:
-        """Return ", about 9 min left", or nothing while nothing is known."""
+        """Return ", about 9 min left", or an empty string if there is no estimate."""
         if not self.left:
             return ""
         seconds = self.estimate.left(self.left, self.jobs, {n: time.monotonic() - at for n, at in self.begun.items()})
@@ -115,7 +115,7 @@ class Watch:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as a person says them: 8 s, 2 min 5 s, 3 h 10 min."""
+    """Return seconds in readable form, such as "8 s", "2 min 5 s" or "3 h 10 min"."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -125,13 +125,16 @@ def duration(seconds: float) -> str:
 
 
 def has_run(name: str, since: float) -> bool:
-    """Return whether a stage ran since a time of the clock: DVC may have found it up to date, or in its cache."""
+    """Return True if a stage has run since a time of the clock.
+
+    Otherwise DVC found it up to date, or took it from its cache.
+    """
     note = RUNS / f"{name}.json"
     return note.exists() and note.stat().st_mtime >= since - 1.0
 
 
 def log_lines(name: str) -> list[str]:
-    """Return the lines of a stage's log, none where there is no log."""
+    """Return the lines of a stage's log, or an empty list if there is no log."""
     path = RUNS / f"{name}.log"
     return path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
 
@@ -143,17 +146,17 @@ def tail(name: str) -> str:
 
 
 def warnings_of(name: str) -> list[str]:
-    """Return our own warnings in a stage's log; those of libraries stay there."""
+    """Return this project's own warnings in a stage's log; those of libraries are left out."""
     return [line for line in log_lines(name) if line.startswith(f"{name}: warning: ")]
 
 
 def last_line(name: str) -> str:
-    """Return the last that a running stage has said of itself."""
+    """Return the last log line that a running stage has written itself, without its name."""
     own = f"{name}: "
     return next((line.removeprefix(own) for line in reversed(log_lines(name)) if line.startswith(own)), "")
 
 
 def looks(name: str) -> list[str]:
-    """Return the line that says where the images of a training can be seen, if it has left a sheet of them."""
+    """Return a line that names the latest sheet of sample images of a training, or an empty list if there is none."""
     sheets = sorted(Path("plots").joinpath(*name.split("@")).glob("step-*.png"))
     return [f"look at {sheets[-1]}: images of {name}, a row an emotion"] if sheets else []

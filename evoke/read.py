@@ -1,4 +1,4 @@
-"""`evoke read IMAGE...`: what pictures feel like, what is in them, and where the model looks."""
+"""Define `evoke read IMAGE...`, which reads the emotion and contents of images and shows where the model looks."""
 
 import json
 from pathlib import Path
@@ -24,15 +24,15 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 def read(
     images: tuple[Path, ...], model: Path, clip: Path | None, out: Path | None, overwrite: bool, as_json: bool
 ) -> None:
-    """Read the emotion of pictures: probabilities, and the scenes and objects of the training set that are nearest.
+    """Read the emotion of images: probabilities, and the nearest scenes and objects of the training set.
 
     \b
     evoke read picture.jpg
     evoke read *.jpg --out overlays      where scene and object queries look: picture-scene.png, picture-object.png
     evoke read *.jpg --json              for other programs
 
-    A file that is no whole JPEG, PNG or WebP is one line on standard error; the others are read, and the exit status
-    is 1.
+    A file that is not a whole JPEG, PNG or WebP image gives one line on standard error; the others are read, and the
+    exit status is 1.
     """
     from evoke.emotion_model import check_new
     from pipeline.runtime import forbid_downloads
@@ -52,7 +52,10 @@ def read(
 
 
 def _tell(reader: "EmotionReader", image: Path, overlays: list[Path], as_json: bool) -> bool:
-    """Prints one reading and writes its overlays; a line on standard error and False for a file that is no picture."""
+    """Print one reading, write its overlays and return True.
+
+    For a file that is not an image, write a line to standard error and return False.
+    """
     from pipeline.corpora.records import RejectedError
     from pipeline.work import written_aside
 
@@ -71,7 +74,7 @@ def _tell(reader: "EmotionReader", image: Path, overlays: list[Path], as_json: b
 
 
 def _table(image: Path, reading: "Reading") -> str:
-    """The emotions from the most probable on, beside what is nearest."""
+    """Return a reading as text: emotions from the most probable on, polarities, and the nearest attributes."""
     lines = [str(image)]
     for name, probability in sorted(reading.emotions.items(), key=lambda item: -item[1]):
         lines.append(f"  {name:<12} {probability:5.1%}  {'#' * round(30 * probability)}".rstrip())
@@ -90,7 +93,7 @@ def _json(image: Path, reading: "Reading") -> str:
 
 
 def _check_distinct(overlays: dict[Path, list[Path]]) -> None:
-    """ValueError where two pictures would have the same overlays."""
+    """Raise ValueError if two images would have the same overlay files."""
     owners: dict[Path, Path] = {}
     for image, paths in overlays.items():
         for path in paths:

@@ -1,7 +1,8 @@
-"""`evoke repro`: `dvc repro`, with stages that do not need each other made side by side.
+"""Define `evoke repro`: `dvc repro` that runs independent stages at the same time.
 
-Each stage is DVC's own `dvc repro --single-item`, which locks what it reads and writes; here is the order, and what a
-person sees meanwhile. What a killed DVC has left is mended first, and dvc.lock is written whole or not at all.
+Each stage is run by DVC's own `dvc repro --single-item`, which locks what it reads and writes. This module decides the
+order and shows the progress. What a killed DVC has left behind is repaired first, and dvc.lock is written whole or not
+at all.
 """
 
 import contextlib
@@ -29,13 +30,13 @@ if TYPE_CHECKING:
     from dvc.stage import Stage
 
 
-MOST_JOBS = 4  # by default, as every stage holds a model in memory
-LEAVE_S = 8.0  # a stage that is asked to leave has this long to finish its step and leave a checkpoint
+MOST_JOBS = 4  # default limit, because every stage holds a model in memory
+LEAVE_S = 8.0  # time for a terminated stage to finish its step and write a checkpoint
 POLL_S = 0.5
-CODE = "code"  # the stage that tells which others an edit of the code reaches
+CODE = "code"  # the stage that determines which others an edit of the code affects
 LOGS = Path("runs")
-# For glibc's malloc, which reads it as a process starts: freed memory stays with the stage, in huge pages. A training
-# step takes a tenth less.
+# Settings that glibc's malloc reads when a process starts: freed memory stays with the stage, in huge pages. A training
+# step takes a tenth less time.
 ALLOCATION = (
     "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432"
     ":glibc.malloc.trim_threshold=4294967296:glibc.malloc.top_pad=67108864"
@@ -50,7 +51,7 @@ ALLOCATION = (
 @click.option("--dry", is_flag=True, help="Tell what would run, why, and how long it would take; run nothing.")
 @click.option("--verbose", is_flag=True, help="Show everything that the stages and DVC write, as they write it.")
 def repro(targets: tuple[str, ...], jobs: int | None, dry: bool, verbose: bool) -> None:
-    """Make all that is not up to date, or TARGETS and what they need.
+    """Make everything that is not up to date, or TARGETS and what they need.
 
     \b
     evoke repro                              everything
@@ -58,7 +59,7 @@ def repro(targets: tuple[str, ...], jobs: int | None, dry: bool, verbose: bool) 
     evoke repro images@coemogen_emoset       one item of a stage
     evoke repro --dry                        what would run, why, and for how long
 
-    It may be killed at any moment and started again. What a stage writes goes to runs/<stage>.log.
+    It may be killed at any moment and started again. The output of a stage goes to runs/<stage>.log.
     """
     from evoke.estimate import estimate_of
     from evoke.progress import Watch, duration
@@ -81,7 +82,7 @@ def repro(targets: tuple[str, ...], jobs: int | None, dry: bool, verbose: bool) 
             f"time ({estimate.source})"
         )
         return
-    importlib.import_module("dvc.commands.repro")  # once, and not in each process that makes a stage
+    importlib.import_module("dvc.commands.repro")  # imported once here, not in each process that runs a stage
     with warm_process(len(found.graph)), Watch(found.graph, jobs, estimate, verbose) as watch:
         make = by_dvc if verbose else by_dvc_quietly
         try:
@@ -95,7 +96,10 @@ def repro(targets: tuple[str, ...], jobs: int | None, dry: bool, verbose: bool) 
 
 
 def runtime_environment() -> dict[str, str]:
-    """Return the variables that libraries read as a stage starts: memory that stays, threads that do not spin."""
+    """Return the variables that libraries read when a stage starts.
+
+    They keep freed memory with the process and stop idle threads from spinning.
+    """
     number = str(threads())
     return {
         "GLIBC_TUNABLES": ALLOCATION,
@@ -105,23 +109,24 @@ def runtime_environment() -> dict[str, str]:
 
 
 def default_jobs() -> int:
-    """Return how many stages this machine makes at a time."""
+    """Return how many stages this machine runs at a time."""
     return 1 if device_class() == "cuda" else min(os.cpu_count() or 1, MOST_JOBS)
 
 
 @dataclass(frozen=True)
 class Stale:
-    """Hold what is not up to date: each stage with those of them that it needs, and why it would run."""
+    """The stages that are not up to date, each with the stale stages that it needs and the reason why it would run."""
 
     graph: Graph
     reasons: Mapping[str, str]
 
 
 def stale_stages(targets: tuple[str, ...]) -> Stale:
-    """Return what is not up to date of targets and all that they need, or of everything. Raises ValueError.
+    """Return what is not up to date among the targets and all that they need, or among all stages.
 
-    A stage below one that is not up to date may turn out to be; DVC tells when its turn has come. The stage `code` is
-    made at once, as it tells which others an edit of the code reaches.
+    A stage that needs a stale stage is included, although it may turn out to be up to date; DVC decides when its turn
+    comes. The stage `code` is run at once, because it determines which other stages an edit of the code affects. Raises
+    ValueError for DVC's errors.
     """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo, lock_repo
@@ -148,7 +153,7 @@ def stale_stages(targets: tuple[str, ...]) -> Stale:
 
 
 def make_code() -> None:
-    """Make the stage `code`. Raises ValueError with the end of its log where it fails."""
+    """Run the stage `code`. Raises ValueError with the end of its log if it fails."""
     from evoke.progress import tail
 
     process = multiprocessing.get_context("fork").Process(target=by_dvc_quietly, args=(CODE,))
@@ -159,7 +164,7 @@ def make_code() -> None:
 
 
 def stale(repo: "Repo", wanted: "set[Stage]") -> Stale:
-    """Return what is not up to date of some stages and all that they need. Raises DvcException."""
+    """Return what is not up to date among some stages and all that they need. Raises DvcException."""
     import networkx as nx
 
     from evoke.why import reasons
@@ -176,23 +181,24 @@ def stale(repo: "Repo", wanted: "set[Stage]") -> Stale:
 
 
 class Observer(Protocol):
-    """What `run` tells of its stages."""
+    """The interface through which `run` reports on its stages."""
 
     def begins(self, name: str) -> None:
-        """Note that a stage begins."""
+        """Record that a stage begins."""
 
     def ends(self, name: str, exitcode: int) -> None:
-        """Note that it has ended."""
+        """Record that a stage has ended."""
 
     def tick(self) -> None:
-        """Show the present state; called about twice a second."""
+        """Show the current state. Called about twice a second."""
 
 
 def run(graph: Graph, jobs: int, make: Callable[[str], None], watch: Observer, priority: Priority) -> list[str]:
-    """Call make(stage) for every stage of a graph, each in a process of its own, after all that it needs.
+    """Call make(stage) for every stage of a graph and return the stages that failed.
 
-    Of those that are ready, the one of the greatest priority goes first. Once one has failed no other is begun.
-    Returns those that failed. On KeyboardInterrupt all are ended, within LEAVE_S.
+    Each stage runs in its own process, after all that it needs. Of the stages that are ready, the one with the highest
+    priority starts first. After a failure no other stage is started. On KeyboardInterrupt all stages are ended within
+    LEAVE_S.
     """
     sorter = TopologicalSorter(graph)
     sorter.prepare()
@@ -222,9 +228,10 @@ def run(graph: Graph, jobs: int, make: Callable[[str], None], watch: Observer, p
 
 
 def end_all(processes: Iterable[BaseProcess]) -> None:
-    """Ask every command under these processes to leave, so that DVC ends as after a failure; kill what is left later.
+    """Ask every command under these processes to exit, so that DVC ends as after a failure.
 
-    A training finishes its step and leaves a checkpoint first. A second Ctrl-C kills at once.
+    A training first finishes its step and writes a checkpoint. What is still running after LEAVE_S is killed. A second
+    Ctrl-C kills at once.
     """
     import psutil
 
@@ -242,7 +249,7 @@ def end_all(processes: Iterable[BaseProcess]) -> None:
 
 @contextlib.contextmanager
 def warm_process(num_stages: int) -> Any:
-    """Provide, within, a process whose forks have the libraries imported already (pipeline/warm.py).
+    """Provide, inside the block, a process whose forks already have the libraries imported (pipeline/warm.py).
 
     There is none where it would not pay or not be the same: for few stages, off Linux, with a GPU, where models come
     from a hub, for which the libraries must not be kept offline, or in a repository without our params.
@@ -277,7 +284,7 @@ def warm_process(num_stages: int) -> Any:
 
 
 def by_dvc_quietly(name: str) -> None:
-    """Make one stage by DVC, and let all that is written go to runs/<stage>.log."""
+    """Run one stage by DVC, with all output going to runs/<stage>.log."""
     LOGS.mkdir(exist_ok=True)
     with (LOGS / f"{name}.log").open("wb") as log:
         for stream in (1, 2):
@@ -286,11 +293,11 @@ def by_dvc_quietly(name: str) -> None:
 
 
 def by_dvc(name: str) -> None:
-    """Make one stage by DVC's command and leave with its exit status. Ctrl-C is the parent's business."""
+    """Run one stage by DVC's command and exit with its status. Ctrl-C is left to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent()
     parent = multiprocessing.parent_process()
-    if parent and parent.pid != os.getppid():  # it died before the call
+    if parent and parent.pid != os.getppid():  # the parent died before the call
         sys.exit(1)
     from dvc.cli import main
 

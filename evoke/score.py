@@ -1,6 +1,7 @@
-"""`evoke score FOLDER --reference FOLDER`: anyone's images by this project's judges, under both protocols.
+"""Define `evoke score FOLDER --reference FOLDER`, which scores any images with this project's judges.
 
-The table tells for which figures no network of the papers was used: such a number is never comparable with theirs.
+Scores are computed under both protocols. The table says for which figures none of the papers' networks was used; such a
+figure is never comparable with theirs.
 """
 
 from pathlib import Path
@@ -57,10 +58,11 @@ def score(
     evoke score pictures --reference data/miniature/emoset/image
     evoke score pictures --reference real --json scores.json
 
-    Emo-A by two judges and their gap, FID, LPIPS, Sem-C, Sem-D and coherence under the protocols clean and emogen, with
-    95 % intervals and the value of the real pictures beside. What is no whole JPEG, PNG or WebP is counted by its
-    reason. What is not given is as scores in params.yaml says. Of a reference that the judges learnt from, as the
-    pipeline's own did from the train split of data/miniature/emoset, real Emo-A and the gap are in-sample.
+    Computes Emo-A by two judges and the gap between them, FID, LPIPS, Sem-C, Sem-D and coherence under the protocols
+    clean and emogen, with 95 % intervals and the value of the real images beside. Files that are not whole JPEG, PNG or
+    WebP images are counted by reason. Options that are not given are taken from scores in params.yaml. If the judges
+    were trained on the reference, as the pipeline's own judges were on the train split of data/miniature/emoset, real
+    Emo-A and the gap are in-sample.
     """
     from pipeline.artifacts import write_json
     from pipeline.metrics.folder import plan_emotions
@@ -82,7 +84,7 @@ def score(
 
 
 def _files(clip: Path | None, classifier: Path | None, judges: Path | None) -> "ModelFiles":
-    """The folders that are given, else the pipeline's. Raises ValueError where one is not there."""
+    """Return the given folders, and the pipeline's where none is given. Raises ValueError if a folder is missing."""
     from pipeline.artifacts import EMOTION_CLASSIFIER, FOUNDATION_CLIP, JUDGES, PRETRAINED
     from pipeline.metrics.judgement import ModelFiles
 
@@ -99,7 +101,7 @@ def _files(clip: Path | None, classifier: Path | None, judges: Path | None) -> "
 
 
 def _settings(given: "Mapping[str, Any]", clip: Path | None) -> "tuple[Scores, str | None, int]":
-    """The section scores with what is given and both protocols, what CLIP is called, and the seed."""
+    """Return the scores settings with the given values and both protocols, the name of the CLIP, and the seed."""
     from pipeline.params import Scores, load_params
 
     settings, name, seed = Scores(
@@ -136,7 +138,7 @@ def _scored(
 
 
 def _heading(found: "Flat", folder: Path, reference: Path) -> "Iterator[str]":
-    """What was scored against what, and the rejects of both."""
+    """Yield lines that say what is scored against what, with the rejected files of both."""
     for prefix, path, verb in (("", folder, "images"), ("real/", reference, "real pictures, the reference")):
         yield f"{path}: {found[f'{prefix}n']} {verb}"
         if found[f"{prefix}rejects"]:
@@ -146,7 +148,7 @@ def _heading(found: "Flat", folder: Path, reference: Path) -> "Iterator[str]":
 
 
 def _overall(found: "Flat") -> "Iterator[str]":
-    """A figure a line: value, interval, the value of real pictures, and n."""
+    """Yield one line per figure: value, interval, value of the real images, and n."""
     yield f"\n{'overall':<44}{'value':>10}{'95 % interval':>24}{'real':>10}{'n':>7}"
     for key, title in _figures(found):
         ends = [_number(found[f"{key}/{end}"]) for end in ("low", "high")]
@@ -156,7 +158,10 @@ def _overall(found: "Flat") -> "Iterator[str]":
 
 
 def _by_emotion(found: "Flat") -> "Iterator[str]":
-    """A figure a line and that of real pictures below, an emotion a column; - where there are too few or none."""
+    """Yield two lines per figure, the second for the real images, with one column per emotion.
+
+    A dash stands for a value that could not be computed from too few images or none.
+    """
     widths = {emotion: max(len(emotion), 9) + 2 for emotion in EMOTIONS}
     yield f"\n{'by emotion':<44}" + "".join(f"{emotion:>{width}}" for emotion, width in widths.items())
     for key, title in _figures(found):
@@ -166,7 +171,7 @@ def _by_emotion(found: "Flat") -> "Iterator[str]":
 
 
 def _notes(found: "Flat") -> "Iterator[str]":
-    """Which figures may stand beside the papers', and which were not taken by the papers' networks."""
+    """Yield lines that say which figures are comparable with the papers' and which come from other networks."""
     theirs = [key for key, _ in _figures(found) if found.get(f"{key}/as_published")]
     measured = dict.fromkeys(tuple(key.split("/")[:2]) for key, _ in _figures(found))
     trusted = {tuple(key.split("/")[:2]) for key in theirs}
@@ -181,7 +186,7 @@ def _notes(found: "Flat") -> "Iterator[str]":
 
 
 def _figures(found: "Flat") -> "Iterator[tuple[str, str]]":
-    """Keys of the overall figures with their titles: Emo-A, then by protocol."""
+    """Yield the keys and titles of the overall figures: Emo-A first, then the others by protocol."""
     for judge, title in EMO_A.items():
         yield f"emo_a/{judge}", title
     keys = [key.split("/") for key in found if key.endswith("/as_published") and not key.startswith("real/")]

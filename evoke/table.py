@@ -1,4 +1,7 @@
-"""`evoke table NAME`: ours beside the papers' numbers, with intervals, verdicts, and why they are not comparable."""
+"""Define `evoke table NAME`, which prints this project's numbers beside the papers'.
+
+It adds intervals, verdicts, and the reasons why numbers are not comparable.
+"""
 
 from pathlib import Path
 
@@ -11,15 +14,16 @@ METRICS, RESULTS, PARAMS, LOCK = Path("metrics"), Path("experiments/results"), P
 @click.argument("name", metavar="1|2a|2b|2c|I|II|III|IV|V|VI|VII|VIII")
 @click.option("--csv", "as_csv", is_flag=True, help="One line a number, for other programs.")
 def table(name: str, as_csv: bool) -> None:
-    """Print a table of CoEmoGen (1, 2a, 2b, 2c) or of UniEmo (I to VIII) with ours beside the paper's numbers.
+    """Print a table of CoEmoGen (1, 2a, 2b, 2c) or of UniEmo (I to VIII), this project's numbers beside the paper's.
 
     \b
     evoke table 1
     evoke table VI --csv > table.csv
 
-    Ours come from experiments/results/, which has means over seeds, differences and verdicts, and where it has nothing
-    from metrics/, while params.yaml says what the row says. What nobody measured is - with the command that makes it.
-    A line on standard error tells which sections of params.yaml have changed since the last run.
+    This project's numbers come from experiments/results/, which has means over seeds, differences and verdicts, or,
+    where it has none, from metrics/ if params.yaml agrees with the row. A number that has not been measured is shown as
+    - with the command that measures it. A line on standard error says which sections of params.yaml have changed since
+    the last run.
     """
     from pipeline.params import load_params
     from pipeline.report.measured import Measured
@@ -39,7 +43,10 @@ def table(name: str, as_csv: bool) -> None:
 
 
 def _changed() -> list[str]:
-    """Sections of params.yaml that have another value than DVC noted when it ran a stage that is still in the DAG."""
+    """Return the sections of params.yaml that have changed since DVC recorded them.
+
+    Only stages that are still in the DAG count.
+    """
     from pipeline.params import read_yaml
 
     values = read_yaml(PARAMS)

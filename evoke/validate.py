@@ -1,4 +1,4 @@
-"""`evoke validate FOLDER`: what an EmoSet folder holds and what is wrong with it, without a run, params or DVC."""
+"""Define `evoke validate FOLDER`, which reports the contents and problems of an EmoSet folder without running DVC."""
 
 import json
 import sys
@@ -14,8 +14,8 @@ import click
 def validate(folder: Path, as_json: bool, strict: bool) -> None:
     """Check a FOLDER in EmoSet's official layout: every row, every image, every annotation.
 
-    Exit status 1: the folder is unusable (no such folder, a missing or damaged split file, a split without one usable
-    image), or it has problems and --strict is given.
+    The exit status is 1 if the folder is unusable (no such folder, a missing or damaged split file, or a split without
+    any usable image), or if it has problems and --strict is given.
     """
     from tqdm import tqdm
 

@@ -1,4 +1,4 @@
-"""Why a stage would run: which param, input, code or output differs from its last run, as DVC finds it."""
+"""Explain why a stage would run: which param, input, code or output differs from its last run, according to DVC."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from dvc.stage import Stage
 
 GONE = ("deleted", "not in cache")
-MOST_NEEDS = 3  # that are named
+MOST_NEEDS = 3  # number of stages that are named
 
 
 def reasons(stage: "Stage", status: Any, needs: set[str]) -> str:
-    """Return one line on why a stage would run.
+    """Return one line that says why a stage would run.
 
-    status: what DVC says of the stage, a list of {"changed deps" or "changed outs": {path: how}} and words; None where
-    it is only below others that would run. needs: those.
+    status: DVC's status of the stage, a list of words and of {"changed deps" or "changed outs": {path: how}}; None if
+    the stage would run only because others run before it. needs: those other stages.
     """
     found: list[str] = []
     for entry in status or ():
@@ -44,7 +44,10 @@ def reasons(stage: "Stage", status: Any, needs: set[str]) -> str:
 
 
 def changed_code(stage: "Stage", path: str) -> list[str]:
-    """Return the files that are not as they were in the last run, if DVC's cache still tells how they were."""
+    """Return the source files that have changed since the last run.
+
+    The list is empty if DVC's cache no longer holds the state of the last run.
+    """
     recorded = next((dep.hash_info.value for dep in stage.deps if dep.def_path == path and dep.hash_info), None)
     before = Path(stage.repo.cache.local.oid_to_path(recorded)) if recorded else None
     if before is None or not before.is_file() or not Path(path).is_file():
@@ -83,5 +86,5 @@ def _flat(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def shown(value: Any) -> str:
-    """Return a value as JSON, and a missing one as `nothing`."""
+    """Return a value as JSON, and a missing value as `nothing`."""
     return "nothing" if value is None else json.dumps(value)

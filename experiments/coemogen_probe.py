@@ -1,8 +1,8 @@
-"""What acts in a trained CoEmoGen: v against label, the sources of v, each kind of adapters alone.
+"""Measure what has an effect in a trained CoEmoGen: v against emotion, the sources of v, and each kind of adapter.
 
     .venv/bin/python -m experiments.coemogen_probe            # models/coemogen_emoset; about 3,000 images
 
-Writes experiments/results/coemogen_probe.json. Judged by the independent judge and by the classifier.
+Writes experiments/results/coemogen_probe.json. The images are scored by the independent judge and by the classifier.
 """
 
 import json
@@ -34,7 +34,7 @@ SOURCES = ("real", "diagonal", "full", "mean")
 
 
 class Swapped(CoEmoGenGenerator):
-    """A generator whose v is of another emotion than its label."""
+    """A generator whose v belongs to another emotion than the requested one."""
 
     other = 0
 
@@ -43,7 +43,7 @@ class Swapped(CoEmoGenGenerator):
 
 
 def judged(pictures: Sequence[NDArray[np.uint8]], bench: Bench) -> dict[str, NDArray[Any]]:
-    """Most probable emotions by both judges, scene, object, luminance and chroma, each N."""
+    """Return each image's most probable emotion by both judges, scene, object, luminance and chroma, each N."""
     images = [Image.fromarray(picture) for picture in pictures]
     raw = bench.clip.encode_images(images, normalize=False).numpy()
     norms = np.linalg.norm(raw, axis=1)
@@ -61,7 +61,7 @@ def requests(num: int) -> list[Request]:
 
 
 class Probe:
-    """A generator on a foundation, its settings and the judges."""
+    """A generator on a foundation, with its settings and the judges."""
 
     def __init__(self, folder: Path, models: Path) -> None:
         self.images = load_params(ROOT / "params.yaml").images
@@ -77,12 +77,15 @@ class Probe:
         return judged(list(made), self.bench)
 
     def accuracy(self, generator: CoEmoGenGenerator, num: int) -> dict[str, float]:
-        """Emo-A by both judges over `num` images of each emotion."""
+        """Return Emo-A by both judges over `num` images of each emotion."""
         said, asked = self.run(generator, requests(num)), np.repeat(np.arange(8), num)
         return {judge: float((said[judge] == asked).mean()) for judge in ("classifier", "judge")} | {"n": len(asked)}
 
     def v_against_label(self, num: int) -> dict[str, Any]:
-        """Share of images judged as the label (row), and as the emotion that v is of (column)."""
+        """Return the shares of images judged as the requested emotion and as the emotion of v.
+
+        Both are 8 x 8 tables; the row is the requested emotion and the column the emotion of v.
+        """
         follows = {key: np.zeros((8, 8)) for key in ("label", "v")}
         for column in range(8):
             swapped = Swapped(self.generator.model, self.generator.tokenizer, self.generator.space, "diagonal")
@@ -98,7 +101,7 @@ class Probe:
         }  # fmt: skip
 
     def adapters_alone(self, num: int) -> dict[str, Any]:
-        """What each kind of adapters changes, on the same v and noise, against none of them."""
+        """Return what each kind of adapter changes, compared with no adapters on the same v and noise."""
         hilora, found = self.generator.model.hilora, {}
         kinds = {"none": (), "polarity": POLARITIES, "emotion": EMOTIONS, "both": (*EMOTIONS, *POLARITIES)}
         for kind, names in kinds.items():
@@ -126,7 +129,7 @@ class Probe:
 @click.option("--model", default=ROOT / "models/coemogen_emoset", type=click.Path(path_type=Path))
 @click.option("--num", default=32, show_default=True, help="Images of each emotion; a cell of the matrix has half.")
 def main(model: Path, num: int) -> None:
-    """Probe one model and write the results."""
+    """Probe one model, print the results and write them."""
     torch.set_grad_enabled(False)
     probe = Probe(model, ROOT / "models")
     generator = probe.generator

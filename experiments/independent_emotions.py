@@ -1,6 +1,6 @@
-"""EmoSet with its emotions dealt out anew to the pictures of each split, for the grid null_emotions.
+"""Write an EmoSet whose emotions are dealt out at random to the images of each split, for the grid null_emotions.
 
-Pictures, attributes and numbers of each emotion stay; that an emotion goes with a picture is chance.
+Images, attributes and the number of images of each emotion stay; which emotion an image has is chance.
 """
 
 import json
@@ -20,7 +20,10 @@ SOURCE, TARGET = ROOT / "data" / "miniature" / "emoset", ROOT / "data" / "overri
 
 
 def deal(source: Path, target: Path) -> int:
-    """Writes the folder of the official layout anew; the number of its pictures. Pictures are linked, not copied."""
+    """Write the folder of the official layout anew and return its number of images.
+
+    Images are linked, not copied.
+    """
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     shutil.copy2(source / "info.json", target / "info.json")
@@ -36,7 +39,10 @@ def deal(source: Path, target: Path) -> int:
 def relabelled(
     source: Path, target: Path, rows: list[list[str]], emotions: list[str], numbers: Counter[str]
 ) -> Iterator[list[str]]:
-    """The rows of one split under their new emotions, whose files are numbered by `numbers` and written."""
+    """Write the files of one split under their new emotions and yield its new rows.
+
+    `numbers` counts the files of each emotion and gives them their numbers.
+    """
     for (_, _, image, annotation), emotion in zip(rows, emotions, strict=True):
         stem = f"{emotion}_{numbers[emotion]:05d}"
         numbers[emotion] += 1
@@ -51,7 +57,7 @@ def relabelled(
 
 @click.command()
 def main() -> None:
-    """Write the folder from the drawn EmoSet; `dvc repro miniature` makes that."""
+    """Write the folder from the drawn EmoSet, which `dvc repro miniature` makes."""
     click.echo(f"{TARGET}: {deal(SOURCE, TARGET)} pictures")
 
 

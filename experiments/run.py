@@ -1,6 +1,6 @@
-"""A grid of rows and seeds: each cell is a copy of the repository with its own params.yaml, run by `evoke repro`.
+"""Run a grid of rows and seeds: each cell is a copy of the repository with its own params.yaml, run by `evoke repro`.
 
-The copies share one DVC cache, so a cell runs only what its row changes. What is finished is not run again.
+The copies share one DVC cache, so a cell runs only what its row changes. Finished cells are not run again.
 """
 
 import json
@@ -28,7 +28,7 @@ COPIED = ("stages", "pipeline", "evoke", "presets", "models/miniature", "models/
 
 @dataclass(frozen=True)
 class Cell:
-    """One row with one seed of a grid."""
+    """One row of a grid with one seed."""
 
     grid: str
     row: str
@@ -42,7 +42,7 @@ class Cell:
 
 
 def read_grid(name: str) -> dict[str, Any]:
-    """A grid by name. ClickException for an unknown one."""
+    """Return a grid by name. Raises ClickException for an unknown name."""
     path = ROOT / "experiments" / f"{name}.yaml"
     if not path.is_file():
         known = sorted(file.stem for file in path.parent.glob("*.yaml"))
@@ -52,7 +52,7 @@ def read_grid(name: str) -> dict[str, Any]:
 
 
 def cells(name: str, grid: Mapping[str, Any]) -> Iterator[Cell]:
-    """Seed by seed, so that a grid that is stopped early has whole comparisons."""
+    """Yield the cells seed by seed, so that a grid that is stopped early has complete comparisons."""
     for seed in grid["seeds"]:
         for row, changes in grid["rows"].items():
             target = grid.get("targets", {}).get(row) or of_row(grid, "target", row)
@@ -60,17 +60,17 @@ def cells(name: str, grid: Mapping[str, Any]) -> Iterator[Cell]:
 
 
 def of_row(grid: Mapping[str, Any], key: str, row: str) -> str:
-    """A path or name of a grid, for one row: {method} in it is the row's among `methods`."""
+    """Return a path or name from a grid for one row, with {method} replaced by the row's entry in `methods`."""
     return named(grid, grid[key], row)
 
 
 def named(grid: Mapping[str, Any], text: str, row: str) -> str:
-    """A text with {method} of a row filled in."""
+    """Return a text with {method} replaced by the row's method."""
     return text.format(method=grid.get("methods", {}).get(row, ""))
 
 
 def run_cell(cell: Cell, threads: int) -> dict[str, float]:
-    """Runs a cell unless it is finished; its metrics by file and key."""
+    """Run a cell unless it is finished, and return its metrics by file and key. Raises ClickException if it fails."""
     done = cell.folder / "finished.json"
     if not done.is_file():
         prepare(cell)
@@ -88,7 +88,10 @@ def run_cell(cell: Cell, threads: int) -> dict[str, float]:
 
 
 def prepare(cell: Cell) -> None:
-    """The copy, with its params.yaml, sharing the cache of the repository. What is there of it stays."""
+    """Make the cell's copy of the repository with its params.yaml and the shared DVC cache.
+
+    Files that are already in the copy stay.
+    """
     cell.folder.mkdir(parents=True, exist_ok=True)
     for name in COPIED:
         source, target = ROOT / name, cell.folder / name
@@ -107,7 +110,7 @@ def prepare(cell: Cell) -> None:
 
 
 def write_params(cell: Cell) -> None:
-    """params.yaml of the repository with the changes of the cell, checked as a whole."""
+    """Write the repository's params.yaml with the cell's changes, checked as a whole."""
     from ruamel.yaml import YAML
 
     values = read_yaml(ROOT / "params.yaml")
@@ -125,7 +128,7 @@ def write_params(cell: Cell) -> None:
 
 
 def metrics(folder: Path) -> dict[str, Any]:
-    """Every metrics file of a cell, flat: scores/coemogen_emoset:emo_a/judge."""
+    """Return all metrics files of a cell as one flat dict, with keys such as scores/coemogen_emoset:emo_a/judge."""
     found = {}
     for path in sorted((folder / "metrics").rglob("*.json")):
         name = path.relative_to(folder / "metrics").with_suffix("").as_posix()

@@ -1,6 +1,7 @@
-"""EmoSet's captions given to other pictures, as overrides for the grid null_captions.
+"""Assign EmoSet's captions to other images, as overrides for the grid null_captions.
 
-Within an emotion they still tell what evokes it, but nothing of their picture; over all they tell nothing.
+Shuffled within an emotion, captions still say what evokes the emotion, but nothing about their image; shuffled over all
+images, they say nothing.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ WITHIN, OVER_ALL = OVERRIDES / "shuffled_within.csv", OVERRIDES / "shuffled_over
 
 
 def shuffled(captions: Sequence[str], groups: Sequence[str], generator: np.random.Generator) -> list[str]:
-    """Captions N in another order within each of the groups N."""
+    """Return captions N in another order within each of the groups N."""
     found, names = np.array(captions, object), np.array(groups, object)
     for name in sorted(set(groups)):
         rows = np.flatnonzero(names == name)
@@ -29,7 +30,7 @@ def shuffled(captions: Sequence[str], groups: Sequence[str], generator: np.rando
 
 @click.command()
 def main() -> None:
-    """Write both files from the captions of the present run; `dvc repro captions@emoset` makes those."""
+    """Write both files from the captions of the current run, which `dvc repro captions@emoset` makes."""
     written = read_shards(ROOT / CAPTIONS.of("emoset").path, columns=["image_id", "caption"])
     image_ids, captions = (written[name].to_pylist() for name in ("image_id", "caption"))
     emotions = read_shards(ROOT / EMOSET.path, columns=["image_id", "emotion"])["emotion"].to_pylist()

@@ -1,7 +1,7 @@
-"""What each step of UniEmo is worth to its understanding: accuracy on oracle pictures, paired, by seed, with verdicts.
+"""Measure what each step of UniEmo contributes to its understanding: paired accuracy on oracle images, with verdicts.
 
-Reads the models that `python -m experiments.run uniemo_understanding` left. Labels are as annotated, so that the best
-possible accuracy is the world's Bayes rate.
+Reads the models that `python -m experiments.run uniemo_understanding` left. The reference is the annotated emotion, so
+the best possible accuracy is the Bayes rate of the drawn world.
 """
 
 import json
@@ -34,7 +34,7 @@ from pipeline.work import written_aside
 GRID = "uniemo_understanding"
 CLIP = Path("models/foundation/clip")
 BATCH_SIZE = 250
-SYSTEMS = {  # name: row of the grid, folder of its model
+SYSTEMS = {  # name: (row of the grid, folder of its model)
     "head on frozen CLIP": ("whole", "models/emotion_classifier"),
     "ViT without queries": ("without queries", "models/uniemo_understanding"),
     "ViT with queries": ("whole", "models/uniemo_understanding"),
@@ -44,20 +44,20 @@ SYSTEMS = {  # name: row of the grid, folder of its model
     "after a random filter": ("random filter", "models/uniemo_feedback"),
     "after as many steps without": ("no generated images", "models/uniemo_feedback"),
 }
-CLAIMS = (  # the first is better than the second, as the paper says (1) or as it does not say (None)
+CLAIMS = (  # the first is better than the second: 1 if the paper says so, None if it says nothing
     ("ViT without queries", "head on frozen CLIP", None),
     ("ViT with queries", "ViT without queries", 1),
-    ("after joint training", "ViT with queries", None),  # it has more steps
+    ("after joint training", "ViT with queries", None),  # after joint training it has had more steps
     ("after joint training", "after as many steps of L_U alone", 1),
     ("after feedback", "after joint training", 1),
-    ("after feedback", "after as many steps without", None),  # controls of ours
+    ("after feedback", "after as many steps without", None),  # this project's own controls
     ("after feedback", "after a random filter", None),
 )
 
 
 @dataclass(frozen=True)
 class Oracle:
-    """N pictures that no corpus has: squares NHW3, and their labels N, in a folder of this world's."""
+    """N images that are in no corpus: squares NHW3 and their emotions N, in a folder for this drawn world."""
 
     folder: Path
     squares: Squares
@@ -65,7 +65,7 @@ class Oracle:
 
 
 def drawn(folder: Path, number: int) -> Oracle:
-    """Draws them into a folder, unless they are there."""
+    """Return the oracle images of a folder, drawing them first if they are not there."""
     if not (folder / "truth.parquet").is_file():
         command = [sys.executable, "-m", "evoke", "oracle", str(folder), "--num", str(number)]
         subprocess.run(command, cwd=ROOT, check=True)
@@ -78,7 +78,10 @@ def drawn(folder: Path, number: int) -> Oracle:
 
 
 def right(cell: Path, model: str, oracle: Oracle) -> NDArray[np.float64]:
-    """Which pictures N a model of a cell reads right, 1 or 0; kept beside the pictures, as it takes a while."""
+    """Return which of the N images a cell's model reads correctly, 1 or 0.
+
+    The result is stored beside the images, because it takes a while to compute.
+    """
     kept = oracle.folder / "right" / f"{model_hash(cell / CLIP)}-{model_hash(cell / model)}.npy"
     if not kept.is_file():
         said = by_head(cell, model, oracle) if model == "models/emotion_classifier" else by_chain(cell, model, oracle)
@@ -90,7 +93,7 @@ def right(cell: Path, model: str, oracle: Oracle) -> NDArray[np.float64]:
 
 
 def by_head(cell: Path, model: str, oracle: Oracle) -> NDArray[np.int64]:
-    """The emotions N that the classifier on frozen CLIP features says."""
+    """Return the emotions N that the classifier on frozen CLIP features predicts."""
     from PIL import Image
 
     clip, head = load_clip(cell / CLIP, device()), load_head(cell / model, device())
@@ -104,14 +107,17 @@ def by_head(cell: Path, model: str, oracle: Oracle) -> NDArray[np.int64]:
 
 
 def by_chain(cell: Path, model: str, oracle: Oracle) -> NDArray[np.int64]:
-    """The emotions N that an understanding says."""
+    """Return the emotions N that an understanding model predicts."""
     chain = load_understanding(cell / model, cell / CLIP, device()).chain
     said: NDArray[np.int64] = read(chain, oracle.squares, np.arange(len(oracle.emotions)), BATCH_SIZE).logits.argmax(1)
     return said
 
 
 def table(oracle: Oracle) -> dict[str, Any]:
-    """Accuracy of each system and the verdict on each claim, over the seeds of which every row is finished."""
+    """Return the accuracy of each system and the verdict on each claim.
+
+    Only the seeds for which every row is finished count.
+    """
     grid = read_grid(GRID)
     finished = [cell for cell in cells(GRID, grid) if (cell.folder / "finished.json").is_file()]
     seeds = [seed for seed in grid["seeds"] if sum(cell.seed == seed for cell in finished) == len(grid["rows"])]
@@ -134,7 +140,7 @@ def table(oracle: Oracle) -> dict[str, Any]:
 @click.command()
 @click.option("--num", default=20_000, show_default=True, type=click.IntRange(min=1), help="Pictures to draw.")
 def main(num: int) -> None:
-    """Compare the models of the grid, print it, and write experiments/results/uniemo_understanding.json."""
+    """Compare the models of the grid, print the results, and write experiments/results/uniemo_understanding.json."""
     found = rounded(table(drawn(ROOT / ".work" / f"oracle-{world_hash()}-{num}", num)))
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{GRID}.json").write_text(json.dumps(found, indent=2) + "\n")

@@ -1,11 +1,11 @@
-"""Rows of a finished grid against its first row: differences with intervals, and whether they say what the paper says.
+"""Compare the rows of a finished grid with its first row: differences, intervals, and verdicts on the paper's claims.
 
-Images of two rows with one seed start from the same noise, so they are compared pair by pair. A difference has two
-sources of chance: images, drawn with replacement within each seed, and trainings, of which each seed is one (Student's
-t over seeds). The interval is the hull of both, so that it is never narrower than either allows. A row `agrees` if the
-paper's direction has the whole interval and every seed, `disagrees` if the other has, and else is `unresolved`; fewer
-than three seeds have none. Three seeds resolve little: `resolves` is the difference that would be found in four of five
-such experiments.
+Images of two rows with one seed start from the same noise, so they are compared pair by pair. A difference varies for
+two reasons: the images, drawn with replacement within each seed, and the trainings, of which each seed is one
+(Student's t over seeds). The interval is the hull of both intervals, so it is never narrower than either. A row
+`agrees` if the whole interval and every seed have the paper's direction, `disagrees` if they have the opposite
+direction, and is `unresolved` otherwise; with fewer than three seeds there is no verdict. Three seeds resolve little:
+`resolves` is the difference that would be found in four of five such experiments.
 """
 
 import json
@@ -27,12 +27,15 @@ from pipeline.runtime import numpy_generator
 
 NUM_SAMPLES = 2000
 MIN_SEEDS = 3
-SHARES = (0.0, 1.0)  # the range of what is told of each image
+SHARES = (0.0, 1.0)  # range of the values per image
 Values = dict[str, NDArray[np.float64]]
 
 
 def per_image(cell: Cell, images: str) -> Values:
-    """What is compared, of each image of a cell in the order of their ids: right by each judge, clarity."""
+    """Return the compared values of each image of a cell, in the order of the ids.
+
+    They are whether each judge is right (1 or 0), and the semantic clarity.
+    """
     scores: pa.Table = read_shards(cell.folder / images)
     judged = {f"emo_a/{judge}": right(scores, judge).astype(np.float64) for judge in JUDGES}
     return {**judged, "sem_c": scores["clarity"].to_numpy().astype(np.float64)}
@@ -41,9 +44,10 @@ def per_image(cell: Cell, images: str) -> Values:
 def compare(
     row: list[NDArray[np.float64]], whole: list[NDArray[np.float64]], direction: int | None, shared: bool = False
 ) -> dict[str, Any]:
-    """Differences of a row, by seed and in all; direction: the paper's, 1 better, -1 worse, None where it is silent.
+    """Return the differences between a row and the first row, by seed and overall.
 
-    shared: all seeds are of the same pictures, so that these are drawn once and more seeds are not more pictures.
+    direction: the paper's, 1 for better, -1 for worse, None if the paper says nothing. shared: True if all seeds use
+    the same images. The images are then drawn once, and more seeds do not count as more images.
     """
     generator = numpy_generator("verdicts")
     pairs = [one - other for one, other in zip(row, whole, strict=True)]
@@ -55,21 +59,27 @@ def compare(
 
 
 def over_seeds(seeds: list[float], direction: int | None = None) -> dict[str, Any]:
-    """Differences by seed -> their mean with the interval of Student's t; one seed alone has none."""
+    """Return the mean of the differences by seed with the interval of Student's t.
+
+    A single seed has no interval.
+    """
     mean, spread = float(np.mean(seeds)), t_errors(seeds)
     found = {"difference": mean, "low": mean - spread, "high": mean + spread, "by_seed": seeds, "resolves": 0.0}
     return judged(found, mean, mean, t_errors(seeds, power=0.8), direction)
 
 
 def judged(found: dict[str, Any], low: float, high: float, resolves: float, direction: int | None) -> dict[str, Any]:
-    """The same with its interval widened to hold low and high, and the verdict on it."""
+    """Return the result with its interval widened to include low and high, and with its verdict."""
     low, high = float(min(low, found["low"])), float(max(high, found["high"]))
     widened = {"low": low, "high": high, "resolves": max(resolves, found["resolves"])}
     return found | widened | {"verdict": verdict(found["by_seed"], low, high, direction)}
 
 
 def t_errors(seeds: list[float], power: float = 0.5) -> float:
-    """Half of the 95 % interval of the mean over seeds; with a power the difference that is found so often."""
+    """Return half the width of the 95 % interval of the mean over seeds.
+
+    With a power, return the difference that would be found that often.
+    """
     if len(seeds) < MIN_SEEDS - 1:
         return 0.0
     from scipy.stats import t
@@ -79,13 +89,17 @@ def t_errors(seeds: list[float], power: float = 0.5) -> float:
 
 
 def resampled(values: NDArray[np.float64], generator: np.random.Generator) -> NDArray[np.float64]:
-    """Means of NUM_SAMPLES draws of N with replacement."""
+    """Return the means of NUM_SAMPLES draws of N values with replacement."""
     means: NDArray[np.float64] = values[generator.integers(len(values), size=(NUM_SAMPLES, len(values)))].mean(1)
     return means
 
 
 def verdict(seeds: list[float], low: float, high: float, direction: int | None) -> str:
-    """agrees, disagrees or unresolved; lower, higher or unresolved where the paper says nothing; none for few seeds."""
+    """Return "agrees", "disagrees" or "unresolved".
+
+    If the paper says nothing, the words are "higher", "lower" or "unresolved". With too few seeds the verdict is "none"
+    with their number.
+    """
     if len(seeds) < MIN_SEEDS:
         return f"none: {len(seeds)} of {MIN_SEEDS} seeds"
     sign = 1 if low > 0 and min(seeds) > 0 else -1 if high < 0 and max(seeds) < 0 else 0
@@ -97,14 +111,20 @@ def verdict(seeds: list[float], low: float, high: float, direction: int | None) 
 
 
 def direction(grid: Mapping[str, Any], row: str, metric: str) -> int | None:
-    """What the paper says of a metric of a row; `paper` has a number for all metrics of a row, or one each."""
+    """Return the paper's direction for a metric of a row, or None if it says nothing.
+
+    `paper` in the grid has one number for all metrics of a row, or one number for each metric.
+    """
     said = grid.get("paper", {}).get(row)
     found: int | None = said.get(metric.split("/")[0]) if isinstance(said, dict) else said
     return found
 
 
 def table(name: str, grid: Mapping[str, Any]) -> dict[str, Any]:
-    """Means of each row and its comparison with the first, over the seeds of which every row is finished."""
+    """Return the means of each row and its comparison with the first row.
+
+    Only the seeds for which every row is finished count.
+    """
     finished = [cell for cell in cells(name, grid) if (cell.folder / "finished.json").is_file()]
     seeds = [seed for seed in grid["seeds"] if sum(cell.seed == seed for cell in finished) == len(grid["rows"])]
     if not seeds:
@@ -138,7 +158,7 @@ def table(name: str, grid: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def mean_over(values: list[float], ends: tuple[float, float] = (-math.inf, math.inf)) -> dict[str, Any]:
-    """Of seeds, with the interval of Student's t, but no farther than the ends of the metric's range."""
+    """Return the mean over seeds with the interval of Student's t, cut at the ends of the metric's range."""
     mean, spread = float(np.mean(values)), t_errors(values)
     return {"mean": mean, "mean_low": max(mean - spread, ends[0]), "mean_high": min(mean + spread, ends[1])}
 
@@ -146,7 +166,7 @@ def mean_over(values: list[float], ends: tuple[float, float] = (-math.inf, math.
 def reported(
     grid: Mapping[str, Any], row: str, metric: str, finished: list[Cell], seeds: list[int]
 ) -> tuple[str, list[float]]:
-    """The key of a metric of `reported`, and its value in each seed of a row."""
+    """Return the key of a metric in `reported`, and its value for each seed of a row."""
     file, _, key = metric.rpartition(":")
     told = [json.loads((cell.folder / "finished.json").read_text()) for cell in finished
             if cell.row == row and cell.seed in seeds]  # fmt: skip
@@ -154,7 +174,7 @@ def reported(
 
 
 def rounded(value: Any) -> Any:
-    """Floats to four digits, within anything."""
+    """Return a nested value with all floats rounded to four digits."""
     if isinstance(value, dict):
         return {key: rounded(each) for key, each in value.items()}
     if isinstance(value, list):

@@ -1,6 +1,6 @@
-"""Work that is done ahead by other processes while this one keeps the model busy: pictures decoded and brought to size.
+"""Do work ahead in other processes, such as decoding and resizing images, while this process keeps the model busy.
 
-EVOKE_WORKERS says how many processes. What they give does not depend on it, nor does its order.
+EVOKE_WORKERS is the number of processes. Neither the results nor their order depend on it.
 """
 
 import itertools
@@ -15,16 +15,16 @@ from typing import TypeVar
 from pipeline.runtime import workers
 from pipeline.work import die_with_parent
 
-AHEAD = 2  # items that wait ready for each worker, at most: so memory does not grow with their number
+AHEAD = 2  # most items in waiting per worker, so that memory does not grow with the number of items
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 
 
 def ahead(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
-    """make(item) of each item, in their order. make must be a function of a module, or a partial of one, to be pickled.
+    """Yield make(item) for each item, in order.
 
-    Raises what make raises, when its item's turn has come; ValueError where a process died, and the next call starts
-    others.
+    make must be a module-level function, or a partial of one, so that it can be pickled. Raises what make raises, when
+    it is that item's turn. Raises ValueError if a process died; the next call starts new ones.
     """
     number = workers()
     if not number:
@@ -47,5 +47,8 @@ def ahead(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]
 
 @cache
 def _pool(number: int) -> ProcessPoolExecutor:
-    """One for the life of this process: a worker takes seconds to start. Spawned, as forks of a GPU's process fail."""
+    """Return the pool of worker processes, one for the life of this process because a worker takes seconds to start.
+
+    Workers are spawned, because forks of a process that uses a GPU fail.
+    """
     return ProcessPoolExecutor(number, multiprocessing.get_context("spawn"), initializer=die_with_parent)

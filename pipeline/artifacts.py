@@ -1,7 +1,8 @@
-"""Every file of the DAG, one line each: path, kind and schema. No other string names a data path.
+"""List every file of the DAG with its path, kind and schema, and read and write these files.
 
-In a path, {item} is the item of a foreach stage, {unit} is `stage` or `stage/item`, and ${section.key} a value of
-params.yaml; so each is a path of dvc.yaml too. Plumbing: no dependency of any stage.
+No other string in the project names a data path. In a path, {item} is the item of a foreach stage, {unit} is `stage` or
+`stage/item`, and ${section.key} is a value of params.yaml, so each path can also be written in dvc.yaml. This module is
+plumbing: it is left out of every stage's code hash (pipeline/closure.py).
 """
 
 import json
@@ -50,23 +51,30 @@ REMEDY = "delete it and run `dvc repro`, which makes it again"
 
 @dataclass(frozen=True)
 class Artifact:
-    """A file or folder that stages pass on; shards are part-00000.parquet and on, metrics flat JSON, plots pictures."""
+    """A file or folder that stages pass on.
+
+    The kind `shards` is a folder of part-00000.parquet, part-00001.parquet and so on, `metrics` is flat JSON, and
+    `plots` is a folder of figures.
+    """
 
     path: str
     kind: Kind
     schema: Schema | None = None
 
     def of(self, item: str) -> "Artifact":
-        """The artifact of one item, for a stage that is no foreach, or that reads another item than its own."""
+        """Return the artifact of one item.
+
+        Use it in a stage that is not a foreach stage, or that reads the artifact of another item than its own.
+        """
         return replace(self, path=self.path.replace("{item}", item))
 
     def template(self, stage: str, is_foreach: bool) -> str:
-        """The path as dvc.yaml has it."""
+        """Return the path as written in dvc.yaml."""
         unit = f"{stage}/{{item}}" if is_foreach else stage
         return self.path.replace("{unit}", unit).replace("{item}", "${item}")
 
     def locate(self, stage: str, item: str | None, params: Params) -> Path:
-        """The path as it is on the disk, relative to the root of the repository."""
+        """Return the path on disk, relative to the repository root."""
         path = self.path.replace("{unit}", f"{stage}/{item}" if item else stage).replace("{item}", item or "{item}")
         path = re.sub(r"\$\{(\w+)\.(\w+)\}", lambda match: str(getattr(getattr(params, match[1]), match[2])), path)
         assert "{" not in path, f"{self.path} needs an item"
@@ -78,7 +86,7 @@ PLOTS = Artifact("plots/{unit}", "plots")
 
 PIPELINE = Artifact("pipeline", "folder")
 STAGES = Artifact("stages", "folder")
-CODE = Artifact("code", "folder")  # a file for each stage, which is a dependency of that stage
+CODE = Artifact("code", "folder")  # one file per stage, on which that stage depends
 
 MINIATURE = Artifact("data/miniature/{item}", "folder")
 MINIATURE_TRUTH = Artifact("data/miniature/{item}_truth.parquet", "table", TRUTH_SCHEMA)
@@ -135,7 +143,10 @@ REPORT = Artifact("report/index.html", "file")
 
 
 def write_table(path: Path, table: pa.Table, schema: Schema | None = None) -> None:
-    """Checks a table and writes it as Parquet, equal tables as equal bytes. Raises TableError."""
+    """Check a table against its schema and write it as Parquet.
+
+    Equal tables give equal bytes. Raises TableError if the table does not match the schema.
+    """
     if schema is not None:
         try:
             table = encode_words(table, schema)
@@ -150,9 +161,12 @@ def write_table(path: Path, table: pa.Table, schema: Schema | None = None) -> No
 
 
 def read_table(path: Path, schema: Schema | None = None, columns: Sequence[str] | None = None) -> pa.Table:
-    """Reads a Parquet file, of `columns` or all, and checks it. Raises TableError naming file, column and remedy."""
+    """Read a Parquet file and check it against its schema; `columns` restricts what is read.
+
+    Raises TableError, which names the file, the column and the remedy.
+    """
     try:
-        if not path.is_file():  # a folder would be read as a table of its files, a pipe for ever
+        if not path.is_file():  # pyarrow reads a folder as a table of its files, and blocks on a pipe
             raise FileNotFoundError
         table = pq.read_table(path, columns=list(columns) if columns else None, partitioning=None)
         if schema is None:
@@ -167,7 +181,10 @@ def read_table(path: Path, schema: Schema | None = None, columns: Sequence[str] 
 
 
 def shard_paths(folder: Path) -> list[Path]:
-    """The shards of a folder in order. Raises TableError where there is none, or one is missing between others."""
+    """Return the shards of a folder in order.
+
+    Raises TableError if there are no shards, or if one is missing in between.
+    """
     paths = sorted(folder.glob("part-*.parquet"))
     if [path.name for path in paths] != [shard_name(index) for index in range(len(paths))] or not paths:
         raise TableError(
@@ -177,12 +194,12 @@ def shard_paths(folder: Path) -> list[Path]:
 
 
 def shard_name(index: int) -> str:
-    """The name of the shard of this index, from 0."""
+    """Return the file name of the shard with this index, counted from 0."""
     return f"part-{index:05d}.parquet"
 
 
 def read_shards(folder: Path, schema: Schema | None = None, columns: Sequence[str] | None = None) -> pa.Table:
-    """All shards of a folder as one table, sorted by key over all. Raises TableError."""
+    """Read all shards of a folder as one table and check that it is sorted by key throughout. Raises TableError."""
     table = pa.concat_tables([read_table(path, schema, columns) for path in shard_paths(folder)])
     if schema is not None:
         try:
@@ -195,7 +212,10 @@ def read_shards(folder: Path, schema: Schema | None = None, columns: Sequence[st
 def take_rows(
     folder: Path, rows: Sequence[int], schema: Schema | None = None, columns: Sequence[str] | None = None
 ) -> pa.Table:
-    """Single rows of all shards, by their index over all, in the order given; one shard at a time is in memory."""
+    """Return single rows of a folder of shards, in the order given.
+
+    `rows` are indices over all shards. Only one shard is in memory at a time.
+    """
     wanted = np.asarray(rows, dtype=np.int64)
     found, places, begin = [], [], 0
     for path in shard_paths(folder):
@@ -210,7 +230,10 @@ def take_rows(
 
 
 def write_json(path: Path, values: Mapping[str, str | float | int | bool | None]) -> None:
-    """Writes flat metrics: sorted keys, floats to six significant digits. Raises ValueError for other values."""
+    """Write flat metrics with sorted keys and floats rounded to six significant digits.
+
+    Raises ValueError for non-finite numbers and for values that are not flat.
+    """
     rounded = {key: _rounded(path, key, value) for key, value in values.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_aside(path) as aside:
@@ -218,7 +241,7 @@ def write_json(path: Path, values: Mapping[str, str | float | int | bool | None]
 
 
 def read_json(path: Path) -> dict[str, str | float | int | bool | None]:
-    """Reads flat metrics. Raises ValueError naming the file and the remedy."""
+    """Read flat metrics. Raises ValueError, which names the file and the remedy."""
     try:
         values: dict[str, str | float | int | bool | None] = read_object(path)
     except FileNotFoundError:
@@ -232,8 +255,11 @@ def read_json(path: Path) -> dict[str, str | float | int | bool | None]:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """A JSON object of finite numbers. FileNotFoundError where there is no such file, ValueError where it is none."""
-    if not path.is_file():  # a pipe would be waited for
+    """Read a JSON object in which every number is finite.
+
+    Raises FileNotFoundError if the file does not exist, and ValueError if it does not hold such an object.
+    """
+    if not path.is_file():  # reading a pipe would block
         raise FileNotFoundError(path)
     try:
         values = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refused, parse_float=_finite)

@@ -1,8 +1,9 @@
-"""Which code a stage is made of: the files that it imports, directly or not, and a hash of the syntax of each.
+"""Find the code that a stage consists of: the files that it imports, directly or not, with a hash of each one's syntax.
 
-Read from the syntax tree, so imports inside functions count and nothing is executed; imports for type checkers
-do not count. The plumbing does not count, as it carries stages and does not change what they compute; nor does an
-__init__.py that is only a docstring. Comments, docstrings and layout are no syntax: an edit of prose reruns nothing.
+The imports are read from the syntax tree, so imports inside functions count and nothing is executed; imports under
+TYPE_CHECKING do not count. The plumbing does not count either, because it runs stages without changing what they
+compute, nor does an __init__.py that holds only a docstring. Comments, docstrings and layout are not part of the
+syntax, so an edit of prose reruns nothing.
 """
 
 import ast
@@ -17,20 +18,21 @@ PLUMBING = frozenset(
 
 
 def code_of(path: Path, root: Path) -> str:
-    """Return a line for a file (relative to root) and for each that it imports: sixteen hex digits and its path."""
+    """Return one line for a file and for each file that it imports: 16 hex digits and the path relative to root."""
     files = sorted([path, *import_closure(path, root)])
     return "".join(f"{syntax_hash(root / file)} {file.as_posix()}\n" for file in files)
 
 
 def syntax_hash(path: Path) -> str:
-    """Return the first sixteen hex digits of the SHA-256 over the syntax of a file."""
+    """Return the first 16 hex digits of the SHA-256 over the syntax of a file."""
     return hashlib.sha256(syntax(path.read_text(encoding="utf-8")).encode()).hexdigest()[:16]
 
 
 @cache
 def syntax(source: str) -> str:
-    """Return a source without comments, docstrings and layout, the same on every version of Python, as `ast.dump` is
-    not.
+    """Return source code without comments, docstrings and layout.
+
+    Unlike `ast.dump`, the result is the same in every version of Python.
     """
     return str(_plain(_parsed(source)))
 
@@ -41,8 +43,9 @@ def _parsed(source: str) -> ast.Module:
 
 
 def _plain(node: object) -> object:
-    """Return a syntax tree as nested lists, without docstrings, contexts, and fields that are empty or not in all
-    versions.
+    """Return a syntax tree as nested lists.
+
+    Docstrings, contexts, empty fields and fields that not all Python versions have are left out.
     """
     if isinstance(node, list):
         return [_plain(item) for item in node]
@@ -57,7 +60,10 @@ def _plain(node: object) -> object:
 
 
 def import_closure(path: Path, root: Path) -> list[Path]:
-    """Return the files, relative to root and sorted, that `path` imports; without itself and the plumbing."""
+    """Return the files, relative to root and sorted, that `path` imports directly or not.
+
+    The file itself and the plumbing are left out.
+    """
     found: set[Path] = set()
     waiting = [path]
     while waiting:
@@ -69,7 +75,7 @@ def import_closure(path: Path, root: Path) -> list[Path]:
 
 
 def _imported(path: Path, root: Path) -> Iterator[Path]:
-    """The files of the modules that one file imports, and of the packages that these lie in."""
+    """Yield the files of the modules that one file imports, and of the packages that contain them."""
     for module in _modules(path, root):
         parts = module.split(".")
         for depth in range(1, len(parts) + 1):
@@ -79,7 +85,7 @@ def _imported(path: Path, root: Path) -> Iterator[Path]:
 
 
 def _modules(path: Path, root: Path) -> Iterator[str]:
-    """Dotted names that a file imports; `from a import b` is a.b where that is a module and a otherwise."""
+    """Yield the dotted names that a file imports. `from a import b` gives a.b if that is a module, else a."""
     for node in _imports((root / path).read_text(encoding="utf-8")):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -98,7 +104,7 @@ def _imports(source: str) -> tuple[ast.Import | ast.ImportFrom, ...]:
 
 
 def _executed(tree: ast.AST) -> Iterator[ast.AST]:
-    """Every node but those under `if TYPE_CHECKING`, which change nothing when a stage runs."""
+    """Yield every node except those under `if TYPE_CHECKING`, which do not matter when a stage runs."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             continue

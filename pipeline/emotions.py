@@ -1,4 +1,4 @@
-"""The eight emotions of Mikels' wheel in the order, spelling and polarity of EmoSet; written here and nowhere else."""
+"""Define the eight emotions of Mikels' wheel, only here, in the order, spelling and polarity of EmoSet."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ INDEX: dict[str, int] = {emotion: index for index, emotion in enumerate(EMOTIONS
 
 
 def polarity(emotion: str) -> Polarity:
-    """The polarity of an emotion: the first four are positive. Raises ValueError for an unknown emotion."""
+    """Return the polarity of an emotion: the first four are positive. Raises ValueError for an unknown emotion."""
     if emotion not in INDEX:
         raise ValueError(f"unknown emotion {emotion!r}; the eight are {', '.join(EMOTIONS)}")
     return POLARITIES[INDEX[emotion] // 4]

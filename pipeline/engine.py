@@ -1,8 +1,8 @@
-"""A function over shards, each finished shard kept in the work folder: the one place that knows where shards are made.
+"""Map a function over shards, and keep each finished shard in the work folder.
 
-Identity across engines rests on three rules: a shard is made from nothing but its input, randomness is per row, and
-batches never cross a shard. EVOKE_ENGINE chooses the engine: `local` makes one shard after the other in this process,
-`ray` makes them on the actors of a Ray cluster.
+Only this module knows where shards are made. Engines give identical results because of three rules: a shard is made
+from nothing but its input, randomness is per row, and batches never cross a shard. EVOKE_ENGINE chooses the engine:
+`local` makes one shard after the other in this process, `ray` makes them on the actors of a Ray cluster.
 """
 
 import os
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ENGINES = ("local", "ray")
-SINGLE = "shards"  # the kind of the pieces where a shard gives one table
+SINGLE = "shards"  # the kind of the pieces if a shard gives one table
 Shard = TypeVar("Shard")
 
 
@@ -44,13 +44,14 @@ def map_shards(
     work: WorkFolder,
     schema: Schema | Mapping[str, Schema | None] | None,
 ) -> list[str] | dict[str, list[str]]:
-    """Makes a table, or a table of each kind, from each shard, but from those that a killed run has finished.
+    """Make one table, or one table of each kind, from each shard, except shards that a killed run has finished.
 
-    load gives the function that makes them: shard (the path of one, or what to make one of) -> a table of the schema,
-    or one under each name of a mapping of schemas. It is called where shards are made, in this process or in each
-    actor, and not at all where everything is there: so models are loaded in it. Returns the names of the pieces in the
-    work folder, in order, likewise. Raises ValueError for an unknown engine and TableError for a table that is not of
-    its schema.
+    load: returns the function that makes the tables: shard (its path, or a description of it) -> a table of the schema,
+    or, for a mapping of schemas, one table under each of its names. It is called where shards are made, in this process
+    or in each actor, and not at all if everything exists already, so models are loaded in it.
+
+    Returns the names of the pieces in the work folder, in order: a list, or one list under each name of the mapping.
+    Raises ValueError for an unknown engine and TableError for a table that does not match its schema.
     """
     engine = os.environ.get("EVOKE_ENGINE", "local")
     if engine not in ENGINES:
@@ -73,7 +74,7 @@ def map_shards(
 
 @dataclass(frozen=True)
 class Job:
-    """A shard, and the pieces of the work folder that come of it, by kind."""
+    """A shard, and the names by kind of the pieces in the work folder that are made from it."""
 
     shard: Any
     names: Mapping[str, str]
@@ -81,7 +82,7 @@ class Job:
     work: WorkFolder
 
     def make(self, process: Callable[[Any], Any]) -> None:
-        """Writes the pieces, each whole or not at all."""
+        """Write the pieces, each whole or not at all."""
         made = process(self.shard)
         tables = made if isinstance(made, Mapping) else {SINGLE: made}
         for kind, name in self.names.items():

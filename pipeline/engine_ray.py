@@ -1,8 +1,8 @@
-"""Shards made by the actors of a Ray cluster, each with a model of its own; Ray places, restarts and retries them.
+"""Make shards on the actors of a Ray cluster, each with its own model; Ray places, restarts and retries them.
 
-RAY_ADDRESS names the cluster, else one is started on this machine. EVOKE_ACTORS says how many actors, else one for each
-GPU of the cluster, or for each EVOKE_THREADS of its cores. The project's folder must be at the same path on every node,
-on a file system that they share: pieces are written where the local engine writes them.
+RAY_ADDRESS names the cluster; without it, one is started on this machine. EVOKE_ACTORS is the number of actors; the
+default is one for each GPU of the cluster, or one for every EVOKE_THREADS of its cores. The project's folder must be at
+the same path on every node, on a shared file system, because pieces are written where the local engine writes them.
 """
 
 import logging
@@ -16,12 +16,12 @@ from pipeline.runtime import device_class, progress, threads, whole_number
 if TYPE_CHECKING:
     from pipeline.engine import Job
 
-RESTARTS = 3  # of an actor, and of a shard that was lost with it
-CARRIED = ("EVOKE_", "HF_", "CUBLAS_", "OMP_WAIT")  # how names begin of what the environment passes on to actors
+RESTARTS = 3  # restarts of an actor, and retries of a shard that was lost with it
+CARRIED = ("EVOKE_", "HF_", "CUBLAS_", "OMP_WAIT")  # prefixes of the environment variables that actors receive
 
 
 class Maker:
-    """Makes shards in a process of its own; the model is loaded with the first."""
+    """An actor that makes shards in its own process; it loads the model with the first shard."""
 
     def __init__(self, folder: Path, load: Callable[[], Callable[[Any], Any]]) -> None:
         os.chdir(folder)
@@ -34,9 +34,9 @@ class Maker:
 
 
 def make_all(load: Callable[[], Callable[[Any], Any]], jobs: "Sequence[Job]") -> None:
-    """Makes the pieces of all jobs. load and the jobs are sent to the actors, by cloudpickle.
+    """Make the pieces of all jobs. `load` and the jobs are sent to the actors by cloudpickle.
 
-    Raises what the making of a shard raises; ValueError where no cluster answers, or it loses actors again and again.
+    Raises what the making of a shard raises, and ValueError if no cluster answers or if it loses actors repeatedly.
     """
     import ray
     from ray.util import ActorPool
@@ -60,7 +60,7 @@ def make_all(load: Callable[[], Callable[[Any], Any]], jobs: "Sequence[Job]") ->
 
 
 def connect() -> None:
-    """Joins the cluster of RAY_ADDRESS, or starts one here. Raises ValueError where none answers."""
+    """Join the cluster at RAY_ADDRESS, or start one here. Raises ValueError if no cluster answers."""
     import ray
 
     carried = {name: value for name, value in os.environ.items() if name.startswith(CARRIED)}
@@ -73,7 +73,10 @@ def connect() -> None:
 
 
 def num_actors(needs: dict[str, float]) -> int:
-    """EVOKE_ACTORS, else as many as the cluster can hold. Raises ValueError unless it is a whole number >= 1."""
+    """Return EVOKE_ACTORS, by default as many actors as the cluster can hold.
+
+    Raises ValueError unless EVOKE_ACTORS is a whole number >= 1.
+    """
     import ray
 
     ((kind, each),) = needs.items()

@@ -1,4 +1,4 @@
-"""A corpus and its captions in CLIP's joint space, shard by shard: a unit vector for each picture and each caption."""
+"""Embed a corpus and its captions in CLIP's joint space, shard by shard: one unit vector per image and per caption."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -20,7 +20,11 @@ Prepare = Callable[["Image.Image"], Any]
 
 
 def image_features(clip: "Clip", rows: pa.Table, batch_size: int) -> pa.Table:
-    """Rows with image_id and image -> image_id, feature (D float32 of unit length), norm (before)."""
+    """Return the image features of a shard.
+
+    rows with image_id and image -> image_id, feature (D float32 of unit length), norm (its length before
+    normalization).
+    """
     prepared = decoded(rows, batch_size, partial(_transformed, clip.transform))
     features = [clip.encode_pixels(pixels, normalize=False).numpy() for _, pixels in prepared]
     norms = [np.linalg.norm(batch, axis=1) for batch in features]
@@ -30,23 +34,25 @@ def image_features(clip: "Clip", rows: pa.Table, batch_size: int) -> pa.Table:
 
 
 def text_features(clip: "Clip", rows: pa.Table, batch_size: int) -> pa.Table:
-    """Rows with image_id and caption -> image_id, feature (D float32 of unit length).
+    """Return the caption features of a shard.
 
-    Longer captions are cut at the context.
+    rows with image_id and caption -> image_id, feature (D float32 of unit length). Captions longer than CLIP's context
+    are truncated.
     """
     features = [clip.encode_texts(batch["caption"].to_pylist()).numpy() for batch in batches(rows, batch_size)]
     return feature_table(rows, features, clip.width)
 
 
 def pictures(rows: pa.Table) -> "list[Image.Image]":
-    """The upright RGB pictures of rows with an image column."""
+    """Return the images of rows with an image column, as upright RGB."""
     return [to_rgb(read_image(image["bytes"])) for image in rows["image"].to_pylist()]
 
 
 def decoded(rows: pa.Table, batch_size: int, prepare: Prepare | None = None) -> Iterator[tuple[pa.Table, list[Any]]]:
-    """Consecutive slices of rows with an image column, and their upright RGB pictures, decoded ahead.
+    """Yield consecutive slices of rows with an image column, and their upright RGB images, decoded ahead.
 
-    prepare: what to make of a picture while at it; a function of a module, or a partial of one.
+    prepare: an optional transform of each image, applied by the process that decodes it; a module-level function, or a
+    partial of one.
     """
     parts = batches(rows, batch_size)
     return zip(parts, ahead(partial(_decoded, prepare), parts), strict=True)
@@ -61,7 +67,7 @@ def _transformed(transform: Callable[..., Any], picture: "Image.Image") -> Any:
 
 
 def batches(rows: pa.Table, batch_size: int) -> list[pa.Table]:
-    """Consecutive slices of at most `batch_size` rows.
+    """Return consecutive slices of at most `batch_size` rows.
 
     They never cross a shard, so that equal shards give equal bytes.
     """
@@ -69,14 +75,17 @@ def batches(rows: pa.Table, batch_size: int) -> list[pa.Table]:
 
 
 def feature_table(rows: pa.Table, features: Sequence[NDArray[np.float32]], width: int) -> pa.Table:
-    """Batches of BD features, D = width, as a table with the ids of the rows; a shard may have none."""
+    """Return batches of features as a table with the ids of the rows; a shard may have no rows.
+
+    batches BD, D = width -> image_id, feature (D float32).
+    """
     matrix = np.concatenate([np.empty((0, width), np.float32), *features])
     values = pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), width)
     return pa.table({"image_id": rows["image_id"], "feature": values})
 
 
 def feature_matrix(table: pa.Table) -> NDArray[np.float32]:
-    """The features of a table as one ND float32 matrix."""
+    """Return the features of a table as one ND float32 matrix."""
     column = table["feature"].combine_chunks()
     matrix: NDArray[np.float32] = column.flatten().to_numpy().reshape(len(table), column.type.list_size)
     return matrix

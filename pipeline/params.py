@@ -1,7 +1,8 @@
-"""params.yaml as one frozen, strict class per section: what a stage may be told, with range, unit and source.
+"""Define params.yaml as one frozen, strict class per section, with the range, unit and source of every value.
 
-The names are those of the stages; nothing here knows a path, a device or a model. What cannot change a result (device,
-workers, threads, engine) is runtime and stands in the environment as EVOKE_*. Plumbing: no dependency of any stage.
+Sections are named after the stages. Nothing in this module knows a path, a device or a model. Settings that cannot
+change a result (device, workers, threads, engine) belong to the runtime and are environment variables named EVOKE_*.
+This module is plumbing: it is left out of every stage's code hash (pipeline/closure.py).
 """
 
 import difflib
@@ -43,14 +44,17 @@ FileName = Annotated[str, Field(pattern=r"^[^/\\]+$")]
 
 
 class _Short(reprlib.Repr):
-    """Of a value in a message: what aliases of YAML make of a few lines would fill the memory if written out."""
+    """A repr that shortens values in error messages.
+
+    A few lines of YAML aliases can stand for a value that would fill the memory if written out in full.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.maxlevel, self.maxstring, self.maxother = 2, 120, 120
 
     def repr_int(self, x: int, level: int) -> str:
-        """Python refuses to write out thousands of digits."""
+        """Return an integer in digits, or its size in bits if Python would refuse to print so many digits."""
         return repr(x) if x.bit_length() < 1024 else f"a number of {x.bit_length()} bits"
 
 
@@ -58,11 +62,11 @@ _SHORT = _Short()
 
 
 class ParamsError(ValueError):
-    """params.yaml is wrong: one problem a line, each with the dotted key, the value and what is allowed."""
+    """An error in params.yaml, one problem per line with its dotted key, the value and what is allowed."""
 
 
 class Section(BaseModel):
-    """A part of params.yaml: unknown keys are refused, values are never converted, objects never change."""
+    """A part of params.yaml. Unknown keys are refused, values are never converted, and instances are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -71,7 +75,7 @@ Part = TypeVar("Part", bound=Section)
 
 
 class Miniature(Section):
-    """The drawn world (SCIENCE 1). `seed` draws it and is apart from the seed of everything else."""
+    """The drawn world (SCIENCE 1). Its `seed` draws the world and is independent of the seed of everything else."""
 
     layouts: Annotated[tuple[Layout, ...], Field(strict=False, description="data sets to draw; none at paper scale")]
     seed: Annotated[Seed, Field(description="seed of the world: which pictures are drawn")]
@@ -92,7 +96,7 @@ class Miniature(Section):
 
 
 class Foundation(Section):
-    """Where a foundation model comes from: the project's own weights, its own training, or a model hub."""
+    """The source of a foundation model: the project's own weights, its own training, or a model hub."""
 
     source: Annotated[Literal["bundled", "train", "hub"], Field(description="models/miniature, recipe, or hub_id")]
     hub_id: Annotated[str | None, Field(min_length=1, description="owner/name on the hub; null unless source is hub")]
@@ -110,13 +114,13 @@ class Foundation(Section):
 
 
 class FoundationClip(Foundation):
-    """The CLIP that every feature, similarity and text condition comes from (papers: ViT-L/14)."""
+    """The CLIP that gives every feature, similarity and text condition (papers: ViT-L/14)."""
 
     recipe: ClipRecipe
 
 
 class FoundationDiffusion(Foundation):
-    """The latent diffusion model that is taught emotions (papers: Stable Diffusion 1.5)."""
+    """The latent diffusion model that is trained on emotions (papers: Stable Diffusion 1.5)."""
 
     recipe: DiffusionRecipe
 
@@ -128,7 +132,7 @@ class FoundationCaptioner(Foundation):
 
 
 class Emoset(Section):
-    """An EmoSet folder in the official layout, packed into shards."""
+    """An EmoSet folder in the official layout, to be packed into shards."""
 
     folder: Annotated[str, Field(min_length=1, description="folder with info.json, image/ and annotation/")]
     shard_images: Annotated[int, Field(ge=1, le=100_000, description="images of one shard, at most")]
@@ -143,7 +147,7 @@ class Features(Section):
 
 
 class EmotionClassifier(Section):
-    """Two fully connected layers on frozen CLIP features: curation, correlation, Emo-A as published."""
+    """Two fully connected layers on frozen CLIP features, used for curation, correlation and Emo-A as published."""
 
     source: Annotated[Literal["train", "imported"], Field(description="or what `evoke import-emogen` left in imports")]
     half: Annotated[Half, Field(description="half of the train split that it learns from; judges take the other")]
@@ -156,7 +160,7 @@ class EmotionClassifier(Section):
 
 
 class Judges(Section):
-    """Networks on pixels that only score: emotion, scene, object (SCIENCE 2)."""
+    """Networks on pixels that are used only for scoring: emotion, scene and object (SCIENCE 2)."""
 
     half: Annotated[Half, Field(description="half of the train split that they learn from")]
     backbone: Annotated[
@@ -179,7 +183,7 @@ class Judges(Section):
 
 
 class Emoart(Section):
-    """The pictures of WikiArt that the emotion classifier is sure of (CoEmoGen 3.1)."""
+    """The WikiArt images whose emotion the classifier is sure of (CoEmoGen 3.1)."""
 
     folder: Annotated[str, Field(min_length=1, description="WikiArt in huggan's layout, or any folder of images")]
     min_confidence: Annotated[Fraction, Field(description="least probability of the top emotion (CoEmoGen: 0.75)")]
@@ -194,7 +198,7 @@ class Emoart(Section):
 
 
 class Correlation(Section):
-    """How strongly an attribute speaks for an emotion (UniEmo Eq. 5)."""
+    """How strongly an attribute indicates an emotion (UniEmo Eq. 5)."""
 
     source: Annotated[Literal["computed", "imported"], Field(description="or EmoGen's tables, imported")]
     value: Annotated[
@@ -205,7 +209,7 @@ class Correlation(Section):
 
 
 class Captions(Section):
-    """One caption per image that says what triggers its emotion (CoEmoGen 3.1)."""
+    """One caption per image that names what triggers its emotion (CoEmoGen 3.1)."""
 
     variant: Annotated[
         Variant,
@@ -235,13 +239,13 @@ class CaptionFeatures(Section):
 
 
 class CaptionFilter(Section):
-    """Drops the captions that fit their image worst, within each emotion (CoEmoGen 3.1)."""
+    """The filter that drops the captions that fit their image worst, within each emotion (CoEmoGen 3.1)."""
 
     drop_fraction: Annotated[float, Field(ge=0.0, lt=1.0, description="share dropped per emotion (CoEmoGen: 0.2)")]
 
 
 class Latents(Section):
-    """Pictures in the autoencoder's latents, encoded once."""
+    """Images as latents of the autoencoder, encoded once."""
 
     fit: Annotated[
         Literal["crop", "squash"], Field(description="how a picture becomes a square: its middle, or squashed (EmoGen)")
@@ -250,7 +254,7 @@ class Latents(Section):
 
 
 class Training(Section):
-    """What the one training loop may be told (pipeline/training)."""
+    """Settings of the one training loop (pipeline/training)."""
 
     steps: Annotated[Count, Field(description="optimiser steps")]
     batch_size: Annotated[Count, Field(description="pictures a step, over all processes")]
@@ -271,7 +275,7 @@ class Training(Section):
 
 
 class DiffusionTraining(Training):
-    """Trainings through the diffusion loss."""
+    """Settings of the trainings that use the diffusion loss."""
 
     mirror: Annotated[bool, Field(description="half of the pictures as mirror images")]
     text_dropout: Annotated[Fraction, Field(description="samples without a condition, for classifier-free guidance")]
@@ -279,7 +283,7 @@ class DiffusionTraining(Training):
 
 
 class Coemogen(DiffusionTraining):
-    """Mapper, visual perception and HiLoRA (CoEmoGen 3.2-3.4)."""
+    """The mapper, visual perception encoder and HiLoRA (CoEmoGen 3.2-3.4)."""
 
     prompt: Annotated[str, Field(pattern=r"^[^{}]*\{S\}[^{}]*$", description="of training; {S} is the embedding")]
     input: Annotated[Literal["onehot", "learnable", "text"], Field(description="of the mapper (Table 2b)")]
@@ -306,7 +310,10 @@ class Coemogen(DiffusionTraining):
 
 
 class Baseline(DiffusionTraining):
-    """What methods are compared with; the default run leaves them out (`evoke preset full` has them)."""
+    """A method to compare against.
+
+    The default run leaves all baselines out; `evoke preset full` includes them.
+    """
 
     corpora: Annotated[
         tuple[Literal["emoset"], ...],
@@ -315,21 +322,21 @@ class Baseline(DiffusionTraining):
 
 
 class TextualInversion(Baseline):
-    """A baseline: one token embedding for each emotion (Gal et al. 2023)."""
+    """A baseline with one token embedding per emotion (Gal et al. 2023)."""
 
     prompt: Annotated[str, Field(pattern=r"^[^{}]*\{S\}[^{}]*$", description="of training; {S} is the embedding")]
     first_word: Annotated[str, Field(min_length=1, description="that each embedding begins as")]
 
 
 class Dreambooth(Baseline):
-    """A baseline: one adapter for each emotion under a fixed prompt (DreamBooth's LoRA form)."""
+    """A baseline with one adapter per emotion under a fixed prompt (the LoRA form of DreamBooth)."""
 
     prompt: Annotated[str, Field(pattern=r"^[^{}]*\{S\}[^{}]*$", description="of training; {S} is the emotion's name")]
     rank: Annotated[Count, Field(description="of each of the eight adapters")]
 
 
 class Emogen(Baseline):
-    """A baseline: an emotion space mapped to a token embedding, with the attribute loss (EmoGen)."""
+    """A baseline that maps an emotion space to a token embedding and uses the attribute loss (EmoGen)."""
 
     prompt: Annotated[str, Field(pattern=r"^[^{}]*\{S\}[^{}]*$", description="of training; {S} is the embedding")]
     hidden: Annotated[Count, Field(description="units between the mapper's two layers (EmoGen: 1024)")]
@@ -367,7 +374,7 @@ class UniemoUnderstanding(Training):
 
 
 class UniemoJoint(DiffusionTraining):
-    """Understanding and generation trained together (UniEmo III-B, III-C)."""
+    """The joint training of understanding and generation (UniEmo III-B, III-C)."""
 
     prompt: Annotated[str, Field(pattern=r"^[^{}]*\{S\}[^{}]*$", description="of training; {S} is c of Eq. 6")]
     parts: Annotated[
@@ -387,7 +394,7 @@ class UniemoJoint(DiffusionTraining):
 
 
 class Feedback(Section):
-    """Which generated images come back (UniEmo Algorithm 1)."""
+    """The filter that selects generated images for further training (UniEmo Algorithm 1)."""
 
     low: Annotated[Fraction, Field(description="least rank that is kept, as a share of all images (UniEmo: 0.2)")]
     high: Annotated[Fraction, Field(description="greatest rank that is kept (UniEmo: 0.8)")]
@@ -406,7 +413,7 @@ class Feedback(Section):
 
 
 class UniemoFeedback(Section):
-    """The joint training gone on with images of its own (UniEmo III-D)."""
+    """The joint training continued with the model's own images (UniEmo III-D)."""
 
     steps: Annotated[Count, Field(description="optimiser steps beyond those of uniemo_joint")]
     rate_share: Annotated[float, Field(gt=0, le=1, description="of the peak rates of uniemo_joint")]
@@ -416,13 +423,13 @@ class UniemoFeedback(Section):
 
 
 class StableDiffusion(Section):
-    """The foundation model asked in words (CoEmoGen Table 1)."""
+    """The foundation model, prompted in words (CoEmoGen Table 1)."""
 
     prompt: Annotated[str, Field(pattern=r"^[^{}]*\{S\}[^{}]*$", description="{S} is the name of the emotion")]
 
 
 class Images(Section):
-    """Images of every emotion by each method."""
+    """Images of every emotion, generated by each method."""
 
     num_per_emotion: Annotated[Count, Field(description="images of each emotion (papers: 1000)")]
     prompt: Annotated[str, Field(pattern=r"^[^{}]*\{S\}[^{}]*$", description="{S} is the emotion")]
@@ -439,7 +446,7 @@ class Images(Section):
 
 
 class Scores(Section):
-    """What judges say of images, and the metrics that follow (REFERENCE C)."""
+    """The judges' scores of images, and the metrics that follow from them (REFERENCE C)."""
 
     batch_size: BatchSize
     num_pairs: Annotated[Count, Field(description="pairs of images of each emotion, for LPIPS and Sem-D (EmoGen: 10)")]
@@ -466,7 +473,7 @@ class Scores(Section):
 
 
 class UnderstandingScores(Section):
-    """How well emotions are read, by every reader on every labelled data set (UniEmo Tables I-III)."""
+    """How well every reader recognises emotions on every labelled data set (UniEmo Tables I-III)."""
 
     understandings: Annotated[
         tuple[Understanding, ...], Field(strict=False, description="models of UniEmo beside the baselines")
@@ -501,7 +508,7 @@ class UnderstandingScores(Section):
 
 
 class Grids(Section):
-    """Sheets that show a method: emotions, transfer, fusion, strength (CoEmoGen Fig. 7-8)."""
+    """Sheets that show a method: emotions, transfer, fusion and strength (CoEmoGen Fig. 7-8)."""
 
     nouns: Annotated[
         tuple[str, ...], Field(strict=False, min_length=1, description="neutral things to transfer an emotion to")
@@ -516,7 +523,7 @@ class Grids(Section):
 
 
 class TruthChecks(Section):
-    """What was made against what was drawn; of the miniature alone."""
+    """Comparison of the pipeline's results with what was drawn; possible only for the miniature."""
 
     corpora: Annotated[tuple[Corpus, ...], Field(strict=False, description="drawn corpora; none at paper scale")]
 
@@ -616,30 +623,33 @@ class Params(Section):
 
 
 def load_params(path: Path) -> Params:
-    """The params of a YAML 1.2 file, as DVC reads it. Raises ParamsError that lists every problem."""
+    """Read the params of a YAML 1.2 file, as DVC reads it. Raises ParamsError, which lists every problem."""
     return parse_params(read_yaml(path), path.name)
 
 
 def load_own_params(path: Path, section: str) -> Params | None:
-    """The params of a file that has a section of ours; None where there is no file, or one of something else."""
+    """Return the params of a file if it has the given section of this project.
+
+    Returns None if the file does not exist or belongs to something else.
+    """
     values = read_yaml(path) if path.exists() else None
     return parse_params(values, path.name) if section in (values or {}) else None
 
 
 def read_yaml(path: Path) -> Any:
-    """The plain values of a YAML 1.2 file. Raises ParamsError where there is none or it is no YAML."""
+    """Return the plain values of a YAML 1.2 file. Raises ParamsError if the file is missing or is not YAML."""
     try:
         return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ParamsError(f"{path}: there is no such file; run this from the root of the repository") from None
     except RecursionError:
         raise ParamsError(f"{path}: this is not YAML that can be read: nested too deeply") from None
-    except (YAMLError, ValueError) as error:  # no UTF-8, an impossible date, an integer of thousands of digits
+    except (YAMLError, ValueError) as error:  # not UTF-8, an impossible date, or an integer of thousands of digits
         raise ParamsError(f"{path}: this is not YAML: {' '.join(str(error).split())}") from None
 
 
 def parse_params(values: Any, name: str = "params.yaml") -> Params:
-    """Checks plain values as a whole. Raises ParamsError that lists every problem, one a line."""
+    """Check plain values as a whole. Raises ParamsError, which lists every problem, one per line."""
     try:
         return Params.model_validate(values)
     except ValidationError as error:
@@ -650,7 +660,7 @@ def parse_params(values: Any, name: str = "params.yaml") -> Params:
 
 
 def parse_section(section: type[Part], values: Any, file: Path) -> Part:
-    """Checks the plain values of a section that the file of a model tells. Raises ParamsError, one line."""
+    """Check the plain values of one section, as stored in a model's file. Raises ParamsError with one line."""
     try:
         return section.model_validate(values)
     except ValidationError as error:
@@ -661,7 +671,7 @@ def parse_section(section: type[Part], values: Any, file: Path) -> Part:
 
 
 def dotted_keys(model: type[BaseModel] = Params, prefix: str = "") -> Iterator[str]:
-    """Every key of params.yaml in dotted form, sections before what they hold."""
+    """Yield every key of params.yaml in dotted form, each section before its own keys."""
     for name, field in model.model_fields.items():
         yield prefix + name
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
@@ -674,12 +684,12 @@ def _check_distinct(key: str, values: tuple[str, ...]) -> None:
 
 
 def _problem(detail: Any) -> str:
-    """One pydantic error as a line: dotted key = value: what is allowed."""
+    """Return one pydantic error as a line: dotted key = value: what is allowed."""
     key = ".".join(str(part) for part in detail["loc"]) or "params.yaml"
     names = [part for part in detail["loc"] if isinstance(part, str)]
     if detail["type"] == "missing":
         return f"{key}: missing; allowed is {allowed(names)}"
-    if detail["type"] in ("extra_forbidden", "invalid_key"):  # the latter is no text
+    if detail["type"] in ("extra_forbidden", "invalid_key"):  # invalid_key: a key that is not text
         *above, last = detail["loc"]
         nearest = difflib.get_close_matches(str(last), list(_schema_of(above)["properties"]), 1, 0.0)
         return f"{_SHORT.repr(key)[1:-1]}: unknown key; the nearest right name is {'.'.join([*above, *nearest])}"
@@ -690,7 +700,10 @@ def _problem(detail: Any) -> str:
 
 
 def _hint(value: object, names: list[str]) -> str:
-    """Helps where a word is misspelt, or a number came as text: quoted, or in a form that YAML takes for no number."""
+    """Return a hint for a misspelt word, or for a number that was read as text; otherwise an empty string.
+
+    YAML reads a number as text if it is quoted or written in a form that YAML does not take for a number.
+    """
     schema = _schema_of(names)
     if not isinstance(value, str):
         return ""
@@ -705,7 +718,7 @@ def _hint(value: object, names: list[str]) -> str:
 
 
 def _schema_of(names: list[str]) -> dict[str, Any]:
-    """The JSON schema of a key given by its parts; the whole for no parts."""
+    """Return the JSON schema of a key given by its parts, or the whole schema if there are no parts."""
     schema = root = _root_schema()
     for name in names:
         schema = schema["properties"][name]
@@ -719,7 +732,7 @@ def _root_schema() -> dict[str, Any]:
 
 
 def allowed(names: list[str]) -> str:
-    """What a key may be, in words, such as 'a number >= 0 and < 1'."""
+    """Return the allowed values of a key in words, such as 'a number >= 0 and < 1'."""
     return _words(_schema_of(names))
 
 

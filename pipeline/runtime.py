@@ -1,7 +1,8 @@
-"""Where and how fast a stage runs, by the environment EVOKE_*: nothing here may change a result. And seeded generators.
+"""Choose where and how fast a stage runs, from EVOKE_* environment variables, and provide seeded generators.
 
-EVOKE_DEVICE: cpu, cuda, cuda:1. EVOKE_THREADS: threads of torch, 1 by default, as more of them change low bits and
-serve models of this size less than `evoke repro` does, which makes stages side by side.
+None of these variables may change a result. EVOKE_DEVICE is cpu, cuda or cuda:1. EVOKE_THREADS is the number of torch
+threads, 1 by default: more threads change low bits, and for models of this size they help less than `evoke repro`,
+which runs stages in parallel.
 """
 
 import hashlib
@@ -25,20 +26,23 @@ if TYPE_CHECKING:
 Key = str | int | None
 Precision = Literal["fp32", "bf16"]
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16", "svebf16"})  # as /proc/cpuinfo names them, x86 and ARM
-LESSER_ISAS = frozenset({"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI"})  # of oneDNN
-LESSER_CAPABILITIES = frozenset({"default", "avx2"})  # of ATen
+BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16", "svebf16"})  # names in /proc/cpuinfo, x86 and ARM
+LESSER_ISAS = frozenset({"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI"})  # oneDNN, no bf16
+LESSER_CAPABILITIES = frozenset({"default", "avx2"})  # ATen, no bf16
 T = TypeVar("T")
 
 log = logging.getLogger("evoke")
 
 
 def device() -> "torch.device":
-    """EVOKE_DEVICE, else a GPU if there is one, else the CPU. Raises ValueError for a device that is not there."""
+    """Return the device of EVOKE_DEVICE, else a GPU if there is one, else the CPU.
+
+    It also sets torch's number of threads. Raises ValueError for a device that does not exist.
+    """
     import torch
 
     torch.set_num_threads(threads())
-    own = f"cuda:{os.environ['LOCAL_RANK']}" if "LOCAL_RANK" in os.environ else "cuda"  # of several that train together
+    own = f"cuda:{os.environ['LOCAL_RANK']}" if "LOCAL_RANK" in os.environ else "cuda"  # distributed training
     wanted = os.environ.get("EVOKE_DEVICE") or (own if torch.cuda.is_available() else "cpu")
     try:
         found = torch.device(wanted)
@@ -52,7 +56,7 @@ def device() -> "torch.device":
 def autocast(wanted: Precision, device: "torch.device") -> "torch.autocast":
     """Return the context in which a model computes in `precision_of(wanted)`; its weights stay fp32.
 
-    A GPU casts weights anew at each use, as a captured step must not cache them.
+    A GPU casts weights anew at each use, because a captured step must not cache the casts.
     """
     import torch
 
@@ -62,9 +66,9 @@ def autocast(wanted: Precision, device: "torch.device") -> "torch.autocast":
 
 @cache
 def precision_of(wanted: Precision, device_type: str) -> Precision:
-    """Return the number format that a device computes in: bf16 where asked for and multiplied natively, else fp32.
+    """Return the number format that a device computes in: bf16 if requested and multiplied natively, else fp32.
 
-    A CPU without bf16 units emulates it 20 to 60 times slower than it multiplies fp32. What differs from the params is
+    A CPU without bf16 units emulates bf16 20 to 60 times slower than it multiplies fp32. A deviation from the params is
     logged once.
     """
     if wanted == "bf16" and not multiplies_bf16(device_type):
@@ -75,10 +79,11 @@ def precision_of(wanted: Precision, device_type: str) -> Precision:
 
 @cache
 def multiplies_bf16(device_type: str) -> bool:
-    """Return whether cpu or cuda multiplies bf16 natively: GPUs from sm80, CPUs with AVX512_BF16, AMX or ARM's BF16.
+    """Return True if a device type ("cpu" or "cuda") multiplies bf16 natively.
 
-    ONEDNN_MAX_CPU_ISA and ATEN_CPU_CAPABILITY, which hold torch's kernels back, count. It imports torch for a GPU
-    alone, as the fingerprint of every stage asks this.
+    This holds for GPUs from sm80 on and for CPUs with AVX512_BF16, AMX or ARM's BF16. ONEDNN_MAX_CPU_ISA and
+    ATEN_CPU_CAPABILITY, which restrict torch's kernels, are respected. torch is imported only for a GPU, because the
+    fingerprint of every stage calls this function.
     """
     if device_type == "cuda":
         import torch
@@ -92,7 +97,7 @@ def multiplies_bf16(device_type: str) -> bool:
 
 
 def numbers() -> str:
-    """Return the kind of device and what `precision: bf16` computes in there, such as "cpu, bf16 as fp32".
+    """Return the device type and what `precision: bf16` computes in on it, such as "cpu, bf16 as fp32".
 
     It is part of the fingerprint of a stage's work, so that a checkpoint never continues in another number format.
     """
@@ -101,7 +106,7 @@ def numbers() -> str:
 
 
 def cpu_name() -> str:
-    """Return the CPU's name, and the best instruction set of it that torch's kernels use, for people."""
+    """Return the CPU's name and the best of its instruction sets that torch's kernels use, for display."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8", errors="replace").splitlines() if info.exists() else []
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
@@ -112,7 +117,7 @@ def cpu_name() -> str:
 
 @cache
 def cpu_flags() -> frozenset[str]:
-    """Return the names of the instruction sets of this CPU as Linux or macOS lists them; empty where neither does."""
+    """Return the CPU's instruction sets as Linux or macOS names them; empty if neither lists them."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         lines = info.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -126,8 +131,10 @@ def cpu_flags() -> frozenset[str]:
 
 @contextmanager
 def fast_attention(device: "torch.device") -> Iterator[None]:
-    """Within autocast to bf16 on a CPU the plain kernel of attention, in bf16 throughout: a step of the miniature U-Net
-    takes .75 s, with the plain one in fp32 .89, with torch's fused one, which is slow backwards, 1.23.
+    """Use PyTorch's plain attention kernel, entirely in bf16, inside a CPU autocast to bf16.
+
+    A training step of the miniature U-Net takes .75 s this way, .89 s with the plain kernel in fp32, and 1.23 s with
+    torch's fused kernel, whose backward pass is slow. On other devices, or without bf16 autocast, nothing changes.
     """
     import torch
     from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -135,7 +142,7 @@ def fast_attention(device: "torch.device") -> Iterator[None]:
     if device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
         yield
         return
-    before = torch.backends.cuda.fp16_bf16_reduction_math_sdp_allowed()  # of every device, whatever its name says
+    before = torch.backends.cuda.fp16_bf16_reduction_math_sdp_allowed()  # not for CUDA only, despite its name
     torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(True)
     try:
         with sdpa_kernel(SDPBackend.MATH):
@@ -145,7 +152,10 @@ def fast_attention(device: "torch.device") -> Iterator[None]:
 
 
 def device_class() -> str:
-    """cpu or cuda, as `device` will choose, told without torch (which takes two seconds to import)."""
+    """Return "cpu" or "cuda", as `device` will choose, without importing torch.
+
+    Importing torch takes two seconds.
+    """
     wanted = os.environ.get("EVOKE_DEVICE")
     if wanted:
         return wanted.split(":")[0]
@@ -154,31 +164,38 @@ def device_class() -> str:
 
 
 def threads() -> int:
-    """EVOKE_THREADS, else 1. Raises ValueError unless it is a whole number >= 1."""
+    """Return EVOKE_THREADS, 1 by default. Raises ValueError unless it is a whole number >= 1."""
     return whole_number("EVOKE_THREADS", 1)
 
 
 def processes() -> int:
-    """EVOKE_PROCESSES: that train together, each on a GPU of its own; else 1. ValueError unless a whole number >= 1."""
+    """Return EVOKE_PROCESSES, 1 by default: the number of processes that train together, each on its own GPU.
+
+    Raises ValueError unless it is a whole number >= 1.
+    """
     return whole_number("EVOKE_PROCESSES", 1)
 
 
 def rank() -> int:
-    """Which of the processes that train together this is, as torchrun and accelerate tell it; 0 leads, or is alone."""
+    """Return this process's rank in a distributed training, as torchrun and accelerate set it; 0 leads or is alone."""
     return int(os.environ.get("RANK", "0")) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else 0
 
 
 def workers() -> int:
-    """EVOKE_WORKERS: processes that decode pictures ahead; else none on a CPU, and with a GPU the cores but one, to 16.
+    """Return EVOKE_WORKERS, the number of processes that decode images ahead.
 
-    Raises ValueError unless it is a whole number.
+    The default is 0 on a CPU; with a GPU it is the number of cores minus one, at most 16. Raises ValueError unless it
+    is a whole number.
     """
     spare = min((os.cpu_count() or 1) - 1, 16) if device_class() == "cuda" else 0
     return whole_number("EVOKE_WORKERS", spare, least=0)
 
 
 def whole_number(name: str, default: int, least: int = 1) -> int:
-    """What the environment says under a name, else the default. ValueError unless a whole number from least on."""
+    """Return the value of an environment variable, or the default.
+
+    Raises ValueError unless it is a whole number >= least.
+    """
     value = os.environ.get(name) or str(default)
     if not value.isdecimal() or int(value) < least:
         raise ValueError(f"{name} = {value!r}: allowed is a whole number{f' >= {least}' if least else ''}")
@@ -186,7 +203,7 @@ def whole_number(name: str, default: int, least: int = 1) -> int:
 
 
 def log_level() -> str:
-    """EVOKE_LOG, INFO by default. Raises ValueError for a level that logging does not know."""
+    """Return EVOKE_LOG, INFO by default. Raises ValueError for a level that logging does not know."""
     level = os.environ.get("EVOKE_LOG", "INFO").upper()
     if level not in LOG_LEVELS:
         raise ValueError(f"EVOKE_LOG = {level!r}: allowed are {', '.join(LOG_LEVELS)}")
@@ -194,39 +211,42 @@ def log_level() -> str:
 
 
 def forbid_downloads() -> None:
-    """Make every Hugging Face library work from disk alone, without the progress bars of loading, which fill logs.
+    """Make every Hugging Face library work from disk only, and without loading progress bars, which fill logs.
 
-    To be called before any of them is imported.
+    Call it before any of these libraries is imported.
     """
     os.environ.update(offline_environment())
 
 
 def offline_environment() -> dict[str, str]:
-    """Return the variables by which these libraries stay off the network and quiet, as far as nobody has set them."""
+    """Return the variables that keep these libraries offline and quiet.
+
+    Variables that are already set keep their values.
+    """
     wanted = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TQDM_DISABLE": "1"}
     return {name: os.environ.get(name, value) for name, value in wanted.items()}
 
 
 def seed_of(*keys: Key) -> int:
-    """A seed in [0, 2^63) that depends on every key and on their order, equal on every machine."""
+    """Return a seed in [0, 2^63) that depends on every key and on their order and is equal on every machine."""
     digest = hashlib.sha256(json.dumps(keys).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 
 def numpy_generator(*keys: Key) -> np.random.Generator:
-    """The generator of these keys, such as (seed, stage, item)."""
+    """Return a NumPy generator seeded by these keys, such as (seed, stage, item)."""
     return np.random.default_rng(seed_of(*keys))
 
 
 def torch_generator(*keys: Key) -> "torch.Generator":
-    """The CPU generator of these keys: draws are the same whatever the device."""
+    """Return a CPU torch generator seeded by these keys, so that draws do not depend on the device."""
     import torch
 
     return torch.Generator().manual_seed(seed_of(*keys))
 
 
 def progress(items: Iterable[T], total: int | None = None, desc: str = "") -> Iterable[T]:
-    """The items, with a bar on a terminal's standard error and silence elsewhere."""
+    """Return the items wrapped in a progress bar on standard error if that is a terminal; otherwise without output."""
     from tqdm import tqdm
 
     bar: Iterable[T] = tqdm(items, total=total, desc=desc, file=sys.stderr, disable=None, leave=False)

@@ -1,7 +1,8 @@
-"""The tables of the pipeline, column by column, and what makes a table valid.
+"""Define the tables of the pipeline column by column, and check that a table is valid.
 
-A table is sorted by its key, holds no null where none is declared and no non-finite number. Written files carry the
-metadata by which Hugging Face datasets opens them with decoded images. Plumbing: no dependency of any stage.
+A valid table is sorted by its key, has no null where none is declared, and has no non-finite number. Written files
+carry the metadata that lets Hugging Face datasets open them with decoded images. This module is plumbing: it is left
+out of every stage's code hash (pipeline/closure.py).
 """
 
 import json
@@ -20,19 +21,19 @@ from pipeline.feedback.reasons import FEEDBACK_REASONS
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 WORD = pa.dictionary(pa.int8(), pa.string())
-VECTOR = pa.list_(pa.float32())  # stands for fixed_size_list<float32, d>, d of the model that made it
+VECTOR = pa.list_(pa.float32())  # stands for fixed_size_list<float32, d>; d depends on the model
 
 
 class TableError(ValueError):
-    """A table does not have the shape that its schema declares; names the file, the column and what to do."""
+    """An error for a table that does not match its schema. The message names the file, the column and the remedy."""
 
 
-HALVES = pa.list_(pa.float16())  # likewise fixed_size_list<float16, d>
+HALVES = pa.list_(pa.float16())  # likewise stands for fixed_size_list<float16, d>
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: `words` are the allowed values of a dictionary column, in the order of their codes."""
+    """A column. `words` are the allowed values of a dictionary column, in the order of their codes."""
 
     name: str
     type: pa.DataType
@@ -43,7 +44,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Schema:
-    """Columns in order; the first is the key by which rows are sorted, each once unless `repeats`."""
+    """Columns in order. The first is the key by which rows are sorted; keys are unique unless `repeats`."""
 
     columns: tuple[Column, ...]
     repeats: bool = False
@@ -58,7 +59,7 @@ class Schema:
 
     @property
     def arrow(self) -> pa.Schema:
-        """The columns as pyarrow has them, to build tables from rows; a VECTOR has no length in it."""
+        """Return the columns as a pyarrow schema, to build tables from rows. A VECTOR has no length in it."""
         return pa.schema([(column.name, column.type) for column in self.columns])
 
 
@@ -83,7 +84,7 @@ ART = (
 )
 CONFIDENCE = Column("confidence", pa.float32(), "calibrated probability of the emotion, 0 to 1")
 
-CORPUS_SCHEMA = Schema(PICTURE)  # what every corpus has; each has more
+CORPUS_SCHEMA = Schema(PICTURE)  # common to all corpora; each has more columns
 EMOSET_SCHEMA = Schema(
     (
         *PICTURE,
@@ -254,7 +255,10 @@ TRUTH_SCHEMA = Schema(
 
 
 def encode_words(table: pa.Table, schema: Schema) -> pa.Table:
-    """Text or dictionary columns that declare words, coded in the declared order. Raises TableError for other words."""
+    """Encode the text or dictionary columns that declare `words` as dictionaries in the declared order.
+
+    Raises TableError for any other word.
+    """
     for column in schema.columns:
         if not column.words or column.name not in table.column_names:
             continue
@@ -269,7 +273,7 @@ def encode_words(table: pa.Table, schema: Schema) -> pa.Table:
 
 
 def check_table(table: pa.Table, schema: Schema) -> None:
-    """Raises TableError unless names, order, types, nulls, key and finiteness are as declared."""
+    """Raise TableError unless column names, order, types, nulls, key and finiteness are as declared."""
     if table.column_names != schema.names:
         missing = [name for name in schema.names if name not in table.column_names]
         excess = [name for name in table.column_names if name not in schema.names]
@@ -280,7 +284,7 @@ def check_table(table: pa.Table, schema: Schema) -> None:
 
 
 def check_columns(table: pa.Table, schema: Schema) -> None:
-    """As check_table, for the columns that the table has."""
+    """Check like `check_table`, but only the columns that the table has."""
     for column in schema.columns:
         if column.name in table.column_names:
             _check_column(table[column.name], column)
@@ -289,7 +293,10 @@ def check_columns(table: pa.Table, schema: Schema) -> None:
 
 
 def hugging_face_metadata(schema: pa.Schema) -> dict[bytes, bytes]:
-    """Schema metadata by which `datasets.load_dataset("parquet")` decodes images and reads words as text."""
+    """Return the schema metadata for `datasets.load_dataset("parquet")`.
+
+    With it, datasets decodes images and reads words as text.
+    """
     features = {field.name: _feature(field.type) for field in schema}
     return {b"huggingface": json.dumps({"info": {"features": features}}).encode()}
 
@@ -317,7 +324,7 @@ def _all_finite(numbers: pa.ChunkedArray) -> bool:
 
 
 def _check_key(keys: pa.ChunkedArray, schema: Schema) -> None:
-    """Rows are sorted by code point, each key once."""
+    """Raise TableError unless rows are sorted by code point and, unless the key repeats, each key occurs once."""
     whole = keys.combine_chunks()
     before, after = whole[:-1], whole[1:]
     in_order = pc.less_equal(before, after) if schema.repeats else pc.less(before, after)
@@ -328,7 +335,7 @@ def _check_key(keys: pa.ChunkedArray, schema: Schema) -> None:
 
 
 def _feature(kind: pa.DataType) -> dict[str, Any]:
-    """A column type in the words of datasets.Features."""
+    """Return a column type in the form that datasets.Features uses."""
     if kind == IMAGE:
         return {"_type": "Image"}
     if pa.types.is_dictionary(kind):

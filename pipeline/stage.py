@@ -1,8 +1,8 @@
-"""The decorator that makes a function a command of the DAG: `python -m stages.NAME [--item ITEM]`.
+"""Provide the decorator that makes a function a command of the DAG: `python -m stages.NAME [--item ITEM]`.
 
-It validates all params, ties the process to its parent, locks the work folder, hands the function a `Run` that knows
-what it may read and write, and gives complete outs their names at the end. It schedules nothing; DVC does. Plumbing:
-no dependency of any stage.
+The command validates all params, ties the process to its parent, locks the work folder, passes the function a `Run`
+that knows what it may read and write, and gives complete outs their final names at the end. Scheduling is left to DVC.
+This module is plumbing: it is left out of every stage's code hash (pipeline/closure.py).
 """
 
 import errno
@@ -35,7 +35,7 @@ LOG = logging.getLogger("evoke")
 
 @dataclass(frozen=True)
 class Declaration:
-    """What a stage says of itself: the truth that dvc.yaml is held against."""
+    """What a stage declares about itself. dvc.yaml is checked against it."""
 
     stage: str
     reads: tuple[Artifact, ...]
@@ -47,7 +47,10 @@ class Declaration:
 
 @dataclass
 class Run:
-    """One run of a stage: its params, what it may read and write, and its work folder. item is "" but in a foreach."""
+    """One run of a stage: its params, its declared inputs and outs, and its work folder.
+
+    `item` is "" unless the stage is a foreach stage.
+    """
 
     declaration: Declaration
     all_params: Params
@@ -58,7 +61,7 @@ class Run:
 
     @property
     def params(self) -> Any:
-        """The section of params.yaml that has the name of this stage."""
+        """Return the section of params.yaml that has the name of this stage."""
         return self.section(self.declaration.stage)
 
     @property
@@ -66,21 +69,21 @@ class Run:
         return int(self.section("seed"))
 
     def section(self, name: str) -> Any:
-        """A declared top-level key of params.yaml."""
+        """Return a declared top-level key of params.yaml."""
         assert name in self.declaration.sections, f"{self.declaration.stage} does not declare the section {name}"
         return getattr(self.all_params, name)
 
     def generator(self, *keys: runtime.Key) -> np.random.Generator:
-        """The generator of (seed, stage, item, keys)."""
+        """Return a NumPy generator seeded by (seed, stage, item, keys)."""
         return runtime.numpy_generator(self.seed, self.declaration.stage, self.item, *keys)
 
     def path(self, artifact: Artifact) -> Path:
-        """Where a declared input lies."""
+        """Return the path of a declared input."""
         self._assert_declared(artifact, self.declaration.reads)
         return artifact.locate(self.declaration.stage, self.item, self.all_params)
 
     def read(self, artifact: Artifact, columns: Sequence[str] | None = None) -> Any:
-        """A table (pa.Table), all shards as one table, or metrics (dict), checked."""
+        """Read and check an input: a table or all shards as one pa.Table, or metrics as a dict."""
         path = self.path(artifact)
         match artifact.kind:
             case "table":
@@ -92,15 +95,18 @@ class Run:
         raise AssertionError(f"{artifact.path} is a {artifact.kind}: use path()")
 
     def shards(self, artifact: Artifact) -> list[Path]:
-        """The paths of the shards of an input, in order; `artifacts.read_table` reads one."""
+        """Return the paths of an input's shards in order. `artifacts.read_table` reads one of them."""
         return artifacts.shard_paths(self.path(artifact))
 
     def take(self, artifact: Artifact, rows: Sequence[int], columns: Sequence[str] | None = None) -> Any:
-        """Single rows of shards, by their index over all, in the order given (pa.Table)."""
+        """Return single rows of an input's shards as a pa.Table, by index over all shards, in the order given."""
         return artifacts.take_rows(self.path(artifact), rows, artifact.schema, columns)
 
     def write(self, artifact: Artifact, value: Any) -> None:
-        """Writes a table, or shards from an iterable of tables; visible under its name when the stage ends."""
+        """Write a table, or shards from an iterable of tables.
+
+        The result appears under its final name when the stage ends.
+        """
         path = self._out(artifact)
         if artifact.kind == "table":
             artifacts.write_table(path, value, artifact.schema)
@@ -110,21 +116,21 @@ class Run:
                 artifacts.write_table(path / artifacts.shard_name(index), table, artifact.schema)
 
     def metrics(self, values: Mapping[str, str | float | int | bool | None]) -> None:
-        """Writes metrics/<stage>.json, or metrics/<stage>/<item>.json."""
+        """Write metrics/<stage>.json, or metrics/<stage>/<item>.json for a foreach stage."""
         artifacts.write_json(self._out(artifacts.METRICS), values)
 
     def out_folder(self, artifact: Artifact) -> Path:
-        """An empty folder, or the path of a file, that becomes the out when the stage ends."""
+        """Return an empty folder, or the path for a file, that becomes the out when the stage ends."""
         path = self._out(artifact)
         (path.parent if artifact.kind == "file" else path).mkdir(parents=True, exist_ok=True)
         return path
 
     def assemble(self, artifact: Artifact, names: Sequence[str]) -> None:
-        """Makes the out, a folder, of finished pieces of the work folder."""
+        """Assemble an out folder from finished pieces of the work folder."""
         self.work.assemble(self._out(artifact), names)
 
     def publish(self) -> None:
-        """Gives every out its final name. All must have been written."""
+        """Give every out its final name. All of them must have been written."""
         for artifact in self.declaration.writes:
             assert artifact in self.written, f"{self.declaration.stage} did not write {artifact.path}"
         for artifact in self.declaration.writes:
@@ -147,11 +153,11 @@ def stage(
     sections: tuple[str, ...] | None = None,
     trains: bool = False,
 ) -> Callable[[Callable[[Run], None]], click.Command]:
-    """Makes `main(run)` the command of the stage that has the name of its file.
+    """Return a decorator that makes `main(run)` the command of the stage named after its file.
 
-    item: what one item of a foreach stage is (a corpus); None for a stage that runs once. sections: every top-level
-    key of params.yaml that it uses, `seed` too; the section of its own name by default. trains: by the one loop, so
-    that EVOKE_PROCESSES of it may run together.
+    item: what one item of a foreach stage is (such as a corpus); None for a stage that runs once. sections: every
+    top-level key of params.yaml that the stage uses, including `seed`; by default the section of its own name. trains:
+    whether the stage uses the one training loop, so that EVOKE_PROCESSES processes of it may run together.
     """
 
     def decorate(main: Callable[[Run], None]) -> click.Command:
@@ -176,13 +182,16 @@ def stage(
 
 
 def declaration_of(module: str) -> Declaration:
-    """The declaration of a stage module such as stages.caption_filter."""
+    """Return the declaration of a stage module such as stages.caption_filter."""
     declaration: Declaration = importlib.import_module(module).main.declaration
     return declaration
 
 
 def run_stage(declaration: Declaration, main: Callable[[Run], None], item: str | None) -> None:
-    """Params, parent, lock, run, outs: the life of a stage, in the current folder."""
+    """Run a stage in the current folder from beginning to end.
+
+    Loads the params, ties the process to its parent, takes the lock, calls `main` and publishes the outs.
+    """
     begin = time.monotonic()
     die_with_parent()
     params = load_params(Path("params.yaml"))
@@ -196,13 +205,13 @@ def run_stage(declaration: Declaration, main: Callable[[Run], None], item: str |
         logging.getLogger(name).setLevel(runtime.log_level())
     if getattr(getattr(params, declaration.stage, None), "source", None) != "hub":
         runtime.forbid_downloads()
-    os.environ.setdefault("OMP_NUM_THREADS", str(runtime.threads()))  # also of stages that ask torch for no device
-    rank = runtime.rank() if declaration.trains else 0  # some clusters set RANK for everything that they start
+    os.environ.setdefault("OMP_NUM_THREADS", str(runtime.threads()))  # also for stages that request no torch device
+    rank = runtime.rank() if declaration.trains else 0  # some clusters set RANK for every process
     work = WorkFolder(unit, _fingerprint(unit, declaration, params, item), rank=rank)
     with work.lock():
         run = Run(declaration, params, item or "", work)
         main(run)
-        if work.leads:  # the others of a training give their gradients, and what they write is thrown away
+        if work.leads:  # the other processes only contribute gradients; their outs are discarded
             run.publish()
         work.finish()
     if work.leads:
@@ -210,7 +219,7 @@ def run_stage(declaration: Declaration, main: Callable[[Run], None], item: str |
 
 
 class _Formatter(logging.Formatter):
-    """Mark our own warnings, by which `evoke repro` tells them from those of libraries."""
+    """A log formatter that marks this project's warnings, so that `evoke repro` can tell them from others."""
 
     def format(self, record: logging.LogRecord) -> str:
         is_ours = record.name.partition(".")[0] in ("evoke", "pipeline")
@@ -220,7 +229,10 @@ class _Formatter(logging.Formatter):
 
 
 def _become_launcher(stage: str, item: str | None) -> None:
-    """Turns this process into torchrun, which starts EVOKE_PROCESSES of this stage and ends with its parent too."""
+    """Replace this process with torchrun, which starts EVOKE_PROCESSES processes of this stage.
+
+    torchrun, too, ends when its parent ends.
+    """
     die_with_parent()
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(runtime.processes())]
     command = [sys.executable, *launch, "-m", f"stages.{stage}", *(["--item", item] if item else [])]
@@ -228,7 +240,7 @@ def _become_launcher(stage: str, item: str | None) -> None:
 
 
 def _fingerprint(unit: str, declaration: Declaration, params: Params, item: str | None) -> str:
-    """Of params, code and inputs. Raises ValueError for an input that is not there."""
+    """Return the fingerprint of params, code and inputs. Raises ValueError if an input does not exist."""
     deps = [artifact.locate(declaration.stage, item, params) for artifact in declaration.reads]
     for dep in deps:
         if not dep.exists():
@@ -239,7 +251,7 @@ def _fingerprint(unit: str, declaration: Declaration, params: Params, item: str 
 
 
 def _note_timing(unit: str, seconds: float) -> None:
-    """Write what the run took into runs/, which git ignores: equal runs give equal outs."""
+    """Write time and memory of the run to runs/, which git ignores, so that equal runs give equal outs."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     note = {
         "stage": unit,
@@ -256,7 +268,10 @@ def _note_timing(unit: str, seconds: float) -> None:
 
 @contextmanager
 def _one_line_errors() -> Iterator[None]:
-    """Turns what a user can mend into one message and exit status 1; EVOKE_TRACEBACK=1 shows where it came from."""
+    """Turn errors that a user can fix into a one-line message and exit status 1.
+
+    With EVOKE_TRACEBACK=1 the traceback is shown instead.
+    """
     try:
         yield
     except (ValueError, OSError) as error:

@@ -1,10 +1,11 @@
-"""A process that has imported the libraries once and forks itself for each stage that asks: `python -m pipeline.warm`.
+"""Import the libraries once and fork a process for each stage that connects: `python -m pipeline.warm`.
 
-Importing torch, transformers, diffusers and peft takes seven seconds of a core, and a run has some fifty stages. `evoke
-repro` starts one such process, on Linux without a GPU, and names its socket in EVOKE_WARM; a stage connects, hands over
-its command line, environment and streams, and waits for the exit status. Everything else stays as if it had run by
-itself: no module of this project is imported before the fork, so an edit counts from the next stage on, and a signal or
-the death of either side ends the other. Plumbing: no dependency of any stage.
+Importing torch, transformers, diffusers and peft takes seven seconds of one core, and a run has some fifty stages.
+`evoke repro` starts one such process, on Linux without a GPU, and puts the path of its socket into EVOKE_WARM. A stage
+connects, sends its command line, environment and streams, and waits for the exit status. Everything else is as if the
+stage ran on its own: no module of this project is imported before the fork, so an edit takes effect from the next stage
+on, and a signal to or the death of either side ends the other. This module is plumbing: it is left out of every stage's
+code hash (pipeline/closure.py).
 """
 
 import atexit
@@ -53,37 +54,37 @@ LIBRARIES = (
 def run_there(module: str, arguments: Sequence[str]) -> int | None:
     """Run `python -m module arguments` in a fork of the warm process and return its exit status.
 
-    Returns None where there is no warm process: the caller then runs it itself. SIGTERM is passed on, and the fork gets
-    it as well when this process dies.
+    Returns None if there is no warm process; the caller then runs the stage itself. SIGTERM is passed on, and the fork
+    also receives it when this process dies.
     """
     address = os.environ.get(ADDRESS)
     if not address:
         return None
-    from pipeline.work import die_with_parent  # here, as the warm process must not hold what may be edited
+    from pipeline.work import die_with_parent  # imported here: the warm process must not hold code that may be edited
 
     die_with_parent()
     with socket.socket(socket.AF_UNIX) as connection:
         try:
             connection.connect(address)
-        except OSError:  # it is still importing, or gone
+        except OSError:  # the warm process is still importing, or has ended
             return None
         request = json.dumps([module, *arguments, os.getcwd(), dict(os.environ)]).encode()
         socket.send_fds(connection, [LENGTH.pack(len(request))], list(STREAMS))
         connection.sendall(request)
         signal.signal(signal.SIGTERM, lambda *_: connection.send(b"T"))
         status = connection.recv(1)
-        connection.recv(1)  # until the fork has ended altogether
-    return status[0] if status else 1  # killed: it could not say
+        connection.recv(1)  # wait until the fork has ended completely
+    return status[0] if status else 1  # no status: the fork was killed
 
 
 def serve(address: Path) -> None:
     """Import the libraries, listen at a path, and fork for each caller, until standard input ends."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system buries them
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the forks
     for name in LIBRARIES:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     gc.collect()
-    gc.freeze()  # the forks share what is there, and their collectors leave it untouched
+    gc.freeze()  # forks share these objects; their garbage collectors do not touch them
     with socket.socket(socket.AF_UNIX) as listener:
         aside = address.with_suffix(".aside")
         listener.bind(str(aside))
@@ -98,7 +99,7 @@ def serve(address: Path) -> None:
 
 
 def run_here(connection: socket.socket) -> NoReturn:
-    """Become the process that a caller asked for, and send its exit status, one byte."""
+    """Become the process that a caller requested, and send its exit status as one byte."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     head, streams, _, _ = socket.recv_fds(connection, LENGTH.size, len(STREAMS))
     with connection.makefile("rb") as file:
@@ -109,7 +110,7 @@ def run_here(connection: socket.socket) -> NoReturn:
     os.chdir(folder)
     os.environ.clear()
     os.environ.update({name: value for name, value in environment.items() if name != ADDRESS})
-    sys.path[0] = folder  # as `python -m` has it
+    sys.path[0] = folder  # as `python -m` does
     sys.argv = [module, *arguments]
     threading.Thread(target=_follow, args=(connection,), daemon=True).start()
     status = 0
@@ -124,11 +125,11 @@ def run_here(connection: socket.socket) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     connection.send(bytes([status % 256]))
-    os._exit(status)  # taking a heap of this size apart, object by object, would cost a second
+    os._exit(status)  # freeing a heap of this size object by object would take a second
 
 
 def _follow(connection: socket.socket) -> None:
-    """Pass on the caller's SIGTERM, and send it when the caller has gone."""
+    """Pass on the caller's SIGTERM, or send SIGTERM when the caller has ended."""
     with contextlib.suppress(OSError):
         connection.recv(1)
     os.kill(os.getpid(), signal.SIGTERM)

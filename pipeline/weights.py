@@ -1,4 +1,4 @@
-"""Weights files whose bytes depend on nothing but tensors and metadata.
+"""Write and read weights files whose bytes depend only on tensors and metadata.
 
 The writer of safetensors 0.8 puts several metadata keys in random order, so the header is written here, in sorted
 order.
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 def save_safetensors(
     path: Path, tensors: "Mapping[str, torch.Tensor]", metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Writes tensors and metadata as safetensors, equal input as equal bytes, and loads them back as a check.
+    """Write tensors and metadata as safetensors, equal input as equal bytes, and load them back as a check.
 
-    Layout: 8 bytes of header length, sorted JSON padded by spaces to a multiple of 8, then the data, widest type
-    first so that all are aligned. Raises ValueError for metadata that is no text.
+    Layout: 8 bytes of header length, sorted JSON padded by spaces to a multiple of 8, then the data, widest type first
+    so that all are aligned. Raises ValueError for metadata that is not text.
     """
     for key, value in (metadata or {}).items():
         if not isinstance(key, str) or not isinstance(value, str):
@@ -43,10 +43,13 @@ def save_safetensors(
 
 
 def load_safetensors(path: Path, device: str = "cpu") -> "tuple[dict[str, torch.Tensor], dict[str, str]]":
-    """Tensors and metadata of a file. ValueError that names the file if it is none, or a number in it is not finite."""
+    """Return the tensors and the metadata of a file.
+
+    Raises ValueError that names the file if it is not a safetensors file, or if a number in it is not finite.
+    """
     from safetensors import SafetensorError, safe_open
 
-    if not path.is_file():  # a pipe would be waited for
+    if not path.is_file():  # opening a pipe would block
         raise ValueError(f"{path}: there is no such weights file")
     try:
         with safe_open(path, framework="pt", device=device) as file:
@@ -62,7 +65,7 @@ def load_safetensors(path: Path, device: str = "cpu") -> "tuple[dict[str, torch.
 
 @contextmanager
 def damage_named(folder: Path) -> Iterator[None]:
-    """Around what loads the weights of a folder: a damaged file is a ValueError that names folder and remedy."""
+    """Turn the error of a block that loads damaged weights into a ValueError that names the folder and the remedy."""
     from safetensors import SafetensorError
 
     try:
@@ -74,7 +77,7 @@ def damage_named(folder: Path) -> Iterator[None]:
 
 
 def _layout(tensors: "Mapping[str, torch.Tensor]") -> "tuple[dict[str, object], list[np.ndarray]]":
-    """The header without metadata, and the data in its order."""
+    """Return the header without metadata, and the data in its order."""
     from safetensors.torch import _TYPES
 
     codes = {dtype: code for code, dtype in _TYPES.items()}
@@ -102,12 +105,12 @@ def _assert_same(path: Path, tensors: "Mapping[str, torch.Tensor]") -> None:
 
 
 def _is_finite(tensor: "torch.Tensor") -> bool:
-    """Whether all numbers are; those of less than 16 bits, which torch cannot ask, are taken to be."""
+    """Return True if all numbers are finite; types of less than 16 bits, which torch cannot check, count as finite."""
     return tensor.element_size() < 2 or bool(tensor.isfinite().all())
 
 
 def _bytes_of(tensor: "torch.Tensor") -> "torch.Tensor":
-    """The memory of a tensor as a flat uint8 tensor."""
+    """Return the memory of a tensor as a flat uint8 tensor."""
     import torch
 
     return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)

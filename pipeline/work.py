@@ -1,8 +1,9 @@
-"""Resumable work: what a killed stage had finished waits in `.work/` until the same stage is asked for the same thing.
+"""Keep finished work of a killed stage in `.work/` until the same stage runs again with the same inputs.
 
-DVC deletes the outs of a stage before it runs it, so pieces that must survive a kill live elsewhere, in a folder that
-is named by a fingerprint of all that may change them. Pieces are moved in whole and linked into the outs at the end.
-Plumbing: no dependency of any stage.
+DVC deletes the outs of a stage before it runs it, so pieces that must survive a kill are kept elsewhere, in a folder
+named after a fingerprint of everything that may change them. A piece is moved in only when it is whole, and pieces are
+linked into the outs at the end. This module is plumbing: it is left out of every stage's code hash
+(pipeline/closure.py).
 """
 
 import hashlib
@@ -23,23 +24,24 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-WAIT_S = 10.0  # a stage whose dvc was killed leaves within this time, or at its next piece
+WAIT_S = 10.0  # a stage whose dvc was killed exits within this time, or at its next piece
 VERSIONED = ("numpy", "pillow", "pyarrow", "torch", "transformers", "diffusers", "open_clip_torch")
-GONE = ".gone-"  # how the name of a folder begins that is being removed
+GONE = ".gone-"  # prefix of the name of a folder that is being removed
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def work_root() -> Path:
-    """The folder of all work folders: EVOKE_WORK, else .work of the repository."""
+    """Return the folder of all work folders: EVOKE_WORK, or .work in the repository."""
     return Path(os.environ.get("EVOKE_WORK", ".work"))
 
 
 def fingerprint(unit: str, params: Mapping[str, Any], code: str, deps: Sequence[Path], device: str) -> str:
-    """SHA-256 (hex) of all that may change the bytes that a stage writes.
+    """Return the SHA-256 (hex) over everything that may change the bytes that a stage writes.
 
-    unit: name of the stage, `stage@item` in a foreach. params: its validated sections. code: of its closure. deps:
-    every file by relative path, size and mtime_ns and not by content: reading tens of GB to begin would cost more than
-    it saves, and a wrong guess is always on the safe side, as an equal file with another mtime only costs the pieces.
+    unit: the name of the stage, or `stage@item` for a foreach stage. params: its validated sections. code: the hashes
+    of its import closure. deps: every input file, by relative path, size and mtime_ns rather than by content. Reading
+    tens of GB at the start would cost more than it saves, and a wrong guess is always on the safe side: an equal file
+    with another mtime only costs the pieces.
     """
     record = {
         "unit": unit,
@@ -56,9 +58,9 @@ def fingerprint(unit: str, params: Mapping[str, Any], code: str, deps: Sequence[
 class WorkFolder:
     """The pieces of one stage with one fingerprint, in `.work/<unit>/<fingerprint>/`.
 
-    parts/ holds pieces that outlive a kill, each moved in whole. outs/ is what the present run makes, emptied at its
-    start. The processes of one training have a folder each, by their rank, and take `shared` pieces from the first's.
-    All methods but the constructor need the lock.
+    parts/ holds pieces that survive a kill; each is moved in whole. outs/ holds what the current run makes and is
+    emptied at its start. Each process of a distributed training has a folder of its own, by rank, and takes `shared`
+    pieces from the folder of rank 0. All methods except the constructor need the lock.
     """
 
     def __init__(self, unit: str, mark: str, root: Path | None = None, rank: int = 0) -> None:
@@ -70,7 +72,10 @@ class WorkFolder:
 
     @contextmanager
     def lock(self, wait_s: float = WAIT_S) -> Iterator[None]:
-        """Holds the stage; another process waits for wait_s seconds, then gets a ValueError that names the holder."""
+        """Hold the lock of the stage.
+
+        Another process waits for wait_s seconds and then gets a ValueError that names the holder.
+        """
         self.stage_folder.mkdir(parents=True, exist_ok=True)
         holder = self.stage_folder / "holder"
         lock = FileLock(self.stage_folder / "lock")
@@ -94,22 +99,25 @@ class WorkFolder:
             lock.release()
 
     def part(self, name: str) -> Path:
-        """Where the piece of this name lies, or would."""
+        """Return the path of the piece with this name, whether or not it exists."""
         return self.parts / name
 
     def has(self, name: str) -> bool:
-        """Whether the piece is there, whole."""
+        """Return True if the piece exists; existing pieces are always whole."""
         return self.part(name).exists()
 
     @contextmanager
     def publish(self, name: str) -> Iterator[Path]:
-        """A path to write the piece to; it gets its name only when the block ends well."""
+        """Yield a path to write the piece to. It gets its name only when the block ends without an error."""
         self.part(name).parent.mkdir(parents=True, exist_ok=True)
         with written_aside(self.part(name)) as aside:
             yield aside
 
     def once(self, name: str, write: Callable[[Path], None]) -> Path:
-        """The piece of this name, which the first process writes unless it is there, and the others wait for."""
+        """Return the path of a piece that only the first process writes.
+
+        The first process writes it unless it exists; the other processes wait for it.
+        """
         if self.leads and not self.has(name):
             with self.publish(name) as aside:
                 write(aside)
@@ -118,20 +126,24 @@ class WorkFolder:
         return self.shared / name
 
     def discard(self, name: str) -> None:
-        """Removes a piece, if it is there (an old checkpoint)."""
+        """Remove a piece if it exists, such as an old checkpoint."""
         self.part(name).unlink(missing_ok=True)
 
     def assemble(self, out: Path, names: Iterable[str]) -> None:
-        """Links pieces into a folder under their last names, so that a kill leaves them here. Replaces the folder."""
+        """Link pieces into a folder under the last part of their names, replacing the folder.
+
+        Links leave the pieces in the work folder, so that they survive a kill.
+        """
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
         for name in names:
             _link(self.part(name), out / Path(name).name)
 
     def finish(self) -> None:
-        """Removes this and every other fingerprint of the stage: its outs are complete.
+        """Remove this and every other fingerprint of the stage, because its outs are complete.
 
-        Each is renamed first: a kill in between would leave some pieces of those that belong together.
+        Each folder is renamed first: a kill in between would otherwise leave only some of the pieces that belong
+        together.
         """
         for path in filter(Path.is_dir, list(self.stage_folder.iterdir())):
             os.replace(path, path.with_name(f"{GONE}{path.name}"))
@@ -144,7 +156,10 @@ class WorkFolder:
 
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
-    """A path in the same folder to write one file to; on a good end it is flushed to the disk and renamed to `path`."""
+    """Yield a path in the same folder to write one file to.
+
+    When the block ends without an error, the file is flushed to the disk and renamed to `path`.
+    """
     aside = path.with_name(f".aside-{os.getpid()}-{path.name}")
     try:
         yield aside
@@ -156,7 +171,10 @@ def written_aside(path: Path) -> Iterator[Path]:
 
 
 def place(source: Path, out: Path) -> None:
-    """Gives a finished file or folder its final name at once, leaving the source: linked aside, then renamed."""
+    """Give a finished file or folder its final name in one step and leave the source in place.
+
+    The source is linked under a temporary name, which is then renamed.
+    """
     out.parent.mkdir(parents=True, exist_ok=True)
     aside = out.with_name(f".aside-{out.name}")
     _remove(aside)
@@ -167,14 +185,14 @@ def place(source: Path, out: Path) -> None:
     if out.is_dir():
         _remove(out)
     os.replace(aside, out)
-    _remove(aside)  # rename does nothing where both are links of one file
+    _remove(aside)  # rename does nothing if both are links to one file
 
 
 def die_with_parent() -> None:
-    """Asks the kernel to end this process with its parent (Linux; nothing elsewhere), and leaves cleanly on SIGTERM.
+    """Make the kernel end this process when its parent ends (Linux only), and exit cleanly on SIGTERM.
 
-    Without it a stage outlives a killed dvc and races the next run. The worker of a pool ends at once instead: its pool
-    would take SystemExit for the failure of one item and give it the next.
+    Without this a stage outlives a killed dvc and races the next run. A worker of a pool is instead ended by SIGTERM at
+    once: its pool would take SystemExit for the failure of one item and give the worker the next item.
     """
     if multiprocessing.parent_process() is None:
         signal.signal(signal.SIGTERM, _leave)
@@ -184,16 +202,16 @@ def die_with_parent() -> None:
 
     parent = os.getppid()
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent or (parent == 1 and "DVC_ROOT" in os.environ):  # it died before the call
+    if os.getppid() != parent or (parent == 1 and "DVC_ROOT" in os.environ):  # the parent died before the call
         _leave()
 
 
 @contextmanager
 def leaving_later() -> Iterator[Callable[[], bool]]:
-    """Within, SIGTERM only notes that this process is to leave, which the yielded function tells; at the end it leaves.
+    """Delay SIGTERM until the end of the block.
 
-    For what must not be torn in the middle, such as a step of a training. Elsewhere than in the main thread it does
-    nothing.
+    Yields a function that returns True once SIGTERM has arrived; the process exits at the end of the block. Use it for
+    work that must not be interrupted in the middle, such as a training step. It does nothing outside the main thread.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
@@ -213,7 +231,7 @@ def _leave(*_: object) -> None:
 
 
 def _link(source: Path | str, target: Path | str) -> None:
-    """A hard link, or a copy across file systems."""
+    """Make a hard link, or a copy across file systems."""
     try:
         os.link(source, target)
     except OSError:
@@ -228,7 +246,7 @@ def _remove(path: Path) -> None:
 
 
 def _file_stats(dep: Path) -> list[tuple[str, int, int]]:
-    """Path, size and mtime_ns of a file, or of every file of a folder, sorted."""
+    """Return path, size and mtime_ns of a file, or of every file in a folder, sorted by path."""
     files = sorted(path for path in dep.rglob("*") if path.is_file()) if dep.is_dir() else [dep]
     stats = ((path, path.stat()) for path in files)
     return [(path.as_posix(), stat.st_size, stat.st_mtime_ns) for path, stat in stats]

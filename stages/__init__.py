@@ -1,5 +1,7 @@
-"""The commands of the DAG, one file a stage, in running order:
+"""Define the commands of the DAG, one file per stage.
 
-miniature -> emoset -> features -> captions -> caption_features -> caption_filter -> truth_checks
-foundation_clip -> foundation_diffusion, foundation_captioner -> captions
+The running order is:
+
+    miniature -> emoset -> features -> captions -> caption_features -> caption_filter -> truth_checks
+    foundation_clip -> foundation_diffusion, foundation_captioner -> captions
 """

@@ -1,4 +1,4 @@
-"""caption_features: every caption of a corpus in CLIP's joint space."""
+"""Stage caption_features: encode every caption of a corpus in CLIP's joint space."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""caption_filter: drop the captions that fit their picture worst, within each emotion (CoEmoGen, 3.1 and Figure 3)."""
+"""Stage caption_filter: drop the captions that fit their image worst, within each emotion (CoEmoGen 3.1, Figure 3)."""
 
 from pipeline.artifacts import CAPTION_FEATURES, CAPTION_FILTER, CAPTIONS, CORPUS, FEATURES, METRICS, PLOTS
 from pipeline.stage import Run, stage
@@ -6,7 +6,7 @@ from pipeline.stage import Run, stage
 
 @stage(reads=(CORPUS, FEATURES, CAPTIONS, CAPTION_FEATURES), writes=(CAPTION_FILTER, METRICS, PLOTS), item="corpus")
 def main(run: Run) -> None:
-    """Rank, drop and show the captions of one corpus."""
+    """Rank the captions of one corpus, drop the worst and plot examples."""
     from pipeline.captions import figures
     from pipeline.captions.filter import drop_worst, summary, with_similarity
     from pipeline.features import pictures

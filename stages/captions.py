@@ -1,4 +1,4 @@
-"""captions: one caption a picture that says what triggers its emotion (CoEmoGen, section 3.1)."""
+"""Stage captions: write one caption per image that says what triggers its emotion (CoEmoGen 3.1)."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ from pipeline.stage import Run, stage
     reads=(CORPUS, FOUNDATION_CAPTIONER, FOUNDATION_CLIP, CAPTIONS_OVERRIDE), writes=(CAPTIONS, METRICS), item="corpus"
 )
 def main(run: Run) -> None:
-    """Ask the captioner about the pictures of one corpus."""
+    """Write captions for the images of one corpus."""
     from pyarrow import Table
 
     from pipeline.captions.override import check_known, read_captions

@@ -1,4 +1,4 @@
-"""code: what each stage is made of, as a hash of the syntax of every file that it imports."""
+"""Stage code: write the files that each stage consists of, each with a hash of its syntax."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from pipeline.stage import Run, stage
 
 @stage(reads=(PIPELINE, STAGES), writes=(CODE,), sections=())
 def main(run: Run) -> None:
-    """Write code/<stage>.txt for every stage; an edit reruns the stages whose file it changes."""
+    """Write code/<stage>.txt for every stage, so that an edit reruns only the stages whose file it changes."""
     from pipeline.closure import code_of
 
     folder = run.out_folder(CODE)

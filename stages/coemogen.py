@@ -1,4 +1,4 @@
-"""coemogen: train mapper, visual perception and HiLoRA on the captions that passed the filter (CoEmoGen 3.2-3.4)."""
+"""Stage coemogen: train the mapper, visual perception and HiLoRA on the filtered captions (CoEmoGen 3.2-3.4)."""
 
 from pipeline.artifacts import (
     CAPTION_FEATURES,
@@ -24,7 +24,7 @@ from pipeline.stage import Run, stage
     trains=True,
 )
 def main(run: Run) -> None:
-    """Train on one corpus."""
+    """Train CoEmoGen on one corpus."""
     from pipeline.coemogen import training
     from pipeline.coemogen.model import build
     from pipeline.generation.folder import load_foundation, save_generator

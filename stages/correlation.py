@@ -1,4 +1,4 @@
-"""correlation: how strongly each annotated scene and object speaks for each emotion (UniEmo Eq. 5)."""
+"""Stage correlation: measure how strongly each annotated scene and object indicates each emotion (UniEmo Eq. 5)."""
 
 from pipeline.artifacts import CORRELATION, EMOSET, FEATURES, IMPORTED_EMOGEN, METRICS, PLOTS, read_table
 from pipeline.stage import Run, stage
@@ -12,7 +12,7 @@ FEATURES = FEATURES.of("emoset")
     sections=("seed", "correlation", "emotion_classifier"),
 )
 def main(run: Run) -> None:
-    """Compute the coefficients on the train split, out of fold, or take EmoGen's."""
+    """Compute the coefficients on the train split, out of fold, or take those of EmoGen."""
     import pyarrow.compute as pc
 
     from pipeline.uniemo.correlation import correlate, summary

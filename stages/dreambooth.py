@@ -1,4 +1,4 @@
-"""dreambooth: an adapter of the U-Net for each emotion, under a fixed prompt (Ruiz et al. 2023, the LoRA form)."""
+"""Stage dreambooth: train one U-Net adapter per emotion under a fixed prompt (Ruiz et al. 2023, LoRA form)."""
 
 from pipeline.artifacts import (
     DREAMBOOTH,

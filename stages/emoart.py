@@ -1,4 +1,4 @@
-"""emoart: keep the pictures of WikiArt, or of any folder, whose emotion the classifier is sure of (CoEmoGen 3.1)."""
+"""Stage emoart: keep the images of WikiArt or any folder whose emotion the classifier is sure of (CoEmoGen 3.1)."""
 
 from pipeline.artifacts import CURATION, EMOART, EMOTION_CLASSIFIER, FOUNDATION_CLIP, METRICS, REJECTS, WIKIART_FOLDER
 from pipeline.stage import Run, stage
@@ -12,7 +12,7 @@ REJECTS = REJECTS.of("emoart")
     sections=("emoart", "seed"),
 )
 def main(run: Run) -> None:
-    """Embed, classify and pack the folder of params.yaml, run of row groups by run of row groups."""
+    """Embed, classify and pack the image folder of params.yaml, a run of row groups or files at a time."""
     from pipeline.corpora.curate import judge_all, plan
     from pipeline.corpora.selection import select, shards, summary
     from pipeline.foundation.clip import Clip, load_clip

@@ -1,4 +1,4 @@
-"""emoart_funnel: how many pictures passed each step of the curation, per emotion, style and genre (CoEmoGen 3.1)."""
+"""Stage emoart_funnel: count the images that pass each curation step, per emotion, style and genre (CoEmoGen 3.1)."""
 
 from pipeline.artifacts import CAPTION_FILTER, CURATION, METRICS, PLOTS, REJECTS
 from pipeline.stage import Run, stage
@@ -8,7 +8,7 @@ REJECTS, CAPTION_FILTER = REJECTS.of("emoart"), CAPTION_FILTER.of("emoart")
 
 @stage(reads=(CURATION, REJECTS, CAPTION_FILTER), writes=(METRICS, PLOTS), sections=())
 def main(run: Run) -> None:
-    """Count and draw the funnel."""
+    """Count and plot the images that pass each curation step."""
     from pipeline.corpora import funnel, funnel_figure
 
     found = funnel.funnel(run.read(CURATION), len(run.read(REJECTS, ["reason"])), run.read(CAPTION_FILTER))

@@ -1,4 +1,7 @@
-"""emogen: points of an emotion space mapped to a word, with attributes by their coefficients (EmoGen, CVPR 2024)."""
+"""Stage emogen: train a mapper from an emotion space to a word embedding (EmoGen, CVPR 2024).
+
+The attributes of its loss are weighted by their correlation coefficients.
+"""
 
 from pipeline.artifacts import (
     CORRELATION,

@@ -1,4 +1,7 @@
-"""emoset: pack an EmoSet folder into checked shards; what is wrong becomes a row of rejects with its reason."""
+"""Stage emoset: pack an EmoSet folder into checked shards.
+
+Each faulty entry becomes a row of the rejects table, with the reason.
+"""
 
 from pipeline.artifacts import EMOSET, EMOSET_FOLDER, METRICS, REJECTS, read_table
 from pipeline.stage import Run, stage

@@ -1,4 +1,7 @@
-"""emotion_classifier: two layers on CLIP features, or EmoGen's published one, that tell the emotion; calibrated."""
+"""Stage emotion_classifier: train or import the calibrated emotion classifier on CLIP features.
+
+It has two layers, or is the classifier that EmoGen published.
+"""
 
 from pipeline.artifacts import EMOSET, EMOTION_CLASSIFIER, FEATURES, IMPORTED_EMOGEN, METRICS, PLOTS
 from pipeline.stage import Run, stage
@@ -12,7 +15,7 @@ FEATURES = FEATURES.of("emoset")
     sections=("seed", "emotion_classifier"),
 )
 def main(run: Run) -> None:
-    """Train or import, calibrate on val, report on test."""
+    """Train or import the classifier, calibrate it on val and report on test."""
     from pipeline.judges import figures
     from pipeline.judges.classifier import Pictures, imported_classifier, trained_classifier
     from pipeline.judges.head import save_head

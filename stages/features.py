@@ -1,4 +1,4 @@
-"""features: every picture of a corpus in CLIP's joint space."""
+"""Stage features: encode every image of a corpus in CLIP's joint space."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +9,7 @@ from pipeline.stage import Run, stage
 
 @stage(reads=(CORPUS, FOUNDATION_CLIP), writes=(FEATURES,), item="corpus")
 def main(run: Run) -> None:
-    """Encode the pictures of one corpus."""
+    """Encode the images of one corpus."""
     from pyarrow import Table
 
     from pipeline.engine import map_shards

@@ -1,4 +1,7 @@
-"""feedback: the images of uniemo_joint that come back to train it, and why the others do not (UniEmo Algorithm 1)."""
+"""Stage feedback: select the images of uniemo_joint that are used to train it further (UniEmo Algorithm 1).
+
+Every other image gets the reason why it is left out.
+"""
 
 from pipeline.artifacts import FEEDBACK, METRICS, SCORES
 from pipeline.stage import Run, stage
@@ -8,7 +11,7 @@ SCORES = SCORES.of("uniemo_joint")
 
 @stage(reads=(SCORES,), writes=(FEEDBACK, METRICS), sections=("seed", "feedback"))
 def main(run: Run) -> None:
-    """Rank and select."""
+    """Rank the generated images and select those to train on."""
     from pipeline.feedback.select import select, summary
 
     scores = run.read(SCORES, ["image_id", "emotion", "classifier", "clarity"])

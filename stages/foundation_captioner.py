@@ -1,4 +1,4 @@
-"""foundation_captioner: the image-text-to-text model that writes captions."""
+"""Stage foundation_captioner: provide the image-text-to-text model that writes captions."""
 
 from pipeline.artifacts import BUNDLED_CAPTIONER, FOUNDATION_CAPTIONER, FOUNDATION_CLIP
 from pipeline.stage import Run, stage

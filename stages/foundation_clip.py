@@ -1,4 +1,4 @@
-"""foundation_clip: the CLIP of every feature, similarity and text condition."""
+"""Stage foundation_clip: provide the CLIP that gives every feature, similarity and text condition."""
 
 from pipeline.artifacts import BUNDLED_CLIP, FOUNDATION_CLIP
 from pipeline.stage import Run, stage
@@ -6,7 +6,7 @@ from pipeline.stage import Run, stage
 
 @stage(reads=(BUNDLED_CLIP,), writes=(FOUNDATION_CLIP,))
 def main(run: Run) -> None:
-    """Unpack, train or download the CLIP."""
+    """Unpack, train or download CLIP."""
     from pipeline.foundation import bundle, hub
     from pipeline.runtime import device, threads
 

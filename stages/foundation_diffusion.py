@@ -1,4 +1,4 @@
-"""foundation_diffusion: the latent diffusion model that is taught emotions."""
+"""Stage foundation_diffusion: provide the latent diffusion model that is then trained on emotions."""
 
 from pipeline.artifacts import BUNDLED_DIFFUSION, FOUNDATION_CLIP, FOUNDATION_DIFFUSION
 from pipeline.stage import Run, stage

@@ -1,4 +1,7 @@
-"""grids: sheets of one method: its images by emotion, transfer, fusion, strength."""
+"""Stage grids: draw sheets of one method's images by emotion, and of its transfer, fusion and strength.
+
+See CoEmoGen Fig. 7-8.
+"""
 
 from pipeline.artifacts import FOUNDATION_CLIP, FOUNDATION_DIFFUSION, GENERATOR, IMAGES, PLOTS
 from pipeline.stage import Run, stage

@@ -1,4 +1,4 @@
-"""images: every emotion by one method, each image from a seed of its own."""
+"""Stage images: generate images of every emotion with one method, each image from its own seed."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from pipeline.stage import Run, stage
     sections=("seed", "images"),
 )  # fmt: skip
 def main(run: Run) -> None:
-    """Sample the images of one method."""
+    """Generate the images of one method."""
     from pyarrow import Table
 
     from pipeline.engine import map_shards

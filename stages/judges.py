@@ -1,4 +1,7 @@
-"""judges: networks on pixels that only score emotion, scene and object, trained on pictures that no classifier saw."""
+"""Stage judges: train the networks on pixels that only score emotion, scene and object.
+
+They train on images that the emotion classifier has not seen.
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,7 +12,7 @@ from pipeline.stage import Run, stage
 
 @stage(reads=(EMOSET, PRETRAINED), writes=(JUDGES, METRICS, PLOTS), sections=("seed", "judges"))
 def main(run: Run) -> None:
-    """Train on a half of the train split, calibrate on val, report on test."""
+    """Train on one half of the train split, calibrate on val and report on test."""
     from pipeline.judges import figures
     from pipeline.judges.examples import COLUMNS, attribute_names, examples, in_split, train_half
     from pipeline.judges.fitting import check_weights, fit_judges

@@ -1,4 +1,4 @@
-"""latents: the pictures of a corpus that are trained on, in the autoencoder's latents, plain and mirrored."""
+"""Stage latents: encode a corpus's train images in the autoencoder's latent space, plain and mirrored."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""miniature: draw one data set of the world in its official layout, with the truth beside it (SCIENCE 1)."""
+"""Stage miniature: draw one data set of the drawn world in its official layout, with its truth (SCIENCE 1)."""
 
 from pipeline.artifacts import METRICS, MINIATURE, MINIATURE_TRUTH
 from pipeline.stage import Run, stage
@@ -6,7 +6,7 @@ from pipeline.stage import Run, stage
 
 @stage(writes=(MINIATURE, MINIATURE_TRUTH, METRICS), item="layout")
 def main(run: Run) -> None:
-    """Draw one layout of the miniature world."""
+    """Draw one data set of the miniature world."""
     from pipeline.miniature import layouts, small_sets
     from pipeline.miniature.table import truth_table
     from pipeline.miniature.world import World

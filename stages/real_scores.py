@@ -1,4 +1,7 @@
-"""real_scores: what every judge says of the test split's pictures, and what a method's metrics need of them."""
+"""Stage real_scores: score the images of the test split with every judge.
+
+It also saves what the metrics of generated images need from the real ones.
+"""
 
 from pipeline.artifacts import (
     EMOSET,
@@ -20,7 +23,7 @@ MODELS = (FOUNDATION_CLIP, EMOTION_CLASSIFIER, JUDGES, PRETRAINED)
     sections=("seed", "scores", "foundation_clip"),
 )  # fmt: skip
 def main(run: Run) -> None:
-    """Judge the real pictures."""
+    """Score the real images of EmoSet's test split."""
     from pipeline.metrics import corpus
     from pipeline.metrics.coherence import plausibility_of
     from pipeline.metrics.judgement import Bench, ModelFiles, load_bench, taker

@@ -1,7 +1,8 @@
-"""report: one HTML page of everything, report/index.html.
+"""Stage report: write one HTML page of all results, report/index.html.
 
-It reads whole folders (images, metrics, plots), as no dep of dvc.yaml can run over a list of params; DVC ties a folder
-to every stage that writes in it, so the page is made last. It depends on every section of params, and shows them.
+It reads whole folders (images, metrics, plots), because no dependency in dvc.yaml can run over a list in params. DVC
+connects a folder to every stage that writes into it, so the page is made last. It depends on every section of
+params.yaml and shows them.
 """
 
 from pipeline.artifacts import (
@@ -26,7 +27,7 @@ from pipeline.stage import Run, stage
     writes=(REPORT,), sections=tuple(Params.model_fields),
 )  # fmt: skip
 def main(run: Run) -> None:
-    """Write the page."""
+    """Write the HTML page of all results."""
     from pipeline.features import pictures
     from pipeline.report.measured import Measured
     from pipeline.report.page import collect, render

@@ -1,4 +1,4 @@
-"""scores: what every judge says of a method's images, and every metric that follows, with real images beside."""
+"""Stage scores: score a method's images with every judge and compute all metrics, next to those of real images."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +26,7 @@ MODELS = (FOUNDATION_CLIP, EMOTION_CLASSIFIER, JUDGES, PRETRAINED)
     sections=("seed", "scores", "foundation_clip"),
 )  # fmt: skip
 def main(run: Run) -> None:
-    """Judge the images of one method."""
+    """Score the images of one method."""
     from pyarrow import Table
 
     from pipeline.engine import map_shards

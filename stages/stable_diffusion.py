@@ -1,4 +1,4 @@
-"""stable_diffusion: the foundation model as a generator, asked "an image of {emotion}" (CoEmoGen Table 1)."""
+"""Stage stable_diffusion: use the foundation model as a generator with "an image of {emotion}" (CoEmoGen Table 1)."""
 
 from pipeline.artifacts import FOUNDATION_DIFFUSION, STABLE_DIFFUSION
 from pipeline.stage import Run, stage
@@ -6,7 +6,7 @@ from pipeline.stage import Run, stage
 
 @stage(reads=(FOUNDATION_DIFFUSION,), writes=(STABLE_DIFFUSION,))
 def main(run: Run) -> None:
-    """Note what it is asked."""
+    """Record the prompt and the digest of the foundation model."""
     from pipeline.generation.folder import digest_of, save_generator
 
     digest = digest_of(run.path(FOUNDATION_DIFFUSION))

@@ -1,4 +1,4 @@
-"""textual_inversion: a token embedding for each emotion, learnt through a frozen Stable Diffusion (Gal et al. 2023)."""
+"""Stage textual_inversion: train one token embedding per emotion, with Stable Diffusion frozen (Gal et al. 2023)."""
 
 from pipeline.artifacts import (
     EMOSET,

@@ -1,4 +1,7 @@
-"""truth_checks: what was made of a drawn corpus against what was drawn; there is no such stage at paper scale."""
+"""Stage truth_checks: compare the pipeline's results on a drawn corpus with what was drawn.
+
+There is no such stage at paper scale.
+"""
 
 from pipeline.artifacts import (
     CAPTION_FILTER,
@@ -21,7 +24,7 @@ TRUTHS = {"emoset": MINIATURE_TRUTH.of("emoset"), "emoart": MINIATURE_TRUTH.of("
     sections=(),
 )
 def main(run: Run) -> None:
-    """Check captions, and emotions as judged or curated, of one drawn corpus; of EmoSet the correlation too."""
+    """Check captions and judged or curated emotions of one drawn corpus, and for EmoSet also the correlation."""
     from pipeline.metrics.emotion_accuracy import probabilities
     from pipeline.miniature.checks import correlation, emotions
     from pipeline.miniature.checks.captions import caption_checks

@@ -1,4 +1,4 @@
-"""understanding_scores: every reader of emotions on EmoSet's test split and on the small data sets (UniEmo IV-B)."""
+"""Stage understanding_scores: evaluate emotion readers on EmoSet's test split and small data sets (UniEmo IV-B)."""
 
 from collections.abc import Callable
 
@@ -40,7 +40,7 @@ FOLDERS = {
     sections=("seed", "understanding_scores"),
 )  # fmt: skip
 def main(run: Run) -> None:
-    """Read every picture once, then count who is right."""
+    """Read every image once and compute the accuracy of each reader."""
     from functools import partial
 
     import pyarrow as pa

@@ -1,4 +1,4 @@
-"""uniemo_feedback: the joint training gone on, with its own images that passed the filter (UniEmo III-D)."""
+"""Stage uniemo_feedback: continue the joint training with generated images that passed the filter (UniEmo III-D)."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -32,7 +32,7 @@ LATENTS, IMAGES = LATENTS.of("emoset"), IMAGES.of("uniemo_joint")
     trains=True,
 )
 def main(run: Run) -> None:
-    """Go on from the joint model."""
+    """Continue training from the joint model."""
     from pipeline.feedback.images import repeats, survivors
     from pipeline.foundation.diffusion import image_px
     from pipeline.generation.folder import load_foundation

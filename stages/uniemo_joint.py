@@ -1,4 +1,4 @@
-"""uniemo_joint: understanding and generation trained together (UniEmo Eq. 6-8, 10)."""
+"""Stage uniemo_joint: train understanding and generation together (UniEmo Eq. 6-8, 10)."""
 
 from pipeline.artifacts import (
     CORRELATION,
@@ -24,7 +24,7 @@ LATENTS = LATENTS.of("emoset")
     trains=True,
 )
 def main(run: Run) -> None:
-    """Go on from the understanding, through the frozen Stable Diffusion."""
+    """Continue training from the understanding model, through the frozen Stable Diffusion."""
     from pipeline.generation.folder import load_foundation
     from pipeline.runtime import device, seed_of, torch_generator
     from pipeline.training.figures import save_training

@@ -1,4 +1,4 @@
-"""uniemo_understanding: CLIP's ViT with scene and object queries learns to read emotions (UniEmo Eq. 1-4, 9)."""
+"""Stage uniemo_understanding: train CLIP's ViT with scene and object queries to read emotions (UniEmo Eq. 1-4, 9)."""
 
 from pipeline.artifacts import EMOSET, FOUNDATION_CLIP, METRICS, PLOTS, UNIEMO_UNDERSTANDING, read_table
 from pipeline.stage import Run, stage
@@ -11,7 +11,7 @@ from pipeline.stage import Run, stage
     trains=True,
 )
 def main(run: Run) -> None:
-    """Train on EmoSet's train split, keep what val likes best, report on test."""
+    """Train on EmoSet's train split, keep the weights that are best on val and report on test."""
     from pipeline.foundation.clip import load_clip
     from pipeline.judges import figures
     from pipeline.runtime import device, seed_of, torch_generator

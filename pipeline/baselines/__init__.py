@@ -1,1 +1,1 @@
-"""What CoEmoGen is compared with in Table 1, on the same foundation model, corpus, loop and sampler."""
+"""Baselines of CoEmoGen's Table 1, with the same foundation model, corpus, training loop and sampler."""

@@ -1,7 +1,7 @@
-"""What EmoGen learns from beside pictures: an emotion space, and attributes with their coefficients (REFERENCE D2).
+"""Training inputs of EmoGen beside images: an emotion space, and attributes with coefficients (REFERENCE D2).
 
-Its emotion space is the last hidden layer of an emotion network on pixels. Ours is the hidden layer of the emotion
-classifier, before its ReLU: the judges, which are networks on pixels, only score.
+EmoGen's emotion space is the last hidden layer of an emotion network on pixels. This implementation uses the hidden
+layer of the emotion classifier, before its ReLU, because the judges, which are networks on pixels, only score.
 """
 
 from collections.abc import Mapping
@@ -22,12 +22,12 @@ from pipeline.judges.head import EmotionHead
 from pipeline.uniemo.attributes import words
 from pipeline.uniemo.correlation import attributes_of, emotion_ids
 
-BATCH = 250  # texts in one forward pass
+BATCH = 250  # texts per forward pass
 
 
 @dataclass(frozen=True)
 class Attributes:
-    """A scenes and objects: features AD in CLIP's joint space, coefficients A8, and who of N has them, NA."""
+    """A scenes and objects: features AD in CLIP's joint space, coefficients A8, and which of N images has them, NA."""
 
     features: Tensor
     coefficients: Tensor
@@ -36,7 +36,10 @@ class Attributes:
 
 @torch.inference_mode()
 def points_of(head: EmotionHead, features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Unit CLIP features ND -> points NH of the emotion space. ValueError for a classifier without a hidden layer."""
+    """Return points of the emotion space: unit CLIP features ND -> points NH.
+
+    Raises ValueError for a classifier without a hidden layer.
+    """
     if head.hidden is None:
         raise ValueError(
             "emogen needs an emotion classifier with a hidden layer, whose units are its emotion space; set "
@@ -48,14 +51,14 @@ def points_of(head: EmotionHead, features: NDArray[np.float32]) -> NDArray[np.fl
 
 
 def space_of(points: NDArray[np.float32], corpus: pa.Table) -> Space:
-    """The Gaussians of the emotion space over the train split, with the val split as real ones."""
+    """Return the Gaussians of the emotion space over the train split, with the points of the val split as real ones."""
     splits, emotions = np.array(corpus["split"].to_pylist()), emotion_ids(corpus)
     train, val = splits == "train", splits == "val"
     return fit_space({PART: (points[train], emotions[train], points[val], emotions[val])})
 
 
 def attributes(train: pa.Table, correlation: pa.Table, encoder: ConditionEncoder, tokenizer: object) -> Attributes:
-    """Those that train pictures (scene, objects) have and that have a coefficient."""
+    """Return the attributes of train images (columns scene and objects) that have a coefficient."""
     found = attributes_of(train)
     table: Mapping[str, list[float]] = dict(
         zip(correlation["attribute"].to_pylist(), correlation["coefficient"].to_pylist(), strict=True)
@@ -75,7 +78,10 @@ def attributes(train: pa.Table, correlation: pa.Table, encoder: ConditionEncoder
 
 
 def more_of(points: NDArray[np.float32], found: Attributes) -> More:
-    """What EmoGen's batches have beside: points BD, and one attribute of each picture by chance, B int64, -1 none."""
+    """Return a function that adds EmoGen's inputs to a batch.
+
+    The inputs are points BD and one random attribute of each image, B int64, -1 for none.
+    """
 
     def more(rows: Tensor, generator: torch.Generator) -> Mapping[str, Tensor]:
         owned = torch.from_numpy(found.owned[rows.numpy()])

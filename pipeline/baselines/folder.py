@@ -1,4 +1,4 @@
-"""The baselines put together, anew or from the disk."""
+"""Load the trained baselines from their folders."""
 
 from pathlib import Path
 from typing import Literal
@@ -17,7 +17,7 @@ from pipeline.training.weights import load_trained
 def load_baseline(
     kind: Literal["textual_inversion", "dreambooth", "emogen"], folder: Path, foundation: Foundation, source: Source
 ) -> EmotionGenerator:
-    """The generator of a folder."""
+    """Return the generator of a baseline's folder on its foundation."""
     pipeline, encoder = foundation.pipeline, foundation.encoder
     params, file = read_meta(folder)["params"], folder / META
     draws = torch.Generator().manual_seed(0)

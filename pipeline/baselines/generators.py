@@ -14,12 +14,15 @@ from pipeline.emotions import EMOTIONS
 from pipeline.generation.request import Request, strengths, weight_matrix
 from pipeline.generation.space import Source, Space
 
-PART = "emotion"  # of EmoGen's space
+PART = "emotion"  # the only part of EmoGen's space
 
 
 @dataclass(frozen=True)
 class WordGenerator:
-    """An embedding in the prompt: of Textual Inversion a word, of EmoGen a point of the space, mapped."""
+    """A generator with an embedding in the prompt.
+
+    The embedding is a learned word for Textual Inversion, and a mapped point of the emotion space for EmoGen.
+    """
 
     model: TextualInversionModel | EmoGenModel
     tokenizer: Any
@@ -38,7 +41,7 @@ class WordGenerator:
         return self.model.encoder(prompts, self.model.embeddings(given.to(device))).states
 
     def points(self, space: Space, requests: Sequence[Request]) -> Tensor:
-        """Points BD of the emotion space; of a fusion their weighted mean."""
+        """Return points BD of the emotion space; a fusion has the weighted mean of its emotions' points."""
         return torch.stack([space.mixed(PART, request.weights, self.source, request.seed) for request in requests])
 
     @contextmanager
@@ -48,7 +51,10 @@ class WordGenerator:
 
 @dataclass(frozen=True)
 class DreamBoothGenerator:
-    """The emotion's name in the prompt and its adapter on the U-Net; the gap alone is worded as in training."""
+    """A generator with the emotion's name in the prompt and the emotion's adapter on the U-Net.
+
+    A request whose prompt is the gap alone uses `prompt`, the prompt of the training.
+    """
 
     model: DreamBoothModel
     tokenizer: Any

@@ -1,10 +1,10 @@
-"""The baselines as modules: a batch -> losses, through a Stable Diffusion that stays as it is.
+"""The baselines as modules: a batch -> losses, through a Stable Diffusion with frozen weights.
 
 - Textual Inversion (Gal et al. 2023): one free token embedding for each emotion.
 - DreamBooth in its LoRA form (Ruiz et al. 2023; as diffusers trains it, without prior preservation): an adapter for
-  each emotion on the U-Net, under a fixed prompt.
-- EmoGen (Yang et al. 2024): points of an emotion space mapped to a token embedding, with the attribute loss,
-  (1 - a) L_LDM + rate a L_attr + rate L_emo; a is the coefficient of one attribute of the picture for its emotion
+  each emotion on the U-Net, with a fixed prompt.
+- EmoGen (Yang et al. 2024): points of an emotion space mapped to a token embedding, with the attribute loss, (1 - a)
+  L_LDM + rate a L_attr + rate L_emo, where a is the coefficient of one attribute of the image for its emotion
   (REFERENCE D2).
 """
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Baseline(nn.Module):
-    """The frozen models around what is learnt, and the diffusion loss. A subclass says under which condition."""
+    """The frozen models around the trained parts, and the diffusion loss. A subclass defines the condition."""
 
     def __init__(self, pipeline: Any, encoder: ConditionEncoder, prompts: list[str], snr_cap: float | None) -> None:
         super().__init__()
@@ -36,18 +36,21 @@ class Baseline(nn.Module):
         self.prompts, self.empty = (tokenize(pipeline.tokenizer, texts) for texts in (prompts, [""]))
 
     def condition(self, prompts: Tensor, embeddings: Tensor | None = None) -> Condition:
-        """prompts: which of the prompts, B int64; embeddings BW for their gaps."""
+        """Return the condition of the prompts at the indices B int64, with embeddings BW in their gaps."""
         return self.encoder(self.prompts.to(prompts.device).take(prompts), embeddings)
 
     def errors(self, batch: Mapping[str, Tensor], states: Tensor) -> Tensor:
-        """Of each sample, B, under text states BTW; batch as diffusion_errors takes it."""
+        """Return the diffusion error of each sample, B, under text states BTW; `batch` is as in diffusion_errors."""
         with torch.no_grad():
             empty = self.encoder(self.empty.to(states.device)).states
         return diffusion_errors(self.unet, self.schedule, batch, states, empty, self.snr_cap)
 
 
 class TextualInversionModel(Baseline):
-    """words 8W: the token embeddings that are learnt, each beginning as the one of `settings.first_word`."""
+    """Textual Inversion: a learned token embedding for each emotion, `words` 8W.
+
+    Each starts as the token embedding of `settings.first_word`.
+    """
 
     def __init__(self, pipeline: Any, encoder: ConditionEncoder, settings: "TextualInversion") -> None:
         super().__init__(pipeline, encoder, [settings.prompt], settings.snr_cap)
@@ -55,18 +58,18 @@ class TextualInversionModel(Baseline):
         self.words = nn.Parameter(first.float().repeat(len(EMOTIONS), 1))
 
     def embeddings(self, emotions: Tensor) -> Tensor:
-        """Emotions by weight B8 -> BW."""
+        """Return token embeddings: emotion weights B8 -> BW."""
         return emotions @ self.words
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """batch: as diffusion_errors takes it; emotions B8 -> losses by name."""
+        """Return the losses by name. `batch` is as in diffusion_errors, with emotions B8."""
         one = torch.zeros(len(batch["steps"]), dtype=torch.long, device=self.words.device)
         states = self.condition(one, self.embeddings(batch["emotions"])).states
         return {"total": self.errors(batch, states).mean()}
 
 
 class DreamBoothModel(Baseline):
-    """An adapter of each emotion on the attention layers of the U-Net; the text names the emotion."""
+    """DreamBooth: an adapter for each emotion on the U-Net's attention layers; the prompt names the emotion."""
 
     def __init__(
         self, pipeline: Any, encoder: ConditionEncoder, settings: "Dreambooth", generator: torch.Generator
@@ -75,7 +78,7 @@ class DreamBoothModel(Baseline):
         self.hilora = add_adapters(pipeline.unet, dict.fromkeys(EMOTIONS, settings.rank), generator)
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """batch: as diffusion_errors takes it; emotions B8, one-hot -> losses by name."""
+        """Return the losses by name. `batch` is as in diffusion_errors, with emotions B8, one-hot."""
         with torch.no_grad():
             states = self.condition(batch["emotions"].argmax(1)).states
         with self.hilora.route(batch["emotions"]):
@@ -83,10 +86,11 @@ class DreamBoothModel(Baseline):
 
 
 class EmoGenModel(Baseline):
-    """mapper: a point D of the emotion space -> W, hidden layer and ReLU. attributes: AD' in CLIP's joint space.
+    """EmoGen: a trained map from points of the emotion space to token embeddings.
 
-    coefficients: A8 (UniEmo Eq. 5). head: the emotion classifier of L_emo, frozen; needed where that has a weight.
-    Deviates: the embedding has the size of token embeddings, times a learnt gain.
+    `mapper` is Linear, ReLU, Linear from D, `width`, to W. `attributes` is AD' in CLIP's joint space, `coefficients` A8
+    (UniEmo Eq. 5). `head` is the emotion classifier of L_emo, frozen; it is needed only if that loss has a weight.
+    Deviates from the paper: the embedding has the size of token embeddings, times a learned gain.
     """
 
     def __init__(
@@ -105,12 +109,15 @@ class EmoGenModel(Baseline):
             self.register_buffer(name, table, persistent=False)
 
     def embeddings(self, points: Tensor) -> Tensor:
-        """Points BD -> BW."""
+        """Return token embeddings: points BD of the emotion space -> BW."""
         mapped = self.mapper(points)
         return self.encoder.token_size * self.gain * F.rms_norm(mapped, mapped.shape[-1:])
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """batch: as diffusion_errors takes it; points BD; emotions B8; attribute B int64, -1 none -> losses by name."""
+        """Return the losses by name.
+
+        `batch` is as in diffusion_errors, with points BD; emotions B8; attribute B int64, -1 for none.
+        """
         one = torch.zeros(len(batch["steps"]), dtype=torch.long, device=self.gain.device)
         condition = self.condition(one, self.embeddings(batch["points"]))
         attribute, known = batch["attribute"].clamp(min=0), batch["attribute"] >= 0
@@ -123,14 +130,14 @@ class EmoGenModel(Baseline):
         return losses if self.head is None else self._with_emotion(losses, condition.joint, batch["emotions"])
 
     def _with_emotion(self, losses: dict[str, Tensor], joint: Tensor, emotions: Tensor) -> dict[str, Tensor]:
-        """L_emo beside: cross-entropy of the classifier on the text's features BD', of emotions B8."""
+        """Return the losses with L_emo: the classifier's cross-entropy on text features BD', emotions B8."""
         assert self.head is not None
         emo = F.cross_entropy(self.head(joint.float()).float(), emotions.argmax(1))
         return losses | {"total": losses["total"] + self.settings.emotion_weight * emo, "emo": emo}
 
 
 def embedding_of(word: str, pipeline: Any) -> Tensor:
-    """The token embedding W of a word. ValueError unless it is one token."""
+    """Return the token embedding of a word, of shape W. Raises ValueError unless the word is one token."""
     ids = pipeline.tokenizer(word, add_special_tokens=False)["input_ids"]
     if len(ids) != 1:
         raise ValueError(

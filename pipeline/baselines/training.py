@@ -1,4 +1,4 @@
-"""The baselines trained: cached inputs, batches, the task for the one loop."""
+"""Train the baselines: cached inputs, batches, the task for the shared training loop, and the final summary."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The N train pictures: emotions N, rows N of the latents."""
+    """The N train images: emotions N, and rows N in the latent cache."""
 
     emotions: NDArray[np.int64]
     latent_rows: Tensor
@@ -33,7 +33,7 @@ class Inputs:
 
 
 def inputs(train: pa.Table, latents: LatentCache) -> Inputs:
-    """train: image_id and emotion of the train pictures."""
+    """Return the inputs of a training. `train` has image_id and emotion of the train images."""
     place = {image_id: index for index, image_id in enumerate(latents.image_ids)}
     return Inputs(
         emotion_ids(train), torch.tensor([place[image_id] for image_id in train["image_id"].to_pylist()]), latents
@@ -47,7 +47,10 @@ def task(
     name: str, model: Baseline, found: Inputs, settings: "DiffusionTraining", generator: np.random.Generator,
     more: More | None = None,
 ) -> Task:  # fmt: skip
-    """What the loop is given. generator: of the order of pictures; more: what else a batch of rows has."""
+    """Return the task for the training loop.
+
+    `generator` draws the order of the images. `more` returns further tensors for the rows of a batch.
+    """
 
     def draw(rows: Tensor, draws: torch.Generator) -> Batch:
         mirrored = draw_mirrored(len(rows), settings.mirror, draws)
@@ -62,7 +65,7 @@ def task(
 
 
 def summary(trained: Trained, found: Inputs) -> dict[str, float]:
-    """Numbers of pictures and trained parameters, and the losses at the end."""
+    """Return the numbers of images and trained parameters, and the final losses."""
     losses = {f"loss_{name}": values[-1] for name, values in trained.curve.items() if name not in NO_LOSSES}
     num_parameters = sum(tensor.numel() for tensor in trained.weights.values())
     return {"num_train": len(found.emotions), "num_parameters": num_parameters, **losses}

@@ -1,1 +1,1 @@
-"""Captions that say what triggers an emotion: prompts, captioners and the CLIP filter (CoEmoGen, section 3.1)."""
+"""Caption images with what triggers their emotion: prompts, captioners and the CLIP filter (CoEmoGen 3.1)."""

@@ -1,4 +1,4 @@
-"""CoEmoGen's Figure 3 for our captions: similarities before and after the filter, words per emotion, examples."""
+"""Draw CoEmoGen's Figure 3 for our captions: similarities before and after the filter, words per emotion, examples."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,9 +25,9 @@ KEPT_COLOR, DROPPED_COLOR = "#2b6f8f", "#d9713f"
 
 
 def similarity_histograms(filtered: pa.Table, path: Path) -> None:
-    """One panel an emotion: similarities of kept and dropped captions of the train split, a line at the lowest kept.
+    """Draw one panel per emotion: the similarities of kept and dropped captions of the train split.
 
-    The outer bins also hold what lies beyond the middle 99.8 % of all similarities.
+    A line marks the lowest kept similarity. The outer bins include all values beyond the middle 99.8 % of similarities.
     """
     emotions, similarity, rank, kept = columns(filtered)
     low, high = (float(bound) for bound in np.nanquantile(similarity, [0.001, 0.999]))
@@ -47,7 +47,10 @@ def similarity_histograms(filtered: pa.Table, path: Path) -> None:
 
 
 def word_clouds(captions: Sequence[str], filtered: pa.Table, path: Path) -> None:
-    """One cloud an emotion of the words in its kept captions, sized by number times the emotion's share of them."""
+    """Draw one cloud per emotion of the words in its kept captions.
+
+    The size of a word is its count times the share of all its occurrences that are in this emotion.
+    """
     from wordcloud import WordCloud
 
     emotions, _, rank, kept = columns(filtered)
@@ -69,7 +72,7 @@ def word_clouds(captions: Sequence[str], filtered: pa.Table, path: Path) -> None
 def examples(
     pictures: "Sequence[Image.Image]", titles: Sequence[str], texts: Sequence[str], path: Path, num_columns: int = 4
 ) -> None:
-    """Pictures with their captions, row by row."""
+    """Draw images with their titles and captions, row by row."""
     import textwrap
 
     num_rows = -(-len(pictures) // num_columns)
@@ -95,7 +98,10 @@ def examples(
 
 @contextmanager
 def drawn(path: Path, num_rows: int, num_columns: int, **options: Any) -> "Iterator[tuple[Figure, Any]]":
-    """A figure in our style and its axes to draw on; saved when the block ends, equal figures as equal bytes."""
+    """Yield a figure in the project's style and its axes to draw on.
+
+    The figure is saved when the block ends; equal figures give equal bytes.
+    """
     import matplotlib.pyplot as plt
 
     with plt.rc_context(STYLE):
@@ -106,9 +112,9 @@ def drawn(path: Path, num_rows: int, num_columns: int, **options: Any) -> "Itera
 
 
 def extremes(filtered: pa.Table) -> list[int]:
-    """Rows to show: for each emotion the best kept, a middling kept, the best dropped and the worst dropped caption.
+    """Return the rows to show: per emotion the best and the middle kept caption, the best and the worst dropped one.
 
-    An emotion of which nothing is kept, or nothing dropped, shows the other two; one without captions none.
+    An emotion with no kept or no dropped caption gives only the other two; an emotion without captions gives none.
     """
     emotions, similarity, rank, kept = columns(filtered)
     rows: list[int] = []
@@ -122,12 +128,12 @@ def extremes(filtered: pa.Table) -> list[int]:
 
 
 def title(row: Mapping[str, Any]) -> str:
-    """ "awe, kept, 0.41" for a row of the filter's table."""
+    """Return a title such as "awe, kept, 0.41" for a row of the filter's table."""
     return f"{row['emotion']}, {'kept' if row['kept'] else 'dropped'}, {row['similarity']:.2f}"
 
 
 def count_words(captions: Sequence[str]) -> dict[str, int]:
-    """How often each telling word occurs."""
+    """Return how often each word occurs in lower case, without stop words."""
     counts: dict[str, int] = {}
     for caption in captions:
         for word in caption.lower().replace(",", " ").replace(".", " ").split():
@@ -139,7 +145,7 @@ def count_words(captions: Sequence[str]) -> dict[str, int]:
 def columns(
     filtered: pa.Table,
 ) -> tuple[NDArray[np.object_], NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Emotion, similarity, whether ranked, whether kept."""
+    """Return emotion, similarity, whether ranked, and whether kept: four arrays of N rows."""
     emotions = np.array(filtered["emotion"].to_pylist(), dtype=object)
     ranked = np.array(filtered["rank"].is_valid().to_pylist(), dtype=bool)
     return emotions, filtered["similarity"].to_numpy(), ranked, filtered["kept"].to_numpy(zero_copy_only=False)

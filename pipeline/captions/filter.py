@@ -1,4 +1,4 @@
-"""The CLIP filter: within each emotion, the captions that fit their picture worst go (CoEmoGen, section 3.1)."""
+"""Filter captions by CLIP: within each emotion, drop those that fit their image worst (CoEmoGen 3.1)."""
 
 from collections.abc import Sequence
 
@@ -14,15 +14,20 @@ KEPT, DROPPED, EMPTY, NOT_RANKED = "kept", "low_similarity", "no_caption", "not_
 
 
 def similarities(image_features: NDArray[np.floating], text_features: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Cosine of each picture with its own caption: two (N, D) in the joint space -> (N,) in [-1, 1]."""
+    """Return the cosine of each image with its own caption.
+
+    image features ND, caption features ND, both in the joint space -> cosines N float32 in [-1, 1].
+    """
     norms = np.linalg.norm(image_features, axis=1) * np.linalg.norm(text_features, axis=1)
     return ((image_features * text_features).sum(1) / norms).astype(np.float32)
 
 
 def with_similarity(rows: pa.Table, images: pa.Table, texts: pa.Table, captions: Sequence[str]) -> pa.Table:
-    """Rows with image_id, feature tables and captions of the same pictures in the same order -> rows with similarity.
+    """Return the rows with a column similarity, which is null where the caption is empty.
 
-    It is null where the caption is empty. Raises ValueError where the tables are not of the same pictures."""
+    The rows have an image_id; the feature tables and the captions are of the same images in the same order. Raises
+    ValueError if the tables are not of the same images.
+    """
     for name, table in (("image features", images), ("caption features", texts)):
         if table["image_id"].to_pylist() != rows["image_id"].to_pylist():
             raise ValueError(f"the {name} are not of the pictures of the corpus; `dvc repro` makes them again")
@@ -34,10 +39,10 @@ def with_similarity(rows: pa.Table, images: pa.Table, texts: pa.Table, captions:
 def drop_worst(rows: pa.Table, drop_fraction: float) -> pa.Table:
     """Rank the train split within each emotion and drop the worst `drop_fraction` of each, ties by image_id.
 
-    rows: image_id, emotion, split, similarity. Adds rank (0 is the best of its emotion; null outside train), kept and
-    reason; every row is returned, in the same order. Outside train nothing is ranked or dropped: evaluation never sees
-    the filter. Per emotion round(drop_fraction * n) rows are dropped, of the n that have a similarity; others are not
-    kept either. Raises ValueError for a fraction outside [0, 1).
+    rows: image_id, emotion, split, similarity. Returns every row, in the same order, with three more columns: rank (0
+    is the best of its emotion; null outside train), kept and reason. Outside train nothing is ranked or dropped, so
+    that evaluation never sees the filter. Per emotion, round(drop_fraction * n) of the n train rows with a similarity
+    are dropped; train rows without a similarity are not kept either. Raises ValueError for a fraction outside [0, 1).
     """
     if not 0 <= drop_fraction < 1:
         raise ValueError(f"drop_fraction is {drop_fraction}; it must be at least 0 and below 1")
@@ -66,7 +71,7 @@ def drop_worst(rows: pa.Table, drop_fraction: float) -> pa.Table:
 
 
 def summary(filtered: pa.Table) -> dict[str, float]:
-    """Counts, thresholds and mean similarities of the ranked captions, overall and per emotion."""
+    """Return counts, thresholds and mean similarities of the ranked captions, overall and per emotion."""
     ranked = filtered.filter(pc.is_valid(filtered["rank"]))
     emotions = np.array(ranked["emotion"].to_pylist(), dtype=object)
     similarity, kept = ranked["similarity"].to_numpy(), ranked["kept"].to_numpy(zero_copy_only=False)

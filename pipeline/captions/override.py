@@ -1,4 +1,4 @@
-"""The user's own captions: a CSV of image_id and caption that replaces what the model would write."""
+"""Read and write the user's own captions: a CSV of image_id and caption that replaces the model's captions."""
 
 import csv
 import io
@@ -9,21 +9,21 @@ from pathlib import Path
 from pipeline.corpora.records import shown
 
 COLUMNS = ["image_id", "caption"]
-MAX_CSV_BYTES = 256 << 20  # a caption of 500 characters for each picture of EmoSet-118K has 60 MB
+MAX_CSV_BYTES = 256 << 20  # a caption of 500 characters for each image of EmoSet-118K takes 60 MB
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def read_captions(path: Path, prefix: str = "") -> dict[str, str]:
-    """Captions by image_id, of ids that begin with `prefix`; a file of the header alone has none.
+    """Return the captions by image_id, for ids that begin with `prefix`; a file with only a header gives none.
 
-    White space within a caption becomes one blank. Raises ValueError naming the line that is wrong.
+    White space within a caption becomes a single space. Raises ValueError that names the invalid line.
     """
     with path.open("rb") as bounded:
         data = bounded.read(MAX_CSV_BYTES + 1)
     if len(data) > MAX_CSV_BYTES:
         raise ValueError(f"{path}: more than {MAX_CSV_BYTES} bytes; wanted is a CSV of {','.join(COLUMNS)}")
     with io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="") as file:
-        rows = csv.reader(file, strict=True)  # else an open quote swallows the captions after it
+        rows = csv.reader(file, strict=True)  # otherwise an open quote would swallow the captions after it
         captions: dict[str, str] = {}
         try:
             header = next(rows, None)
@@ -44,7 +44,7 @@ def read_captions(path: Path, prefix: str = "") -> dict[str, str]:
 
 
 def caption_of(row: Sequence[str]) -> tuple[str, str]:
-    """A row as (image_id, caption). Raises ValueError saying what is wrong with it."""
+    """Return a row as (image_id, caption). Raises ValueError that says what is wrong with it."""
     if len(row) != len(COLUMNS):
         raise ValueError(f"{len(row)} columns instead of {','.join(COLUMNS)}; quote captions that hold commas")
     image_id, caption = row[0].strip(), " ".join(row[1].split())
@@ -58,7 +58,7 @@ def caption_of(row: Sequence[str]) -> tuple[str, str]:
 
 
 def check_known(captions: Mapping[str, str], image_ids: Container[str], path: Path) -> None:
-    """Raises ValueError where a caption is for a picture that the corpus does not have."""
+    """Check that every caption is for an image of the corpus. Raises ValueError otherwise."""
     unknown = [image_id for image_id in captions if image_id not in image_ids]
     if unknown:
         raise ValueError(
@@ -67,7 +67,7 @@ def check_known(captions: Mapping[str, str], image_ids: Container[str], path: Pa
 
 
 def write_csv(rows: Iterable[tuple[str, str]], path: Path) -> int:
-    """Write (image_id, caption) rows in the form that `read_captions` reads; returns their number."""
+    """Write (image_id, caption) rows in the form that `read_captions` reads, and return their number."""
     count = 0
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

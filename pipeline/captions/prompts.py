@@ -1,7 +1,7 @@
-"""What the multimodal model is asked: with or without the emotion as prior, for one sentence or all details.
+"""Define the prompts of the multimodal model: with or without the emotion as prior, for one sentence or all details.
 
-CoEmoGen, Table 2a. The text of `emotion` is the paper's; the other three are derived from it, as the paper's appendix
-is not public.
+They implement CoEmoGen, Table 2a. The wording of `emotion` is the paper's; the other three are derived from it, because
+the paper's appendix is not public.
 """
 
 from typing import Literal, get_args
@@ -29,5 +29,5 @@ PROMPTS: dict[Variant, str] = {
 
 
 def prompt(variant: Variant, emotion: str) -> str:
-    """The instruction for one picture; variants without the prior do not look at `emotion`."""
+    """Return the instruction for one image; variants without the prior ignore `emotion`."""
     return PROMPTS[variant].format(emotion=emotion)

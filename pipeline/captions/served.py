@@ -1,8 +1,9 @@
-"""A captioner behind an OpenAI-compatible server (vLLM, SGLang, `transformers serve`), asked by the openai client.
+"""Caption images with a model behind an OpenAI-compatible server (vLLM, SGLang, `transformers serve`).
 
-EVOKE_CAPTION_SERVER says where it is, such as http://localhost:8000/v1, OPENAI_API_KEY its key if it wants one, and
-EVOKE_CAPTION_CONCURRENCY how many pictures of a batch it is asked about at once (16): none of them changes a result.
-The client repeats a failed request by itself; what it gives up on is one line that says what to do.
+The server is called through the openai client. EVOKE_CAPTION_SERVER is its URL, such as http://localhost:8000/v1,
+OPENAI_API_KEY its key if it needs one, and EVOKE_CAPTION_CONCURRENCY the number of images of a batch that are requested
+at the same time (default 16). None of them changes a result. The client retries a failed request itself; when it gives
+up, the error is one line that says what to do.
 """
 
 import base64
@@ -30,16 +31,16 @@ if TYPE_CHECKING:
     from pipeline.foundation.captioner import Captioner
 
 LOG = logging.getLogger(__name__)
-MAX_RETRIES = 4  # of the client, 0.5 s apart and then twice as long each: a dead server is an error after 8 s
+MAX_RETRIES = 4  # of the client, 0.5 s apart at first, then doubling: a dead server is an error after 8 s
 CONNECT_S, LIST_S, ANSWER_S = 5.0, 30.0, 300.0
 NO_MODEL = "evoke/no-such-model"
-FEW = 4  # pictures that a server may refuse all of, as by chance
+FEW = 4  # with fewer images, a server may refuse all of them by chance
 ANEW = "and run again: what is finished is kept"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What is said of a picture, stripped; if it is empty, why."""
+    """The stripped caption of one image; `reason` explains an empty one."""
 
     caption: str
     reason: str = ""
@@ -47,7 +48,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class ServedCaptioner:
-    """A model of a server in place of a Captioner: pictures and prompts in, captions out."""
+    """A model behind a server, used like a Captioner: images and prompts in, captions out."""
 
     client: "OpenAI"
     url: str
@@ -55,9 +56,10 @@ class ServedCaptioner:
     num_concurrent: int
 
     def caption(self, images: Sequence[Image.Image], prompts: Sequence[str], max_new_tokens: int) -> list[str]:
-        """One greedy answer a picture, in order; "" where the server refuses or says nothing, and a line of the log.
+        """Return one greedy answer per image, in order.
 
-        Raises ValueError if it fails altogether, or has a caption for none of FEW pictures or more.
+        If the server refuses an image or answers nothing, its caption is "" and the log has a warning. Raises
+        ValueError if the requests fail altogether, or if all of at least FEW images have no caption.
         """
         asked = list(zip(images, prompts, strict=True))
         with _failures_named(self.url), ThreadPoolExecutor(self.num_concurrent) as pool:
@@ -70,10 +72,10 @@ class ServedCaptioner:
         return [answer.caption for answer in answers]
 
     def check(self) -> None:
-        """Raises ValueError unless the server answers and has the model.
+        """Check that the server answers and has the model. Raises ValueError otherwise.
 
-        `transformers serve FOLDER` does not list what it was started for. A model that is not listed counts as served
-        if the server answers to its name, and not to any name.
+        `transformers serve FOLDER` does not list the model that it was started for. A model that is not listed counts
+        as served if the server answers to its name, and does not answer to an arbitrary name.
         """
         quick = replace(self, client=self.client.with_options(max_retries=1))  # uvicorn hangs up after an error
         with _failures_named(self.url):
@@ -96,7 +98,7 @@ class ServedCaptioner:
             return Answer("", f"the server refuses it: {_short(error)}")
 
     def _complete(self, image: Image.Image, asked: str, max_new_tokens: int) -> Any:
-        """A ChatCompletion, whatever the server put into it; text if it sent no JSON."""
+        """Return a ChatCompletion, with whatever the server put into it, or text if it sent no JSON."""
         picture: Any = {"type": "image_url", "image_url": {"url": _data_url(image)}}
         return self.client.chat.completions.create(
             model=self.model,
@@ -106,7 +108,10 @@ class ServedCaptioner:
         )
 
     def _listed(self) -> list[str]:
-        """The names of the server's models; none where it does not list any, as transformers without a cache."""
+        """Return the names of the server's models.
+
+        The list is empty if the server does not list any, like transformers without a cache.
+        """
         import openai
 
         timeout = openai.Timeout(LIST_S, connect=CONNECT_S)
@@ -116,7 +121,7 @@ class ServedCaptioner:
             return []
 
     def _refusal(self) -> str:
-        """What the server says against this model; "" if it answers."""
+        """Return the server's error for this model; an empty string if it answers."""
         import openai
 
         try:
@@ -134,9 +139,10 @@ class ServedCaptioner:
 def captioner_of(
     folder: Path, served_model: str | None, device: "torch.device | str" = "cpu"
 ) -> "Captioner | ServedCaptioner":
-    """The model of this name at EVOKE_CAPTION_SERVER, which is not loaded here; the one in the folder if it is None.
+    """Return the served model of this name, or load the captioner in the folder if the name is None.
 
-    Raises ValueError if the server cannot be asked, or as load_captioner does.
+    The served model is at EVOKE_CAPTION_SERVER and is not loaded here. Raises ValueError if the server cannot be used,
+    and whatever load_captioner raises.
     """
     if served_model is not None:
         return load_served(served_model)
@@ -148,7 +154,7 @@ def captioner_of(
 
 
 def load_served(model: str) -> ServedCaptioner:
-    """The model of this name at EVOKE_CAPTION_SERVER. Raises ValueError if it cannot be asked, within seconds."""
+    """Return the model of this name at EVOKE_CAPTION_SERVER. Raises ValueError within seconds if it cannot be used."""
     import openai
 
     url, key = _server(model), os.environ.get("OPENAI_API_KEY") or "none"
@@ -160,7 +166,7 @@ def load_served(model: str) -> ServedCaptioner:
 
 
 def _server(model: str) -> str:
-    """EVOKE_CAPTION_SERVER. Raises ValueError unless it is a URL."""
+    """Return EVOKE_CAPTION_SERVER. Raises ValueError unless it is a URL."""
     url = os.environ.get("EVOKE_CAPTION_SERVER", "")
     if not url:
         raise ValueError(
@@ -174,14 +180,17 @@ def _server(model: str) -> str:
 
 
 def _data_url(image: Image.Image) -> str:
-    """The picture as PNG, which loses nothing."""
+    """Return the image as a data URL in PNG, which is lossless."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def _answer_in(completion: Any) -> Answer:
-    """The text of the first choice. Raises ValueError where there is none: the client does not check what it gets."""
+    """Return the text of the first choice.
+
+    Raises ValueError if there is none, because the client does not check what it receives.
+    """
     try:
         choice = completion.choices[0]
         said, refusal = choice.message.content, getattr(choice.message, "refusal", None)
@@ -195,7 +204,7 @@ def _answer_in(completion: Any) -> Answer:
 
 @contextmanager
 def _failures_named(url: str) -> Iterator[None]:
-    """Turns what the client gives up on into a ValueError of one line that says what to do."""
+    """Turn the errors on which the client gives up into a one-line ValueError that says what to do."""
     import openai
 
     try:
@@ -217,8 +226,9 @@ def _failures_named(url: str) -> Iterator[None]:
 
 
 def _short(error: object) -> str:
-    """An error as one line of 200 characters at most: the server's own words, which the client leaves out, where it
-    has some.
+    """Return an error as one line of at most 200 characters.
+
+    It has the status code and the server's own words if there are any, because the client leaves them out.
     """
     response = getattr(error, "response", None)
     text = str(error) if response is None else f"{response.status_code} {response.text}"

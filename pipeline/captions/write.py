@@ -1,4 +1,4 @@
-"""Captions for a shard of a corpus: the multimodal model is asked unless the user wrote the caption."""
+"""Write the captions of a shard of a corpus: the user's own where there is one, else those of the multimodal model."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -26,10 +26,11 @@ def write_captions(
     settings: "Captions",
     own: Mapping[str, str],
 ) -> pa.Table:
-    """Rows with image_id, image and emotion -> image_id, variant, caption, num_tokens (of CLIP), truncated.
+    """Return a table with image_id, variant, caption, num_tokens (of CLIP) and truncated, for the given rows.
 
-    own: captions of the user by image_id, taken as they are; the model is asked for all others. A picture that a server
-    gives none has an empty one.
+    rows: image_id, image and emotion.
+    own: the user's captions by image_id, used unchanged; the model captions all other images. An image for which a
+    server has no caption gets an empty one.
     """
     asked = rows.filter(pa.array([image_id not in own for image_id in rows["image_id"].to_pylist()], pa.bool_()))
     written = dict(own)
@@ -49,7 +50,7 @@ def write_captions(
 
 
 def length_summary(parts: Sequence[pa.Table], num_own: int, context_length: int) -> dict[str, float]:
-    """Lengths of all captions in CLIP's tokens, and how many it cuts."""
+    """Return statistics on all captions: lengths in CLIP tokens, and how many are truncated, empty, own or distinct."""
     num_tokens = np.concatenate([part["num_tokens"].to_numpy() for part in parts])
     return {
         "n": len(num_tokens),
@@ -64,16 +65,17 @@ def length_summary(parts: Sequence[pa.Table], num_own: int, context_length: int)
 
 
 def empty(parts: Sequence[pa.Table]) -> list[str]:
-    """The image_ids that have an empty caption."""
+    """Return the image_ids that have an empty caption."""
     return [
         image_id for part in parts for image_id in part.filter(pc.equal(part["caption"], ""))["image_id"].to_pylist()
     ]
 
 
 def check_empty(work: "WorkFolder", names: Sequence[str], max_empty_frac: float) -> None:
-    """Raises ValueError where more pictures than this share have an empty caption, and names some.
+    """Check that at most max_empty_frac of the images have an empty caption.
 
-    The pieces that hold one are then removed, so that a run with a mended server asks for them, and for them alone.
+    Raises ValueError, which names some of them, otherwise. Before that, the pieces with an empty caption are removed,
+    so that a run with a repaired server makes them, and only them, again.
     """
     parts = {name: read_table(work.part(name)) for name in names}
     found, total = empty(list(parts.values())), sum(map(len, parts.values()))

@@ -1,1 +1,1 @@
-"""CoEmoGen: mapper, visual perception, HiLoRA, losses, training, export."""
+"""CoEmoGen: mapper, visual-perception encoder, HiLoRA, losses, training and export."""

@@ -1,4 +1,4 @@
-"""The model card of an exported emotion: what it is, how the tools take it, what it is not."""
+"""Write the model card of an exported emotion: what it is, how other tools load it, and its limits."""
 
 import io
 import json
@@ -26,7 +26,10 @@ LIMITS = """\
 
 
 def card(exported: "Exported", kind: "Format", base_model: str | None) -> str:
-    """README.md beside the files. base_model: name on the hub, or folder, if known."""
+    """Return the text of README.md, the model card beside the exported files.
+
+    `base_model` is the base model's name on the hub or its folder, if known.
+    """
     return f"""---
 {_front_matter(exported, base_model)}---
 
@@ -61,7 +64,7 @@ The word stands in any prompt: `{exported.token} street`. A weaker or stronger e
 
 
 def _front_matter(exported: "Exported", base_model: str | None) -> str:
-    """What the hub reads; no licence, which is the owner's to give."""
+    """Return the YAML metadata that the hub reads. It names no licence, because only the owner can grant one."""
     metadata = {
         "library_name": "diffusers",
         "pipeline_tag": "text-to-image",
@@ -94,7 +97,7 @@ def _facts(exported: "Exported", base_model: str | None) -> Iterator[str]:
 
 
 def _snippet(exported: "Exported", base_model: str | None) -> Iterator[str]:
-    """Python that makes a picture; of a seed, the one that `evoke generate` made of it."""
+    """Yield Python code that makes an image; with a seed, the image that `evoke generate` makes from that seed."""
     noise = [] if exported.seed is None else [f"generator=torch.Generator().manual_seed({noise_seed(exported.seed)})"]
     token = json.dumps(exported.token)
     arguments = [token, f"num_inference_steps={STEPS}", f"guidance_scale={GUIDANCE:g}", *noise]

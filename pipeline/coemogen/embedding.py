@@ -1,10 +1,11 @@
-"""From an emotion and a picture's CLIP feature to the embedding of one word (CoEmoGen 3.2, Eq. 1).
+"""Map an emotion and the CLIP feature of an image to the embedding of one word (CoEmoGen 3.2, Eq. 1).
 
     one-hot y -> Neuro-symbolic Mapper -> e;  e, v -> Visual-Perception Encoder -> e^v
 
-With one v, as the paper writes it, Eq. 1's softmax runs over one element and is 1: e^v = v W_v, whatever e is, and e,
-W_q and W_k have no gradient. `residual`, the default, makes the equation act: a learnt linear map splits v into several
-tokens, and e is added to what it finds there. `literal` is the equation as written.
+With the single v of the paper, the softmax of Eq. 1 runs over one element and equals 1. Then e^v = v W_v does not
+depend on e, and e, W_q and W_k receive no gradient. The default, `residual`, gives the emotion an effect: a learned
+linear map splits v into several tokens, and e is added to the result of attending to them. `literal` implements the
+equation as written.
 """
 
 from typing import Literal
@@ -20,10 +21,11 @@ Perception = Literal["residual", "literal"]
 
 
 class Mapper(nn.Module):
-    """Neuro-symbolic Mapper: emotions by weight B8 -> e BW; a fully connected layer, ReLU, another (hidden 512).
+    """Neuro-symbolic Mapper: a linear layer, ReLU and a second linear layer (hidden width 512 in the paper).
 
-    input: onehot, the paper's; learnable, a free vector for each emotion; text, the frozen text feature of its name
-    (Table 2b). name_features: 8D, for `text` alone.
+    Emotion weights B8 -> e BW. `kind` selects the input: `onehot` as in the paper, `learnable` for a free vector per
+    emotion, or `text` for the frozen text feature of the emotion's name (Table 2b). `name_features` is 8D and needed
+    for `text` only.
     """
 
     def __init__(self, width: int, hidden: int, kind: Input = "onehot", name_features: Tensor | None = None) -> None:
@@ -44,10 +46,11 @@ class Mapper(nn.Module):
 
 
 class PerceptionEncoder(nn.Module):
-    """Visual-Perception Encoder: e BW, v BD -> e^v BW (Eq. 1).
+    """Visual-Perception Encoder: e BW, v BD -> e^v BW (CoEmoGen Eq. 1).
 
-    literal: softmax(e W_q (v W_k)^T / sqrt(W)) v W_v. residual: v becomes `num_tokens` tokens by one linear map; then
-    e + attention, and that + a feed-forward layer, as in a transformer's block.
+    `literal` computes softmax(e W_q (v W_k)^T / sqrt(W)) v W_v. `residual` splits v into `num_tokens` tokens with one
+    linear map, adds the attention output to e, and adds the output of a feed-forward layer to that sum, as in a
+    transformer block.
     """
 
     def __init__(self, width: int, visual_width: int, num_tokens: int = 4, kind: Perception = "residual") -> None:
@@ -77,10 +80,11 @@ class PerceptionEncoder(nn.Module):
 
 
 class EmotionEmbedding(nn.Module):
-    """Emotions by weight B8, v BD of unit length -> e^v BW, as long as a token embedding.
+    """Mapper and perception encoder in sequence: emotion weights B8, v BD of unit length -> e^v BW.
 
-    Deviates: e^v is brought to a learnt size, at first that of the frozen token embeddings, among which it stands; the
-    paper says nothing of its scale. v is stretched to entries of about 1.
+    W is the width of a token embedding. Deviates from the paper, which does not mention the scale: e^v is normalised to
+    a learned size, which starts at that of the frozen token embeddings around it, and v is scaled to entries of about
+    1.
     """
 
     def __init__(self, mapper: Mapper, perception: PerceptionEncoder, token_size: float) -> None:

@@ -1,11 +1,12 @@
-"""A trained emotion for other tools: its adapters as one ordinary LoRA, its condition as a textual inversion.
+"""Export a trained emotion for other tools: its adapters as one LoRA, its condition as a textual inversion.
 
-HiLoRA is a sum (Eq. 3), so the adapters of one emotion, or of a fusion, concatenated are a LoRA of the summed rank with
-weights and strength folded in: of rank 8 for one emotion. The embedding e^v is that of one v, the mean of the emotion's
-Gaussian or the v of a seed, where the model has another v for each image.
+HiLoRA is a sum (CoEmoGen Eq. 3), so concatenating the adapters of an emotion or of a fusion gives one ordinary LoRA of
+the summed rank (8 for a single emotion), with weights and strength folded in. The embedding e^v is computed from a
+single v, the mean of the emotion's Gaussian or the v of a seed, although the model uses another v for each image.
 
-diffusers: keys as load_lora_weights wants them. kohya: those of sd-scripts, which ComfyUI and A1111 read for the shape
-of Stable Diffusion 1.x. No file says when it was made: equal models give equal bytes.
+The `diffusers` format has the keys that load_lora_weights expects. The `kohya` format has those of sd-scripts, which
+ComfyUI and A1111 read for models with the shape of Stable Diffusion 1.x. No file contains a timestamp: equal models
+give equal bytes.
 """
 
 from collections.abc import Mapping
@@ -28,12 +29,12 @@ if TYPE_CHECKING:
     from pipeline.params import Coemogen
 
 Format = Literal["diffusers", "kohya"]
-SD1_WIDTH = 768  # of the states that the U-Net of Stable Diffusion 1.x attends to; 2.x has 1024
+SD1_WIDTH = 768  # width of the text states that the U-Net of Stable Diffusion 1.x attends to; 2.x has 1024
 
 
 @dataclass(frozen=True)
 class Base:
-    """The diffusion model that an export goes with. digest: of its U-Net and text encoder."""
+    """The diffusion model that an export belongs to. `digest` is the hash of its U-Net and text encoder."""
 
     digest: str
     architecture: Literal["stable-diffusion-v1", "stable-diffusion"]
@@ -43,10 +44,11 @@ class Base:
 
 @dataclass(frozen=True)
 class Exported:
-    """What leaves a model.
+    """Hold everything that is exported from a model.
 
-    adapters: their weights, strength included; layers: name in the U-Net -> (A rI, B Or); embedding: 1W; source and
-    seed: of v, seed None for the mean; model: hash of the model's folder.
+    `adapters` maps the names of adapters to their weights, strength included. `layers` maps the names of U-Net layers
+    to (A rI, B Or). `embedding` is 1W. `source` and `seed` tell where v comes from; seed None stands for the mean of
+    the Gaussian. `model` is the hash of the model's folder.
     """
 
     request: Request
@@ -66,12 +68,12 @@ class Exported:
 
     @property
     def lora(self) -> str:
-        """The LoRA's file."""
+        """Return the file name of the LoRA."""
         return names(self.request)[0]
 
     @property
     def inversion(self) -> str:
-        """The embedding's file; without its suffix it is the name by which ComfyUI and A1111 call it."""
+        """Return the file name of the embedding. ComfyUI and A1111 refer to it without the suffix."""
         return names(self.request)[1]
 
 
@@ -79,11 +81,12 @@ def gather(
     pipeline: "EmotionPipeline", emotions: str | Mapping[str, float], seed: int | None = None, strength: float = 1.0,
     token: str | None = None,
 ) -> Exported:  # fmt: skip
-    """What an emotion, or several by weight, is in a trained CoEmoGen.
+    """Return the export of an emotion, or of several by weight, from a trained CoEmoGen.
 
-    seed: of the image whose v is taken, as manifest.csv has it; None: the mean of the Gaussian. token: the word that
-    the embedding stands for, <awe> for awe. Raises ValueError for a model of another kind, an emotion that it does not
-    know, a strength that leaves no adapter, and a token that the tokenizer has already.
+    `seed` is the seed of the image whose v is used, as in manifest.csv; None uses the mean of the Gaussian. `token` is
+    the word that stands for the embedding, `<awe>` by default for awe. Raises ValueError for a model of another kind,
+    an emotion that the model does not know, a strength that leaves no adapter, and a token that the tokenizer already
+    has.
     """
     generator, asked = pipeline.generator, request(emotions, seed or 0, strength=strength)
     if not isinstance(generator, CoEmoGenGenerator):
@@ -104,9 +107,9 @@ def gather(
 
 
 def write(exported: Exported, kind: Format, out: Path, base_model: str | None = None) -> list[Path]:
-    """Writes LoRA, embedding and model card into a folder, and returns their paths.
+    """Write the LoRA, the embedding and the model card into a folder and return their paths.
 
-    base_model: name on the hub, or folder, of the diffusion model, for the card.
+    `base_model` is the name on the hub, or the folder, of the diffusion model; the card mentions it.
     """
     lora, inversion, readme = (out / name for name in names(exported.request))
     key = exported.token if kind == "diffusers" else "emb_params"
@@ -118,12 +121,12 @@ def write(exported: Exported, kind: Format, out: Path, base_model: str | None = 
 
 
 def names(request: Request) -> tuple[str, str, str]:
-    """Of the files: LoRA, embedding, model card."""
+    """Return the file names of the LoRA, the embedding and the model card."""
     return f"{request.stem}-lora.safetensors", f"{request.stem}-embedding.safetensors", "README.md"
 
 
 def lora_tensors(layers: Mapping[str, tuple[Tensor, Tensor]], kind: Format) -> dict[str, Tensor]:
-    """The tensors of a LoRA file by the keys of its format; alpha is the rank, so that the scale is 1."""
+    """Return the tensors of a LoRA file under the keys of its format. Alpha equals the rank, so the scale is 1."""
     tensors: dict[str, Tensor] = {}
     for name, (down, up) in layers.items():
         if kind == "diffusers":
@@ -136,7 +139,10 @@ def lora_tensors(layers: Mapping[str, tuple[Tensor, Tensor]], kind: Format) -> d
 
 
 def _adapters(generator: CoEmoGenGenerator, asked: Request) -> dict[str, float]:
-    """Those that a request goes through, by weight times strength."""
+    """Return the adapters that a request uses, with their weight times the strength.
+
+    Raises ValueError if there are none.
+    """
     gates = gates_of(weight_matrix([asked]))[0] * asked.strength
     found = {
         name: float(gate) for name, gate in zip(ADAPTERS, gates, strict=True) if name in generator.model.hilora.ranks
@@ -165,7 +171,7 @@ def _base(pipeline: "EmotionPipeline") -> Base:
 
 
 def _metadata(exported: Exported, kind: Format, what: Literal["lora", "textual-inversion"]) -> dict[str, str]:
-    """What a file says of itself: where it comes from, and what the tools that read its format look for."""
+    """Return the metadata of a file: its origin, and for kohya the fields that tools look for in that format."""
     origin = {
         "format": "pt",
         "evoke.emotions": exported.request.label,

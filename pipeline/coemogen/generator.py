@@ -1,4 +1,4 @@
-"""A trained CoEmoGen as a generator: a drawn v, the emotion's embedding in the prompt, its adapters on the U-Net."""
+"""Generate with a trained CoEmoGen: a drawn v, the emotion's embedding in the prompt, its adapters on the U-Net."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +18,10 @@ PART = "visual"
 
 @dataclass(frozen=True)
 class CoEmoGenGenerator:
-    """model: in evaluation mode on its device. source: where v comes from."""
+    """A trained CoEmoGen as an EmotionGenerator.
+
+    `model` is in evaluation mode on its device. `source` tells where v comes from (pipeline/generation/space.py).
+    """
 
     model: CoEmoGen
     tokenizer: Any
@@ -40,12 +43,12 @@ class CoEmoGenGenerator:
             yield
 
     def embeddings(self, requests: Sequence[Request]) -> Tensor:
-        """e^v BW; of a fusion, of the weighted emotions and of the weighted mean of their v."""
+        """Return e^v BW. A fusion uses the weighted emotions and the weighted mean of their v."""
         visual = torch.stack([self.visual(request) for request in requests]).to(self._device)
         return self.model.embedding(weight_matrix(requests).to(self._device), visual)
 
     def visual(self, request: Request) -> Tensor:
-        """v of D: drawn for each emotion by the request's seed, then mixed by weight."""
+        """Return v, of shape D: the weighted mean of one draw per emotion, seeded by the request."""
         return self.space.mixed(PART, request.weights, self.source, request.seed)
 
     @property

@@ -1,11 +1,12 @@
-"""HiLoRA (CoEmoGen Eq. 2-3): ten rank-r adapters on the U-Net's attention, eight of emotions and two of polarities.
+"""HiLoRA (CoEmoGen Eq. 2-3): ten rank-r adapters on the U-Net's attention, eight for emotions, two for polarities.
 
     W' = W + A_p B_p + A_e B_e      for a sample of emotion e and polarity p
 
-They are ordinary PEFT adapters (alpha = rank, so scale 1), each with parameters of its own. What is ours is the
-forward pass: those that occur in a batch are concatenated and their hidden units gated sample by sample, so that a
-batch of mixed emotions costs one pass. An adapter that does not occur is not in the graph: its gradient is None, and
-the optimiser leaves its bytes alone, where a zero gradient would let AdamW's momentum and decay move it.
+The adapters are ordinary PEFT adapters (alpha = rank, so the scale is 1), each with its own parameters. Only the
+forward pass differs from PEFT: the adapters that occur in a batch are concatenated and their hidden units are gated per
+sample, so a batch of mixed emotions costs one pass. An adapter that does not occur is not in the graph: its gradient is
+None, and the optimiser leaves its bytes unchanged. With a zero gradient, AdamW's momentum and weight decay would move
+it.
 """
 
 import warnings
@@ -29,7 +30,7 @@ ADAPTERS: tuple[str, ...] = (*EMOTIONS, *POLARITIES)
 
 @dataclass
 class Routing:
-    """What every adapted layer asks in its forward pass: the adapters of this batch and their gates BN."""
+    """The state that every adapted layer reads in its forward pass: the N adapters of the batch and their gates BN."""
 
     names: tuple[str, ...] = ()
     gates: Tensor | None = None
@@ -37,7 +38,11 @@ class Routing:
 
 @dataclass(frozen=True)
 class HiLora:
-    """The adapters of one U-Net. adapters: those that are on, of ADAPTERS; ranks: of each."""
+    """The adapters of one U-Net.
+
+    `ranks` maps the names of the enabled adapters, a subset of ADAPTERS, to their ranks. `layers` are the adapted
+    layers.
+    """
 
     unet: "UNet2DConditionModel"
     ranks: Mapping[str, int]
@@ -49,16 +54,16 @@ class HiLora:
         return tuple(self.ranks)
 
     def parameters(self) -> dict[str, Tensor]:
-        """The trainable parameters by PEFT's names, such as down_blocks.0...to_q.lora_A.awe.weight."""
+        """Return the trainable parameters under PEFT's names, such as down_blocks.0...to_q.lora_A.awe.weight."""
         return {name: p for name, p in self.unet.named_parameters() if ".lora_" in name}
 
     @contextmanager
     def route(self, weights: Tensor, strength: float | Tensor = 1.0) -> Iterator[None]:
-        """Within: sample b goes through the adapters of its emotions, by weight.
+        """Route sample b through the adapters of its emotions, by weight, while the context is active.
 
-        weights: B8 >= 0, a row of one emotion is one-hot; a polarity's adapter has the sum over its emotions, so that a
-        row that sums to 1 uses one polarity adapter's worth. strength: of all adapters, one number or B. A forward of
-        a multiple of B samples (guidance) repeats the rows.
+        `weights` is B8 >= 0; the row of a single emotion is one-hot. A polarity's adapter gets the sum over its
+        emotions, so a row that sums to 1 uses one polarity adapter's worth in total. `strength` scales all adapters:
+        one number, or B. If a forward pass has a multiple of B samples (guidance), the rows are repeated.
         """
         gates = gates_of(weights) * torch.as_tensor(strength, device=weights.device).reshape(-1, 1)
         present = [index for index, name in enumerate(ADAPTERS) if name in self.ranks and bool(gates[:, index].any())]
@@ -71,16 +76,17 @@ class HiLora:
 
 
 def gates_of(weights: Tensor) -> Tensor:
-    """Emotion weights B8 -> gates B10 in the order of ADAPTERS."""
+    """Return the gates of the adapters: emotion weights B8 -> gates B10 in the order of ADAPTERS."""
     signs = [torch.tensor([polarity(emotion) == sign for emotion in EMOTIONS]) for sign in POLARITIES]
     of_polarity = torch.stack([weights[:, sign.to(weights.device)].sum(1) for sign in signs], 1)
     return torch.cat([weights, of_polarity], 1).float()
 
 
 def add_adapters(unet: "UNet2DConditionModel", ranks: Mapping[str, int], generator: torch.Generator) -> HiLora:
-    """Adapters on the attention of a U-Net, which stays as it was at first: A is drawn uniformly as in PEFT, B is 0.
+    """Add adapters to the attention of a U-Net, freeze everything else, and return the adapters.
 
-    ranks: of each adapter that is on, under names of ADAPTERS. Everything but the adapters is frozen.
+    `ranks` maps names of ADAPTERS to ranks. The output of the U-Net does not change at first: A is drawn uniformly as
+    in PEFT, and B is 0.
     """
     from peft import LoraConfig
     from peft.tuners.lora import Linear
@@ -89,7 +95,7 @@ def add_adapters(unet: "UNet2DConditionModel", ranks: Mapping[str, int], generat
     assert not unknown, f"no such adapters: {unknown}"
     unet.requires_grad_(False)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # several adapters are what we want
+        warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # several adapters are intended
         for name, rank in ranks.items():
             unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(TARGETS)), adapter_name=name)
     layers = [module for module in unet.modules() if isinstance(module, Linear)]
@@ -107,10 +113,10 @@ def add_adapters(unet: "UNet2DConditionModel", ranks: Mapping[str, int], generat
 
 
 def _gated(base: type) -> type:
-    """PEFT's LoRA layer with our forward pass; parameters, names and saving stay PEFT's."""
+    """Return PEFT's LoRA layer class with the gated forward pass; parameters, names and saving stay PEFT's."""
 
     class GatedLinear(base):
-        """x -> W x + sum over the adapters of the batch of gate * B A x."""
+        """A linear layer x -> W x + the sum of gate * B A x over the adapters of the batch."""
 
         def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
             result = self.base_layer(x, *args, **kwargs)
@@ -128,7 +134,10 @@ def _gated(base: type) -> type:
 
 
 def joined(hilora: HiLora, weights: Mapping[str, float]) -> dict[str, tuple[Tensor, Tensor]]:
-    """Several adapters as one ordinary LoRA of the summed rank: layer name -> (A rI, B Or), weights folded into B."""
+    """Return several adapters as one ordinary LoRA of the summed rank: layer name -> (A rI, B Or).
+
+    `weights` maps the names of adapters to weights, which are folded into B.
+    """
     layers = {name: module for name, module in hilora.unet.named_modules() if hasattr(module, "routing")}
     return {
         name: (

@@ -1,4 +1,4 @@
-"""L_SEM (CoEmoGen Eq. 5) with the distances of Table 2c; L_LDM is in pipeline/training/denoising.py."""
+"""Compute L_SEM (CoEmoGen Eq. 5) with the distances of Table 2c; L_LDM is in pipeline/training/denoising.py."""
 
 from typing import Literal
 
@@ -12,11 +12,14 @@ Distance = Literal["cosine", "mae", "mse", "kl"]
 def semantic_loss(
     joint: Tensor, caption: Tensor, distance: Distance = "cosine", equalised: bool = False, temperature: float = 0.07
 ) -> Tensor:
-    """L_SEM (Eq. 5, Table 2c): condition BD against caption BD, both unit vectors of CLIP's joint space -> a scalar.
+    """Return L_SEM: condition BD, caption BD, unit vectors in CLIP's joint space -> scalar (Eq. 5, Table 2c).
 
-    cosine: 1 - cos. mae, mse: mean over entries. kl: KL(caption || condition) of softmaxes over entries at
-    `temperature`. Raw, these differ by orders of magnitude (mse of unit vectors is 2/D (1 - cos)), so that Table 2c
-    compares weights too; `equalised` scales each to about 1 for orthogonal vectors, as the cosine is.
+    - `cosine`: 1 - cos.
+    - `mae`, `mse`: the mean over entries.
+    - `kl`: KL(caption || condition) of the softmaxes over entries at `temperature`.
+
+    Unscaled, these differ by orders of magnitude (the mse of unit vectors is 2/D (1 - cos)), so Table 2c also compares
+    loss weights. With `equalised`, each is scaled to about 1 for orthogonal vectors, as the cosine distance is.
     """
     width = joint.shape[-1]
     match distance:

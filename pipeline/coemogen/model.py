@@ -1,7 +1,7 @@
 """CoEmoGen as one module: a batch of latents, emotions and features -> L_LDM + weight * L_SEM (Eq. 4-5).
 
-Only the embedding (mapper and visual perception) and the adapters are trained; the U-Net's own weights and the text
-encoder are frozen.
+Only the embedding (mapper and visual-perception encoder) and the adapters are trained; the U-Net's own weights and the
+text encoder are frozen.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class CoEmoGen(nn.Module):
-    """The trained parts, under their names in weights.safetensors, and the frozen ones that they stand among."""
+    """The trained parts, named as in weights.safetensors, with the frozen models around them."""
 
     def __init__(
         self,
@@ -36,15 +36,16 @@ class CoEmoGen(nn.Module):
         settings: "Coemogen",
         prompts: Mapping[str, Prompts],
     ) -> None:
-        """prompts: `trained` with a gap and `empty`, one row each."""
+        """Store the parts. `prompts` has the entries `trained`, with a gap, and `empty`, one row each."""
         super().__init__()
         self.embedding, self.unet, self.encoder = embedding, hilora.unet, encoder
         self.hilora, self.schedule, self.settings, self.prompts = hilora, schedule, settings, prompts
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """batch: latents, noise BCHW; steps B; emotions B8; visual, caption BD; dropped B bool -> losses by name.
+        """Return the losses of a batch by name: total, ldm, sem.
 
-        dropped: samples that learn without a condition, for classifier-free guidance; their adapters stay on.
+        `batch` holds latents and noise BCHW; steps B; emotions B8; visual and caption BD; dropped B bool. Dropped
+        samples are trained without a condition, for classifier-free guidance; their adapters stay on.
         """
         settings, device = self.settings, batch["latents"].device
         rows = torch.zeros(len(batch["steps"]), dtype=torch.long, device=device)
@@ -65,7 +66,10 @@ def build(
     settings: "Coemogen", pipeline: Any, encoder: ConditionEncoder, schedule: "DDPMScheduler", visual_width: int,
     generator: torch.Generator,
 ) -> CoEmoGen:  # fmt: skip
-    """A fresh CoEmoGen on a Stable Diffusion pipeline, whose U-Net gets the adapters. Random only by the generator."""
+    """Return a fresh CoEmoGen on a Stable Diffusion pipeline, whose U-Net receives the adapters.
+
+    All randomness comes from `generator`.
+    """
     names = tokenize(pipeline.tokenizer, list(EMOTIONS))
     prompts = {
         "trained": tokenize(pipeline.tokenizer, [settings.prompt]), "empty": tokenize(pipeline.tokenizer, [""])
@@ -83,9 +87,10 @@ def build(
 
 
 def ranks(settings: "Coemogen") -> dict[str, int]:
-    """The adapters that are on and their ranks (Table 1's ablations leave a kind out).
+    """Return the enabled adapters with their ranks (the ablations of Table 1 disable one kind).
 
-    With matched_rank the kind that is left has twice the rank, so that a sample still passes as many units.
+    With `matched_rank`, the kind that remains has twice the rank, so a sample passes through as many hidden units as
+    with both kinds.
     """
     kinds = {EMOTIONS: settings.emotion_adapters, POLARITIES: settings.polarity_adapters}
     rank = settings.rank * (2 if settings.matched_rank and sum(kinds.values()) == 1 else 1)
@@ -93,5 +98,5 @@ def ranks(settings: "Coemogen") -> dict[str, int]:
 
 
 def trained(model: CoEmoGen) -> dict[str, Tensor]:
-    """What weights.safetensors holds, by name."""
+    """Return the trained parameters by name, as weights.safetensors stores them."""
     return {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}

@@ -1,4 +1,4 @@
-"""CoEmoGen trained: the cached inputs of each batch, the task for the one loop, what is left at the end."""
+"""Train CoEmoGen: the cached inputs of each batch, the task for the shared training loop, and the final summary."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ SHEET_COLUMNS = 8
 
 @dataclass(frozen=True)
 class Inputs:
-    """What is known of the N pictures to train on, each once: emotions N, v ND, captions ND, rows N of the latents."""
+    """The N training images, each once: emotions N, v ND, caption features ND, and rows N in the latent cache."""
 
     emotions: NDArray[np.int64]
     visual: Tensor
@@ -44,9 +44,10 @@ class Inputs:
 
 
 def inputs(corpus: pa.Table, features: pa.Table, captions: pa.Table, kept: pa.Table, latents: LatentCache) -> Inputs:
-    """The train pictures whose captions passed the filter, from four tables of the same pictures in the same order.
+    """Return the train images whose captions passed the filter.
 
-    corpus: image_id, emotion, split; features and captions: feature; kept: kept.
+    The four tables list the same images in the same order. `corpus` has image_id, emotion, split; `features` and
+    `captions` have feature; `kept` has kept.
     """
     train = np.array(corpus["split"].to_pylist()) == "train"
     rows = np.flatnonzero(train & kept["kept"].to_numpy(zero_copy_only=False))
@@ -62,12 +63,12 @@ def inputs(corpus: pa.Table, features: pa.Table, captions: pa.Table, kept: pa.Ta
 
 
 def emotion_indices(corpus: pa.Table) -> NDArray[np.int64]:
-    """0 to 7 for each row, N."""
+    """Return the emotion of each row as an index from 0 to 7, N."""
     return np.array([INDEX[emotion] for emotion in corpus["emotion"].to_pylist()])
 
 
 def drawer(found: Inputs, model: CoEmoGen, settings: "Coemogen") -> Callable[[Tensor, torch.Generator], Batch]:
-    """The function that makes a batch of rows, random by its generator alone."""
+    """Return a function from rows and a generator to a batch; all its randomness comes from the generator."""
 
     def draw(rows: Tensor, generator: torch.Generator) -> Batch:
         mirrored = draw_mirrored(len(rows), settings.mirror, generator)
@@ -83,7 +84,7 @@ def drawer(found: Inputs, model: CoEmoGen, settings: "Coemogen") -> Callable[[Te
 
 
 def visual_space(corpus: pa.Table, features: pa.Table) -> Space:
-    """The Gaussians of v over the train split, with the val split as real ones."""
+    """Return the Gaussians of v fitted on the train split, with the features of the val split as real ones."""
     splits, emotions, matrix = np.array(corpus["split"].to_pylist()), emotion_indices(corpus), feature_matrix(features)
     train, val = splits == "train", splits == "val"
     return fit_space({PART: (matrix[train], emotions[train], matrix[val], emotions[val])})
@@ -93,7 +94,10 @@ def task(
     model: CoEmoGen, foundation: Foundation, found: Inputs, space: Space, settings: "Coemogen", images: "Images",
     generator: np.random.Generator,
 ) -> Task:  # fmt: skip
-    """What the loop is given. images: how sheets are sampled; generator: of the order of pictures."""
+    """Return the task for the training loop.
+
+    `images` tells how contact sheets are sampled; `generator` draws the order of the images.
+    """
     shown = [request(name, seed) for name in space.emotions for seed in range(SHEET_COLUMNS)]
     sampler = CoEmoGenGenerator(model, foundation.pipeline.tokenizer, space, images.source)
 
@@ -107,7 +111,7 @@ def task(
 
 
 def summary(trained: Trained, model: CoEmoGen, found: Inputs) -> dict[str, float]:
-    """Numbers of pictures and parameters, and the losses at the end."""
+    """Return the numbers of images, adapters and parameters, and the final losses."""
     parts = {"adapters": "unet.", "embedding": "embedding."}
     sizes = {
         f"num_parameters_{part}": sum(t.numel() for name, t in trained.weights.items() if name.startswith(prefix))

@@ -1,1 +1,1 @@
-"""A learnt embedding in place of one word of an ordinary prompt."""
+"""Put a learned embedding in the place of one word of an ordinary prompt."""

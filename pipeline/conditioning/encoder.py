@@ -1,7 +1,8 @@
-"""The frozen text encoder, fed embeddings: a condition for the U-Net, and its place in CLIP's joint space.
+"""Run the frozen text encoder on embeddings: a condition for the U-Net, and its place in CLIP's joint space.
 
-Batch-wise and differentiable with respect to the embedding, without added tokens or hooks. It pools at the true end of
-the text: transformers' CLIPTextModel pools at argmax(id) where eos_token_id is 2, which an added token would be.
+This works on batches and is differentiable with respect to the embedding, without added tokens or hooks. It pools at
+the true end of the text: transformers' CLIPTextModel pools at argmax(id) if eos_token_id is 2, and an added token would
+be that maximum.
 """
 
 from dataclasses import dataclass
@@ -22,17 +23,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Condition:
-    """What a prompt means: states BTW for the U-Net to attend to, and joint BD, unit vectors of CLIP's joint space."""
+    """An encoded prompt: states BTW that the U-Net attends to, and joint BD, unit vectors in CLIP's joint space."""
 
     states: Tensor
     joint: Tensor
 
 
 class ConditionEncoder(nn.Module):
-    """Prompts, and an embedding for each gap -> Condition. All of it is frozen.
+    """Frozen encoder: prompts, with an embedding for each gap -> Condition.
 
-    text_encoder: transformers' CLIPTextModel. projection: WD, from its states to CLIP's joint space (open_clip's
-    text_projection; Stable Diffusion's text encoder has none of its own).
+    `text_encoder` is transformers' CLIPTextModel. `projection` WD maps its states to CLIP's joint space (open_clip's
+    text_projection; the text encoder of Stable Diffusion has none).
     """
 
     def __init__(self, text_encoder: Any, projection: Tensor) -> None:
@@ -42,21 +43,21 @@ class ConditionEncoder(nn.Module):
 
     @property
     def width(self) -> int:
-        """W of token embeddings and states."""
+        """Return W, the width of token embeddings and states."""
         return int(self.text_encoder.config.hidden_size)
 
     @property
     def joint_width(self) -> int:
-        """D of CLIP's joint space."""
+        """Return D, the width of CLIP's joint space."""
         return int(self.projection.shape[1])
 
     @property
     def token_size(self) -> float:
-        """Root mean square of the entries of token embeddings: what an embedding that stands among them should have."""
+        """Return the root mean square of token embeddings, the size that an inserted embedding should have."""
         return float(self.text_encoder.get_input_embeddings().weight.float().pow(2).mean().sqrt())
 
     def forward(self, prompts: Prompts, embeddings: Tensor | None = None) -> Condition:
-        """embeddings BW stand in the gaps; None where no prompt has one."""
+        """Return the condition of prompts. `embeddings` BW fill the gaps; None if no prompt has a gap."""
         inputs = self.text_encoder.get_input_embeddings()(prompts.ids)
         if embeddings is not None:
             inputs = torch.where(prompts.gaps[..., None], embeddings[:, None].to(inputs.dtype), inputs)
@@ -65,7 +66,7 @@ class ConditionEncoder(nn.Module):
         return Condition(states, F.normalize(pooled.float() @ self.projection, dim=-1))
 
     def _transform(self, inputs_BTW: Tensor) -> Tensor:
-        """CLIPTextModel.forward behind its token embedding, under the causal mask that it makes itself."""
+        """Run CLIPTextModel.forward after its token embedding, under the causal mask that it makes itself."""
         encoder = self.text_encoder
         hidden = encoder.embeddings(inputs_embeds=inputs_BTW)
         hidden = encoder.encoder(inputs_embeds=hidden, attention_mask=None, is_causal=True).last_hidden_state
@@ -73,7 +74,10 @@ class ConditionEncoder(nn.Module):
 
 
 def condition_encoder(pipeline: "StableDiffusionPipeline", clip: Path) -> ConditionEncoder:
-    """Of a Stable Diffusion and the open_clip folder whose text tower it has. ValueError if these do not fit."""
+    """Return the encoder of a Stable Diffusion and of the open_clip folder that has its text tower.
+
+    Raises ValueError if the two do not match.
+    """
     state, _ = load_safetensors(clip / WEIGHTS)
     projection, embedding = state["text_projection"], state["token_embedding.weight"]
     ours = pipeline.text_encoder.get_input_embeddings().weight

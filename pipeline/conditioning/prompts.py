@@ -1,7 +1,7 @@
-"""Prompts with a gap: "{S} street" as token ids, and which of them a learnt embedding stands for.
+"""Tokenise prompts with a gap, such as "{S} street", and mark the token that a learned embedding replaces.
 
 The words around the gap are tokenised as they are and joined; no token is added to the vocabulary. The length is CLIP's
-context; a prompt that does not fit is an error and is not cut.
+context; a prompt that does not fit raises an error and is not cut.
 """
 
 import re
@@ -20,7 +20,7 @@ GAP = "{S}"
 
 @dataclass(frozen=True)
 class Prompts:
-    """A batch of tokenised prompts: ids BT int64, gaps BT bool (where the embedding goes), ends B int64 (true EOS)."""
+    """A batch of tokenised prompts: ids BT int64, gaps BT bool (for the embedding), ends B int64 (the true EOS)."""
 
     ids: Tensor
     gaps: Tensor
@@ -33,12 +33,15 @@ class Prompts:
         return Prompts(self.ids.to(device), self.gaps.to(device), self.ends.to(device))
 
     def take(self, rows: Tensor) -> "Prompts":
-        """Prompts by row, B int64 in any order and number."""
+        """Return the prompts at the given rows, B int64, in any order and number."""
         return Prompts(self.ids[rows], self.gaps[rows], self.ends[rows])
 
 
 def tokenize(tokenizer: "CLIPTokenizer", prompts: Sequence[str]) -> Prompts:
-    """Texts with one gap {S}, or none, as ids of CLIP's context. Raises ValueError for more gaps or a long prompt."""
+    """Return texts with at most one gap {S} as ids of the length of CLIP's context.
+
+    Raises ValueError for a prompt with several gaps or other braces, and for one that is too long.
+    """
     length = tokenizer.model_max_length
     rows = [_row(tokenizer, prompt, length) for prompt in prompts]
     ids = torch.full((len(rows), length), tokenizer.pad_token_id)
@@ -51,13 +54,13 @@ def tokenize(tokenizer: "CLIPTokenizer", prompts: Sequence[str]) -> Prompts:
 
 
 def _row(tokenizer: "CLIPTokenizer", prompt: str, length: int) -> tuple[list[int], int | None]:
-    """Ids from begin to end, and where the gap is."""
+    """Return the ids from the begin token to the end token, and the index of the gap, or None without one."""
     parts = prompt.split(GAP)
     if len(parts) > 2 or re.search(r"[{}]", "".join(parts)):
         raise ValueError(f"the prompt {prompt!r} must hold {GAP} once at most, and no other braces")
     words = [tokenizer(part, add_special_tokens=False).input_ids if part.strip() else [] for part in parts]
     gap = 1 + len(words[0]) if len(parts) == 2 else None
-    filler = [tokenizer.eos_token_id] if gap is not None else []  # any id: its embedding is replaced
+    filler = [tokenizer.eos_token_id] if gap is not None else []  # any id will do: its embedding is replaced
     row = [tokenizer.bos_token_id, *words[0], *filler, *(words[1] if gap is not None else []), tokenizer.eos_token_id]
     if len(row) > length:
         raise ValueError(f"the prompt {prompt!r} has {len(row)} tokens; CLIP takes {length} with begin and end")

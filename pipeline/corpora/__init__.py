@@ -1,1 +1,1 @@
-"""Corpora: a dataset on disk, in its own layout, becomes a stream of checked records and of rejects with reasons."""
+"""Turn a dataset on disk, in its own layout, into a stream of checked records, and rejects with reasons."""

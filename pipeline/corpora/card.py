@@ -1,4 +1,4 @@
-"""The card of a curated data set, as Hugging Face's hub reads it: what is in it, how it was made, what it is not."""
+"""Write the dataset card of a curated corpus for the Hugging Face Hub: contents, method and limits."""
 
 import io
 from collections import Counter
@@ -27,7 +27,10 @@ LIMITS = """\
 
 
 def card(name: str, found: Selection, settings: "Emoart", known: str) -> str:
-    """README.md beside data/<split>-*.parquet. known: what is known of the classifier."""
+    """Return the text of README.md, which lies beside data/<split>-*.parquet.
+
+    known: what is known about the classifier.
+    """
     return f"""---
 {_front_matter(name, found)}---
 
@@ -65,7 +68,7 @@ the surest pictures of each emotion.
 
 
 def _front_matter(name: str, found: Selection) -> str:
-    """The card's metadata: what the hub shows, and which file is of which split."""
+    """Return the card's YAML metadata: what the Hub displays, and which files belong to which split."""
     occurring = set(found.splits.values())
     files = [{"split": split, "path": f"data/{split}-*.parquet"} for split in SPLITS if split in occurring]
     metadata = {
@@ -105,7 +108,10 @@ def _steps(found: Selection, settings: "Emoart") -> Iterator[str]:
 
 
 def _columns(name: str) -> Iterator[str]:
-    """What the schemas say; of the emotion what that of the curation says, as nobody has labelled it."""
+    """Yield a table of the columns and their meanings in the schemas.
+
+    The emotion has its meaning in the curation's schema, because no person has labelled it.
+    """
     docs = {column.name: column.doc for column in (*EMOART_SCHEMA.columns, *CURATION_SCHEMA.columns)}
     docs[EMOART_SCHEMA.key] = f"{name}/ and the path of the file without its suffix, or the number of the row"
     yield from ("| column | meaning |", "|---|---|")

@@ -1,12 +1,12 @@
-"""What the classes of each labelled data set mean in the eight emotions and the two polarities. Written here only.
+"""Map the classes of each labelled dataset to the eight emotions and the two polarities.
 
-Only classes of one name and one meaning count as comparable:
+This mapping is defined here only. Classes count as comparable only if they have the same name and the same meaning:
 
-- EmoSet and FI have Mikels' eight: all classes compare, as emotions and as polarities.
-- EmotionROI has Ekman's six. Anger, disgust, fear and sadness are among the eight. Joy is none of them (amusement,
-  contentment and excitement are all joy) but positive. Surprise is neither one of the eight nor of one polarity, so it
-  is left out of both; UniEmo does not say what it does with it.
-- Twitter I and II know the polarities alone.
+- EmoSet and FI have Mikels' eight emotions: all classes are comparable, both as emotions and as polarities.
+- EmotionROI has Ekman's six. Anger, disgust, fear and sadness are among the eight. Joy is not one of the eight
+  (amusement, contentment and excitement are all joy) but it is positive. Surprise is neither one of the eight nor of a
+  single polarity, so it is left out of both; UniEmo does not say how it treats surprise.
+- Twitter I and II have only the polarities.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ SMALL_SETS: tuple[SmallSet, ...] = get_args(SmallSet)
 
 @dataclass(frozen=True)
 class Classes:
-    """The classes of a data set in its order; which are one of the eight, and which have a polarity."""
+    """The classes of a dataset in its own order, with the emotion and the polarity of each class that has one."""
 
     names: tuple[str, ...]
     emotions: Mapping[str, Emotion]

@@ -1,7 +1,7 @@
-"""First pass of a curation: every picture embedded and classified, those of a clear emotion set aside (CoEmoGen 3.1).
+"""First pass of a curation: embed and classify every image, and set aside those with a clear emotion (CoEmoGen 3.1).
 
-What it makes of a run of rows depends on that run alone, and holds no pictures but a batch and the confident. What
-concerns all pictures (copies, rare emotions, splits) is the second pass: `pipeline.corpora.selection`.
+The result for a run of rows depends on that run alone. Only a batch of images and the confident ones are in memory.
+What concerns all images (copies, rare emotions, splits) is left to the second pass, `pipeline.corpora.selection`.
 """
 
 import hashlib
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 
 JUDGED_SCHEMA = Schema((*CURATION_SCHEMA.columns, *(column for column in PICTURE if column.name == "sha256")))
 PIECES: dict[str, Schema] = {"judged": JUDGED_SCHEMA, "confident": EMOART_SCHEMA, "rejects": REJECTS_SCHEMA}
-MAX_BATCH_PX = 300_000_000  # 900 MB of RGB: a hundred pictures of WikiArt, a dozen of a camera
+MAX_BATCH_PX = 300_000_000  # 900 MB of RGB: about a hundred images of WikiArt, or a dozen of a camera
 
 Unit = wikiart.RowGroups | image_folder.Files
 
 
 def plan(folder: Path, corpus: str, shard_images: int) -> list[Unit]:
-    """The rows of WikiArt where data/*.parquet have pictures, else the files in the folder, as runs of `shard_images`.
+    """Return WikiArt's rows if data/*.parquet have images, else the files in the folder, as runs of `shard_images`.
 
-    Ids are `corpus/number` and `corpus/path`, and ascend over all runs. Raises ValueError where nothing is to be read.
+    Ids are `corpus/number` and `corpus/path`, and ascend over all runs. Raises ValueError if there is nothing to read.
     """
     if wikiart.is_laid_out(folder):
         return [*wikiart.plan(folder, corpus, shard_images)]
@@ -50,9 +50,13 @@ def plan(folder: Path, corpus: str, shard_images: int) -> list[Unit]:
 def judge_all(
     units: Sequence[Unit], load: "Callable[[], tuple[Clip, EmotionHead]]", settings: "Emoart", work: WorkFolder
 ) -> Callable[[str], Iterator[pa.Table]]:
-    """The first pass over all runs, but those that a killed one has finished; the work folder must be locked.
+    """Run the first pass over all runs, except those that a killed process has finished.
 
-    Gives a function: name of PIECES -> its tables, a run after the other, read when they are asked for.
+    load: returns CLIP and the emotion head; it is called only if a run remains to be done. The caller must hold the
+    lock of the work folder.
+
+    Returns a function that maps a name of PIECES to an iterator over its tables, one for each run in order, each read
+    when it is needed.
     """
 
     def judging() -> Callable[[Unit], dict[str, pa.Table]]:
@@ -64,11 +68,12 @@ def judge_all(
 
 
 def judge(unit: Unit, clip: "Clip", head: "EmotionHead", settings: "Emoart") -> dict[str, pa.Table]:
-    """A run of rows -> the tables of PIECES.
+    """Return the tables of PIECES for a run of rows.
 
-    judged: every readable picture, with reason kept where its highest probability reaches settings.min_confidence
-    (inclusive, both as float32), else unsure. confident: the kept with their files, all in the train split until the
-    second pass.
+    judged: every readable image, with reason kept if its highest probability reaches settings.min_confidence
+    (inclusive, both as float32), else unsure.
+    confident: the kept images with their files, all in the train split until the second pass.
+    rejects: the images that cannot be read.
     """
     rejects: list[Reject] = []
     outcomes = progress(unit.read(), unit.num_rows, "pictures")
@@ -85,12 +90,18 @@ def judge(unit: Unit, clip: "Clip", head: "EmotionHead", settings: "Emoart") -> 
 
 
 def batches(pictures: Iterable[Picture], batch_size: int) -> Iterator[list[Picture]]:
-    """Consecutive pictures, at most `batch_size` and at most MAX_BATCH_PX pixels, but for one picture larger alone."""
+    """Yield lists of consecutive images, at most `batch_size` images and MAX_BATCH_PX pixels each.
+
+    An image with more pixels is a batch of its own.
+    """
     return runs(pictures, batch_size, MAX_BATCH_PX, lambda picture: (1, picture.pixels.width * picture.pixels.height))
 
 
 def probabilities(batch: list[Picture], clip: "Clip", head: "EmotionHead") -> NDArray[np.float32]:
-    """N pictures -> N8 calibrated probabilities, the columns in the order of EMOTIONS."""
+    """Return the calibrated probabilities of the emotions, in the order of EMOTIONS.
+
+    N images -> N8 float32.
+    """
     features = clip.encode_images([picture.pixels for picture in batch], normalize=False).numpy()
     norms = np.linalg.norm(features, axis=1)
     found = head.probabilities(features / norms[:, None], norms)
@@ -99,7 +110,7 @@ def probabilities(batch: list[Picture], clip: "Clip", head: "EmotionHead") -> ND
 
 
 def _aside(outcomes: Iterable[Picture | Reject], rejects: list[Reject]) -> Iterator[Picture]:
-    """The pictures; rejects go to the list."""
+    """Yield the images, and append the rejects to the list."""
     for outcome in outcomes:
         if isinstance(outcome, Reject):
             rejects.append(outcome)
@@ -108,7 +119,7 @@ def _aside(outcomes: Iterable[Picture | Reject], rejects: list[Reject]) -> Itera
 
 
 def _row(picture: Picture, probability: NDArray[np.float32], min_confidence: float) -> dict[str, object]:
-    """A picture under the columns of EMOART_SCHEMA and CURATION_SCHEMA."""
+    """Return an image as a row with the columns of EMOART_SCHEMA and CURATION_SCHEMA."""
     emotion = EMOTIONS[int(probability.argmax())]
     confidence = np.float32(probability.max())
     return {

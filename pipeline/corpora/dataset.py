@@ -1,4 +1,4 @@
-"""A curated corpus as a folder that `datasets.load_dataset` opens and the hub shows.
+"""Write a curated corpus as a folder that `datasets.load_dataset` opens and the Hugging Face Hub displays.
 
 README.md  data/<split>-<shard>-of-<shards>.parquet  sheets/<emotion>.png  curation.parquet  rejects.parquet
 """
@@ -29,10 +29,10 @@ def write_dataset(
     settings: "Emoart",
     known: str,
 ) -> None:
-    """Write the whole folder, which is not there yet.
+    """Write the whole folder, which must not exist yet.
 
-    confident: gives the pieces of the first pass, in order, each time that it is called. known: what is known of the
-    classifier.
+    confident: returns the tables of confident images from the first pass, in order, each time it is called.
+    known: what is known about the classifier, for the card.
     """
     for split in SPLITS:
         members = {image_id: of for image_id, of in found.splits.items() if of == split}
@@ -44,7 +44,10 @@ def write_dataset(
 
 
 def write_split(folder: Path, split: Split, tables: Iterable[pa.Table]) -> None:
-    """The shards of a split under the names by which load_dataset knows it; the last part is their number."""
+    """Write the shards of a split to files named as load_dataset expects: <split>-<shard>-of-<shards>.parquet.
+
+    The number of shards is known only after the last one, so the files are renamed at the end.
+    """
     paths: list[Path] = []
     for table in tables:
         paths.append(folder / f"{split}-{len(paths):05d}")
@@ -54,7 +57,7 @@ def write_split(folder: Path, split: Split, tables: Iterable[pa.Table]) -> None:
 
 
 def write_sheets(folder: Path, found: Selection, confident: Iterable[pa.Table]) -> None:
-    """A contact sheet of each emotion that has pictures."""
+    """Write a contact sheet, <emotion>.png, for each emotion that has kept images."""
     ranked: Mapping[str, list[tuple[str, float]]] = {
         emotion: most_confident(found.judged, emotion) for emotion in EMOTIONS
     }

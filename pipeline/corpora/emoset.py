@@ -1,9 +1,9 @@
-"""EmoSet's official layout -> a plan of rows -> records and rejects (REFERENCE D; EmoSet's README and reader).
+"""Read EmoSet's official layout: a plan of rows -> records and rejects (REFERENCE D; EmoSet's README and reader).
 
     info.json  {train,val,test}.json  image/<emotion>/<emotion>_NNNNN.jpg  annotation/<emotion>/<emotion>_NNNNN.json
 
-The plan holds paths only; pictures are read one at a time. What concerns several rows (duplicate ids, shards) is
-settled in the plan. It writes nothing and does not judge the corpus as a whole: that is `pipeline.corpora.validate`.
+The plan holds only paths; images are read one at a time. The plan settles what concerns several rows (duplicate ids,
+shards). The module writes nothing and does not assess the corpus as a whole; `pipeline.corpora.validate` does that.
 """
 
 import hashlib
@@ -24,16 +24,16 @@ from pipeline.emotions import EMOTIONS, INDEX, Emotion, polarity
 
 ATTRIBUTES = ("scene", "object", "facial_expression", "human_action")
 MAX_SPLIT_BYTES = 1 << 30  # EmoSet-118K's train.json has about 12 MB
-MAX_ANNOTATION_BYTES = 1 << 20  # EmoSet's have a few hundred bytes
+MAX_ANNOTATION_BYTES = 1 << 20  # EmoSet's annotations have a few hundred bytes
 MAX_NAME_CHARS = 200
-ROW_BYTES = 512  # what a row of a shard needs beside its image, rounded up
+ROW_BYTES = 512  # size of a row of a shard without its image, rounded up
 
 _log = logging.getLogger("evoke")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a split file. num_bytes is its image file's size. A row that the plan refuses carries its reject."""
+    """One row of a split file; num_bytes is the size of its image file. A row that the plan refuses has its reject."""
 
     image_id: str
     split: Split
@@ -47,18 +47,24 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """info.json's names in snake_case. An attribute that it does not list has no entry: any name goes."""
+    """The names of info.json in snake_case.
+
+    An attribute that info.json does not list has no entry, and every name of it is accepted.
+    """
 
     names: dict[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The attributes that info.json does not list."""
+        """Return the attributes that info.json does not list."""
         return tuple(attribute for attribute in ATTRIBUTES if attribute not in self.names)
 
 
 def vocabulary(folder: str | Path) -> Vocabulary:
-    """info.json's names. Missing, damaged or incomplete (old zips hold the emotions only) it is a warning, no error."""
+    """Return the names of info.json.
+
+    A missing, damaged or incomplete file (old zips list only the emotions) causes a warning, not an error.
+    """
     try:
         info = _parse(Folder(folder).read("info.json", MAX_SPLIT_BYTES, Reason.missing_annotation))
     except RejectedError as why:
@@ -72,10 +78,10 @@ def vocabulary(folder: str | Path) -> Vocabulary:
 
 
 def plan(folder: str | Path) -> list[Row]:
-    """Every row of train, val and test.json, in that order; reads no image and no annotation.
+    """Return every row of train.json, val.json and test.json, in that order, without reading an image or annotation.
 
-    Of rows with one image_id the first good one is kept. Raises ValueError where the folder or a split file is missing
-    or damaged.
+    Of rows with the same image_id the first valid one is kept. Raises ValueError if the folder or a split file is
+    missing or damaged.
     """
     door = Folder(folder)
     raw = [(split, index, row) for split in SPLITS for index, row in enumerate(_raw_rows(door, split))]
@@ -83,14 +89,16 @@ def plan(folder: str | Path) -> list[Row]:
 
 
 def read(folder: str | Path, rows: Sequence[Row]) -> Iterator[Record | Reject]:
-    """One record or reject per row, in the order of the rows, no more pictures in memory than are read ahead."""
+    """Yield one record or reject per row, in row order, with only the images that are read ahead in memory."""
     return ahead(partial(_outcome, Folder(folder)), rows)
 
 
 def shards(rows: Sequence[Row], shard_images: int, max_shard_mb: int) -> list[list[Row]]:
-    """The rows by image_id, cut greedily at `shard_images` rows and `max_shard_mb` million bytes of image files.
+    """Return the rows sorted by image_id, cut greedily into shards.
 
-    Independent of the order of `rows`. A picture larger than a whole shard gets its own.
+    A shard has at most `shard_images` rows and `max_shard_mb` million bytes of image files, ROW_BYTES for each row
+    included; an image larger than a shard gets its own. The result does not depend on the order of `rows`. Raises
+    ValueError if a limit is below 1.
     """
     if shard_images < 1 or max_shard_mb < 1:
         raise ValueError(f"a shard holds at least 1 image and 1 MB; got {shard_images=}, {max_shard_mb=}")
@@ -106,12 +114,12 @@ def shards(rows: Sequence[Row], shard_images: int, max_shard_mb: int) -> list[li
 
 
 def snake_case(name: str) -> str:
-    """An attribute's name as EmoGen's tables spell it: "Alarm clock" -> alarm_clock."""
+    """Return an attribute's name as EmoGen's tables spell it: "Alarm clock" -> alarm_clock."""
     return "_".join(name.lower().split())
 
 
 def _raw_rows(door: Folder, split: Split) -> list[Any]:
-    """The rows of a split file as they stand there, unchecked."""
+    """Return the unchecked rows of a split file. Raises ValueError if it cannot be read or is not a list."""
     name = f"{split}.json"
     try:
         rows = _parse(door.read(name, MAX_SPLIT_BYTES, Reason.missing_annotation))
@@ -138,7 +146,7 @@ def _row(door: Folder, split: Split, index: int, columns: Any) -> Row:
 
 
 def _checked_columns(columns: Any) -> tuple[str, str, str]:
-    """(emotion, image, annotation) of a 3-column row, or of a 4-column one, whose second is the file stem again."""
+    """Return (emotion, image, annotation) of a row of 3 columns, or of 4 of which the second repeats the file stem."""
     if not isinstance(columns, list) or len(columns) not in (3, 4):
         size = f"{len(columns)} columns" if isinstance(columns, list) else type(columns).__name__
         raise RejectedError(
@@ -152,7 +160,7 @@ def _checked_columns(columns: Any) -> tuple[str, str, str]:
 
 
 def _without_repeats(rows: list[Row]) -> list[Row]:
-    """The rows, those refused whose image_id an earlier good row has."""
+    """Return the rows, with a reject for each whose image_id an earlier valid row has."""
     first: dict[str, Row] = {}
     for row in rows:
         if row.reject is None:
@@ -199,7 +207,7 @@ def _record(door: Folder, row: Row) -> Record:
 
 
 def _annotation(door: Folder, row: Row) -> dict[str, Any]:
-    """The parsed annotation of a row, of the row's emotion."""
+    """Return the parsed annotation of a row. Raises RejectedError if it names another emotion than the row."""
     annotation = _parse(door.read(row.annotation, MAX_ANNOTATION_BYTES, Reason.missing_annotation))
     if not isinstance(annotation, dict):
         raise RejectedError(Reason.malformed_annotation, f"holds {type(annotation).__name__}, not an object")
@@ -213,7 +221,7 @@ def _annotation(door: Folder, row: Row) -> dict[str, Any]:
 
 
 def _level(annotation: dict[str, Any], key: str) -> float | None:
-    """brightness or colorfulness in [0, 1], written as a number or as text."""
+    """Return brightness or colorfulness in [0, 1], which may be written as a number or as text; None if absent."""
     value = annotation.get(key)
     if value is None:
         return None
@@ -231,13 +239,13 @@ def _level(annotation: dict[str, Any], key: str) -> float | None:
 
 
 def _name(annotation: dict[str, Any], key: str) -> str | None:
-    """A single attribute in snake_case; None where absent, null or empty."""
+    """Return a single attribute in snake_case, or None if it is absent, null or empty."""
     value = annotation.get(key)
     return None if value is None else _checked_name(value, key) or None
 
 
 def _names(annotation: dict[str, Any], key: str) -> tuple[str, ...]:
-    """A list of attributes, or a single one, in the annotation's order, each once."""
+    """Return a list of attributes, or a single one, as a tuple in the annotation's order without repeats."""
     value = annotation.get(key)
     values = value if isinstance(value, list) else [] if value is None else [value]
     return tuple(name for name in dict.fromkeys(_checked_name(value, key) for value in values) if name)
@@ -252,7 +260,10 @@ def _checked_name(value: Any, key: str) -> str:
 
 
 def _listed(section: Any) -> frozenset[str]:
-    """The names of one section of info.json: {"label2idx": {name: index}}, {name: index} or [name]."""
+    """Return the names of one section of info.json.
+
+    The section is {"label2idx": {name: index}}, {name: index} or [name].
+    """
     labels = section.get("label2idx", section) if isinstance(section, dict) else section
     return (
         frozenset(snake_case(label) for label in labels if isinstance(label, str))
@@ -269,7 +280,10 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 
 def _parse(data: bytes) -> Any:
-    """JSON in UTF-8, with or without a byte order mark. RejectedError for anything else, NaN and infinities too."""
+    """Return parsed JSON in UTF-8, with or without a byte order mark.
+
+    Raises RejectedError for anything else, and for NaN and infinities.
+    """
     try:
         return _DECODER.decode(data.decode("utf-8-sig"))
     except RejectedError:

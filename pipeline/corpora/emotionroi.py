@@ -1,8 +1,8 @@
-"""EmotionROI (Peng et al. 2016): Ekman's six classes, 330 pictures each, with the split of its authors (REFERENCE D).
+"""Plan EmotionROI (Peng et al. 2016): Ekman's six classes, 330 images each, with its authors' split (REFERENCE D).
 
-    images/<class>/<file>    training_testing_split/{training,testing}.txt, a line <class>/<file> for each picture
+    images/<class>/<file>    training_testing_split/{training,testing}.txt, a line <class>/<file> for each image
 
-Pictures that neither list names are left alone, as the field leaves them.
+Images that neither list names are ignored, as in the literature.
 """
 
 from pathlib import Path
@@ -20,9 +20,9 @@ Line = tuple[Split, str]
 
 
 def plan(folder: Path) -> list[LabelledFile]:
-    """Every line of both lists by image_id, emotionroi/<class>/<name>; nothing but the lists is opened.
+    """Return every line of both lists, sorted by image_id emotionroi/<class>/<name>; only the lists are opened.
 
-    ValueError where the folder or a list is missing, or no line is in them.
+    Raises ValueError if the folder or a list is missing, or the lists have no line.
     """
     rows = [
         (f"{name}:{number}", (split, line.strip()))

@@ -1,7 +1,8 @@
-"""Any folder of pictures, nested as it is, -> runs of files -> pictures and rejects.
+"""Read any folder of images, however nested: runs of files -> images and rejects.
 
-A picture is a file that is named as one or begins as one: what is no picture by its content becomes a reject with its
-reason. Hidden files and folders are left alone (thumbnails, what macOS leaves in archives). No link leads out.
+A file counts as an image if it has the name or the first bytes of one. If its content is not an image, it becomes a
+reject with its reason. Hidden files and folders are skipped (thumbnails, what macOS leaves in archives). No link leads
+out of the folder.
 """
 
 import logging
@@ -20,7 +21,7 @@ from pipeline.corpora.pack import MAX_SHARD_BYTES, runs
 from pipeline.corpora.picture import Picture, checked
 from pipeline.corpora.records import Reason, Reject, RejectedError, shown
 
-# Named as pictures; of the second row none is read, and each says so.
+# Suffixes of image files. Formats of the second row cannot be read; each such file becomes a reject.
 SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp",
     ".avif", ".bmp", ".gif", ".heic", ".heif", ".jp2", ".jxl", ".tif", ".tiff",
@@ -32,7 +33,7 @@ _log = logging.getLogger("evoke")
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file that counts as a picture, by its path relative to the folder. One that the plan refuses has its reject."""
+    """A file that counts as an image, with its path in the folder. A file that the plan refuses carries its reject."""
 
     image_id: str
     path: str
@@ -42,7 +43,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Consecutive files, by image_id."""
+    """Consecutive files, sorted by image_id."""
 
     folder: Path
     files: tuple[File, ...]
@@ -52,14 +53,14 @@ class Files:
         return len(self.files)
 
     def read(self) -> Iterator[Picture | Reject]:
-        """One picture or reject per file, in their order, no more of them in memory than are decoded ahead."""
+        """Yield one image or reject per file, in order, with only the images that are decoded ahead in memory."""
         return ahead(partial(_outcome, Folder(self.folder)), self.files)
 
 
 def plan(folder: Path, corpus: str, shard_images: int) -> list[Files]:
-    """All pictures by image_id, in runs of `shard_images` at most; opens only files that have no known suffix.
+    """Return all images sorted by image_id, in runs of at most `shard_images`.
 
-    Raises ValueError where there is no folder, or no picture in it.
+    Only files without a known suffix are opened. Raises ValueError if there is no folder, or no image in it.
     """
     door = Folder(folder)
     found = _walk(door)
@@ -76,14 +77,17 @@ def plan(folder: Path, corpus: str, shard_images: int) -> list[Files]:
 
 
 def safe_name(path: str) -> str:
-    """A path without its picture's suffix, with every character but letters, digits, "_", "-", "." and "/" as "_"."""
+    """Return a path without its image suffix, in safe characters only.
+
+    Each run of characters other than letters, digits, "_", "-", "." and "/" becomes one "_".
+    """
     stem, suffix = os.path.splitext(path)
     text = unicodedata.normalize("NFC", stem if suffix.lower() in SUFFIXES else path)
     return re.sub(r"[^\w./-]+", "_", text)
 
 
 def unique(names: Iterable[str]) -> list[str]:
-    """The names, a repeated one numbered: a, a-2, a-3."""
+    """Return the names, with repeated ones numbered: a, a-2, a-3."""
     taken: dict[str, int] = {}
     result = []
     for name in names:
@@ -97,13 +101,16 @@ def unique(names: Iterable[str]) -> list[str]:
 
 
 def _walk(door: Folder) -> dict[str, RejectedError | None]:
-    """Relative paths of all that counts as a picture, and of folders that cannot be entered with the reason."""
+    """Return the relative path of every file that counts as an image, with None.
+
+    Folders that cannot be entered and links that lead out are included with their error.
+    """
     found: dict[str, RejectedError | None] = {}
     num_others = 0
 
     def refuse(error: OSError) -> None:
         if not isinstance(error, PermissionError):
-            raise error  # a failing disk says nothing of the folder
+            raise error  # a failing disk, for example, says nothing about the folder
         found[os.path.relpath(str(error.filename), door.root)] = RejectedError(
             Reason.unreadable_file, f"the folder cannot be read: {error.strerror}"
         )
@@ -111,7 +118,7 @@ def _walk(door: Folder) -> dict[str, RejectedError | None]:
     for parent, folders, names in os.walk(door.root, onerror=refuse):
         inside = os.path.relpath(parent, door.root)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        if len(inside) > MAX_PATH_CHARS:  # no picture below can be read, and a walk for ever deeper would fail
+        if len(inside) > MAX_PATH_CHARS:  # no image below can be read, and walking ever deeper would fail
             found[inside] = RejectedError(Reason.malformed_path, f"a folder of more than {MAX_PATH_CHARS} characters")
             folders[:] = names[:] = []
         for name in (name for name in names if not name.startswith(".")):
@@ -126,7 +133,10 @@ def _walk(door: Folder) -> dict[str, RejectedError | None]:
 
 
 def _links_out(door: Folder, folders: Sequence[str]) -> dict[str, RejectedError | None]:
-    """The links among folders that lead out; those that lead about inside are met where they point."""
+    """Return the links among the folders that lead out of the root, with their error.
+
+    The walk reaches the targets of links that stay inside anyway.
+    """
     found: dict[str, RejectedError | None] = {}
     for path in folders:
         if os.path.islink(os.path.join(door.root, path)):
@@ -138,7 +148,7 @@ def _links_out(door: Folder, folders: Sequence[str]) -> dict[str, RejectedError 
 
 
 def _counts(location: str) -> bool:
-    """Whether a file is named as a picture or, being a regular file, begins as one."""
+    """Return True if a file is named as an image or, being a regular file, begins as one."""
     if os.path.splitext(location)[1].lower() in SUFFIXES:
         return True
     try:
@@ -147,11 +157,11 @@ def _counts(location: str) -> bool:
         with open(location, "rb", buffering=0) as file:
             return begins_as_picture(file.read(SIGNATURE_BYTES))
     except OSError:
-        return False  # nothing says that it is a picture
+        return False  # nothing indicates that it is an image
 
 
 def begins_as_picture(head: bytes) -> bool:
-    """Whether the first bytes of a file are the signature of a JPEG, PNG or WebP."""
+    """Return True if the first bytes of a file are the signature of a JPEG, PNG or WebP."""
     return head.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")) or (head[:4], head[8:12]) == (b"RIFF", b"WEBP")
 
 
@@ -175,5 +185,5 @@ def _outcome(door: Folder, file: File) -> Picture | Reject:
 
 
 def _reject(file: File, why: RejectedError) -> Reject:
-    """With the path beside what was found, as the id is a made one."""
+    """Return the reject of a file; the detail includes its path, because the image_id is generated."""
     return Reject(file.image_id, why.reason, f"{shown(file.path)}: {why.detail}")

@@ -1,7 +1,7 @@
-"""The funnel of a curation: collected -> readable -> confident -> frequent -> captioned -> kept (CoEmoGen 3.1).
+"""Count the funnel of a curation: collected -> readable -> confident -> frequent -> captioned -> kept (CoEmoGen 3.1).
 
-Totals have all six steps. Per emotion, style and genre it begins with the readable: what cannot be read has no emotion,
-and its table of rejects has no style. Its figure is `pipeline.corpora.funnel_figure`.
+Totals cover all six steps. Counts per emotion, style and genre begin with the readable images: an unreadable image has
+no emotion, and the table of rejects has no style. Drawing is left to `pipeline.corpora.funnel_figure`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,14 +18,17 @@ from pipeline.emotions import EMOTIONS
 STEPS = ("readable", "confident", "frequent", "captioned", "kept")
 GROUPS = ("emotion", "style", "genre")
 NOT_TOLD = "(not told)"
-Counts = tuple[int, ...]  # of each of STEPS
+Counts = tuple[int, ...]  # one count for each of STEPS
 
 
 @dataclass(frozen=True)
 class Funnel:
-    """total: pictures that passed each of STEPS. by: the same per group and name, the names in order.
+    """The counts of a funnel.
 
-    Of emotions all eight are there; of style and genre those that occur, and none where no picture has any.
+    total: the number of images that passed each of STEPS.
+    by: the same per group and name, with the names in order.
+
+    All eight emotions are present. Styles and genres are those that occur; there are none if no image has any.
     """
 
     num_collected: int
@@ -34,11 +37,13 @@ class Funnel:
 
 
 def funnel(judged: pa.Table, num_rejects: int, filtered: pa.Table) -> Funnel:
-    """The pictures that passed each step.
+    """Return how many images passed each step.
 
-    judged: CURATION_SCHEMA. filtered: CAPTION_FILTER_SCHEMA, a row for each captioned picture; those outside the train
-    split are kept, as the filter does not rank them. Raises ValueError where it has pictures that were not judged, or
-    not kept.
+    judged: a table of CURATION_SCHEMA.
+    filtered: a table of CAPTION_FILTER_SCHEMA with a row for each captioned image; images outside the train split are
+    kept, because the filter does not rank them.
+
+    Raises ValueError if `filtered` has images that were not judged, or that the curation did not keep.
     """
     passed = _passed(judged, filtered)
     by = {
@@ -51,7 +56,7 @@ def funnel(judged: pa.Table, num_rejects: int, filtered: pa.Table) -> Funnel:
 
 
 def metrics(found: Funnel) -> dict[str, str | int]:
-    """Flat: a number for each total and each emotion, one line of text for each style and genre."""
+    """Return flat metrics: a number for each total and each emotion, one line of text for each style and genre."""
     total = {f"num_{step}": number for step, number in zip(STEPS, found.total, strict=True)}
     emotions = {
         f"num_{step}_{emotion}": number
@@ -67,7 +72,7 @@ def metrics(found: Funnel) -> dict[str, str | int]:
 
 
 def _passed(judged: pa.Table, filtered: pa.Table) -> NDArray[np.bool_]:
-    """Rows by steps: whether a picture passed a step."""
+    """Return a boolean matrix of images by STEPS: True where an image passed a step."""
     ids, reasons = judged["image_id"], np.array(judged["reason"].to_pylist(), dtype=object)
     confident, frequent = reasons != UNSURE, ~np.isin(reasons, (UNSURE, RARE))
     captioned = _among(ids, filtered["image_id"])
@@ -83,7 +88,7 @@ def _among(ids: pa.ChunkedArray, chosen: pa.ChunkedArray) -> NDArray[np.bool_]:
 
 
 def _members(column: pa.ChunkedArray, names: Sequence[str]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    """Each name, or each that occurs where none is given, with the rows that have it."""
+    """Yield each of `names`, or each name that occurs if `names` is empty, with the mask of the rows that have it."""
     values = np.array([NOT_TOLD if value is None else value for value in column.to_pylist()], dtype=object)
     occurring = [] if column.null_count == len(column) else sorted(set(values.tolist()))
     return ((name, values == name) for name in names or occurring)

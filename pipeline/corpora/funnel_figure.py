@@ -1,4 +1,4 @@
-"""The figure of a funnel: all pictures step by step, the emotions at each step, what passes of each style and genre."""
+"""Draw the figure of a funnel: all images per step, emotions per step, and pass rates per style and genre."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +8,7 @@ from pipeline.captions.figures import drawn
 from pipeline.corpora.funnel import STEPS, Counts, Funnel
 from pipeline.emotions import EMOTIONS
 
-# The positive four are light and warm, the negative four dark.
+# The four positive emotions have light and warm colors, the four negative ones dark colors.
 HUES = ("#f7c548", "#8ecae6", "#95c27e", "#f08a4b", "#b3263e", "#6b7a2f", "#4b3b6b", "#3c5a7d")
 COLORS = dict(zip(EMOTIONS, HUES, strict=True))
 PASSED_COLOR, KEPT_COLOR = "#b9d3de", "#2b6f8f"
@@ -16,7 +16,10 @@ MAX_NAMES = 30
 
 
 def draw(found: Funnel, path: Path) -> None:
-    """Write the figure; styles and genres stand below where any is told, at most the MAX_NAMES most frequent."""
+    """Write the figure.
+
+    Styles and genres are drawn below if any image has one, at most the MAX_NAMES most frequent of each.
+    """
     groups = [group for group in ("style", "genre") if found.by[group]]
     longest = max((min(len(found.by[group]), MAX_NAMES) for group in groups), default=0)
     heights = [3.2, 0.9 + 0.19 * longest] if groups else [3.2]
@@ -31,7 +34,7 @@ def draw(found: Funnel, path: Path) -> None:
 
 
 def _totals(axis: Any, found: Funnel) -> None:
-    """Centred bars, each with its number and its share of the step before."""
+    """Draw centered bars, each with its number of images and its share of the previous step."""
     steps, numbers = ("collected", *STEPS), (found.num_collected, *found.total)
     places = range(len(steps))
     axis.barh(places, numbers, left=[-number / 2 for number in numbers], color=KEPT_COLOR, height=0.82)
@@ -48,7 +51,7 @@ def _totals(axis: Any, found: Funnel) -> None:
 
 
 def _emotions(axis: Any, found: Funnel) -> None:
-    """What the pictures of each step are made of, in shares."""
+    """Draw the share of each emotion among the images of each step."""
     left = [0.0] * len(STEPS)
     for emotion in EMOTIONS:
         counts = found.by["emotion"][emotion]
@@ -64,7 +67,10 @@ def _emotions(axis: Any, found: Funnel) -> None:
 
 
 def _rates(axis: Any, group: str, counts: Mapping[str, Counts], num_places: int) -> None:
-    """Share of the readable pictures of each name that is confident, and that is kept at the end, the highest first."""
+    """Draw, for each name, which share of its readable images is confident and which is kept at the end.
+
+    The names are sorted by the confident share, highest first.
+    """
     shown = sorted(counts, key=lambda name: (-counts[name][0], name))[:MAX_NAMES]
     rate = {name: [number / counts[name][0] for number in counts[name]] for name in shown}
     shown.sort(key=lambda name: (-rate[name][1], name))

@@ -1,7 +1,7 @@
-"""The one door through which a reader takes files from a dataset's folder and pixels from a file: it trusts neither.
+"""Open the files of a dataset's folder and decode images, trusting neither; readers of every layout use this module.
 
-`Folder` opens only what lies inside its root. `read_image` decodes whole pictures of three formats under a pixel limit.
-`to_rgb` brings every mode to upright RGB. It knows no dataset: the readers of every layout use it.
+`Folder` opens only files inside its root. `read_image` decodes complete images of three formats under a pixel limit.
+`to_rgb` converts every mode to upright RGB. The module knows nothing about any dataset.
 """
 
 import errno
@@ -20,18 +20,18 @@ from PIL import Image, UnidentifiedImageError
 from pipeline.corpora.records import Reason, RejectedError, shown
 
 FORMATS = ("JPEG", "PNG", "WEBP")
-MAX_PIXELS = 89_478_485  # 256 MiB of RGB; from here on Pillow warns of a decompression bomb
+MAX_PIXELS = 89_478_485  # 256 MiB of RGB; above it Pillow warns of a decompression bomb
 MAX_IMAGE_BYTES = 64 << 20
 MAX_PATH_CHARS = 1024
-MAX_SCANS = 500  # of a JPEG; progressive ones have about ten, and each is a pass over all pixels
+MAX_SCANS = 500  # of a JPEG; progressive files have about ten, and each is a pass over all pixels
 
-# What Pillow's decoders raise on hostile bytes. MemoryError is not among them: that says nothing of the file.
+# Errors of Pillow's decoders on hostile bytes. MemoryError is left out because it says nothing about the file.
 _DECODER_ERRORS = (
     ArithmeticError, AttributeError, EOFError, LookupError, OSError, RuntimeError, SyntaxError, TypeError, ValueError,
     struct.error, zlib.error,
 )  # fmt: skip
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
-_SCAN = b"\xff\xda"  # SOS, which the coded pixels of a JPEG never hold
+_SCAN = b"\xff\xda"  # SOS, a marker that never occurs in the coded pixels of a JPEG
 _JPEG, _PNG, _RIFF = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF"
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -41,30 +41,36 @@ _UPRIGHT = {
     6: Image.Transpose.ROTATE_270,
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
-}  # EXIF orientation -> what brings the picture upright (EXIF 2.3, tag 0x0112)
+}  # EXIF orientation -> transposition that turns the image upright (EXIF 2.3, tag 0x0112)
 _SIDEWAYS = (5, 6, 7, 8)
 
-# Pillow only warns between one and two times its limit. For the process, as catch_warnings is not safe in threads.
+# Between one and two times its limit Pillow only warns, so the warning is made an error. The filter applies to the
+# whole process because catch_warnings is not thread-safe.
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
-warnings.filterwarnings("ignore", module=r"PIL\.TiffImagePlugin")  # of damaged EXIF blocks, which count as none
+warnings.filterwarnings("ignore", module=r"PIL\.TiffImagePlugin")  # on damaged EXIF blocks, which count as none
 
 
 class Folder:
-    """A dataset's folder, and the only way in which readers open its files. Links may point about inside, never out."""
+    """A dataset's folder, and the only way in which readers open its files.
+
+    Links may point to other places inside the folder, never out of it.
+    """
 
     def __init__(self, root: str | Path) -> None:
         self.root = os.path.realpath(root)
         self._inside = os.path.join(self.root, "")
-        self._parents: dict[
-            str, str
-        ] = {}  # resolved once per folder: a lookup per file instead of an lstat per path component
+        # Parents are resolved once per folder: a lookup per file instead of an lstat per path component.
+        self._parents: dict[str, str] = {}
         if not os.path.isdir(self.root):
             raise ValueError(
                 f"no folder at {root} (looked for {self.root}): check the path, or unpack the dataset there"
             )
 
     def locate(self, path: str) -> str:
-        """The real location of a relative path. RejectedError where it is malformed or leads out; opens nothing."""
+        """Return the real location of a relative path without opening it.
+
+        Raises RejectedError if the path is malformed or leads out of the folder.
+        """
         if not 0 < len(path) <= MAX_PATH_CHARS or _FORBIDDEN.search(path) or _not_utf8(path):
             raise RejectedError(Reason.malformed_path, shown(path))
         if path.startswith("/") or ".." in path.split("/"):
@@ -78,7 +84,10 @@ class Folder:
         return self._resolve(location, path) if os.path.islink(location) else location
 
     def size(self, path: str, missing: Reason) -> int:
-        """Bytes of a file without opening it. Raises RejectedError as `read` does, except for its limit."""
+        """Return the size of a file in bytes without opening it.
+
+        Raises RejectedError as `read` does, except for its limit.
+        """
         location = self.locate(path)
         try:
             return os.stat(location).st_size
@@ -86,7 +95,11 @@ class Folder:
             raise _rejected(error, location, missing) from None
 
     def read(self, path: str, max_bytes: int, missing: Reason) -> bytes:
-        """Bytes of a file, at least one. Raises RejectedError: `missing` where it is not there, else what is wrong."""
+        """Return the bytes of a file, at least one.
+
+        Raises RejectedError, with reason `missing` if the file does not exist, else with the reason why it cannot be
+        read.
+        """
         data = _bytes_of(self.locate(path), max_bytes, missing)
         if not data:
             raise RejectedError(Reason.empty_file, f"{shown(path)} has 0 bytes")
@@ -100,9 +113,10 @@ class Folder:
 
 
 def read_image(source: bytes | Path) -> Image.Image:
-    """A file's bytes, or a trusted path, decoded in full; of an animation the first frame. Not converted, not turned.
+    """Return a fully decoded image, neither converted nor turned; of an animation, the first frame.
 
-    Raises RejectedError: missing, empty, too large, unsupported format, decompression bomb, truncated, unreadable.
+    source: the bytes of a file, or a trusted path. Raises RejectedError for an image that is missing, empty, too large,
+    of an unsupported format, a decompression bomb, truncated or unreadable.
     """
     data = source if isinstance(source, bytes) else _bytes_of(str(source), MAX_IMAGE_BYTES, Reason.missing_image)
     if not data:
@@ -122,13 +136,16 @@ def read_image(source: bytes | Path) -> Image.Image:
         raise RejectedError(Reason.decompression_bomb, str(error)) from None
     except _DECODER_ERRORS as error:
         raise RejectedError(*_diagnosis(data, error)) from None
-    if image.format == "PNG" and _ends_early(data):  # which Pillow forgives
+    if image.format == "PNG" and _ends_early(data):  # Pillow accepts such a file
         raise RejectedError(Reason.truncated_image, f"{len(data)} bytes: no end mark")
     return image
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Any mode -> upright RGB: transparency on white, deep greys scaled to 8 bits, EXIF orientation applied."""
+    """Return an image of any mode as upright RGB.
+
+    Transparency becomes white, deep greys are scaled to 8 bits, and EXIF orientation is applied.
+    """
     orientation = _orientation(image)
     if image.mode.startswith(("I", "F")):
         image = _to_grey(image)
@@ -140,12 +157,15 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:
-    """(width, height) in pixels of what `to_rgb` returns, without converting."""
+    """Return (width, height) in pixels of the image that `to_rgb` returns, without converting it."""
     return (image.height, image.width) if _orientation(image) in _SIDEWAYS else image.size
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF orientation 1-8. A damaged EXIF block, of which there are many, counts as none: the pixels are whole."""
+    """Return the EXIF orientation, 1-8.
+
+    A damaged EXIF block, which is common, counts as none (1), because the pixels are intact.
+    """
     try:
         return int(image.getexif().get(0x0112, 1))
     except _DECODER_ERRORS:
@@ -153,7 +173,10 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _to_grey(image: Image.Image) -> Image.Image:
-    """I;16, I and F -> L. I;16 has a full scale of 65535; I and F do not say: the smallest usual one that holds all."""
+    """Return an image of mode I;16, I or F as mode L.
+
+    I;16 has a full scale of 65535. I and F do not define one: the smallest usual scale that covers all values is used.
+    """
     values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0.0, neginf=0.0)
     scales = (
         (65535.0,)
@@ -168,7 +191,7 @@ def _to_grey(image: Image.Image) -> Image.Image:
 
 
 def _diagnosis(data: bytes, error: Exception) -> tuple[Reason, str]:
-    """Why decoding failed, in the words of a reason."""
+    """Return the reason why decoding failed, and a detail for people."""
     unidentified = isinstance(error, UnidentifiedImageError)
     said = "damaged header" if unidentified else f"{type(error).__name__} {shown(str(error))}"
     if _ends_early(data) or "truncated" in str(error).lower():
@@ -180,7 +203,10 @@ def _diagnosis(data: bytes, error: Exception) -> tuple[Reason, str]:
 
 
 def _ends_early(data: bytes) -> bool:
-    """Whether a file of a known format lacks its end mark: EOI of JPEG, IEND of PNG, the declared length of WebP."""
+    """Return True if a file of a known format lacks its end mark.
+
+    The end mark is EOI for JPEG, IEND for PNG and the declared length for WebP.
+    """
     if _JPEG.startswith(data[:3]):
         return not data.rstrip(b"\0").endswith(b"\xff\xd9")
     if _PNG.startswith(data[:8]):
@@ -191,7 +217,10 @@ def _ends_early(data: bytes) -> bool:
 
 
 def _bytes_of(location: str, max_bytes: int, missing: Reason) -> bytes:
-    """Bytes of a regular file, or RejectedError. O_NONBLOCK: a FIFO must not make the reader wait for a writer."""
+    """Return the bytes of a regular file. Raises RejectedError if it cannot be read.
+
+    O_NONBLOCK keeps a FIFO from making the reader wait for a writer.
+    """
     try:
         descriptor = os.open(location, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb", buffering=0) as file:
@@ -206,7 +235,10 @@ def _bytes_of(location: str, max_bytes: int, missing: Reason) -> bytes:
 
 
 def _rejected(error: OSError, location: str, missing: Reason) -> Exception:
-    """A file's own error as a RejectedError; one that says nothing of the file (a failing disk) stays what it is."""
+    """Return the OSError of a file as a RejectedError.
+
+    An error that does not concern the file itself, such as a failing disk, is returned unchanged.
+    """
     name = shown(os.path.basename(location))
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return RejectedError(missing, f"no {name} there")
@@ -215,11 +247,11 @@ def _rejected(error: OSError, location: str, missing: Reason) -> Exception:
     if isinstance(error, PermissionError | IsADirectoryError) or error.errno in (
         errno.ELOOP,
         errno.ENXIO,
-    ):  # a link to itself; a socket
+    ):  # ELOOP: a link to itself; ENXIO: a socket
         return RejectedError(Reason.unreadable_file, f"{name}: {error.strerror}")
     return error
 
 
 def _not_utf8(text: str) -> bool:
-    """Lone surrogates, which JSON can write and no file name or table may hold."""
+    """Return True if the text has lone surrogates, which JSON can write but no file name or table may hold."""
     return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)

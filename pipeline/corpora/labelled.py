@@ -1,6 +1,6 @@
-"""Pictures with a class, from folders of classes or from a list: what the readers of the small data sets share.
+"""Read labelled images from class folders or from a list; shared by the readers of the small datasets.
 
-A plan is a list of files by image_id with their class, refused ones among them; reading opens one picture at a time.
+A plan lists the files by image_id with their class, including files already refused. Reading opens one image at a time.
 """
 
 import os
@@ -16,13 +16,13 @@ from pipeline.corpora.picture import Picture
 from pipeline.corpora.records import Reason, Reject, RejectedError, Split, shown
 
 MAX_LIST_BYTES = 64 << 20
-WHOLE = 1 << 62  # pictures of a run that is never cut
+WHOLE = 1 << 62  # images per run: no limit
 Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledFile:
-    """A file with the class that the data set gives it, and its split where the data set has one."""
+    """A file with the class that the dataset gives it, and its split if the dataset has one."""
 
     file: File
     label: str = ""
@@ -31,7 +31,7 @@ class LabelledFile:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A checked picture with its class, and its split where the data set has one."""
+    """A checked image with its class, and its split if the dataset has one."""
 
     picture: Picture
     label: str
@@ -39,16 +39,17 @@ class Sample:
 
 
 def read(folder: Path, planned: Sequence[LabelledFile]) -> Iterator[Sample | Reject]:
-    """One sample or reject for each file of a plan, in its order."""
+    """Yield one sample or reject for each file of a plan, in plan order."""
     outcomes = Files(folder, tuple(item.file for item in planned)).read()
     for item, outcome in zip(planned, outcomes, strict=True):
         yield outcome if isinstance(outcome, Reject) else Sample(outcome, item.label, item.split)
 
 
 def from_folders(folder: Path, inside: str, corpus: str, classes: Sequence[str]) -> list[LabelledFile]:
-    """Every picture below inside/<class>/ of the folder, by image_id, which is corpus/<class>/<name>.
+    """Return every image below inside/<class>/ of the folder, sorted by image_id.
 
-    ValueError where there is no such folder or no picture in it.
+    The image_id is corpus/<class>/<name>. An image outside the folders of the classes carries a reject. Raises
+    ValueError if there is no such folder or no image in it.
     """
     root = _inner(folder, inside)
     files = [file for run in folders.plan(root, corpus, WHOLE) for file in run.files]
@@ -58,10 +59,12 @@ def from_folders(folder: Path, inside: str, corpus: str, classes: Sequence[str])
 def from_list(
     folder: Path, corpus: str, rows: Iterable[tuple[str, Row]], file_of: Callable[[Row], LabelledFile]
 ) -> list[LabelledFile]:
-    """The files of rows with their place in a list, by image_id; no picture is opened.
+    """Return the files that the rows of a list describe, sorted by image_id, without opening an image.
 
-    file_of raises RejectedError for a row that is none. Of two with one image_id the first is kept; what is refused
-    has its place for an image_id.
+    rows: pairs of a row's place in the list and the row.
+    file_of: turns a row into a file, and raises RejectedError for an invalid row.
+
+    If two rows give the same image_id, the first is kept. A refused row gets corpus/<place> as its image_id.
     """
     door, first = Folder(folder), dict[str, str]()
     planned = []
@@ -80,19 +83,22 @@ def from_list(
 
 
 def listed_file(corpus: str, path: str, inside: str, label: str, split: Split | None = None) -> LabelledFile:
-    """The file at inside/path of the data set's folder; its image_id is corpus/path without the suffix."""
+    """Return the file at inside/path of the dataset's folder; its image_id is corpus/path without the suffix."""
     return LabelledFile(File(f"{corpus}/{safe_name(path)}", f"{inside}/{path}"), label, split)
 
 
 def known_class(name: str, classes: Sequence[str]) -> str:
-    """The class of this name, in whatever case. RejectedError for another."""
+    """Return the class of this name, matched without regard to case. Raises RejectedError for an unknown name."""
     if name.lower() not in classes:
         raise RejectedError(Reason.unknown_emotion, f"{shown(name)} is no class; they are {', '.join(classes)}")
     return name.lower()
 
 
 def lines_of(folder: Path, name: str, layout: str) -> list[str]:
-    """The lines of a text file of the folder. ValueError that tells the layout where it is missing or no text."""
+    """Return the lines of a text file of the folder.
+
+    Raises ValueError, which names the expected layout, if the file is missing or is not UTF-8 text.
+    """
     try:
         return Folder(folder).read(name, MAX_LIST_BYTES, Reason.missing_annotation).decode("utf-8-sig").splitlines()
     except RejectedError as why:
@@ -103,7 +109,10 @@ def lines_of(folder: Path, name: str, layout: str) -> list[str]:
 
 
 def _inner(folder: Path, inside: str) -> Path:
-    """A folder within one. ValueError where it is a link that leads out, so that nothing out there is looked at."""
+    """Return the path of a folder inside the given one.
+
+    Raises ValueError if it is a link that leads out, so that nothing outside the folder is read.
+    """
     try:
         return Path(Folder(folder).locate(inside)) if inside else folder
     except RejectedError as why:
@@ -111,7 +120,7 @@ def _inner(folder: Path, inside: str) -> Path:
 
 
 def _classed(file: File, inside: str, classes: Sequence[str]) -> LabelledFile:
-    """Its path becomes one of the data set's folder."""
+    """Return the file with its class, or with a reject, and its path relative to the dataset's folder."""
     placed, parts = (
         replace(file, path=os.path.normpath(os.path.join(inside, file.path))),
         PurePosixPath(file.path).parts,

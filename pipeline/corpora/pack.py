@@ -1,4 +1,4 @@
-"""Records and rejects as the tables that a corpus is made of, and back."""
+"""Convert records and rejects to the tables that store a corpus, and back."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -12,13 +12,13 @@ from pipeline.schemas import EMOSET_SCHEMA, REJECTS_SCHEMA
 
 Item = TypeVar("Item")
 Weight = tuple[int, int]  # rows, size
-STORED_ASIDE = ("image_bytes", "path")  # of a record; the table has them in its image column
-MAX_SHARD_BYTES = 256_000_000  # of picture files where no param says it; emoset.max_shard_mb allows as many
+STORED_ASIDE = ("image_bytes", "path")  # fields of a record that the table holds in its image column
+MAX_SHARD_BYTES = 256_000_000  # of image files, where no param sets it; equals the limit of emoset.max_shard_mb
 REPORTED = [field.name for field in fields(Record) if field.name not in STORED_ASIDE]
 
 
 def tables(outcomes: Iterable[Record | Reject]) -> dict[str, pa.Table]:
-    """What a reader yields -> {"records", "rejects"}, each sorted by its key."""
+    """Return the outcomes of a reader as two tables, "records" and "rejects", each sorted by its key."""
     found = list(outcomes)
     records = [row_of(outcome) for outcome in found if isinstance(outcome, Record)]
     return {
@@ -28,7 +28,7 @@ def tables(outcomes: Iterable[Record | Reject]) -> dict[str, pa.Table]:
 
 
 def reject_table(rejects: Iterable[Reject]) -> pa.Table:
-    """Rejects under the columns of REJECTS_SCHEMA, sorted by their id."""
+    """Return rejects as a table with the columns of REJECTS_SCHEMA, sorted by their id."""
     rows = [
         {"image_id": reject.image_id_or_path, "reason": reject.reason.value, "detail": reject.detail}
         for reject in rejects
@@ -37,13 +37,13 @@ def reject_table(rejects: Iterable[Reject]) -> pa.Table:
 
 
 def row_of(record: Record) -> dict[str, object]:
-    """A record under the columns of EMOSET_SCHEMA."""
+    """Return a record as a row with the columns of EMOSET_SCHEMA."""
     row = {name: value for name, value in asdict(record).items() if name in REPORTED}
     return row | {"image": {"bytes": record.image_bytes, "path": record.path}}
 
 
 def outcomes(records: Iterable[pa.Table], rejects: pa.Table) -> Iterator[Record | Reject]:
-    """The records and rejects of finished tables, pictures left out, for a report on the corpus as a whole."""
+    """Yield the records and rejects of finished tables, without the image bytes, for a report on the whole corpus."""
     for table in records:
         for row in table.to_pylist():
             yield Record(**row | {"objects": tuple(row["objects"]), "image_bytes": b"", "path": ""})
@@ -58,7 +58,10 @@ def check_rejects(
     corpus: str = "emoset",
     why: str = "`evoke validate FOLDER` says why",
 ) -> None:
-    """Raises ValueError, which says why in the words given, where more rows are rejected than the params allow."""
+    """Check that the share of rejected rows is at most max_reject_frac.
+
+    Raises ValueError otherwise. `why` is the part of its message that gives the reasons or says where to find them.
+    """
     if num_rejects > max_reject_frac * num_rows:
         raise ValueError(
             f"{num_rejects} of {num_rows} rows are rejected, more than max_reject_frac = {max_reject_frac} allows; "
@@ -67,7 +70,7 @@ def check_rejects(
 
 
 def told(rejects: pa.Table) -> str:
-    """Rejects in one line: how many for each reason, the most frequent first, and the first of each by its id."""
+    """Return rejects as one line: the count of each reason, the most frequent first, each with its first image_id."""
     first: dict[str, str] = {}
     for row in rejects.select(["image_id", "reason"]).to_pylist():
         first.setdefault(row["reason"], row["image_id"])
@@ -76,9 +79,9 @@ def told(rejects: pa.Table) -> str:
 
 
 def runs(items: Iterable[Item], max_rows: int, max_size: int, weigh: Callable[[Item], Weight]) -> Iterator[list[Item]]:
-    """Consecutive items, as many at a time as have at most `max_rows` rows and `max_size` in all; at least one.
+    """Yield lists of consecutive items with at most `max_rows` rows and `max_size` in total, but at least one item.
 
-    weigh: (rows, size) of an item, the size in the unit of `max_size`.
+    weigh: returns the (rows, size) of an item, the size in the unit of `max_size`.
     """
     run: list[Item] = []
     num_rows = size = 0

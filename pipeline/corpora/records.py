@@ -1,6 +1,6 @@
-"""What every corpus reader yields: a `Record` for a whole and labelled picture, else a `Reject` with its reason.
+"""Define what every corpus reader yields: a `Record` for an intact, labelled image, else a `Reject` with its reason.
 
-No reader drops a row silently: each row of a dataset's own list comes out as exactly one of the two.
+No reader drops a row silently: each row of a dataset's own list yields exactly one of the two.
 """
 
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from pipeline.emotions import Emotion, Polarity
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
-KEPT, UNSURE, RARE = "kept", "unsure", "rare_emotion"  # what a curation says of a picture that can be read
+KEPT, UNSURE, RARE = "kept", "unsure", "rare_emotion"  # the verdicts of a curation on readable images
 
 
 class Reason(StrEnum):
-    """Why a picture is not in the corpus. The value stands in rejects and metrics, `doc` says it to people."""
+    """The reason why an image is not in the corpus. Rejects and metrics hold the value; `doc` explains it to people."""
 
     doc: str
 
@@ -50,7 +50,7 @@ class Reason(StrEnum):
 
 
 class RejectedError(ValueError):
-    """Raised inside a reader for one picture; the reader turns it into a `Reject` and goes on."""
+    """The error raised inside a reader for one image. The reader turns it into a `Reject` and continues."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(reason, detail)
@@ -63,7 +63,7 @@ class RejectedError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """One picture that is not in the corpus, by its image_id, or by the place of its row where no id can be made."""
+    """One image that is not in the corpus, by its image_id, or by the place of its row if it can have no image_id."""
 
     image_id_or_path: str
     reason: Reason
@@ -72,11 +72,11 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One checked picture with its label and attributes.
+    """One checked image with its emotion and attributes.
 
-    image_bytes are those of the file, untouched; width and height are in pixels after EXIF orientation, as `to_rgb`
-    returns the picture. path is relative to the dataset's folder. brightness and colorfulness are in [0, 1]. Attribute
-    names are snake_case.
+    image_bytes are the unchanged bytes of the file. width and height are in pixels after EXIF orientation, as `to_rgb`
+    returns the image. path is relative to the dataset's folder. brightness and colorfulness are in [0, 1]. Attribute
+    names are in snake_case.
     """
 
     image_id: str
@@ -97,6 +97,6 @@ class Record:
 
 
 def shown(text: str, limit: int = 120) -> str:
-    """Foreign text for a message or a table: quoted, printable, valid UTF-8, cut at `limit` characters."""
+    """Return untrusted text for a message or a table: quoted, printable, valid UTF-8, cut at `limit` characters."""
     quoted = repr(text)
     return quoted if len(quoted) <= limit else f"{quoted[:limit]}... ({len(text)} characters)"

@@ -1,6 +1,7 @@
-"""Second pass of a curation: of what the first found confident, which pictures make the corpus, in which split.
+"""Second pass of a curation: choose the confident images that form the corpus, and their splits (CoEmoGen 3.1).
 
-It reads small tables of all pictures and streams the confident ones; the funnel over them is `pipeline.corpora.funnel`.
+It reads small tables of all images and streams the confident ones. The counts per step are left to
+`pipeline.corpora.funnel`.
 """
 
 from collections import Counter
@@ -24,9 +25,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Selection:
-    """judged: every readable picture that is no copy, with its final reason. splits: of the kept, by image_id.
+    """The result of a curation.
 
-    rejects: those of the readers, and copies. dropped: emotions too rare among the confident.
+    judged: every readable image that is not a copy, with its final reason.
+    splits: the split of each kept image, by image_id.
+    rejects: the rejects of the readers, and copies.
+    dropped: the emotions that are too rare among the confident images.
     """
 
     judged: pa.Table
@@ -38,12 +42,13 @@ class Selection:
 def select(
     judged: Iterable[pa.Table], rejects: Iterable[pa.Table], settings: "Emoart", generator: np.random.Generator
 ) -> Selection:
-    """Settle what concerns all pictures, from the tables of the first pass.
+    """Return the selection from the tables of the first pass, deciding what concerns all images together.
 
-    Of pictures with equal bytes the first by image_id stays, the others become rejects. Emotions with less than
-    settings.min_emotion_frac of the confident are dropped, all at once. The rest is split at random within each
-    emotion. Raises ValueError where nothing is left, or where the readers reject more than settings.max_reject_frac of
-    the rows; copies do not count there, as they say nothing of the state of the files.
+    Of images with equal bytes the first by image_id is kept, and the others become rejects. Emotions with a share of
+    less than settings.min_emotion_frac among the confident images are dropped, all at the same time. The remaining
+    images are split at random within each emotion. Raises ValueError if no image remains, or if the readers reject more
+    than settings.max_reject_frac of the rows; copies do not count here, because they say nothing about the state of the
+    files.
     """
     return _selected(pa.concat_tables(judged), pa.concat_tables(rejects), settings, generator)
 
@@ -75,7 +80,7 @@ def _selected(judged: pa.Table, rejects: pa.Table, settings: "Emoart", generator
 def _why_none(
     num_rows: int, judged: pa.Table, rejects: pa.Table, confident: NDArray[np.bool_], settings: "Emoart"
 ) -> str:
-    """What kept every picture out, and what helps."""
+    """Return the part of the error message that says why no image is kept, and what helps."""
     if not len(judged):
         return f"of {num_rows} none can be read: {told(rejects)}"
     if not confident.any():
@@ -90,9 +95,10 @@ def _why_none(
 
 
 def rare_emotions(confident: NDArray[np.object_], min_emotion_frac: float) -> tuple[Emotion, ...]:
-    """The emotions with less than this share of the confident pictures, whose emotions are given (CoEmoGen: 1 %).
+    """Return the emotions with a share below min_emotion_frac of the confident images (CoEmoGen: 1 %).
 
-    An emotion of none is not among them: nothing of it is dropped.
+    confident: the emotion of each confident image. An emotion without any image is not returned, because there is
+    nothing of it to drop.
     """
     counts = Counter(confident.tolist())
     return tuple(
@@ -107,7 +113,10 @@ def splits(
     test_frac: float,
     generator: np.random.Generator,
 ) -> dict[str, Split]:
-    """A split for each id: within each emotion round(frac * n) at random for val and for test, the rest for train."""
+    """Return a split for each id.
+
+    Within each emotion round(frac * n) ids are drawn at random for val and for test; the rest are train.
+    """
     found: dict[str, Split] = {}
     for emotion in EMOTIONS:
         members = generator.permutation(ids[emotions == emotion])
@@ -118,10 +127,11 @@ def splits(
 
 
 def shards(confident: Iterable[pa.Table], chosen: Mapping[str, Split], shard_images: int) -> Iterator[pa.Table]:
-    """The pieces of confident pictures, in order -> the chosen ones, each with its split, as shards.
+    """Yield the chosen images, each with its split, as shards.
 
-    A shard has at most `shard_images` rows and MAX_SHARD_BYTES bytes of files, but for a picture larger alone. One
-    piece is in memory beside it.
+    confident: tables of confident images, in order. A shard has at most `shard_images` rows and MAX_SHARD_BYTES bytes
+    of image files, except for a single larger image. Only one of the input tables is in memory at the same time as the
+    shard.
     """
     held: list[pa.Table] = []
     num_rows = num_bytes = 0
@@ -138,7 +148,7 @@ def shards(confident: Iterable[pa.Table], chosen: Mapping[str, Split], shard_ima
 
 
 def summary(found: Selection, settings: "Emoart") -> dict[str, str | float]:
-    """The funnel's totals, kept pictures per emotion and split, rejects by reason, and the rules that led to them."""
+    """Return the funnel's totals, kept images per emotion and split, rejects by reason, and the rules applied."""
     reasons = Counter(_words(found.judged, "reason").tolist())
     kept = Counter(_words(found.judged, "emotion")[_words(found.judged, "reason") == KEPT].tolist())
     in_split = Counter(found.splits.values())
@@ -160,7 +170,7 @@ def summary(found: Selection, settings: "Emoart") -> dict[str, str | float]:
 
 
 def _copies(judged: pa.Table) -> dict[str, Reject]:
-    """A reject for each picture whose bytes an earlier one has, by its image_id."""
+    """Return, by image_id, a reject for each image that has the same bytes as an earlier one."""
     first: dict[str, str] = {}
     copies: dict[str, Reject] = {}
     for image_id, digest in zip(judged["image_id"].to_pylist(), judged["sha256"].to_pylist(), strict=True):
@@ -171,7 +181,7 @@ def _copies(judged: pa.Table) -> dict[str, Reject]:
 
 
 def _chosen(piece: pa.Table, chosen: Mapping[str, Split]) -> pa.Table:
-    """The rows of a piece that are chosen, with their split."""
+    """Return the chosen rows of a table, with their splits."""
     found = [chosen.get(image_id) for image_id in piece["image_id"].to_pylist()]
     piece = piece.set_column(piece.column_names.index("split"), "split", [pa.array(found, pa.string())])
     return piece.filter(piece["split"].is_valid())

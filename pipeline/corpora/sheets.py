@@ -1,4 +1,4 @@
-"""Contact sheets of a curation: the pictures of each emotion that the classifier is most sure of, on one page."""
+"""Draw contact sheets of a curation: on one page per emotion, the images of which the classifier is most confident."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,14 +16,17 @@ FONT_PX = 12
 
 
 def most_confident(judged: pa.Table, emotion: str, num: int = COLUMNS * ROWS) -> list[tuple[str, float]]:
-    """(image_id, confidence) of the kept pictures of an emotion, the surest first, ties by image_id."""
+    """Return (image_id, confidence) of at most `num` kept images of an emotion.
+
+    The highest confidence comes first, ties in the order of image_id.
+    """
     wanted = pc.and_(_equal(judged["emotion"], emotion), _equal(judged["reason"], KEPT))
     ranked = judged.filter(wanted).sort_by([("confidence", "descending"), ("image_id", "ascending")]).slice(0, num)
     return list(zip(ranked["image_id"].to_pylist(), ranked["confidence"].to_pylist(), strict=True))
 
 
 def thumbnails(confident: Iterable[pa.Table], image_ids: Collection[str]) -> dict[str, Image.Image]:
-    """Small versions of single pictures of the pieces of confident ones, one large one in memory at a time."""
+    """Return thumbnails of some confident images by image_id, with one full-size image in memory at a time."""
     wanted = pa.array(image_ids, pa.string())
     found: dict[str, Image.Image] = {}
     for piece in confident:
@@ -33,7 +36,7 @@ def thumbnails(confident: Iterable[pa.Table], image_ids: Collection[str]) -> dic
 
 
 def sheet(ranked: Sequence[tuple[str, float]], small: Mapping[str, Image.Image]) -> Image.Image:
-    """A page of COLUMNS pictures a row, each with its confidence and the end of its name below."""
+    """Return a page with COLUMNS images per row, each above its confidence and the end of its name."""
     width, height = CELL_PX + GAP_PX, CELL_PX + TEXT_PX + GAP_PX
     page = Image.new("RGB", (COLUMNS * width + GAP_PX, -(-len(ranked) // COLUMNS) * height + GAP_PX), "white")
     pen, font = ImageDraw.Draw(page), _font()
@@ -47,7 +50,7 @@ def sheet(ranked: Sequence[tuple[str, float]], small: Mapping[str, Image.Image])
 
 
 def _small(picture: Image.Image) -> Image.Image:
-    """The picture as large as fits a cell; tiny ones by whole factors, so that their pixels stay squares."""
+    """Return the image as large as fits a cell; tiny images grow by whole factors so that their pixels stay square."""
     factor = CELL_PX // max(picture.size)
     if factor >= 1:
         return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
@@ -56,7 +59,7 @@ def _small(picture: Image.Image) -> Image.Image:
 
 
 def _fitting(confidence: str, name: str, font: ImageFont.FreeTypeFont) -> str:
-    """ "0.98  beach/boat", or what fits a cell of the end of the name."""
+    """Return text such as "0.98  beach/boat", with the name cut at its beginning if it does not fit a cell."""
     text = f"{confidence}  {name}"
     begin = max(0, len(name) - CELL_PX // 2)  # every letter is wider than 2 px
     while len(text) > CELL_PX or font.getlength(text) > CELL_PX:
@@ -66,7 +69,7 @@ def _fitting(confidence: str, name: str, font: ImageFont.FreeTypeFont) -> str:
 
 
 def _font() -> ImageFont.FreeTypeFont:
-    """The font of matplotlib, which has more alphabets than Pillow's own and is the same on every machine."""
+    """Return matplotlib's font, which covers more alphabets than Pillow's own and is the same on every machine."""
     import matplotlib
 
     path = Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"

@@ -1,14 +1,15 @@
-"""Twitter I (You et al. 2015) and Twitter II (Borth et al. 2013): pictures of one of the two polarities (REFERENCE D).
+"""Plan Twitter I (You et al. 2015) and Twitter II (Borth et al. 2013): images of one of two polarities (REFERENCE D).
 
-Twitter I lies in Twitter_PCNN/, or is given as that folder itself:
+Twitter I lies in Twitter_PCNN/, or the given folder is that folder itself:
 
     Agg_AMT_Candidates/<file>    amt_result.csv, 1,269 rows <file>, <votes>, <positive>, <negative>
 
-A header that names the columns "positive" and "negative" tells their order; without one it is taken to be this. A
-picture has the polarity of most of its five votes: all are taken, which the field calls "3-agree".
+A header that names the columns "positive" and "negative" gives their order; without one the order above is assumed. An
+image has the polarity of the majority of its five votes. All images are used, which the field calls "3-agree".
 
-Twitter II is SentiBank's 603 photographs of tweets, 470 positive and 133 negative. How they are distributed is not
-documented: taken are two folders, twitter_ii/positive/ and twitter_ii/negative/, or the folder that holds these two.
+Twitter II is SentiBank's 603 photographs from tweets, 470 positive and 133 negative. The layout of its distribution is
+not documented. Two folders are read, twitter_ii/positive/ and twitter_ii/negative/; the given folder may also be the
+one that holds these two.
 """
 
 import csv
@@ -19,17 +20,17 @@ from pipeline.corpora.labelled import LabelledFile, from_folders, from_list, lin
 from pipeline.corpora.records import Reason, RejectedError, shown
 from pipeline.emotions import POLARITIES
 
-FIRST, SECOND = "Twitter_PCNN", "twitter_ii"  # within a folder of both
+FIRST, SECOND = "Twitter_PCNN", "twitter_ii"  # subfolders of a folder that holds both
 PICTURES, VOTES = "Agg_AMT_Candidates", "amt_result.csv"
 LAYOUT = f"{PICTURES}/ and {VOTES}"
 COLUMNS = ("file", "votes", *POLARITIES)
-MAX_DIGITS = 6  # of a number of votes
+MAX_DIGITS = 6  # of a vote count
 
 
 def plan_first(folder: Path) -> list[LabelledFile]:
-    """Every row of Twitter I by image_id, twitter_i/<name>; nothing but the list is opened.
+    """Return every row of Twitter I, sorted by image_id twitter_i/<name>; only the list is opened.
 
-    ValueError where the folder or the list is missing, or no row is in it.
+    Raises ValueError if the folder or the list is missing, or the list has no row.
     """
     inside = f"{FIRST}/" if (folder / FIRST).is_dir() else ""
     lines = [(f"{VOTES}:{number}", line) for number, line in enumerate(lines_of(folder, inside + VOTES, LAYOUT), 1)]
@@ -40,13 +41,19 @@ def plan_first(folder: Path) -> list[LabelledFile]:
 
 
 def plan_second(folder: Path) -> list[LabelledFile]:
-    """Every picture of Twitter II by image_id, twitter_ii/<polarity>/<name>. ValueError where there is none."""
+    """Return every image of Twitter II, sorted by image_id twitter_ii/<polarity>/<name>.
+
+    Raises ValueError if there is none.
+    """
     inside = SECOND if (folder / SECOND).is_dir() else ""
     return from_folders(folder, inside, "twitter_ii", CLASSES["twitter_ii"].names)
 
 
 def _without_header(rows: list[tuple[str, str]]) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
-    """The names of the columns, and the rows. A first row without a number in its last column is a header."""
+    """Return the names of the columns, and the rows without the header.
+
+    A first row without a number in its last column is a header.
+    """
     first = [value.strip().lower() for value in rows[0][1].split(",")] if rows else []
     if not first or first[-1].isdecimal():
         return COLUMNS, rows

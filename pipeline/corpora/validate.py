@@ -1,6 +1,7 @@
-"""Records and rejects -> what a corpus holds, beside what EmoSet-118K publishes, and in plain words what is wrong.
+"""Count what a corpus holds, compare it with the published EmoSet-118K, and say in plain words what is wrong.
 
-One pass; of each picture only hash and id stay in memory. It repairs and decides nothing: `problems` say what to do.
+Records and rejects are read in one pass; only the hash and the id of each image stay in memory. The module repairs and
+decides nothing: `problems` says what to do.
 """
 
 from collections import Counter
@@ -11,7 +12,7 @@ from pipeline.corpora.emoset import ATTRIBUTES, Vocabulary
 from pipeline.corpora.records import SPLITS, Reason, Record, Reject, Split
 from pipeline.emotions import EMOTIONS, Emotion
 
-# EmoSet-118K's val.json and test.json, counted (REFERENCE D). Train is what is left of the published 118,102.
+# Counts of EmoSet-118K's val.json and test.json (REFERENCE D). Train is the rest of the published 118,102.
 PUBLISHED_TOTAL = 118_102
 PUBLISHED_SPLITS: tuple[Split, ...] = ("val", "test")
 PUBLISHED: dict[Emotion, dict[Split, int]] = {
@@ -24,8 +25,8 @@ PUBLISHED: dict[Emotion, dict[Split, int]] = {
     "fear": {"val": 693, "test": 1974},
     "sadness": {"val": 613, "test": 1845},
 }
-FULL_SIZE_FRAC = 0.9  # a folder with this share of EmoSet-118K's rows is compared with it count by count
-NEAR_EMPTY_FRAC = 0.01  # an attribute on fewer images teaches nothing
+FULL_SIZE_FRAC = 0.9  # a folder with at least this share of EmoSet-118K's rows is compared with it count by count
+NEAR_EMPTY_FRAC = 0.01  # an attribute on a smaller share of the images teaches nothing
 RARE_IMAGES = 10  # a name on fewer images is rare
 LEVELS = ("brightness", "colorfulness")
 MAX_EXAMPLES = 3
@@ -37,15 +38,19 @@ REPEATS = {
 
 
 def published_total(emotion: Emotion) -> int:
-    """EmoSet-118K's images of an emotion, estimated as five times val and test, which are 5 % and 15 %."""
+    """Return the number of EmoSet-118K's images of an emotion.
+
+    It is estimated as five times the sum of val and test, which are 5 % and 15 % of all images.
+    """
     return 5 * sum(PUBLISHED[emotion].values())
 
 
 @dataclass
 class Report:
-    """Counts over one corpus. `annotated` counts images per attribute, `names` images per attribute and name.
+    """Counts over one corpus.
 
-    `repeats` counts images whose content an earlier image has, by the kinds of REPEATS.
+    `annotated` counts images per attribute, `names` counts images per attribute and name. `repeats` counts images with
+    the same bytes as an earlier image, by the kinds of REPEATS.
     """
 
     vocabulary: Vocabulary
@@ -59,43 +64,43 @@ class Report:
 
     @property
     def num_images(self) -> int:
-        """Usable images."""
+        """Return the number of usable images."""
         return self.images.total()
 
     @property
     def num_rows(self) -> int:
-        """Usable images and rejects."""
+        """Return the number of usable images and rejects."""
         return self.num_images + self.rejects.total()
 
     @property
     def is_usable(self) -> bool:
-        """Whether each split has at least one usable image: without that no later stage can run."""
+        """Return True if each split has at least one usable image: without one no later stage can run."""
         return all(self.in_split(split) for split in SPLITS)
 
     def in_split(self, split: Split) -> int:
-        """Usable images of a split."""
+        """Return the number of usable images of a split."""
         return sum(self.images[split, emotion] for emotion in EMOTIONS)
 
     def of_emotion(self, emotion: Emotion) -> int:
-        """Usable images of an emotion."""
+        """Return the number of usable images of an emotion."""
         return sum(self.images[split, emotion] for split in SPLITS)
 
     def coverage(self, attribute: str) -> float:
-        """Share in [0, 1] of the usable images that carry an attribute."""
+        """Return the share, in [0, 1], of the usable images that have an attribute."""
         return self.annotated[attribute] / self.num_images if self.num_images else 0.0
 
     def rare(self, attribute: str) -> int:
-        """How many names of an attribute stand on fewer than RARE_IMAGES images."""
+        """Return the number of names of an attribute that occur on fewer than RARE_IMAGES images."""
         return sum(count < RARE_IMAGES for count in self.names[attribute].values())
 
     def unlisted(self, attribute: str) -> Counter[str]:
-        """Images per name that info.json does not list; empty where it lists none at all."""
+        """Return images per name that info.json does not list; empty if it lists no name of the attribute."""
         known = self.vocabulary.names.get(attribute)
         counts = self.names[attribute]
         return Counter({name: counts[name] for name in counts if known is not None and name not in known})
 
     def flat(self) -> dict[str, float]:
-        """Every count and share under a flat key, as metrics files hold them."""
+        """Return every count and share under a flat key, the form of metrics files."""
         numbers: dict[str, float] = {
             "num_rows": self.num_rows,
             "num_images": self.num_images,
@@ -115,13 +120,16 @@ class Report:
 
     @property
     def problems(self) -> list[str]:
-        """What is wrong and what to do about it, a sentence or two each; empty for a sound corpus."""
+        """Return what is wrong and what to do about it, a sentence or two each; empty for a sound corpus."""
         checks = (_empty_parts, _refused_rows, _equal_content, _attributes, _differences_from_published)
         return [problem for check in checks for problem in check(self)]
 
 
 def report(stream: Iterable[Record | Reject], vocabulary: Vocabulary | None = None) -> Report:
-    """Counts a stream to its end. `vocabulary` is info.json's; without it the report is that of a folder with none."""
+    """Return the counts over a stream, which is read to its end.
+
+    vocabulary: the names of info.json; without it the report is for a folder that has no info.json.
+    """
     counts = Report(vocabulary or Vocabulary())
     seen: dict[bytes, list[_Place]] = {}
     for item in stream:
@@ -138,7 +146,7 @@ def report(stream: Iterable[Record | Reject], vocabulary: Vocabulary | None = No
 
 
 def to_text(counts: Report) -> str:
-    """The report for people, at most 110 columns wide but for examples."""
+    """Return the report as text for people, at most 110 columns wide except for examples."""
     sections = (_size_lines, _emotion_lines, _attribute_lines, _repeat_lines, _reject_lines, _problem_lines)
     return "\n\n".join("\n".join(section(counts)) for section in sections)
 
@@ -161,7 +169,10 @@ def _count_attributes(counts: Report, record: Record) -> None:
 
 
 def _count_repeats(counts: Report, record: Record, places: list[_Place]) -> None:
-    """Compares a record with the earlier ones of equal content; `places` holds the first of each split and emotion."""
+    """Compare a record with earlier records of the same bytes, and count its repeats.
+
+    places: the first record of each split and emotion with these bytes.
+    """
     kinds = {
         "within_split": next((place for place in places if place.split == record.split), None),
         "across_splits": next((place for place in places if place.split != record.split), None),
@@ -225,7 +236,10 @@ def _attributes(counts: Report) -> Iterator[str]:
 
 
 def _differences_from_published(counts: Report) -> Iterator[str]:
-    """For a folder of EmoSet-118K's size only: a part of it, or a drawn one, need not have its counts."""
+    """Yield the differences from EmoSet-118K's counts, only for a folder of its size.
+
+    A part of EmoSet-118K, or the miniature, need not have its counts.
+    """
     if counts.num_rows < FULL_SIZE_FRAC * PUBLISHED_TOTAL:
         return
     for emotion, published in PUBLISHED.items():

@@ -1,9 +1,9 @@
-"""WikiArt in huggan's layout -> runs of row groups -> pictures and rejects (REFERENCE D).
+"""Read WikiArt in huggan's layout: runs of row groups -> images and rejects (REFERENCE D).
 
-    data/*.parquet    image {bytes, path}; artist, genre, style: class labels, or text, or not there
+    data/*.parquet    image {bytes, path}; artist, genre, style: class labels, text, or absent
 
-A plan reads the footers only. A run is streamed: beside the page that Parquet unpacks, one row is in memory at a
-time. It judges no picture: that is `pipeline.corpora.curate`.
+A plan reads only the footers. A run is streamed: besides the page that Parquet unpacks, one row is in memory at a time.
+Images are not classified here; `pipeline.corpora.curate` does that.
 """
 
 import json
@@ -28,9 +28,9 @@ from pipeline.corpora.picture import Picture, checked
 from pipeline.corpora.records import Reason, Reject, RejectedError, shown
 
 LABELS = ("artist", "genre", "style")
-NO_LABEL = -1  # the datasets library's class label of a row that has none
-MIN_DIGITS = 6  # of a row's number in its id
-BUFFER_BYTES = 1 << 20  # read a column of a row group page by page, not at once
+NO_LABEL = -1  # class label that the datasets library gives a row without one
+MIN_DIGITS = 6  # of a row's number in its image_id
+BUFFER_BYTES = 1 << 20  # makes Parquet read a column of a row group page by page, not at once
 MAX_NAME_CHARS = 200
 NUMBERED = re.compile(r"(.+)-\d{5}-of-(\d{5})\.parquet")
 Names = dict[str, tuple[str, ...]]
@@ -40,7 +40,11 @@ _log = logging.getLogger("evoke")
 
 @dataclass(frozen=True, slots=True)
 class RowGroups:
-    """Consecutive row groups of one file. first: number of their first row, counted over all files of the folder."""
+    """Consecutive row groups of one file.
+
+    first: the number of their first row, counted over all files of the folder.
+    digits: the number of digits of a row's number in its image_id.
+    """
 
     file: Path
     groups: tuple[int, ...]
@@ -50,7 +54,7 @@ class RowGroups:
     digits: int
 
     def read(self) -> Iterator[Picture | Reject]:
-        """One picture or reject per row, in their order. Raises ValueError that names the file where it is damaged."""
+        """Yield one image or reject per row, in row order. Raises ValueError that names the file if it is damaged."""
         with _errors_name(self.file), pq.ParquetFile(self.file, buffer_size=BUFFER_BYTES) as file:
             names = _names(file.schema_arrow)
             columns = [name for name in ("image", *LABELS) if name in file.schema_arrow.names]
@@ -60,17 +64,17 @@ class RowGroups:
 
 
 def parquet_files(folder: Path) -> list[Path]:
-    """data/*.parquet in order. Links are followed, as Hugging Face's cache is made of them."""
+    """Return data/*.parquet in order. Links are followed, because Hugging Face's cache consists of them."""
     return sorted(path for path in (folder / "data").glob("*.parquet") if not path.name.startswith("."))
 
 
 def is_laid_out(folder: Path) -> bool:
-    """Whether a folder is meant for this layout: has data/*.parquet, and not all of them are tables of other things."""
+    """Return True if a folder has this layout: data/*.parquet, at least one of which may hold images."""
     return any(not _is_of_other_things(file) for file in parquet_files(folder))
 
 
 def _is_of_other_things(file: Path) -> bool:
-    """Whether it is a readable Parquet file without a column image."""
+    """Return True for a readable Parquet file without a column `image`."""
     if not file.is_file():
         return False
     try:
@@ -80,9 +84,10 @@ def _is_of_other_things(file: Path) -> bool:
 
 
 def plan(folder: Path, corpus: str, shard_images: int) -> list[RowGroups]:
-    """All rows as runs of about `shard_images` rows, at least one row group each.
+    """Return all rows as runs of about `shard_images` rows, each with at least one row group.
 
-    Raises ValueError where a file is cut off, is no Parquet, lacks the pictures, or has labels of another kind.
+    Raises ValueError if there is no row, or if a file is cut off, is not Parquet, lacks the images, or has labels of an
+    unsupported type.
     """
     files = parquet_files(folder)
     _warn_of_missing(files)
@@ -103,7 +108,7 @@ def plan(folder: Path, corpus: str, shard_images: int) -> list[RowGroups]:
 
 
 def _warn_of_missing(files: Sequence[Path]) -> None:
-    """A part of WikiArt is welcome, but hardly ever meant."""
+    """Log a warning if numbered files are missing: a part of WikiArt is accepted, but is hardly ever intended."""
     matches = [match for file in files if (match := NUMBERED.fullmatch(file.name))]
     for (prefix, total), count in Counter(match.groups() for match in matches).items():
         if count < int(total):
@@ -111,8 +116,8 @@ def _warn_of_missing(files: Sequence[Path]) -> None:
 
 
 def _footer(file: Path) -> pq.FileMetaData:
-    """The footer of a file whose columns are those of the layout."""
-    if not file.is_file():  # a pipe would be waited for
+    """Return the footer of a file. Raises ValueError if its columns are not those of the layout."""
+    if not file.is_file():  # opening a pipe would block
         raise ValueError(f"{file} is no regular file; remove it, or fetch it again")
     with _errors_name(file), pq.ParquetFile(file) as opened:
         schema, footer = opened.schema_arrow, opened.metadata
@@ -132,7 +137,11 @@ def _footer(file: Path) -> pq.FileMetaData:
 
 
 def _rows(file: pq.ParquetFile, group: int, columns: list[str]) -> Iterator[dict[str, Any] | RejectedError]:
-    """The rows of a row group, one in memory at a time: a page of a few bytes may unpack to gigabytes of them."""
+    """Yield the rows of a row group, with one in memory at a time.
+
+    A page of a few bytes may unpack to gigabytes of rows. If the images of a row group have more than MAX_IMAGE_BYTES
+    each on average, every row is yielded as a RejectedError.
+    """
     footer = file.metadata.row_group(group)
     chunks = [footer.column(index) for index in range(footer.num_columns)]
     size = max((chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema == "image.bytes"), default=0)
@@ -165,11 +174,14 @@ def _size(footer: pq.FileMetaData, group: int) -> tuple[int, int]:
 
 
 def _names(schema: pa.Schema) -> Names:
-    """The names of each class label, from the metadata that the datasets library writes; without them no entry."""
+    """Return the names of each class label, from the metadata that the datasets library writes.
+
+    A column without such metadata has no entry.
+    """
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         listed = {name: features[name].get("names") for name in LABELS if name in features}
-    except (KeyError, TypeError, AttributeError, ValueError, RecursionError):  # not there, or of another shape
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError):  # absent, or of another shape
         return {}
     return {name: tuple(found) for name, found in listed.items() if isinstance(found, list) and _all_text(found)}
 
@@ -179,7 +191,7 @@ def _all_text(values: list[Any]) -> bool:
 
 
 def _outcome(names: Names, named: tuple[str, dict[str, Any] | RejectedError]) -> Picture | Reject:
-    """Of a row and its id."""
+    """Return the image, or the reject, of a pair (image_id, row)."""
     image_id, row = named
     try:
         if isinstance(row, RejectedError):
@@ -194,7 +206,10 @@ def _outcome(names: Names, named: tuple[str, dict[str, Any] | RejectedError]) ->
 
 
 def _label(column: str, value: int | str | None, names: tuple[str, ...] | None) -> str | None:
-    """A class label or a text as text; None where the row has none. A number outside the file's own list rejects."""
+    """Return a class label as its name, text as it is, or None if the row has no label.
+
+    Raises RejectedError for a number outside the file's own list, and for text that is too long or not printable.
+    """
     if value is None or (value == NO_LABEL and names is not None):
         return None
     if isinstance(value, int) and names is not None and not 0 <= value < len(names):
@@ -207,7 +222,10 @@ def _label(column: str, value: int | str | None, names: tuple[str, ...] | None) 
 
 @contextmanager
 def _errors_name(file: Path) -> Iterator[None]:
-    """Turns what Arrow says of a file into one line that names it: of a cut file not one row can be told."""
+    """Turn what Arrow raises about a file into a one-line ValueError that names the file.
+
+    Of a file that is cut off not a single row can be read.
+    """
     try:
         yield
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:

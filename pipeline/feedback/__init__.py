@@ -1,1 +1,1 @@
-"""Which generated images come back to train the model that made them (UniEmo III-D)."""
+"""Select generated images for training the model that made them (UniEmo III-D)."""

@@ -1,3 +1,3 @@
-"""What becomes of a generated image (UniEmo Algorithm 1): it is kept, or one or both of its ranks are too extreme."""
+"""Name the outcomes for a generated image (UniEmo Algorithm 1): kept, or rejected by one or both of its ranks."""
 
 FEEDBACK_REASONS = ("kept", "emotion_rank", "clarity_rank", "both_ranks", "not_drawn")

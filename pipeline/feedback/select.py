@@ -1,7 +1,7 @@
-"""UniEmo's Algorithm 1: generated images between two ranks by both metrics come back, the extremes of either do not.
+"""Implement UniEmo's Algorithm 1: keep generated images whose ranks by both metrics are not extreme.
 
-Ranks are over the whole set, descending: the best has 0. Those within [20 %, 80 %] by the probability of their emotion
-and by semantic clarity survive, about 36 % where the two are independent.
+Ranks are over the whole set in descending order: the best image has 0. Images within [20 %, 80 %] by the probability of
+their emotion and by semantic clarity are kept, about 36 % if the two are independent.
 """
 
 from typing import TYPE_CHECKING
@@ -21,9 +21,9 @@ Floats = NDArray[np.float64]
 
 
 def select(scores: pa.Table, settings: "Feedback", generator: np.random.Generator) -> pa.Table:
-    """Scores of generated images -> a row for each in FEEDBACK_SCHEMA: its ranks, whether it is kept, and why not.
+    """Return one row of FEEDBACK_SCHEMA per generated image: its ranks, whether it is kept, and the reason.
 
-    generator: of the control, by which as many images as would survive are drawn at random in their place.
+    For the random control, `generator` draws as many images as the ranks would keep, in their place.
     """
     emotions = asked(scores)
     probability = probabilities(scores, "classifier")[np.arange(len(scores)), emotions].astype(np.float64)
@@ -47,7 +47,10 @@ def select(scores: pa.Table, settings: "Feedback", generator: np.random.Generato
 
 
 def ranked(values: Floats, groups: NDArray[np.int64], descending: bool) -> Floats:
-    """Ranks within each group as shares, from 0 for the first to 1 for the last; equal values in the order given."""
+    """Return the rank of each value within its group, from 0 for the first to 1 for the last.
+
+    Equal values keep their order.
+    """
     ranks = np.zeros(len(values))
     for group in np.unique(groups):
         members = np.flatnonzero(groups == group)
@@ -57,26 +60,26 @@ def ranked(values: Floats, groups: NDArray[np.int64], descending: bool) -> Float
 
 
 def why(by_emotion: NDArray[np.bool_], by_clarity: NDArray[np.bool_]) -> NDArray[np.object_]:
-    """The reason of each image, from whether it passes by each metric."""
+    """Return the reason for each image, given masks of the images that pass by each metric."""
     choices = [by_emotion & by_clarity, ~by_emotion & ~by_clarity, ~by_emotion]
     return np.select(choices, np.array([KEPT, BOTH, EMOTION], dtype=object), CLARITY)
 
 
 def at_random(reasons: NDArray[np.object_], generator: np.random.Generator) -> NDArray[np.object_]:
-    """As many kept, drawn without regard to any metric; the others say so."""
+    """Return reasons that keep equally many images, drawn without regard to the metrics; the others are not_drawn."""
     drawn = np.full(len(reasons), NOT_DRAWN, dtype=object)
     drawn[generator.permutation(len(reasons))[: int((reasons == KEPT).sum())]] = KEPT
     return drawn
 
 
 def _asked_for(inside: list[NDArray[np.bool_]], metrics: str) -> list[NDArray[np.bool_]]:
-    """A metric that is not asked for is passed by all."""
+    """Return the masks of both metrics; every image passes a metric that is not selected."""
     everyone = np.ones(len(inside[0]), bool)
     return [inside[0] if metrics != "clarity" else everyone, inside[1] if metrics != "emotion" else everyone]
 
 
 def summary(selected: pa.Table) -> dict[str, float]:
-    """Counts by reason, which add up to n, the share that survives, and means of what is kept and dropped."""
+    """Return the counts by reason, which sum to n, the share kept, and means of the kept and the dropped images."""
     reasons, kept = np.array(selected["reason"].to_pylist(), dtype=object), np.array(selected["kept"].to_pylist(), bool)
     found: dict[str, float] = {"n": len(selected), "kept_frac": float(kept.mean())}
     found |= {f"num_{reason}": int((reasons == reason).sum()) for reason in FEEDBACK_REASONS}

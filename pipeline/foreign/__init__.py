@@ -1,1 +1,1 @@
-"""The one way in for files of other projects: checked before they are read, read without running what they name."""
+"""Import files of other projects, checked before they are read, without running any code that they name."""

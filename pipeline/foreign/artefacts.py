@@ -1,7 +1,7 @@
-"""What EmoGen published, file by file: the name it goes by, and what it must hold (REFERENCE D, "Artefacts of EmoGen").
+"""Read the artifacts that EmoGen published, by name and required content (REFERENCE D, "Artefacts of EmoGen").
 
-Each reader takes the bytes of one file and returns plain values, checked, or raises RefusedError. Nothing is written
-here: that is `pipeline.foreign.outputs`.
+Each reader takes the bytes of one file and returns checked plain values, or raises RefusedError. Writing is left to
+`pipeline.foreign.outputs`.
 """
 
 import re
@@ -25,18 +25,21 @@ from pipeline.foreign.unpickle import Array, unpickle
 if TYPE_CHECKING:
     import torch
 
-CLIP_WIDTH = 768  # ViT-L/14's joint space, and EmoGen's emotion space
+CLIP_WIDTH = 768  # of ViT-L/14's joint space and of EmoGen's emotion space
 RESNET_WIDTH = 2048
 MAX_NAME_CHARS = 200
 MAX_PATH_CHARS = 1024
-SUM_TOLERANCE = 1e-3  # of eight float32 probabilities
+SUM_TOLERANCE = 1e-3  # of the sum of eight float32 probabilities
 STATISTICS = ("mean", "std")
 _COUNT = re.compile(r"^\(\d+\)")
 
 
 @dataclass(frozen=True)
 class Artefact:
-    """A published file: `pattern` ends its path; artefacts of one kind, told apart by `member`, become one output."""
+    """A published file, with the reader of its bytes.
+
+    Its path ends with `pattern`. Artifacts of one kind are distinguished by `member` and become one output.
+    """
 
     kind: str
     member: str
@@ -45,12 +48,12 @@ class Artefact:
 
     @property
     def label(self) -> str:
-        """Kind and member, as the manifest has it: coefficients/scene."""
+        """Return kind and member as in the manifest, such as coefficients/scene."""
         return f"{self.kind}/{self.member}" if self.member else self.kind
 
 
 class Place(NamedTuple):
-    """A row of a balance list: file is the last three parts of its path, such as object/(5636)Tree/awe_00001.jpg."""
+    """A row of a balance list: `file` is the last three parts of its path, such as object/(5636)Tree/awe_00001.jpg."""
 
     emotion: str | None
     attribute: str | None
@@ -58,7 +61,10 @@ class Place(NamedTuple):
 
 
 def classifier(data: bytes) -> "tuple[torch.Tensor, torch.Tensor]":
-    """Weight 8 x 768 and bias 8 of the layer that EmoGen judges emotions by: one Linear on CLIP features, not unit."""
+    """Return weight 8 x 768 and bias 8 of the Linear layer by which EmoGen classifies emotions.
+
+    Its input is CLIP features that are not of unit length.
+    """
     tensors = load_state_dict(data)
     if tensors.keys() != {"fc.weight", "fc.bias"}:
         raise RefusedError(Refusal.wrong_keys, f"{_some(tensors)}, wanted fc.weight and fc.bias")
@@ -67,7 +73,10 @@ def classifier(data: bytes) -> "tuple[torch.Tensor, torch.Tensor]":
 
 
 def image_encoder(data: bytes) -> "dict[str, torch.Tensor]":
-    """The ResNet-50 with 2048 -> 768 and -> 8 layers whose 768 are EmoGen's emotion space; told by those shapes."""
+    """Return the state dict of the ResNet-50 whose 768 outputs are EmoGen's emotion space.
+
+    The network is recognised by the shapes of its layers 2048 -> 768 and 768 -> 8.
+    """
     tensors = load_state_dict(data)
     shapes = {tuple(tensor.shape) for tensor in tensors.values()}
     if not shapes >= {(CLIP_WIDTH, RESNET_WIDTH), (len(EMOTIONS), CLIP_WIDTH)}:
@@ -80,12 +89,12 @@ def image_encoder(data: bytes) -> "dict[str, torch.Tensor]":
 
 
 def mean(data: bytes) -> "torch.Tensor":
-    """An emotion's mean in EmoGen's space: 768 float32."""
+    """Return an emotion's mean in EmoGen's emotion space: 768 float32."""
     return checked("mean", load_tensor(data), (CLIP_WIDTH,))
 
 
 def deviation(data: bytes) -> "torch.Tensor":
-    """An emotion's standard deviations in EmoGen's space: 768 float32, at least 0."""
+    """Return an emotion's standard deviations in EmoGen's emotion space: 768 float32, at least 0."""
     values = checked("std", load_tensor(data), (CLIP_WIDTH,))
     if bool((values < 0).any()):
         raise RefusedError(Refusal.out_of_range, f"a standard deviation is {float(values.min()):g}, at least 0 is one")
@@ -93,7 +102,10 @@ def deviation(data: bytes) -> "torch.Tensor":
 
 
 def coefficients(data: bytes) -> dict[str, NDArray[np.float32]]:
-    """Attribute -> mean probability of each emotion (8, sums to 1), names in snake_case (UniEmo Eq. 5 as released)."""
+    """Return attribute -> mean probability of each emotion (8, sums to 1), as released (UniEmo Eq. 5).
+
+    Attribute names are in snake_case.
+    """
     table = _container(unpickle(data), dict)
     values = {_text(name, MAX_NAME_CHARS): _probabilities(name, row) for name, row in table.items()}
     keys = [attribute_key(name) for name in values]
@@ -104,7 +116,7 @@ def coefficients(data: bytes) -> dict[str, NDArray[np.float32]]:
 
 
 def attributes(data: bytes) -> list[tuple[str, str]]:
-    """(emotion, attribute) of the words that EmoGen guides an emotion by, in its order."""
+    """Return (emotion, attribute) of the attributes by which EmoGen guides each emotion, in EmoGen's order."""
     table = _container(unpickle(data), dict)
     if set(table) != {f"attr_{emotion}" for emotion in EMOTIONS}:
         raise RefusedError(Refusal.wrong_keys, f"{_some(table)}, wanted attr_ and each of {', '.join(EMOTIONS)}")
@@ -116,18 +128,21 @@ def attributes(data: bytes) -> list[tuple[str, str]]:
 
 
 def vocabulary(data: bytes) -> list[str]:
-    """All attributes that EmoGen knows, scenes and objects in one, in its order."""
+    """Return all attributes that EmoGen knows, scenes and objects together, in EmoGen's order."""
     return [attribute_key(_text(name, MAX_NAME_CHARS)) for name in _container(unpickle(data), list)]
 
 
 def balance(data: bytes) -> list[Place]:
-    """The list by which EmoGen oversamples: paths of a foreign machine in the order of training."""
+    """Return the list by which EmoGen oversamples: places from paths of another machine, in training order."""
     return [place(_text(path, MAX_PATH_CHARS)) for path in _container(unpickle(data), list)]
 
 
 def place(path: str) -> Place:
-    """Emotion (of the file's name, or of a folder), attribute (the folder) and last three parts of a foreign path."""
-    foreign = PureWindowsPath(path)  # takes both separators
+    """Return the emotion, the attribute and the last three parts of a path of another machine.
+
+    The emotion is found in the file's name or in a folder's name; the attribute is the name of the file's folder.
+    """
+    foreign = PureWindowsPath(path)  # accepts both path separators
     parts = foreign.relative_to(foreign.anchor).parts[-3:]
     if not parts or ".." in parts:
         raise RefusedError(Refusal.wrong_keys, f"{shown(path)} names no file")
@@ -137,7 +152,10 @@ def place(path: str) -> Place:
 
 
 def attribute_key(name: str) -> str:
-    """A name as EmoSet's vocabulary has it in snake_case: "(5636)Alarm clock", EmoGen's folder, -> alarm_clock."""
+    """Return an attribute's name in the snake_case of EmoSet's vocabulary.
+
+    EmoGen's folder "(5636)Alarm clock" gives alarm_clock. Raises RefusedError if the name is not an attribute's name.
+    """
     key = snake_case(_COUNT.sub("", name))
     if not key or "/" in key:
         raise RefusedError(Refusal.wrong_keys, f"{shown(name)} is no attribute's name")
@@ -153,7 +171,7 @@ def _container(value: Any, kind: type) -> Any:
 
 
 def _text(value: Any, max_chars: int) -> str:
-    """Text that a table can hold and a terminal show."""
+    """Return the value if it is text that a table can hold and a terminal can show; raises RefusedError otherwise."""
     if type(value) is not str:
         raise RefusedError(Refusal.wrong_type, f"{type(value).__name__}, wanted text")
     if not 0 < len(value) <= max_chars or not value.isprintable():
@@ -162,7 +180,10 @@ def _text(value: Any, max_chars: int) -> str:
 
 
 def _probabilities(name: str, row: Any) -> NDArray[np.float32]:
-    """The eight values of one attribute. Raises RefusedError unless they are probabilities that sum to about 1."""
+    """Return the eight values of one attribute. Raises RefusedError unless they are probabilities.
+
+    They must sum to 1, within SUM_TOLERANCE.
+    """
     if type(row) is not Array or row.values.dtype.kind != "f":
         raise RefusedError(Refusal.wrong_type, f"{shown(name)} has {type(row).__name__}, wanted floating numbers")
     if row.values.shape != (len(EMOTIONS),):
@@ -176,7 +197,7 @@ def _probabilities(name: str, row: Any) -> NDArray[np.float32]:
 
 
 def _some(names: Any) -> str:
-    """Names for a message, the first few."""
+    """Return the number of names and the first five of them, for a message."""
     return f"{len(names)} names: {shown(', '.join(list(names)[:5]))}"
 
 

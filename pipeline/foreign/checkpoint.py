@@ -1,7 +1,7 @@
-"""Tensors out of a torch checkpoint in its zip format, through torch's weights_only loading and on the CPU.
+"""Load tensors from a torch checkpoint in zip format, on the CPU, by torch's weights_only loading.
 
-The archive is checked and written anew before torch sees it, so that torch reads the entries that were checked and no
-others; only dense tensors may be in it. TorchScript and the tar and pickle formats of torch before 1.6 are refused.
+The archive is checked and rewritten before torch sees it, so that torch reads the checked entries and no others; it may
+hold only dense tensors. TorchScript and the tar and pickle formats of torch before 1.6 are refused.
 """
 
 import io
@@ -39,7 +39,10 @@ _ZIP_ERRORS = (
 
 
 def load_state_dict(data: bytes) -> "dict[str, torch.Tensor]":
-    """The tensors of a saved state dict by name, on the CPU whatever device they were saved on. Raises RefusedError."""
+    """Return the tensors of a saved state dict by name, on the CPU whatever device they were saved on.
+
+    Raises RefusedError if the file does not hold a state dict.
+    """
     import torch
 
     loaded = _load(data)
@@ -49,7 +52,7 @@ def load_state_dict(data: bytes) -> "dict[str, torch.Tensor]":
 
 
 def load_tensor(data: bytes) -> "torch.Tensor":
-    """The one tensor of a file, on the CPU. Raises RefusedError."""
+    """Return the only tensor of a file, on the CPU. Raises RefusedError if the file does not hold one tensor."""
     import torch
 
     loaded = _load(data)
@@ -59,7 +62,10 @@ def load_tensor(data: bytes) -> "torch.Tensor":
 
 
 def checked(name: str, tensor: "torch.Tensor", shape: tuple[int, ...]) -> "torch.Tensor":
-    """A floating tensor of this shape as float32. Raises RefusedError: wrong_shape, wrong_type, not_finite."""
+    """Return a floating-point tensor of the given shape as float32.
+
+    Raises RefusedError for any other tensor: wrong_shape, wrong_type or not_finite.
+    """
     if tuple(tensor.shape) != shape:
         raise RefusedError(Refusal.wrong_shape, f"{name} is {list(tensor.shape)}, wanted {list(shape)}")
     if not tensor.is_floating_point():
@@ -89,9 +95,9 @@ def _load(data: bytes) -> Any:
 
 
 def _entries(data: bytes) -> dict[str, bytes]:
-    """The entries of a torch archive by name. Raises RefusedError unless they are what torch.save writes, and stored.
+    """Return the entries of a torch archive by name. Raises RefusedError unless they are what torch.save writes.
 
-    Stored and not compressed, each once: so they cannot hold more than the file does.
+    Entries must be stored without compression and occur once, so that they cannot hold more than the file does.
     """
     if not data.startswith(b"PK\x03\x04"):
         raise RefusedError(Refusal.not_a_torch_zip, LEGACY)
@@ -122,7 +128,7 @@ def _check_listing(infos: list[zipfile.ZipInfo], num_bytes: int) -> None:
 
 
 def _archive(entries: dict[str, bytes]) -> io.BytesIO:
-    """The entries as a new archive."""
+    """Return the entries as a new zip archive."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, content in entries.items():
@@ -132,7 +138,7 @@ def _archive(entries: dict[str, bytes]) -> io.BytesIO:
 
 
 def _whole(name: str, tensor: "torch.Tensor", num_bytes: int) -> "torch.Tensor":
-    """A tensor without view or gradient. Raises RefusedError where it claims more values than the file can hold."""
+    """Return the tensor, contiguous and detached. Raises RefusedError if it claims to be larger than its file."""
     if tensor.numel() * tensor.element_size() > num_bytes or tensor.untyped_storage().nbytes() > num_bytes:
         raise RefusedError(Refusal.wrong_shape, f"{shown(name)} is {list(tensor.shape)}, larger than its file")
     return tensor.detach().contiguous()

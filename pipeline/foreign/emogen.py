@@ -1,7 +1,7 @@
-"""A checkout of EmoGen -> our files, one row for each artefact that it published, whatever became of it.
+"""Import a checkout of EmoGen as our files, with one manifest row for every artifact that it published.
 
-Artefacts are found by their names anywhere below the folder, and read one by one: a refused one does not stop the
-others. Links out of the folder are not followed, and nothing that a file says is run.
+Artifacts are found by name anywhere below the folder and read one by one: a refused file does not stop the others.
+Links out of the folder are not followed, and nothing that a file contains is run.
 """
 
 import hashlib
@@ -26,15 +26,16 @@ Status = Literal["converted", "absent", "lfs_pointer", "refused"]
 
 _LFS = b"version https://git-lfs.github.com/spec/v1"
 _HTML = (b"<!doctype html", b"<html")
-_SUFFIXES = tuple({PurePath(artefact.pattern).suffix for artefact in ARTEFACTS})  # most files are pictures
+_SUFFIXES = tuple({PurePath(artefact.pattern).suffix for artefact in ARTEFACTS})  # skips most files, which are images
 _WHOLE = frozenset(kind for kind, output in OUTPUTS.items() if output.needs_all)
 
 
 @dataclass(frozen=True)
 class Row:
-    """What became of one artefact. source is relative to the imported folder, target to the written one.
+    """The outcome of importing one artifact.
 
-    reason begins with the word of a Refusal or Reason where the status is refused.
+    `source` is relative to the imported folder, `target` to the written one. `reason` begins with the word of a Refusal
+    or Reason if the status is refused.
     """
 
     kind: str
@@ -47,7 +48,7 @@ class Row:
 
 @dataclass(frozen=True)
 class _Piece:
-    """A row, and what was read for it."""
+    """A row with the payload that was read for it."""
 
     artefact: Artefact
     row: Row
@@ -55,9 +56,10 @@ class _Piece:
 
 
 def import_emogen(folder: Path, out: Path) -> list[Row]:
-    """Converts what lies below `folder` into `out`, and returns one row per file, or per artefact that is absent.
+    """Convert the EmoGen files below `folder` into `out`, and return one row per file or absent artifact.
 
-    The manifest is written last. Raises ValueError where nothing of EmoGen is there, or `out` holds something.
+    The manifest is written last. Raises ValueError if `folder` holds nothing of EmoGen, or if `out` holds more than
+    a README.md.
     """
     check_empty(out)
     door = Folder(folder)
@@ -81,7 +83,7 @@ def import_emogen(folder: Path, out: Path) -> list[Row]:
 
 
 def check_empty(out: Path) -> None:
-    """Raises ValueError unless `out` is not there yet, or holds nothing but its README.md."""
+    """Raise ValueError unless `out` does not exist yet, or holds nothing except its README.md."""
     if out.exists() and not out.is_dir():
         raise ValueError(f"{out} is no folder; name one that is empty or not there yet")
     held = sorted(path.name for path in out.iterdir() if path.name != "README.md") if out.exists() else []
@@ -90,7 +92,10 @@ def check_empty(out: Path) -> None:
 
 
 def find(door: Folder) -> dict[str, list[str]]:
-    """Label of each artefact -> the paths of the files of its name, sorted. A file belongs to the first that fits."""
+    """Return label of each artifact -> sorted paths of the files with its name.
+
+    A file belongs to the first artifact that matches.
+    """
     found: dict[str, list[str]] = {artefact.label: [] for artefact in ARTEFACTS}
     root = Path(door.root)
     for folder, folders, names in os.walk(root, onerror=_raise):
@@ -103,7 +108,7 @@ def find(door: Folder) -> dict[str, list[str]]:
 
 
 def write_manifest(path: Path, rows: Sequence[Row]) -> None:
-    """The rows as JSON, equal rows as equal bytes."""
+    """Write the rows as JSON; equal rows give equal bytes."""
     text = json.dumps({"artefacts": [asdict(row) for row in rows]}, indent=2, sort_keys=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_aside(path) as aside:
@@ -111,7 +116,10 @@ def write_manifest(path: Path, rows: Sequence[Row]) -> None:
 
 
 def _pieces(door: Folder, artefact: Artefact, paths: Sequence[str]) -> list[_Piece]:
-    """One piece per file of an artefact. Of files with equal bytes one is read; files that differ are all refused."""
+    """Return one piece per file of an artifact.
+
+    Of files with equal bytes one is read; files that differ are all refused.
+    """
     if not paths:
         return [_Piece(artefact, Row(artefact.label, "absent", reason=f"no {artefact.pattern}"))]
     pieces = [_opened(door, artefact, path) for path in paths]
@@ -125,7 +133,7 @@ def _pieces(door: Folder, artefact: Artefact, paths: Sequence[str]) -> list[_Pie
 
 
 def _opened(door: Folder, artefact: Artefact, path: str) -> _Piece:
-    """One file: its bytes as payload, or none where it is a pointer or cannot be read."""
+    """Return the piece of one file, with its bytes as payload unless it is a pointer or cannot be read."""
     piece = _Piece(
         artefact, Row(artefact.label, "converted", shown(path, 5000)[1:-1], target=OUTPUTS[artefact.kind].target)
     )
@@ -140,7 +148,7 @@ def _opened(door: Folder, artefact: Artefact, path: str) -> _Piece:
 
 
 def _read(piece: _Piece) -> _Piece:
-    """The piece with what its bytes hold as payload, or refused."""
+    """Return the piece with the values parsed from its bytes as payload, or refused."""
     try:
         if piece.payload[:100].lstrip().lower().startswith(_HTML):
             raise RefusedError(Refusal.html_page, "a web page under this name; download the file itself")
@@ -150,7 +158,10 @@ def _read(piece: _Piece) -> _Piece:
 
 
 def _resolved(piece: _Piece, read: _Piece) -> _Piece:
-    """A file with the same bytes as the one that was read: the outcome is the same, the values are taken once."""
+    """Return the outcome of a file with the same bytes as the one that was read.
+
+    The outcome is the same, but only the file that was read keeps the values.
+    """
     if piece.row.source == read.row.source:
         return read
     reason = read.row.reason or f"same bytes as {read.row.source}"
@@ -164,12 +175,12 @@ def _pointer(data: bytes) -> str:
 
 
 def _refused(piece: _Piece, why: RefusedError | RejectedError) -> _Piece:
-    """The piece without what was read."""
+    """Return the piece as refused, without its payload."""
     return _Piece(piece.artefact, replace(piece.row, status="refused", reason=str(why), target=None))
 
 
 def _without_incomplete(pieces: Sequence[_Piece]) -> list[_Piece]:
-    """Refuses what was converted of a kind that only makes sense whole, where a member of it is missing."""
+    """Return the pieces, refusing converted ones whose kind is usable only whole and lacks a member."""
     have = {piece.artefact.label for piece in pieces if piece.payload is not None}
     lacking = {kind: [a.member for a in ARTEFACTS if a.kind == kind and a.label not in have] for kind in _WHOLE}
     return [

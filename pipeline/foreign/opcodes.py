@@ -1,7 +1,7 @@
-"""The opcodes of a pickle, all checked before one is obeyed.
+"""Check all opcodes of a pickle before any of them is executed.
 
-What a restricted `find_class` cannot stop is stopped here: a memo index of 2^31, which makes an unpickler allocate for
-as many, and a container that is in several places of others, sixty levels deep: to hash or to print it takes for ever.
+This stops what a restricted `find_class` cannot: a memo index of 2^31, for which an unpickler allocates as many
+entries, and containers nested sixty levels deep, each in several places, which take forever to hash or print.
 """
 
 import pickletools
@@ -9,9 +9,9 @@ from typing import NoReturn
 
 from pipeline.foreign.refusal import Refusal, RefusedError
 
-MAX_OPCODES = 2_000_000  # EmoGen's longest list, 69,912 paths, takes 140,000; checking takes about 1 us each
+MAX_OPCODES = 2_000_000  # EmoGen's longest list, 69,912 paths, has 140,000; each takes about 1 us to check
 
-# What protocols 2 to 5 need for lists, dictionaries, text, numbers and arrays.
+# Opcodes that protocols 2 to 5 need for lists, dictionaries, text, numbers and arrays.
 _LITERALS = (
     "NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 BINFLOAT SHORT_BINBYTES BINBYTES BYTEARRAY8 SHORT_BINUNICODE "
     "BINUNICODE EMPTY_TUPLE EMPTY_LIST EMPTY_DICT"
@@ -22,16 +22,16 @@ _MEMO = "BINPUT LONG_BINPUT MEMOIZE BINGET LONG_BINGET"
 PLAIN = frozenset(f"PROTO FRAME STOP {_LITERALS} {_CONTAINERS} {_OBJECTS} {_MEMO}".split())
 _PUTS = frozenset({"BINPUT", "LONG_BINPUT", "MEMOIZE"})
 _GETS = frozenset({"BINGET", "LONG_BINGET"})
-_SILENT = frozenset({"PROTO", "FRAME"})  # leave the top of the stack as it is
-_TOPS = {"REDUCE": "call", "BUILD": ""}  # BUILD may leave anything on top, which no pickler memoizes then
+_SILENT = frozenset({"PROTO", "FRAME"})  # leave the top of the stack unchanged
+_TOPS = {"REDUCE": "call", "BUILD": ""}  # BUILD may leave anything on top, but no pickler memoizes it
 
 
 def scan(data: bytes, allowed: frozenset[str] = PLAIN, calls_may_repeat: bool = True) -> frozenset[str]:
-    """Checks all opcodes of a pickle, and returns the "module name" of every GLOBAL (not of STACK_GLOBAL).
+    """Check all opcodes of a pickle, and return the "module name" of every GLOBAL (not of STACK_GLOBAL).
 
     Raises RefusedError for opcodes that are not allowed, memo indices that no pickler writes, containers that occur
-    more than once (and what a call returned, unless `calls_may_repeat`: right where that can hold nothing), and bytes
-    after the end.
+    more than once, and bytes after the end. The result of a call may occur more than once only if `calls_may_repeat`,
+    which is safe if such results cannot hold other objects.
     """
     memo: dict[int, str] = {}
     names = set()
@@ -63,7 +63,7 @@ def scan(data: bytes, allowed: frozenset[str] = PLAIN, calls_may_repeat: bool = 
 
 
 def _kind(opcode: pickletools.OpcodeInfo) -> str:
-    """Type of what an opcode leaves on top of the stack: tuple, list, dict, str ..., mark, or nothing."""
+    """Return the type that an opcode leaves on top of the stack: tuple, list, dict, str ..., mark, or empty."""
     return opcode.stack_after[-1].name if opcode.stack_after else ""
 
 

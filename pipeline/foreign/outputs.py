@@ -1,7 +1,7 @@
-"""EmoGen's values as our files: safetensors and Parquet, equal input as equal bytes, each whole or not there.
+"""Write EmoGen's values as our files, in safetensors and Parquet.
 
-Attributes are named kind/name: eight names are scene and object at once, and EmoGen lets the object overwrite the
-scene; here they stay apart.
+Equal input gives equal bytes, and a file is either complete or absent. Attributes are named kind/name: eight names are
+both scene and object, and EmoGen lets the object overwrite the scene; here both are kept.
 """
 
 import json
@@ -50,19 +50,23 @@ BALANCE_SCHEMA = Schema(
 
 @dataclass(frozen=True)
 class Source:
-    """One read file: its path below the imported folder, its SHA-256 (hex) and what its reader returned."""
+    """One file that was read: its path below the imported folder, its SHA-256 (hex) and its reader's result."""
 
     path: str
     sha256: str
     payload: Any
 
 
-Sources = Mapping[str, Source]  # by member, such as scene
+Sources = Mapping[str, Source]  # keyed by member, such as scene
 
 
 @dataclass(frozen=True)
 class Output:
-    """What the artefacts of one kind become: `target` is below the folder that is written."""
+    """The file that artifacts of one kind become.
+
+    `target` is its path below the output folder, `write` the function that writes it; `needs_all` requires every
+    member.
+    """
 
     target: str
     write: Callable[[Path, Sources], None]
@@ -70,7 +74,7 @@ class Output:
 
 
 def write_classifier(path: Path, sources: Sources) -> None:
-    """EmoGen's judge as ours: one Linear(768, 8) that wants CLIP features of their original length."""
+    """Write EmoGen's classifier as our head: one Linear(768, 8) on CLIP features of their original length."""
     import torch
 
     from pipeline.judges.head import EmotionHead, save_head
@@ -85,21 +89,22 @@ def write_classifier(path: Path, sources: Sources) -> None:
 
 
 def write_image_encoder(path: Path, sources: Sources) -> None:
-    """The state dict under its own names."""
+    """Write the state dict under its own names."""
     save_safetensors(path, sources[""].payload, _provenance(sources))
 
 
 def write_coefficients(path: Path, sources: Sources) -> None:
-    """The published tables as CORRELATION_SCHEMA has them (UniEmo Eq. 5).
+    """Write the published tables in the schema CORRELATION_SCHEMA (UniEmo Eq. 5).
 
-    What was not published is not made up: num_images (M_j) is 0, as unknown, and standard_error 0. coefficient, mean
-    and in_sample all are the published values: of a classifier that had seen the pictures, and not shrunk.
+    What was not published is not invented: num_images (M_j) is 0 for unknown, and standard_error is 0. The columns
+    coefficient, mean and in_sample all hold the published values, which are not shrunk and come from a classifier that
+    had seen the images.
     """
     rows = sorted(
         (f"{kind}/{name}", kind, name, values)
         for kind, source in sources.items()
         for name, values in source.payload.items()
-    )  # the values are never compared: the first column differs
+    )  # the values are never compared, as no two first columns are equal
     matrix = np.stack([values for *_, values in rows])
     table = pa.table(
         {
@@ -117,7 +122,7 @@ def write_coefficients(path: Path, sources: Sources) -> None:
 
 
 def write_attributes(path: Path, sources: Sources) -> None:
-    """The words of each emotion, scenes before objects, in EmoGen's order."""
+    """Write the attributes of each emotion, scenes before objects, in EmoGen's order."""
     rows = [(emotion, kind, name) for kind in sources for emotion, name in sources[kind].payload]
     rows.sort(key=lambda row: row[0])
     columns = dict(zip(ATTRIBUTES_SCHEMA.names, zip(*rows, strict=True), strict=True))
@@ -127,7 +132,7 @@ def write_attributes(path: Path, sources: Sources) -> None:
 
 
 def write_vocabulary(path: Path, sources: Sources) -> None:
-    """All attributes, sorted by name, with their place in EmoGen's list."""
+    """Write all attributes, sorted by name, with their position in EmoGen's list."""
     rows = sorted((name, position) for position, name in enumerate(sources[""].payload))
     names, positions = zip(*rows, strict=True)
     table = pa.table({"name": list(names), "position": pa.array(positions, pa.int32())})
@@ -135,7 +140,7 @@ def write_vocabulary(path: Path, sources: Sources) -> None:
 
 
 def write_balance(path: Path, sources: Sources) -> None:
-    """The oversampled lists in their order, objects before scenes."""
+    """Write the oversampling lists in their order, objects before scenes."""
     places: list[tuple[str, int, Place]] = [
         (kind, position, place) for kind in sorted(sources) for position, place in enumerate(sources[kind].payload)
     ]
@@ -152,7 +157,7 @@ def write_balance(path: Path, sources: Sources) -> None:
 
 
 def write_emotion_space(path: Path, sources: Sources) -> None:
-    """mean and std, 8 x 768 float32 each, rows in the order of the emotions: EmoGen's diagonal Gaussians."""
+    """Write EmoGen's diagonal Gaussians: mean and std, 8 x 768 float32 each, rows in the order of EMOTIONS."""
     import torch
 
     tensors = {
@@ -163,7 +168,7 @@ def write_emotion_space(path: Path, sources: Sources) -> None:
 
 
 def _provenance(sources: Sources) -> dict[str, str]:
-    """Metadata of a weights file: whose it is, and the SHA-256 of each file that it was made of."""
+    """Return the metadata of a weights file: its origin, and the SHA-256 of each source file by path."""
     return {"origin": "EmoGen", "sources": json.dumps({source.path: source.sha256 for source in sources.values()})}
 
 

@@ -1,7 +1,7 @@
-"""Lists, dictionaries, text, numbers and numpy arrays out of a pickle, without running anything that it names.
+"""Read lists, dictionaries, text, numbers and numpy arrays from a pickle, without running anything that it names.
 
-The only names that it may hold are those by which numpy writes arrays, of numpy 1 and 2, and each stands here for a
-function of our own: not even numpy's `dtype.__setstate__` sees what the file says. Object arrays are refused.
+Only the names by which numpy 1 and 2 write arrays are allowed, and each is replaced by a function of our own: not even
+numpy's `dtype.__setstate__` sees what the file contains. Object arrays are refused.
 """
 
 import io
@@ -21,7 +21,7 @@ MAX_PICKLE_BYTES = 64 << 20  # EmoGen's largest has about 5 MB
 MAX_DIMENSIONS = 4
 DTYPES = ("f2", "f4", "f8", "i4", "i8")
 
-# What the unpickler raises on bytes that pass the scan; MemoryError is what a hostile length leads to.
+# Errors of the unpickler on bytes that pass the scan; a hostile length leads to MemoryError.
 LOADER_ERRORS = (
     ArithmeticError, AttributeError, BufferError, EOFError, LookupError, MemoryError, RuntimeError, TypeError,
     ValueError, pickle.UnpicklingError,
@@ -29,9 +29,9 @@ LOADER_ERRORS = (
 
 
 def unpickle(data: bytes) -> Any:
-    """What a pickle of protocol 2 to 5 holds; arrays come as `Array`, numpy's numbers as Python's.
+    """Return the value of a pickle of protocol 2 to 5, with arrays as `Array` and numpy's numbers as Python's.
 
-    Raises RefusedError for all else, and nothing but that.
+    Raises RefusedError for anything else, and no other error.
     """
     if len(data) > MAX_PICKLE_BYTES:
         raise RefusedError(Refusal.malformed_pickle, f"{len(data)} bytes, at most {MAX_PICKLE_BYTES} are read")
@@ -47,7 +47,7 @@ def unpickle(data: bytes) -> Any:
 
 
 class Array:
-    """Stands for a numpy array in what `unpickle` returns: `values` is a real one, of floats or integers."""
+    """A stand-in for a numpy array in the result of `unpickle`; `values` is a real array of floats or integers."""
 
     __slots__ = ("values",)
 
@@ -60,7 +60,7 @@ class Array:
 
 
 class _Dtype:
-    """Stands for numpy.dtype, of plain numbers only; byte order comes with its state."""
+    """A stand-in for numpy.dtype, for plain numbers only; its state sets the byte order."""
 
     __slots__ = ("code", "order")
 
@@ -94,7 +94,7 @@ class _Function:
 
 
 def _array(dtype: Any, shape: Any, data: Any, order: Any) -> NDArray[Any]:
-    """The values of an array in native byte order. Raises RefusedError where shape and bytes do not agree."""
+    """Return the values of an array in native byte order. Raises RefusedError if shape and bytes do not agree."""
     if type(dtype) is not _Dtype or type(data) not in (bytes, bytearray) or order not in ("C", "F"):
         raise RefusedError(Refusal.malformed_pickle, "an array without type, bytes or order")
     if type(shape) is not tuple or len(shape) > MAX_DIMENSIONS or any(type(n) is not int or n < 0 for n in shape):
@@ -106,14 +106,14 @@ def _array(dtype: Any, shape: Any, data: Any, order: Any) -> NDArray[Any]:
 
 
 def _reconstruct(kind: Any, shape: Any, typecode: Any) -> Array:
-    """numpy's `_reconstruct` makes an empty array, whatever its file says; the state fills it."""
+    """Return an empty array, as numpy's `_reconstruct` does for any file; its state fills it later."""
     if kind is not _NDARRAY or shape != (0,):
         raise RefusedError(Refusal.malformed_pickle, "an array that does not begin empty")
     return Array(np.empty(0, np.float32))
 
 
 def _frombuffer(data: Any, dtype: Any, shape: Any, order: Any, axis_order: None = None) -> Array:
-    """How protocol 5 writes arrays."""
+    """Return the array that protocol 5 writes as bytes, dtype, shape and order."""
     return Array(_array(dtype, shape, data, order))
 
 
@@ -123,7 +123,7 @@ def _scalar(dtype: Any, data: Any) -> int | float:
 
 
 def _encode(text: Any, encoding: Any) -> bytes:
-    """How protocol 2 writes bytes."""
+    """Return the bytes that protocol 2 writes as latin1 text."""
     if type(text) is not str or encoding != "latin1":
         raise RefusedError(Refusal.malformed_pickle, "bytes that are no latin1 text")
     return text.encode("latin1")

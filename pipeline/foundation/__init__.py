@@ -1,1 +1,1 @@
-"""The foundation models: loaded from folders of the real formats, unpacked from the bundle, trained in training/."""
+"""Load the foundation models from folders in their real formats, unpack the bundled ones, train the miniature."""

@@ -1,7 +1,7 @@
-"""The folder of the miniature Stable Diffusion, put together: U-Net, VAE, CLIP's text tower and tokenizer, schedule.
+"""Assemble the miniature Stable Diffusion folder: U-Net, VAE, CLIP's text tower and tokenizer, scheduler.
 
-A plain diffusers StableDiffusionPipeline. Bundled and freshly trained weights come through here; what loads a folder
-does not.
+The result is a plain diffusers StableDiffusionPipeline. Bundled and newly trained weights are assembled here; loading a
+finished folder does not involve this module.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ TRAIN_TIMESTEPS = 1000
 
 
 def save_pipeline(unet: "UNet2DConditionModel", vae: "AutoencoderKL", clip: Path, out: Path) -> None:
-    """A StableDiffusionPipeline folder whose text encoder and tokenizer are those of the CLIP folder."""
+    """Write a StableDiffusionPipeline folder, with the text encoder and tokenizer of the CLIP folder `clip`."""
     from diffusers import StableDiffusionPipeline
 
     pipeline = StableDiffusionPipeline(
@@ -27,8 +27,10 @@ def save_pipeline(unet: "UNet2DConditionModel", vae: "AutoencoderKL", clip: Path
 
 
 def scheduler() -> "DPMSolverMultistepScheduler":
-    """Stable Diffusion's noise, v-prediction, a second-order solver for about twelve steps, which adds noise
-    at each and so mends what earlier ones got wrong (docs/LOG.md).
+    """Return a second-order DPM-Solver++ with Stable Diffusion's noise schedule and v-prediction.
+
+    It is meant for about twelve steps. Its SDE form adds noise at each step, which corrects errors of earlier steps
+    (docs/LOG.md).
     """
     from diffusers import DPMSolverMultistepScheduler
 

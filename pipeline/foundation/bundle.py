@@ -1,9 +1,9 @@
-"""The bundled weights: one half-precision safetensors file a model, with its configuration and tokenizer files in it.
+"""Pack each bundled model into one half-precision safetensors file, and unpack it into a folder.
 
-models/miniature has clip/clip.safetensors, diffusion/{vae,unet}.safetensors and captioner/captioner.safetensors. A
-file's metadata say what made it: recipe, hash of the drawn world, reached figures; no date, no host. Nothing is
-stored twice: the diffusion model's text encoder and tokenizer come from CLIP. Weights of other worlds are refused, but
-for those of RELATED_WORLDS.
+models/miniature holds clip/clip.safetensors, diffusion/{vae,unet}.safetensors and captioner/captioner.safetensors. A
+file's metadata hold the configuration and tokenizer files, and the provenance: recipe, hash of the drawn world and
+figures reached, but neither date nor host. Nothing is stored twice: the diffusion model takes its text encoder and
+tokenizer from CLIP. Weights trained on another drawn world are refused, except those of RELATED_WORLDS.
 """
 
 import json
@@ -18,7 +18,7 @@ from pipeline.miniature.identity import world_hash
 from pipeline.weights import load_safetensors, save_safetensors
 
 MAX_TOTAL_BYTES, MAX_FILE_BYTES = 28_000_000, 16 * 2**20
-RELATED_WORLDS = {  # accepted beside the present one until the models are trained again, and why (docs/LOG.md)
+RELATED_WORLDS = {  # accepted besides the current one until the models are retrained, with the reason (docs/LOG.md)
     "2355321bd5def207": "same drawings and words; in the emotional 30 % of its stream scenes go with other emotions",
 }
 TEXTS = (".json", ".jinja", ".txt")
@@ -27,9 +27,10 @@ VAE, UNET = "vae.safetensors", "unet.safetensors"
 
 
 def pack(folder: Path, file: Path, facts: Mapping[str, str]) -> None:
-    """One model folder (weights, configuration, tokenizer) as one file; `facts` are metadata, `world` among them.
+    """Pack one model folder (weights, configuration, tokenizer) into `file`.
 
-    ValueError if the folder has not exactly one weights file, or the file gets too large.
+    `facts` are further metadata and must contain `world`. Raises ValueError if the folder does not hold exactly one
+    weights file, or if the packed file exceeds MAX_FILE_BYTES.
     """
     weights = sorted(folder.glob("*.safetensors"))
     if len(weights) != 1:
@@ -43,8 +44,9 @@ def pack(folder: Path, file: Path, facts: Mapping[str, str]) -> None:
 
 
 def unpack(file: Path, folder: Path) -> dict[str, str]:
-    """The folder of a packed model, its weights in float32; the file's metadata. ValueError if it is not packed, or
-    another world's.
+    """Unpack a packed model into `folder`, with weights in float32, and return the file's metadata.
+
+    Raises ValueError if the file is not a packed model, or if it was trained on another drawn world.
     """
     tensors, metadata = load_safetensors(file)
     if not {"world", "files", "weights"} <= metadata.keys():
@@ -63,7 +65,10 @@ def unpack(file: Path, folder: Path) -> dict[str, str]:
 
 
 def unpack_diffusion(folder: Path, clip: Path, out: Path, work: Path) -> None:
-    """The StableDiffusionPipeline folder of the bundled U-Net and VAE in `folder` and of a CLIP folder's text tower."""
+    """Write the StableDiffusionPipeline folder `out` from the bundled U-Net and VAE in `folder`.
+
+    The text encoder and tokenizer come from the CLIP folder `clip`; `work` receives the unpacked modules.
+    """
     from diffusers import AutoencoderKL, UNet2DConditionModel
 
     unpack(folder / VAE, work / "vae")
@@ -73,13 +78,13 @@ def unpack_diffusion(folder: Path, clip: Path, out: Path, work: Path) -> None:
 
 
 def add_facts(file: Path, facts: Mapping[str, str]) -> None:
-    """Write more metadata, such as the figures that a packed model reached, into its file."""
+    """Add metadata, such as the figures that a packed model reached, to its file."""
     tensors, metadata = load_safetensors(file)
     save_safetensors(file, tensors, {**metadata, **facts})
 
 
 def total_bytes(bundle: Path) -> int:
-    """Size of all files of a bundle; ValueError above the limit of 28 MB."""
+    """Return the total size of a bundle's files in bytes. Raises ValueError above MAX_TOTAL_BYTES (28 MB)."""
     total = sum(path.stat().st_size for path in bundle.rglob("*") if path.is_file())
     if total > MAX_TOTAL_BYTES:
         raise ValueError(f"{bundle} has {total} bytes, allowed are {MAX_TOTAL_BYTES}")

@@ -1,7 +1,7 @@
-"""Captioners: one wrapper for every image-text-to-text model of transformers with a chat template.
+"""Generate captions with any transformers image-text-to-text model that has a chat template (CoEmoGen 3.1).
 
-It asks nothing of LLaVA, which ours is (pipeline/foundation/training/llava.py): a Qwen-VL folder runs through the same
-lines.
+Nothing here is specific to LLaVA, the architecture of our captioner (pipeline/foundation/training/llava.py): a Qwen-VL
+folder runs through the same code.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from pipeline.weights import damage_named
 
 @dataclass(frozen=True)
 class Captioner:
-    """A model, its processor and the device: pictures and prompts in, captions out."""
+    """A captioning model with its processor and device."""
 
     model: Any
     processor: Any
@@ -25,7 +25,10 @@ class Captioner:
 
     @torch.inference_mode()
     def caption(self, images: Sequence[Image.Image], prompts: Sequence[str], max_new_tokens: int) -> list[str]:
-        """One greedy answer a picture, as one batch padded on the left, so that the answer follows the prompt."""
+        """Return one greedy caption of at most `max_new_tokens` tokens per image, computed as one batch.
+
+        The batch is padded on the left, so that each caption directly follows its prompt.
+        """
         conversations = [_question(image, asked) for image, asked in zip(images, prompts, strict=True)]
         inputs = self.processor.apply_chat_template(
             conversations, tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt",
@@ -37,8 +40,10 @@ class Captioner:
 
 
 def load_captioner(folder: Path, device: torch.device | str = "cpu") -> Captioner:
-    """Any image-text-to-text folder of transformers. FileNotFoundError where there is none, ValueError without a chat
-    template or with damaged weights.
+    """Load any transformers image-text-to-text folder, in evaluation mode.
+
+    Raises FileNotFoundError if the folder has no config.json, and ValueError if it has no chat template or its weights
+    are damaged.
     """
     from transformers import AutoModelForImageTextToText, AutoProcessor
 

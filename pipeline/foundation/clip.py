@@ -1,7 +1,7 @@
-"""CLIP as every later stage sees one, be it ours or ViT-L/14: features of unit length in the joint space.
+"""Load CLIP models, ours or ViT-L/14, and compute image and text features of unit length in their joint space.
 
-`Clip` is a thin wrapper of an open_clip `local-dir` folder. It deliberately exposes no layers: UniEmo's queries go
-through `Clip.model`. Ours is trained in pipeline/foundation/training/clip.py.
+`Clip` is a thin wrapper of an open_clip `local-dir` folder. It deliberately exposes no layers: UniEmo's queries use
+`Clip.model`. Our own CLIP is trained in pipeline/foundation/training/clip.py.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ WEIGHTS, CONFIG = "open_clip_model.safetensors", "open_clip_config.json"
 
 @dataclass(frozen=True)
 class Clip:
-    """An open_clip model in evaluation mode with its own transform and tokenizer."""
+    """An open_clip model in evaluation mode, with its own transform and tokenizer."""
 
     model: Any
     transform: Any
@@ -30,56 +30,69 @@ class Clip:
 
     @property
     def width(self) -> int:
-        """Width of the joint space."""
+        """Return the width D of the joint space."""
         return int(self.model.visual.output_dim)
 
     def encode_images(self, images: Sequence[Image.Image] | np.ndarray, normalize: bool = True) -> Tensor:
-        """Images (PIL, or BHWC uint8) -> features BD float32 on the CPU, of unit length unless told otherwise. One
-        forward: batches are the caller's.
+        """Return the features of images in one forward pass; the caller splits large sets into batches.
+
+        images (B PIL images, or BHWC uint8) -> features BD float32 on the CPU, of unit length unless `normalize` is
+        False
         """
         pictures = [Image.fromarray(image) if isinstance(image, np.ndarray) else image for image in images]
         return self.encode_pixels([self.transform(picture.convert("RGB")) for picture in pictures], normalize)
 
     @torch.inference_mode()
     def encode_pixels(self, pixels: Sequence[Tensor], normalize: bool = True) -> Tensor:
-        """B transformed images, each CHW -> features BD float32 on the CPU."""
+        """Return the features of images that are already transformed.
+
+        pixels (B tensors CHW) -> features BD float32 on the CPU, of unit length unless `normalize` is False
+        """
         batch = torch.stack(list(pixels)).to(self.device)
         return self.model.encode_image(batch, normalize=normalize).float().cpu()
 
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
-        """Texts, cut at the context -> features BD float32 of unit length on the CPU."""
+        """Return the features of texts, truncated to the context length.
+
+        B texts -> features BD float32 of unit length on the CPU
+        """
         ids = self.tokenizer(list(texts)).to(self.device)
         return self.model.encode_text(ids, normalize=True).float().cpu()
 
 
 @dataclass(frozen=True)
 class ClipTokenizer:
-    """The tokenizer of an open_clip folder, without the model: it counts."""
+    """The tokenizer of an open_clip folder, without the model; it counts tokens."""
 
     tokenizer: Any
 
     @property
     def context_length(self) -> int:
-        """Tokens that a text may have, begin and end included."""
+        """Return the largest number of tokens of a text, begin and end tokens included."""
         return int(self.tokenizer.context_length)
 
     def num_tokens(self, text: str) -> int:
-        """Tokens of a text, begin and end included, before any cut: more than `context_length` means that it is cut."""
+        """Return the number of tokens of a text before truncation, begin and end tokens included.
+
+        The text is truncated when it is encoded if this exceeds `context_length`.
+        """
         backend = getattr(self.tokenizer, "tokenizer", None)
         return len(backend(text)["input_ids"]) if backend is not None else len(self.tokenizer.encode(text)) + 2
 
 
 def load_tokenizer(folder: Path) -> ClipTokenizer:
-    """Of any open_clip folder. FileNotFoundError where it lacks its config."""
+    """Load the tokenizer of any open_clip folder. Raises FileNotFoundError if the folder has no config."""
     import open_clip
 
     return ClipTokenizer(open_clip.get_tokenizer(_name(folder)))
 
 
 def load_clip(folder: Path, device: torch.device | str = "cpu") -> Clip:
-    """Any open_clip folder, ours or a real one. FileNotFoundError where it lacks its config or weights, which open_clip
-    would draw at random; ValueError where the weights are damaged.
+    """Load any open_clip folder, ours or a published one, in evaluation mode.
+
+    Raises FileNotFoundError if the folder lacks its config or its weights, which open_clip would initialise at random,
+    and ValueError if the weights are damaged.
     """
     import open_clip
 
@@ -92,7 +105,7 @@ def load_clip(folder: Path, device: torch.device | str = "cpu") -> Clip:
 
 
 def _name(folder: Path) -> str:
-    """How open_clip calls a folder of models."""
+    """Return the name by which open_clip loads a model folder. Raises FileNotFoundError if it has no config."""
     if not (folder / CONFIG).is_file():
         raise FileNotFoundError(f"{folder} is no open_clip folder: it has no {CONFIG}")
     return f"local-dir:{folder}"

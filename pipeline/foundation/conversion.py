@@ -1,7 +1,7 @@
-"""Our open_clip CLIP in transformers: the text encoder of the diffusion model, the vision tower of the captioner.
+"""Convert our open_clip CLIP to transformers: the diffusion model's text encoder, the captioner's vision tower.
 
 Only plain CLIP towers are converted: a vision transformer with a class token, a causal text transformer pooled at the
-end token, exact GELU. The outputs are equal (tests/foundation/test_conversion.py).
+end token, exact GELU. The outputs equal those of open_clip (tests/foundation/test_conversion.py).
 """
 
 import json
@@ -37,7 +37,7 @@ TRANSPOSED = {"visual.proj": "visual_projection.weight", "text_projection": "tex
 
 
 def clip_model(folder: Path) -> "CLIPModel":
-    """The whole CLIP of an open_clip folder in transformers' class, in evaluation mode."""
+    """Return the whole CLIP of an open_clip folder as a transformers CLIPModel, in evaluation mode."""
     from transformers import CLIPModel
 
     state, _ = load_safetensors(folder / WEIGHTS)
@@ -47,7 +47,10 @@ def clip_model(folder: Path) -> "CLIPModel":
 
 
 def text_encoder(folder: Path) -> "CLIPTextModel":
-    """The text tower alone: BT ids -> states BTD, what a U-Net attends to."""
+    """Return the text tower of an open_clip folder as a transformers CLIPTextModel, in evaluation mode.
+
+    It maps token ids BT -> states BTD, to which the U-Net attends.
+    """
     from transformers import CLIPTextModel
 
     whole = clip_model(folder)
@@ -57,14 +60,14 @@ def text_encoder(folder: Path) -> "CLIPTextModel":
 
 
 def load_text_tokenizer(folder: Path) -> "CLIPTokenizer":
-    """CLIP's tokenizer of any folder that has one."""
+    """Load the CLIP tokenizer of any folder that has one."""
     from transformers import CLIPTokenizer
 
     return CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
 
 
 def clip_config(folder: Path) -> Any:
-    """transformers' CLIPConfig of an open_clip folder with its tokenizer."""
+    """Return the transformers CLIPConfig of an open_clip folder that includes its tokenizer."""
     from transformers import CLIPConfig
 
     model = json.loads((folder / CONFIG).read_text())["model_cfg"]
@@ -87,7 +90,10 @@ def clip_config(folder: Path) -> Any:
 
 
 def transformers_state(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """open_clip's weights under transformers' names: fused query, key, value split, projections transposed."""
+    """Return open_clip's weights under transformers' names.
+
+    Fused query, key and value tensors are split, and projections are transposed.
+    """
     converted = {NAMES[name]: tensor for name, tensor in state.items() if name in NAMES}
     converted |= {TRANSPOSED[name]: tensor.T.contiguous() for name, tensor in state.items() if name in TRANSPOSED}
     for name, tensor in state.items():
@@ -99,7 +105,7 @@ def transformers_state(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _layer_entries(prefix: str, name: str, tensor: Tensor) -> dict[str, Tensor]:
-    """One tensor of a transformer layer under its new name or, fused, its three."""
+    """Return one tensor of a transformer layer under its new name, or the three parts of a fused one."""
     if name.startswith("attn.in_proj_"):
         kind, parts = name.removeprefix("attn.in_proj_"), tensor.chunk(3)
         return {

@@ -1,6 +1,7 @@
-"""Diffusion models of any size: a StableDiffusionPipeline folder, or one module of it, loaded from the disk alone.
+"""Load diffusion models of any size from disk: a StableDiffusionPipeline folder, or one module of it.
 
-Ours is put together in pipeline/foundation/assembly.py and trained in pipeline/foundation/training.
+Nothing is downloaded. Our own is assembled in pipeline/foundation/assembly.py and trained in
+pipeline/foundation/training.
 """
 
 import json
@@ -20,8 +21,10 @@ Module = TypeVar("Module", bound=Any)
 
 
 def load_pipeline(folder: Path, device: torch.device | str = "cpu") -> "StableDiffusionPipeline":
-    """Any Stable Diffusion folder, silent, on the device. FileNotFoundError where there is none (diffusers would ask
-    a hub), ValueError where weights are damaged.
+    """Load any Stable Diffusion folder onto the device, without progress bar and safety checker.
+
+    Raises FileNotFoundError if the folder is not a diffusers folder (diffusers would query a hub), and ValueError if
+    weights are damaged.
     """
     from diffusers import StableDiffusionPipeline
 
@@ -33,15 +36,16 @@ def load_pipeline(folder: Path, device: torch.device | str = "cpu") -> "StableDi
         )
     pipeline.set_progress_bar_config(disable=True)
     pipeline.to(device)
-    if not multiplies_bf16(pipeline.device.type):  # in fp32 a CPU samples by a tenth, encodes by a fifth faster so
+    if not multiplies_bf16(pipeline.device.type):  # in fp32 on a CPU: 10 % faster sampling, 20 % faster encoding
         for part in (pipeline.unet, pipeline.vae):
             part.to(memory_format=torch.channels_last)
     return pipeline
 
 
 def load_module(kind: type[Module], folder: Path) -> Module:
-    """A diffusers model of one weights file. Unlike from_pretrained it does not write the folder's path into the
-    configuration.
+    """Load one diffusers module, of a single weights file, in evaluation mode.
+
+    Unlike from_pretrained, it does not write the folder's path into the configuration.
     """
     state, _ = load_safetensors(folder / WEIGHTS)
     model = kind.from_config(kind.load_config(str(folder), local_files_only=True))
@@ -50,6 +54,6 @@ def load_module(kind: type[Module], folder: Path) -> Module:
 
 
 def image_px(folder: Path) -> int:
-    """Edge of the pictures of a Stable Diffusion folder: 512 for 1.5."""
+    """Return the edge in px of the images that a Stable Diffusion folder generates: 512 for version 1.5."""
     unet, vae = (json.loads((folder / part / "config.json").read_text()) for part in ("unet", "vae"))
     return int(unet["sample_size"] * 2 ** (len(vae["block_out_channels"]) - 1))

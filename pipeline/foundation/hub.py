@@ -1,4 +1,4 @@
-"""Foundation models from a model hub, at a pinned revision only and in the formats that the pipeline loads."""
+"""Download foundation models from a model hub, at a pinned revision only and in the formats the pipeline loads."""
 
 import shutil
 from pathlib import Path
@@ -10,13 +10,13 @@ HUB_DUPLICATES = ["*.fp16.*", "*.non_ema.*", "*pruned*", "safety_checker/*", "on
 
 
 def download(hub_id: str, revision: str, out: Path, work: Path, wanted: str) -> None:
-    """A hub repository at a revision of 40 hex digits, as the folder `out`; what has arrived waits in `work`.
+    """Download a hub repository at a revision of 40 hex digits into the folder `out`.
 
-    ValueError if the connection breaks, or if the repository lacks the file `wanted` or safetensors: it has another
-    format.
+    `work` keeps the files that have arrived if the download is interrupted. Raises ValueError if the connection breaks,
+    or if the repository has no file `wanted` or no safetensors, which means that it uses another format.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HTTPError  # a broken connection is no OSError
+    from huggingface_hub.errors import HTTPError  # a broken connection does not raise an OSError
 
     arrived = work / "hub"
     try:
@@ -28,5 +28,5 @@ def download(hub_id: str, revision: str, out: Path, work: Path, wanted: str) -> 
     for file in (wanted, "**/*.safetensors"):
         if not any(arrived.glob(file)):
             raise ValueError(f"hub_id = {hub_id!r}: has no {file}; choose a repository in that format")
-    shutil.rmtree(arrived / ".cache", ignore_errors=True)  # the hub's own notes, which hold times
+    shutil.rmtree(arrived / ".cache", ignore_errors=True)  # the hub's own metadata, which contains timestamps
     place(arrived, out)

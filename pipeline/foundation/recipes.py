@@ -1,16 +1,15 @@
-"""Every number that makes a miniature foundation model, typed: the recipes that params name and that bundled weights
-carry.
+"""Define the typed recipes of the miniature foundation models, as params.yaml names and bundled weights store them.
 
-No torch in here: params are validated within a second. The settings follow the studies of feasibility in docs: the
-VAE at factor 8 with 16 channels, a two-level v-prediction U-Net, a CLIP of six vision layers, a LLaVA of three
-language layers.
+A recipe holds every number that determines its model. This module does not import torch, so that params are validated
+within a second. The settings follow the feasibility studies in docs: a VAE with factor 8 and 16 channels, a two-level
+v-prediction U-Net, a CLIP with six vision layers, a LLaVA with three language layers.
 """
 
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-IMAGE_PX = 64  # edge of a drawn picture
+IMAGE_PX = 64  # edge of a drawn image
 Widths = Annotated[tuple[Annotated[int, Field(ge=4)], ...], Field(strict=False, min_length=1)]
 TextsPerPicture = Annotated[
     int, Field(ge=1, description="texts written for each picture, of which a step draws one, >= 1")
@@ -23,7 +22,7 @@ EmaDecay = Annotated[float, Field(ge=0, lt=1, description="decay of the averaged
 
 
 class Recipe(BaseModel):
-    """What every training shares: its pictures, steps, batches and learning rate."""
+    """Settings that all recipes share: images, steps, batch size and learning rate."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -46,7 +45,7 @@ class Recipe(BaseModel):
 
 
 class ClipRecipe(Recipe):
-    """A CLIP of open_clip's plain architecture at 64 px."""
+    """Recipe of a CLIP with open_clip's plain architecture at 64 px."""
 
     context_length: int = Field(ge=8, description="tokens of a text, begin and end included, >= 8")
     texts_per_picture: TextsPerPicture
@@ -67,7 +66,7 @@ class ClipRecipe(Recipe):
 
 
 class VaeRecipe(Recipe):
-    """An AutoencoderKL at factor 2^(levels - 1) whose latents come out standardised."""
+    """Recipe of an AutoencoderKL with factor 2^(levels - 1) and standardised latents."""
 
     channels: Widths = Field(
         description="channels of each level, each a multiple of norm_groups; four levels are factor 8"
@@ -88,7 +87,7 @@ class VaeRecipe(Recipe):
 
 
 class UNetRecipe(Recipe):
-    """A UNet2DConditionModel with cross-attention at every level, predicting v."""
+    """Recipe of a UNet2DConditionModel that predicts v, with cross-attention at every level."""
 
     channels: Widths = Field(description="channels of each level, multiples of norm_groups and heads")
     heads: int = Field(ge=1, description="attention heads, >= 1")
@@ -107,20 +106,20 @@ class UNetRecipe(Recipe):
 
 
 class ContinuedRecipe(Recipe):
-    """More steps of a trained model, on pictures of the foundation stream that it has not seen."""
+    """Settings for training a model further, on images of the foundation stream that it has not seen."""
 
     first_picture: int = Field(ge=0, description="index of the first of the pictures in the foundation stream, >= 0")
     texts_per_picture: TextsPerPicture
 
 
 class ContinuedClip(ContinuedRecipe):
-    """More steps of a CLIP's vision tower, with swapped captions as hard negatives."""
+    """Recipe for training a CLIP's vision tower further, with swapped captions as hard negatives."""
 
     swapped_captions: int = Field(ge=1, description="swapped captions of each picture, of which a step draws one, >= 1")
 
 
 class ContinuedUNet(ContinuedRecipe):
-    """More steps of a U-Net, heavier where it is worst."""
+    """Recipe for training a U-Net further, with more weight on what it draws worst."""
 
     text_dropout: TextDropout
     snr_cap: SnrCap
@@ -133,7 +132,7 @@ class ContinuedUNet(ContinuedRecipe):
 
 
 class DiffusionRecipe(BaseModel):
-    """The two trained halves of the latent diffusion model; its text encoder is CLIP's."""
+    """Recipes of the two trained parts of the latent diffusion model; its text encoder comes from CLIP."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -142,8 +141,9 @@ class DiffusionRecipe(BaseModel):
 
 
 class CaptionerRecipe(Recipe):
-    """A LLaVA: our CLIP's vision tower, a projector, a small Llama. Its `steps` are the knob that keeps it
-    imperfect.
+    """Recipe of a LLaVA: our CLIP's vision tower, a projector and a small Llama.
+
+    The number of `steps` controls how imperfect the captioner remains.
     """
 
     width: int = Field(ge=16, description="width of the language model, a multiple of heads")
@@ -158,7 +158,7 @@ class CaptionerRecipe(Recipe):
 
 
 class JudgeRecipe(Recipe):
-    """The judge of the foundation models' figures."""
+    """Recipe of the judge that measures the foundation models."""
 
     widths: Widths = Field(description="channels of the stem and of each block, multiples of 8")
 
@@ -168,7 +168,7 @@ def _check_multiple(name: str, value: int, of: str, divisor: int) -> None:
         raise ValueError(f"{name} is {value}, no multiple of {of} ({divisor})")
 
 
-# The size of the bundled models; steps and batches are those of a GPU, but where CLIP and the U-Net were continued.
+# The recipes of the bundled models. Steps and batch sizes are for a GPU, except in the two continued recipes.
 # Tests shrink them with `model_copy`.
 CLIP = ClipRecipe(
     num_pictures=160_000, steps=8_000, batch_size=384, learning_rate=1e-3, warmup_steps=500, decay_frac=1.0,

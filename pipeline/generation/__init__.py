@@ -1,1 +1,1 @@
-"""Images of an emotion: where v comes from, how conditions are mixed, one entry point for every generator."""
+"""Generate images of an emotion: sources of v, mixing of conditions, one entry point for every generator."""

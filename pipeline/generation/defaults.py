@@ -1,8 +1,9 @@
-"""How pictures are made for people where they say nothing; apart from the rest, as help of commands imports no torch.
+"""Default sampling settings for users, in a module of their own so that command-line help does not import torch.
 
-For Stable Diffusion 1.5 and for the miniature alike: the multistep solver has converged on both at 25 steps, and the
-noise that its SDE form adds at each mends what earlier ones got wrong (docs/LOG.md); 5 is between the usual 7.5 of the
-one, at which the other's colours clip, and the 4.5 of params.yaml. The stage images takes its own from params.yaml.
+The values suit both Stable Diffusion 1.5 and the miniature model. The multistep solver has converged on both at 25
+steps, and the noise that its SDE form adds at each step corrects errors of earlier steps (docs/LOG.md). Guidance 5 lies
+between the usual 7.5 of Stable Diffusion, at which the miniature's colours clip, and the 4.5 of params.yaml. The stage
+`images` takes its settings from params.yaml instead.
 """
 
 from typing import Final, Literal

@@ -1,7 +1,7 @@
-"""A generator on the disk: weights.safetensors, space.safetensors, meta.json; and what it needs beside it.
+"""Save and load a generator: weights.safetensors, space.safetensors, meta.json; and the foundation beside it.
 
-meta.json tells its kind, its params and the hashes of the foundation models that it was trained on: others would give
-other pictures, so they are refused.
+meta.json holds the kind, the params and the hash of the diffusion model that the generator was trained on. Another
+diffusion model would give other images, so it is refused.
 """
 
 import hashlib
@@ -28,9 +28,9 @@ META, STATE = "meta.json", "weights.safetensors"
 
 @dataclass(frozen=True)
 class Foundation:
-    """A Stable Diffusion and CLIP's text encoder around it, on one device, that generators are put onto.
+    """A Stable Diffusion and the condition encoder around its text encoder, on one device.
 
-    clip: the open_clip folder; digest: of the diffusion model.
+    Generators are attached to it. `clip` is the open_clip folder, `digest` the hash of the diffusion model.
     """
 
     pipeline: "StableDiffusionPipeline"
@@ -40,13 +40,13 @@ class Foundation:
 
 
 def load_foundation(diffusion: Path, clip: Path, device: torch.device | str = "cpu") -> Foundation:
-    """From a diffusers and an open_clip folder."""
+    """Return the foundation from a diffusers folder and an open_clip folder."""
     pipeline = load_pipeline(diffusion, device)
     return Foundation(pipeline, condition_encoder(pipeline, clip).to(device), clip, digest_of(diffusion))
 
 
 def digest_of(diffusion: Path) -> str:
-    """Of the U-Net and the text encoder of a diffusers folder: sixteen hex digits."""
+    """Return the first 16 hex digits of the SHA-256 over the U-Net and text-encoder weights of a diffusers folder."""
     digest = hashlib.sha256()
     for part in (diffusion / "unet" / WEIGHTS, diffusion / "text_encoder" / "model.safetensors"):
         with part.open("rb") as file:
@@ -55,7 +55,10 @@ def digest_of(diffusion: Path) -> str:
 
 
 def model_hash(folder: Path) -> str:
-    """Of every file of a generator: sixteen hex digits, which each of its images carries."""
+    """Return the first 16 hex digits of the SHA-256 over all files of a generator's folder.
+
+    Each of its images carries this hash.
+    """
     digest = hashlib.sha256()
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = file.relative_to(folder).as_posix()
@@ -67,7 +70,7 @@ def save_generator(
     folder: Path, kind: str, params: Mapping[str, Any], digest: str,
     weights: Mapping[str, Tensor] | None = None, space: Space | None = None,
 ) -> None:  # fmt: skip
-    """Writes the folder of a generator; equal models give equal bytes."""
+    """Write the folder of a generator; equal models give equal bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     meta = {"kind": kind, "params": dict(params), "diffusion": digest}
     (folder / META).write_text(json.dumps(meta, indent=2, sort_keys=True) + "\n", encoding="utf-8")
@@ -78,7 +81,7 @@ def save_generator(
 
 
 def read_meta(folder: Path) -> dict[str, Any]:
-    """What meta.json says. ValueError where there is none or it is damaged."""
+    """Return the contents of meta.json. Raises ValueError if the file is missing or damaged."""
     try:
         meta = read_object(folder / META)
         meta["kind"], dict(meta["params"]), meta["diffusion"]

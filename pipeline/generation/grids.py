@@ -1,4 +1,4 @@
-"""Sheets that show what a method does: its emotions, transfer to neutral things, fusion, strength (CoEmoGen 4.4)."""
+"""Draw grids that show what a method can do: transfer to neutral nouns, fusion, strength (CoEmoGen 4.4)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ Sampler = Callable[[Sequence[Request]], list[NDArray[np.uint8]]]
 
 @dataclass(frozen=True)
 class Grid:
-    """Requests in cells: rows by columns, each with several seeds side by side."""
+    """Requests in cells by row and column name; a cell has several seeds, shown side by side."""
 
     rows: tuple[str, ...]
     columns: tuple[str, ...]
@@ -31,9 +31,10 @@ class Grid:
 
 
 def grids(emotions: Sequence[str], settings: "Grids", has_adapters: bool = True) -> dict[str, Grid]:
-    """The grids of a method by name: transfer, fusion, strength. Emotions that it does not know are left out.
+    """Return the grids of a method by name: transfer, fusion, strength.
 
-    strength is of adapters, and left out where there are none.
+    Emotions that the method does not know are left out. The grid `strength` varies the strength of the adapters and is
+    left out if the method has none.
     """
     known = [emotion for emotion in EMOTIONS if emotion in emotions]
     seeds = range(settings.images_per_cell)
@@ -60,12 +61,12 @@ def grids(emotions: Sequence[str], settings: "Grids", has_adapters: bool = True)
 
 
 def mixed(one: str, other: str, weight: float) -> dict[str, float]:
-    """Two emotions by weight, those of weight 0 left out."""
+    """Return two emotions by weight; an emotion of weight 0 is left out."""
     return {name: share for name, share in ((one, weight), (other, 1 - weight)) if share > 0}
 
 
 def draw_grid(grid: Grid, sampler: Sampler, path: Path) -> None:
-    """Samples all cells in one go and draws them with names of rows and columns."""
+    """Sample all cells in one call and draw them, with the names of rows and columns, to `path`."""
     order = [(row, column) for row in grid.rows for column in grid.columns]
     requests = [each for cell in order for each in grid.cells[cell]]
     pictures = iter(sampler(requests))

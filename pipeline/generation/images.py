@@ -1,4 +1,4 @@
-"""The images of a method: which are asked for, in shards, and how they are kept."""
+"""The images of a method: which are requested, in shards, and how they are stored."""
 
 import hashlib
 import io
@@ -26,7 +26,7 @@ SHARD_IMAGES = 256
 
 @dataclass(frozen=True)
 class Planned:
-    """One image that is asked for."""
+    """One requested image."""
 
     image_id: str
     emotion: str
@@ -34,9 +34,9 @@ class Planned:
 
 
 def plan(method: str, emotions: Iterable[str], images: "Images", seed: int) -> list[list[Planned]]:
-    """The images of every emotion that a method knows, sorted by id, in shards.
+    """Return the images of every emotion that a method knows, sorted by id, in shards of SHARD_IMAGES.
 
-    Seeds depend on (seed, emotion, index) and not on the method, so that methods start from the same noise.
+    Seeds depend on (seed, emotion, index) and not on the method, so all methods start from the same noise.
     """
     planned = [
         Planned(
@@ -51,13 +51,13 @@ def plan(method: str, emotions: Iterable[str], images: "Images", seed: int) -> l
 
 
 def image_rows(planned: Sequence[Planned], pictures: Iterable[NDArray[np.uint8]], method: str, model: str) -> pa.Table:
-    """Planned images and their pictures HW3 as rows of IMAGES_SCHEMA."""
+    """Return planned images with their pixels HW3 uint8 as rows of IMAGES_SCHEMA."""
     rows = [_row(each, picture, method, model) for each, picture in zip(planned, pictures, strict=True)]
     return pa.Table.from_pylist(rows, schema=IMAGES_SCHEMA.arrow)
 
 
 def encoded(picture: NDArray[np.uint8]) -> bytes:
-    """A picture HW3 as PNG."""
+    """Return an image HW3 uint8 as the bytes of a PNG file."""
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "PNG")
     return buffer.getvalue()
@@ -81,7 +81,10 @@ def _row(planned: Planned, picture: NDArray[np.uint8], method: str, model: str) 
 
 
 def sheet(rows: pa.Table, num_columns: int = 16) -> Image.Image:
-    """The first images of each emotion, an emotion a row; rows: image, emotion, sorted by id."""
+    """Return a contact sheet of the first images of each emotion, one emotion per row.
+
+    `rows` has the columns image and emotion and is sorted by id.
+    """
     emotions = rows["emotion"].to_pylist()
     shown = [
         [index for index, emotion in enumerate(emotions) if emotion == name][:num_columns]

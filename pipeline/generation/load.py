@@ -1,4 +1,4 @@
-"""Any generator of models/ from its folder, by its kind."""
+"""Load any generator of models/ from its folder, according to its kind."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,9 +15,9 @@ KINDS = ("prompt", "coemogen", "uniemo", "textual_inversion", "dreambooth", "emo
 
 
 def load_generator(folder: Path, foundation: Foundation, source: Source = "diagonal") -> EmotionGenerator:
-    """Any generator, put onto a fresh foundation (its U-Net gets the generator's adapters).
+    """Return the generator of a folder on a fresh foundation, whose U-Net receives the generator's adapters.
 
-    Raises ValueError for an unknown kind, and where the generator was trained on another diffusion model.
+    Raises ValueError for an unknown kind and for a generator that was trained on another diffusion model.
     """
     meta = read_meta(folder)
     if meta["diffusion"] != foundation.digest:

@@ -1,4 +1,4 @@
-"""manifest.csv beside pictures that were made for a person: what each was made of, enough to make it again."""
+"""Keep manifest.csv beside images that were made for a user: how each was made, enough to make it again."""
 
 import csv
 from collections.abc import Iterable
@@ -14,7 +14,11 @@ MANIFEST = "manifest.csv"
 
 @dataclass(frozen=True)
 class Entry:
-    """A row. seed: of the image, not the run; emotions: as the command line takes them; model: hash of its folder."""
+    """One row of the manifest.
+
+    `seed` is the seed of the image, not of the run. `emotions` has the form that the command line takes. `model` is the
+    hash of the model's folder.
+    """
 
     file: str
     emotions: str
@@ -32,7 +36,7 @@ COLUMNS = tuple(field.name for field in fields(Entry))
 
 
 def entry(file: str, request: Request, sampling: Sampling, source: str, model: str) -> Entry:
-    """The row of one image."""
+    """Return the manifest row of one image."""
     return Entry(
         file, request.label, request.prompt, str(request.seed), f"{request.strength:g}", str(sampling.steps),
         f"{sampling.guidance:g}", sampling.solver, source, model,
@@ -40,7 +44,10 @@ def entry(file: str, request: Request, sampling: Sampling, source: str, model: s
 
 
 def read_manifest(folder: Path) -> dict[str, Entry]:
-    """Rows by file; none where there is no manifest. ValueError where it is somebody else's."""
+    """Return the rows of a folder's manifest by file; none if there is no manifest.
+
+    Raises ValueError if the file is not a manifest of this project.
+    """
     path = folder / MANIFEST
     if not path.exists():
         return {}
@@ -55,7 +62,7 @@ def read_manifest(folder: Path) -> dict[str, Entry]:
 
 
 def add_to_manifest(folder: Path, entries: Iterable[Entry]) -> None:
-    """Writes rows into the manifest of a folder, in place of older ones of the same files; sorted by file."""
+    """Write rows into the manifest of a folder, sorted by file; they replace older rows of the same files."""
     rows = read_manifest(folder) | {row.file: row for row in entries}
     with written_aside(folder / MANIFEST) as aside, aside.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")

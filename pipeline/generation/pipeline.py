@@ -1,11 +1,11 @@
-"""A trained generator for people: emotions in, pictures out.
+"""Generate images with a trained model: emotions in, images out.
 
     pipe = EmotionPipeline.from_pretrained("models/coemogen_emoset")
     pipe("awe", num_images=4, seed=1)
     pipe("awe", prompt="{S} street")              # transfer
     pipe({"awe": 0.6, "fear": 0.4}, strength=0.8)  # fusion, with weaker adapters
 
-Of any kind that models/ has. What a stage does with thousands of images stands in pipeline/generation/images.py.
+Every kind of model in models/ works. The plan of a stage with thousands of images is in pipeline/generation/images.py.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,7 +36,7 @@ FOUNDATION = {"diffusion": "foundation/diffusion", "clip": "foundation/clip"}
 
 @dataclass(frozen=True)
 class EmotionPipeline:
-    """A generator on its foundation. model: the hash of its folder, which manifests and exports carry."""
+    """A generator on its foundation. `model` is the hash of its folder, which manifests and exports carry."""
 
     foundation: Foundation
     generator: EmotionGenerator
@@ -51,12 +51,12 @@ class EmotionPipeline:
         device: "str | torch.device | None" = None,
         source: Source = SOURCE,
     ) -> "EmotionPipeline":
-        """The generator of a folder such as models/coemogen_emoset.
+        """Return the pipeline of a model folder such as models/coemogen_emoset.
 
-        diffusion and clip: folders of the foundation models that it was trained on; foundation/diffusion and
-        foundation/clip beside the folder unless given. device: that of EVOKE_DEVICE, else a GPU if there is one.
-        source: where v comes from: diagonal, full, mean, real (pipeline/generation/space.py). Raises ValueError where
-        one of them is absent, damaged, or of another model.
+        `diffusion` and `clip` are the folders of the foundation models that it was trained on, by default
+        foundation/diffusion and foundation/clip beside the folder. `device` defaults to EVOKE_DEVICE, else to a GPU if
+        there is one. `source` tells where v comes from: diagonal, full, mean or real (pipeline/generation/space.py).
+        Raises ValueError if a folder is absent, damaged, or belongs to another model.
         """
         folder = Path(folder)
         if source not in get_args(Source):
@@ -78,12 +78,13 @@ class EmotionPipeline:
         solver: Solver = SOLVER,
         batch_size: int = BATCH_SIZE,
     ) -> list[Image.Image]:
-        """Pictures of an emotion, or of several by weight (weights are made to sum to 1).
+        """Return images of an emotion, or of several by weight (weights are normalised to sum to 1).
 
-        prompt: {S} stands for the emotion, "{S} street" transfers it to a street. strength: of the adapters, 1 as
-        trained, 0 none. steps, guidance (1: none), solver: of the denoising. The pictures depend on the seed alone, as
-        `planned` says: the first of four is the first of one, but for the last bits. Raises ValueError for an emotion
-        that is unknown, or that the model does not know, and for numbers out of range.
+        In `prompt`, {S} stands for the emotion: "{S} street" transfers it to a street. `strength` scales the adapters:
+        1 as trained, 0 off. `steps`, `guidance` (1 turns it off) and `solver` control the denoising. The images depend
+        on the seed alone, as described in `planned`: the first of four equals the first of one, except for the last
+        bits. Raises ValueError for an unknown emotion, for an emotion that the model does not know, and for numbers out
+        of range.
         """
         requests = planned(emotion, num_images, seed, prompt, strength)
         sampling = Sampling(steps, guidance, solver, batch_size)
@@ -91,20 +92,20 @@ class EmotionPipeline:
 
     @property
     def source(self) -> str:
-        """Where v comes from; empty for a kind of model that has no v."""
+        """Return where v comes from, or an empty string for a kind of model without v."""
         return str(getattr(self.generator, "source", ""))
 
     def pictures(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[NDArray[np.uint8]]:
-        """Pictures HW3, one for each request; a request with the seed of a manifest makes that picture again."""
+        """Yield images HW3 uint8, one per request. The seed of a manifest row gives the same image again."""
         return sample(self.foundation.pipeline, self.foundation.encoder, self.generator, requests, sampling)
 
 
 def planned(
     emotion: str | Mapping[str, float], num_images: int, seed: int, prompt: str = GAP, strength: float = 1.0
 ) -> list[Request]:
-    """What `num_images` images of a run ask for: image i has the seed seed_of(seed, "generate", i).
+    """Return the requests of a run for `num_images` images; image i has the seed seed_of(seed, "generate", i).
 
-    Raises ValueError for an unknown emotion, numbers out of range, and a prompt in which {S} does not stand.
+    Raises ValueError for an unknown emotion, for numbers out of range, and for a prompt without {S}.
     """
     if num_images < 1:
         raise ValueError(f"num_images = {num_images}: allowed is a whole number >= 1")
@@ -114,7 +115,7 @@ def planned(
 
 
 def _foundation_folders(folder: Path, given: Mapping[str, str | Path | None]) -> dict[str, Path]:
-    """Folders by name. ValueError where one is absent."""
+    """Return the folders of the foundation models by name. Raises ValueError if one is absent."""
     beside = folder.absolute().parent
     found = {name: Path(path) if path else beside / FOUNDATION[name] for name, path in given.items()}
     for name, path in found.items():

@@ -1,4 +1,4 @@
-"""Stable Diffusion as it is, asked in words: the baseline of Table 1, "an image of {emotion}"."""
+"""Generate with Stable Diffusion as it is from a text prompt: the baseline of Table 1, "an image of {emotion}"."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +16,10 @@ from pipeline.generation.request import Request
 
 @dataclass(frozen=True)
 class PromptGenerator:
-    """The name of the emotion stands in the gap; a request for the gap alone is worded by `prompt`."""
+    """Stable Diffusion with the name of the emotion in the gap of the prompt, as an EmotionGenerator.
+
+    A request whose prompt is the gap alone uses `prompt`.
+    """
 
     encoder: ConditionEncoder
     tokenizer: Any

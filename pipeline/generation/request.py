@@ -1,4 +1,4 @@
-"""What one image is asked for: emotions by weight, a prompt with a gap, a seed, a strength."""
+"""Describe what one image should be: emotions by weight, a prompt with a gap, a seed and a strength."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,10 @@ from pipeline.emotions import EMOTIONS, INDEX
 
 @dataclass(frozen=True)
 class Request:
-    """One image. weights: of the eight emotions, summing to 1; strength: of the adapters, 1 as trained, 0 none."""
+    """One requested image.
+
+    `weights` are those of the eight emotions and sum to 1. `strength` scales the adapters: 1 as trained, 0 off.
+    """
 
     weights: tuple[float, ...]
     prompt: str
@@ -23,28 +26,31 @@ class Request:
 
     @property
     def name(self) -> str:
-        """ "awe", or "awe and fear" for a fusion."""
+        """Return the emotions in words: "awe", or "awe and fear" for a fusion."""
         return " and ".join(self.mixture)
 
     @property
     def mixture(self) -> dict[str, float]:
-        """The emotions that have a weight, in the order of the eight."""
+        """Return the emotions with a nonzero weight, in the order of EMOTIONS."""
         return {emotion: weight for emotion, weight in zip(EMOTIONS, self.weights, strict=True) if weight}
 
     @property
     def label(self) -> str:
-        """As the command line takes it: "awe", or "awe=0.6 fear=0.4"."""
+        """Return the emotions as the command line takes them: "awe", or "awe=0.6 fear=0.4"."""
         mixture = self.mixture
         return " ".join(mixture) if len(mixture) == 1 else " ".join(f"{name}={w:.6g}" for name, w in mixture.items())
 
     @property
     def stem(self) -> str:
-        """How files are named: "awe", or "awe-fear"."""
+        """Return the emotions as the stem of file names: "awe", or "awe-fear"."""
         return "-".join(self.mixture)
 
 
 def request(emotions: str | Mapping[str, float], seed: int, prompt: str = GAP, strength: float = 1.0) -> Request:
-    """An emotion, or several by weight (made to sum to 1). ValueError for an unknown name or a weight <= 0."""
+    """Return a request for an emotion, or for several by weight (normalised to sum to 1).
+
+    Raises ValueError for no emotion, an unknown name, a weight <= 0, and a strength that is negative or infinite.
+    """
     weights = {emotions: 1.0} if isinstance(emotions, str) else dict(emotions)
     for name, weight in weights.items():
         if name not in INDEX:
@@ -63,10 +69,10 @@ def request(emotions: str | Mapping[str, float], seed: int, prompt: str = GAP, s
 
 
 def weight_matrix(requests: Sequence[Request]) -> Tensor:
-    """Weights B8 float32."""
+    """Return the emotion weights of requests, B8 float32."""
     return torch.tensor([request.weights for request in requests])
 
 
 def strengths(requests: Sequence[Request]) -> Tensor:
-    """Strengths B float32."""
+    """Return the strengths of requests, B float32."""
     return torch.tensor([request.strength for request in requests])

@@ -1,7 +1,7 @@
-"""One entry point for every generator: requests -> pictures, in large mixed batches, each from a seed of its own.
+"""Sample images with any generator: requests -> images, in large mixed batches, each with its own seed.
 
-The denoising is diffusers' StableDiffusionPipeline; ours is only what goes in: generators, states, adapters. So an
-image is the same, to float tolerance, whatever else is in its batch.
+The denoising is that of diffusers' StableDiffusionPipeline. This module supplies only its inputs: random generators,
+text states and adapters. An image is therefore the same, to float tolerance, whatever else is in its batch.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,28 +30,29 @@ Solver = Literal["sde-dpmsolver++", "dpmsolver++", "unipc", "ddim", "euler"]
 
 
 class EmotionGenerator(Protocol):
-    """What a kind of model must be able to do: say a condition, and put what it has onto the U-Net for a batch."""
+    """Interface of every kind of model: give text states, and apply adapters to the U-Net for a batch."""
 
     @property
     def emotions(self) -> Sequence[str]:
-        """Those that it knows."""
+        """Return the emotions that the model knows."""
 
     @property
     def has_adapters(self) -> bool:
-        """Whether a request's strength does anything."""
+        """Return whether the strength of a request has an effect."""
 
     def states(self, requests: Sequence[Request]) -> Tensor:
-        """Text states BTW that the U-Net attends to."""
+        """Return the text states BTW that the U-Net attends to."""
 
     def applied(self, requests: Sequence[Request]) -> AbstractContextManager[None]:
-        """Within, the U-Net serves these requests, in this order, as often as guidance repeats them."""
+        """Return a context in which the U-Net serves these requests in order, also when guidance repeats them."""
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How to denoise: solver steps, guidance scale (1: none), solver, images a batch, precision of U-Net and decoder.
+    """Settings of the denoising.
 
-    ValueError if out of range.
+    They are the solver steps, guidance scale (1 turns it off), solver, images per batch, and precision of U-Net and
+    decoder. Raises ValueError if one is out of range.
     """
 
     steps: int
@@ -73,7 +74,7 @@ class Sampling:
 
 
 def sampling_of(images: "Images") -> Sampling:
-    """As params.yaml's section `images` says."""
+    """Return the sampling settings of the section `images` of params.yaml."""
     return Sampling(images.steps, images.guidance, images.solver, images.batch_size, images.precision)
 
 
@@ -84,7 +85,7 @@ def sample(
     requests: Sequence[Request],
     sampling: Sampling,
 ) -> Iterator[NDArray[np.uint8]]:
-    """Pictures HW3 uint8, one for each request, in their order. Random by the seeds of the requests alone."""
+    """Yield images HW3 uint8, one per request, in order. All randomness comes from the seeds of the requests."""
     for picture in denoised(pipeline, encoder, generator, requests, sampling):
         yield (picture * 255).round().astype(np.uint8)
 
@@ -97,7 +98,7 @@ def denoised(
     requests: Sequence[Request],
     sampling: Sampling,
 ) -> Iterator[NDArray[np.float32]]:
-    """The same before they are rounded: HW3 in [0, 1]."""
+    """Yield images HW3 float32 in [0, 1], one per request, in order: those of `sample` before rounding."""
     pipeline.scheduler = solver(pipeline, sampling.solver)
     coarse = autocast(sampling.precision, pipeline.device)
     empty = encoder(tokenize(pipeline.tokenizer, [""]).to(pipeline.device)).states
@@ -117,19 +118,23 @@ def denoised(
 
 
 def generators(requests: Sequence[Request]) -> list[torch.Generator]:
-    """One for each request, of the noise that it starts from and of what a solver adds: on the CPU, so that both are
-    the same on every device.
+    """Return one random generator per request, for its initial noise and the noise that a solver adds.
+
+    They are on the CPU, so both are the same on every device.
     """
     return [torch.Generator().manual_seed(noise_seed(request.seed)) for request in requests]
 
 
 def noise_seed(seed: int) -> int:
-    """Of the noise of a request's seed; a plain diffusers pipeline with a CPU generator of it draws the same."""
+    """Return the seed of the noise for the seed of a request.
+
+    A plain diffusers pipeline with a CPU generator of this seed draws the same noise.
+    """
     return seed_of(seed, "noise")
 
 
 def solver(pipeline: "StableDiffusionPipeline", name: Solver) -> object:
-    """A diffusers scheduler over the noise schedule that the model was trained with."""
+    """Return a diffusers scheduler over the noise schedule that the model was trained with."""
     import diffusers
 
     classes = {
@@ -139,6 +144,6 @@ def solver(pipeline: "StableDiffusionPipeline", name: Solver) -> object:
         "ddim": diffusers.DDIMScheduler,
         "euler": diffusers.EulerDiscreteScheduler,
     }
-    # DDIM clips at 1 where a configuration (of another solver) says nothing of it: right for pixels, not for latents.
+    # DDIM clips at 1 unless the configuration (here of another solver) forbids it: right for pixels, not for latents.
     config = {**pipeline.scheduler.config, "clip_sample": False}
     return classes[name].from_config(config | {"algorithm_type": name} if name.endswith("dpmsolver++") else config)

@@ -1,7 +1,8 @@
-"""Where v comes from when there is no picture: a Gaussian for each emotion, fitted on features of train pictures.
+"""Draw v without an image: from a Gaussian for each emotion, fitted on the features of train images.
 
-`diagonal` is the field's: independent dimensions, whose draws lie off the manifold of real features (SCIENCE 2).
-`full` has a covariance shrunk by Ledoit and Wolf, `mean` is the class mean, `real` a feature of the val split.
+`diagonal` is the usual choice in the field: independent dimensions, whose draws lie off the manifold of real features
+(SCIENCE 2). `full` has a covariance with Ledoit-Wolf shrinkage, `mean` is the mean of the emotion, and `real` is a
+feature of the val split.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,15 +28,19 @@ REMEDY = "delete the folder and run `dvc repro`, which makes it again"
 
 @dataclass(frozen=True)
 class Space:
-    """Of each part (v; in UniEmo three) and each emotion: mean D, deviation D, factor DD of the covariance, real ND.
+    """Gaussians by part (v; three parts in UniEmo) and emotion.
 
-    An emotion without pictures has none; asking for it raises ValueError.
+    Each has mean D, deviation D, factor DD of the covariance, and real features ND. An emotion without images has no
+    entries; drawing it raises ValueError.
     """
 
     tensors: Mapping[str, Tensor]
 
     def draw(self, part: str, emotion: int, source: Source, seed: int) -> Tensor:
-        """One v of D; the same for the same seed whatever is drawn beside it."""
+        """Return one v, of shape D; the same seed gives the same v whatever else is drawn.
+
+        Raises ValueError for an emotion without images, and with the source `real` for one without val images.
+        """
         name = EMOTIONS[emotion]
         key = f"{part}/{name}"
         if f"{key}/mean" not in self.tensors:
@@ -56,7 +61,7 @@ class Space:
                 return real[int(torch.randint(len(real), (1,), generator=generator))]
 
     def mixed(self, part: str, weights: Sequence[float], source: Source, seed: int) -> Tensor:
-        """The weighted sum of one v of D for each emotion that has a weight of the eight."""
+        """Return the weighted sum, D, of one v per emotion with a nonzero weight; `weights` are those of all eight."""
         drawn = [
             weight * self.draw(part, index, source, seed_of(seed, "v", index))
             for index, weight in enumerate(weights)
@@ -66,11 +71,11 @@ class Space:
 
     @property
     def emotions(self) -> list[str]:
-        """Those that can be drawn."""
+        """Return the emotions that can be drawn."""
         return [name for name in EMOTIONS if any(key.split("/")[1] == name for key in self.tensors)]
 
     def width(self, part: str) -> int:
-        """D of a part. ValueError where the space has none of it."""
+        """Return D of a part. Raises ValueError if the space does not have the part."""
         for key, tensor in self.tensors.items():
             if key.startswith(f"{part}/"):
                 return tensor.shape[-1]
@@ -81,7 +86,7 @@ class Space:
 
 
 def load_space(folder: Path) -> Space:
-    """The space of a model's folder. ValueError if it is damaged."""
+    """Return the space of a model's folder. Raises ValueError if the file is missing or damaged."""
     tensors, _ = load_safetensors(folder / SPACE)
     widths: dict[str, int] = {}
     for key in sorted({name.rpartition("/")[0] for name in tensors}):
@@ -97,14 +102,14 @@ def load_space(folder: Path) -> Space:
 
 
 def known_emotions(folder: Path) -> Sequence[str]:
-    """The emotions that a generator draws: those of its space; without one all."""
+    """Return the emotions that a generator can draw: those of its space, or all eight without a space."""
     return load_space(folder).emotions if (folder / SPACE).is_file() else EMOTIONS
 
 
 def fit_space(
     parts: Mapping[str, tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]],
 ) -> Space:
-    """part -> (train features ND, their emotions N, val features ND, their emotions N)."""
+    """Return the Gaussians of parts: part -> (train features ND, emotions N, val features ND, emotions N)."""
     tensors: dict[str, Tensor] = {}
     for part, (train, emotions, val, val_emotions) in parts.items():
         for index in np.unique(emotions):
@@ -116,7 +121,10 @@ def fit_space(
 
 
 def _fit(features: NDArray[np.float32]) -> dict[str, Tensor]:
-    """mean D, deviation D, factor DD with factor factor^T the shrunk covariance; of one picture these are 0."""
+    """Return mean D, deviation D, and factor DD, where factor factor^T is the shrunk covariance.
+
+    For a single image, deviation and factor are 0.
+    """
     from sklearn.covariance import LedoitWolf
 
     mean = features.mean(0)

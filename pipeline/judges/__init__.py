@@ -1,1 +1,1 @@
-"""Classifiers that score and curate: the emotion head on CLIP features, and the independent networks on pixels."""
+"""Classifiers that score and curate images: the emotion head on CLIP features and the independent pixel judges."""

@@ -1,4 +1,7 @@
-"""The emotion classifier of the corpus: trained on its train split, or EmoGen's published one, calibrated on val."""
+"""Provide the emotion classifier of the corpus: trained on its train split or imported from EmoGen.
+
+Both are calibrated on the val split. The network itself is in head.py.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pictures:
-    """N pictures: ids, splits, emotions N int64, unit features ND float32, and the lengths N that these had."""
+    """Hold N images of a corpus with their CLIP features.
+
+    Fields: image_ids and splits of shape N, emotions N int64, features ND float32 of unit length, and norms N, the
+    lengths of the features before they were normalized.
+    """
 
     image_ids: NDArray[np.object_]
     splits: NDArray[np.object_]
@@ -30,7 +37,10 @@ class Pictures:
 
     @classmethod
     def of(cls, rows: pa.Table, features: pa.Table) -> Self:
-        """Rows with image_id, emotion, split, and their features. Raises ValueError where these are of others."""
+        """Build the images from corpus rows and their features.
+
+        rows has the columns image_id, emotion and split. Raises ValueError if the features belong to other images.
+        """
         ids, splits = (np.array(rows[name].to_pylist(), object) for name in ("image_id", "split"))
         if features["image_id"].to_pylist() != ids.tolist():
             raise ValueError("the features are not of the pictures of the corpus; `dvc repro` makes them again")
@@ -38,7 +48,7 @@ class Pictures:
         return cls(ids, splits, emotions, feature_matrix(features), features["norm"].to_numpy())
 
     def where(self, wanted: NDArray[np.bool_]) -> "Pictures":
-        """Those of a mask N."""
+        """Return the images that a boolean mask N selects."""
         return Pictures(
             self.image_ids[wanted],
             self.splits[wanted],
@@ -52,7 +62,10 @@ class Pictures:
 
 
 def trained_classifier(pictures: Pictures, settings: "EmotionClassifier", seed: int) -> tuple[EmotionHead, int]:
-    """A head fitted on the half of the train split that the settings name, and how many pictures that are."""
+    """Return a head trained on the half of the train split given in the settings, and the number of images it saw.
+
+    The val split selects the epoch and sets the temperature (`fit_head`).
+    """
     train, val = pictures.in_split("train"), pictures.in_split("val")
     train = train.where(in_half(train.image_ids.tolist(), settings.half))
     head_seed = seed_of(seed, "emotion_classifier")
@@ -61,9 +74,9 @@ def trained_classifier(pictures: Pictures, settings: "EmotionClassifier", seed: 
 
 
 def imported_classifier(pictures: Pictures, folder: Path) -> EmotionHead:
-    """A published head, calibrated on val, which moves no verdict.
+    """Return a published head calibrated on the val split, which does not change its decisions.
 
-    Raises ValueError where there is none, or it is for features of another width.
+    Raises ValueError if the folder is missing or if the head takes features of another width.
     """
     if not folder.is_dir():
         raise ValueError(

@@ -1,26 +1,28 @@
-"""Two ways to change a picture: so that it stays what it is (augmentation), and so that nothing is left in it.
+"""Change images in two ways: augmentation keeps the content recognizable, destruction leaves nothing to recognize.
 
-Pictures without anything to recognise are what "none" means to the judges: a generator whose pictures fall apart must
-score low clarity, though softmax heads are sure of themselves on anything (SCIENCE 2, Sem-C).
+Destroyed images define "none" for the judges. A generator whose images fall apart must get a low clarity score,
+although softmax heads are confident on any input (SCIENCE 2, Sem-C).
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-MAX_SHIFT_FRAC = 6 / 64  # of the edge
+MAX_SHIFT_FRAC = 6 / 64  # as a fraction of the edge
 SOFTENED_FRAC = 0.25
 KINDS = ("shuffled", "scattered", "blurred", "mixed", "noise")
 GRIDS = (4, 8, 16)  # patches along an edge
-SCATTERED_PX, BLURRED_PX = 16, 6  # edges to which such pictures are reduced
-NUM_MIXED = 4  # at most the mirror images of one picture, itself included
+SCATTERED_PX, BLURRED_PX = 16, 6  # edge to which such images are downsampled
+NUM_MIXED = 4  # at most the number of mirror images of one image, itself included
 
 
 def augmented(squares: Tensor, generator: torch.Generator) -> Tensor:
-    """Squares BHWC uint8 -> the same, half of them mirrored, shifted by whole pixels, some of them softened.
+    """Return the squares after random mirroring (half of them), shifts by whole pixels, and softening (a quarter).
 
-    What comes into view is a mirror image. A softened picture has lost half of its resolution, as one from a decoder
-    may have, and is still what it is. On the CPU, where draws are the same for every device.
+    squares BHWC uint8 -> BHWC uint8
+
+    A shift fills the border by reflection. Softening halves the resolution, as a decoder may do, and does not change
+    what an image shows. Runs on the CPU, so that the random draws are the same for every device.
     """
     num, image_px = squares.shape[:2]
     margin = int(MAX_SHIFT_FRAC * image_px)
@@ -36,16 +38,20 @@ def augmented(squares: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def draw_kinds(num: int, generator: torch.Generator) -> Tensor:
-    """A kind of destruction for each of `num` pictures, indices of KINDS."""
+    """Return a random kind of destruction for each of `num` images, as int64 indices of KINDS."""
     return torch.randint(len(KINDS), (num,), generator=generator)
 
 
 def destroyed(squares: Tensor, kinds: Tensor, generator: torch.Generator) -> Tensor:
-    """Squares BHWC uint8, kinds B -> each destroyed in its way, of the same shape and type.
+    """Return each square destroyed according to its kind.
 
-    shuffled: patches of one of three sizes in random order. scattered: the same, blurred. blurred: nothing smaller than
-    a tenth of the edge is left. mixed: the mean of four of the batch or their mirror images. noise: as bright and as
-    lively as the picture.
+    squares BHWC uint8, kinds B -> BHWC uint8
+
+    - shuffled: patches of one of three sizes in random order.
+    - scattered: shuffled and then blurred.
+    - blurred: details smaller than a tenth of the edge are removed.
+    - mixed: the mean of four images of the batch or their mirror images.
+    - noise: Gaussian noise with the mean and the standard deviation of the image in each channel.
     """
     pictures = squares.permute(0, 3, 1, 2).float()
     image_px = pictures.shape[2]
@@ -66,19 +72,19 @@ def destroyed(squares: Tensor, kinds: Tensor, generator: torch.Generator) -> Ten
 
 
 def _mixed(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """BCHW -> for each the mean of NUM_MIXED others, no two alike, even if there is only one picture."""
+    """Return, for each image BCHW, the mean of NUM_MIXED distinct images or mirror images; one image is enough."""
     everything = torch.cat([pictures.flip(axes) for axes in ((), (2,), (3,), (2, 3))])
     chosen = torch.rand(len(pictures), len(everything), generator=generator).argsort(1)[:, :NUM_MIXED]
     return everything[chosen].mean(1)
 
 
 def _to_squares(pictures: Tensor) -> Tensor:
-    """BCHW of any values -> BHWC uint8."""
+    """Return images BCHW with values of any range rounded and clipped to BHWC uint8."""
     return pictures.round().clamp(0, 255).byte().permute(0, 2, 3, 1)
 
 
 def _shuffled(pictures: Tensor, grid: int, generator: torch.Generator) -> Tensor:
-    """BCHW with the patches of a grid x grid in another random order each."""
+    """Return images BCHW with the patches of a grid x grid in a random order, drawn anew for each image."""
     num, channels, image_px = pictures.shape[:3]
     patch_px = -(-image_px // grid)
     whole = _resized(pictures, grid * patch_px)
@@ -90,5 +96,5 @@ def _shuffled(pictures: Tensor, grid: int, generator: torch.Generator) -> Tensor
 
 
 def _resized(pictures: Tensor, image_px: int, mode: str = "bilinear") -> Tensor:
-    """BCHW to an edge of image_px; as they are where they have it."""
+    """Return images BCHW resized to an edge of image_px; unchanged if they already have it."""
     return pictures if pictures.shape[2] == image_px else F.interpolate(pictures, image_px, mode=mode)

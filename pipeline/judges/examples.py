@@ -1,7 +1,7 @@
-"""What the judges learn from and are tested on: square pictures, decoded once, with what is annotated on them.
+"""Prepare what the judges learn from and are tested on: decoded square images with their annotations.
 
-A scene or object that nobody annotated is unknown, which is not "none": none is the answer to a picture in which
-nothing can be recognised (pipeline/judges/distortion.py).
+A scene or object that was not annotated is unknown. That differs from "none", the answer to an image in which nothing
+can be recognized (pipeline/judges/distortion.py).
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 COLUMNS = ("image_id", "image", "emotion", "split", "scene", "objects")
 NONE = "none"
-DECODED = 32  # pictures of a corpus that are held at full size at a time
-UNKNOWN = -1  # a target that no loss and no rate counts
+DECODED = 32  # images held at full size at the same time
+UNKNOWN = -1  # target that losses and rates ignore
 
 
 @dataclass(frozen=True)
 class Names:
-    """What a trained judge may say, `none` first, then what is annotated anywhere in the corpus, sorted."""
+    """The classes of a trained judge: `none` first, then all names annotated anywhere in the corpus, sorted."""
 
     scenes: tuple[str, ...]
     objects: tuple[str, ...]
@@ -37,7 +37,11 @@ class Names:
 
 @dataclass(frozen=True)
 class Targets:
-    """Of N pictures, each N int64: emotion by EMOTIONS; scene and first object by Names, 0 none, -1 not annotated."""
+    """Targets of N images, each of shape N int64.
+
+    emotions index EMOTIONS; scenes and objects (the first object of an image) index Names, where 0 is none and -1 means
+    not annotated.
+    """
 
     emotions: NDArray[np.int64]
     scenes: NDArray[np.int64]
@@ -49,7 +53,7 @@ class Targets:
 
 @dataclass(frozen=True)
 class Examples:
-    """Squares NHWC uint8 and their targets, indices of `names`."""
+    """Hold squares NHWC uint8 with their targets, which index `names`."""
 
     squares: NDArray[np.uint8]
     targets: Targets
@@ -57,21 +61,24 @@ class Examples:
 
 
 def attribute_names(rows: pa.Table) -> Names:
-    """The names of a corpus with columns scene and objects."""
+    """Return the scene and object names of a corpus with the columns scene and objects."""
     scenes = {scene for scene in rows["scene"].to_pylist() if scene is not None}
     objects = {name for names in rows["objects"].to_pylist() for name in names}
     return Names((NONE, *sorted(scenes - {NONE})), (NONE, *sorted(objects - {NONE})))
 
 
 def targets(rows: pa.Table, names: Names) -> Targets:
-    """What is annotated on rows with emotion, scene and objects; of several objects the first, which is the largest."""
+    """Return the annotations of rows with the columns emotion, scene and objects as indices.
+
+    Of several objects, the first is used, which is the largest.
+    """
     first = [objects[0] if objects else None for objects in rows["objects"].to_pylist()]
     emotions = np.array([INDEX[emotion] for emotion in rows["emotion"].to_pylist()], np.int64)
     return Targets(emotions, _indices(rows["scene"].to_pylist(), names.scenes), _indices(first, names.objects))
 
 
 def joined_targets(parts: Sequence[Targets]) -> Targets:
-    """Targets one after the other."""
+    """Return the concatenation of several targets."""
     names = ("emotions", "scenes", "objects")
     return Targets(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
@@ -79,9 +86,10 @@ def joined_targets(parts: Sequence[Targets]) -> Targets:
 def examples(
     tables: Iterable[pa.Table], wanted: Callable[[pa.Table], NDArray[np.bool_]], names: Names, image_px: int
 ) -> Examples:
-    """The wanted pictures of tables with COLUMNS, one table at a time in memory, squares of image_px.
+    """Return the selected images of tables with COLUMNS, as squares with an edge of image_px.
 
-    The squares are held once, in bytes that grow: 7 GB at the papers' size.
+    `wanted` maps a table to a mask of its rows. One table is in memory at a time. The squares are held once, in a
+    growing byte array: 7 GB at the papers' size.
     """
     held, found = bytearray(), []
     for table in tables:
@@ -94,17 +102,17 @@ def examples(
 
 
 def square(picture: Image.Image, image_px: int) -> NDArray[np.uint8]:
-    """The middle of an RGB picture as HWC uint8; one of that size is not resampled."""
+    """Return the center square of an RGB image as HWC uint8; an image of that size is not resampled."""
     return np.asarray(ImageOps.fit(picture, (image_px, image_px), Image.Resampling.BICUBIC))
 
 
 def train_half(half: "Half") -> Callable[[pa.Table], NDArray[np.bool_]]:
-    """Whether each row of a table is of this half of the train split."""
+    """Return a function that maps a table to a mask of its rows in the given half of the train split."""
     return lambda table: in_split("train")(table) & in_half(table["image_id"].to_pylist(), half)
 
 
 def in_split(split: str) -> Callable[[pa.Table], NDArray[np.bool_]]:
-    """Whether each row of a table is of this split."""
+    """Return a function that maps a table to a mask of its rows in the given split."""
     return lambda table: np.array([value == split for value in table["split"].to_pylist()], bool)
 
 

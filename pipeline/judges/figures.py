@@ -1,4 +1,4 @@
-"""Pictures of how an emotion classifier errs: its confusions, and how far its probabilities can be believed."""
+"""Plot the errors of an emotion classifier: its confusion matrix and a reliability diagram."""
 
 from pathlib import Path
 
@@ -15,8 +15,10 @@ Probabilities = NDArray[np.float32]
 
 
 def confusion(probabilities: Probabilities, emotions: Integers, path: Path) -> None:
-    """Rows: the emotion as labelled; columns: the most probable one of N8. Each cell is a share of its row and a count;
-    lines part the polarities.
+    """Draw the confusion matrix of probabilities N8 to `path`.
+
+    Rows are the labelled emotions, columns the most probable ones. Each cell shows its share of the row and its count.
+    Lines separate the polarities.
     """
     counts = confusion_counts(probabilities, emotions)
     shares = counts / counts.sum(1, keepdims=True).clip(1)
@@ -41,13 +43,13 @@ def confusion(probabilities: Probabilities, emotions: Integers, path: Path) -> N
 
 
 def confusion_counts(probabilities: Probabilities, emotions: Integers) -> Integers:
-    """8 x 8: how many pictures of each emotion (row) are called what (column)."""
+    """Return counts 8 x 8: images of each emotion (row) by predicted emotion (column)."""
     num = len(EMOTIONS)
     return np.bincount(num * emotions + probabilities.argmax(1), minlength=num**2).reshape(num, num)
 
 
 def calibration(probabilities: Probabilities, temperature: float, emotions: Integers, path: Path) -> None:
-    """Accuracy against confidence, before and after temperature, over how many pictures lie in each bin."""
+    """Draw accuracy against confidence before and after temperature scaling, above the number of images per bin."""
     kinds = (
         ("before", uncalibrated(probabilities, temperature), DROPPED_COLOR),
         (f"after, T = {temperature:.2f}", probabilities, KEPT_COLOR),

@@ -1,7 +1,8 @@
-"""Training of the network on pixels: emotion by all pictures, scene and object by those that are annotated, `none` by
-destroyed ones.
+"""Train the judge network on pixels.
 
-The last epoch is kept, as the rate has fallen to 0 by then and val is small; val sets the temperature alone.
+All images train the emotion head, annotated images the scene and object heads, and destroyed images the class `none`.
+The weights of the last epoch are kept, because the learning rate has reached 0 by then and val is small. The val split
+only sets the temperature.
 """
 
 import logging
@@ -30,9 +31,9 @@ from pipeline.work import leaving_later
 if TYPE_CHECKING:
     from pipeline.params import Judges as Settings
 
-DESTROYED_FRAC = 1 / 8  # destroyed pictures of a batch, for each of its own
-LABEL_SMOOTHING = 0.1  # of emotions, of which 7 % are wrong in the miniature
-ATTRIBUTE_WEIGHT = 0.25  # of scene and of object beside emotion
+DESTROYED_FRAC = 1 / 8  # destroyed images added to a batch, per image
+LABEL_SMOOTHING = 0.1  # for emotions, 7 % of which are wrong in the miniature
+ATTRIBUTE_WEIGHT = 0.25  # loss weight of scene and of object; emotion has 1
 WARMUP_FRAC = 0.1
 GRAD_NORM = 1.0
 BETAS = (0.9, 0.98)
@@ -41,10 +42,10 @@ log = logging.getLogger("evoke")
 
 
 def fit_judges(train: Examples, val: Examples, settings: "Settings", pretrained: Path, seed: int, work: Path) -> Judges:
-    """Trains a network on `train` and calibrates it on `val`; `settings` may put published networks beside it.
+    """Train a network on `train`, calibrate it on `val`, and return it with the published networks of the settings.
 
-    pretrained: the folder of their files. work: where a checkpoint of long trainings waits. Raises ValueError where
-    there is nothing to learn from, and for a weights file that is missing or of another network.
+    `pretrained` is the folder of the published weights, `work` the folder for checkpoints of long trainings. Raises
+    ValueError if there are no training images, or if a weights file is missing or belongs to another network.
     """
     check_weights(settings, pretrained)
     if not len(train.targets):
@@ -66,7 +67,10 @@ def fit_judges(train: Examples, val: Examples, settings: "Settings", pretrained:
 
 
 def check_weights(settings: "Settings", pretrained: Path) -> None:
-    """Raises ValueError for a weights file that is missing or that nothing takes, before any picture is read."""
+    """Check the weights files of the settings before any image is read.
+
+    Raises ValueError for a file that is missing or that no network would use.
+    """
     if settings.backbone_weights and settings.backbone == "small":
         raise ValueError(
             f"judges.backbone_weights = {settings.backbone_weights!r}: the backbone `small` is ours and has no "
@@ -78,7 +82,7 @@ def check_weights(settings: "Settings", pretrained: Path) -> None:
 
 
 def build_network(names: Names, settings: "Settings", pretrained: Path, seed: int) -> PixelJudge:
-    """The network before training, with heads for what no published network judges."""
+    """Return the network before training, with heads for whatever no published network judges."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         num_scenes = 0 if settings.scene_weights else len(names.scenes)
@@ -90,7 +94,10 @@ def build_network(names: Names, settings: "Settings", pretrained: Path, seed: in
 
 
 def train_network(network: PixelJudge, train: Examples, settings: "Settings", seed: int, work: Path) -> None:
-    """AdamW for `settings.epochs`; one that was killed goes on as if not."""
+    """Train the network in place with AdamW for `settings.epochs`.
+
+    An interrupted training resumes from its checkpoint and gives the same result as an uninterrupted one.
+    """
     state, losses = TrainingState(network, settings, len(train.targets), work), []
     with leaving_later() as is_asked_to_leave:
         for batch in batches(train, settings, seed, state.restore()):
@@ -108,7 +115,7 @@ def train_network(network: PixelJudge, train: Examples, settings: "Settings", se
 
 @dataclass(frozen=True)
 class Batch:
-    """Squares BHWC uint8 and their targets, each B int64, on the CPU."""
+    """A batch on the CPU: squares BHWC uint8 and their targets, each B int64."""
 
     squares: Tensor
     emotions: Tensor
@@ -117,7 +124,10 @@ class Batch:
 
 
 def batches(train: Examples, settings: "Settings", seed: int, first: int) -> Iterator[Batch]:
-    """The batches of all epochs from step `first` on. An epoch has its own randomness, drawn again up to there."""
+    """Yield the batches of all epochs, starting at step `first`.
+
+    Each epoch has its own random generator, whose draws are repeated up to the first step.
+    """
     begun, skipped = divmod(first, -(-len(train.targets) // settings.batch_size))
     for epoch in range(begun, settings.epochs):
         generator = torch_generator(seed, "epoch", epoch)
@@ -127,7 +137,10 @@ def batches(train: Examples, settings: "Settings", seed: int, first: int) -> Ite
 
 
 def draw(train: Examples, rows: Tensor, generator: torch.Generator) -> Batch:
-    """The pictures of rows B, augmented, and then some of them destroyed: scene and object `none`, no emotion."""
+    """Return the images of rows B after augmentation, followed by destroyed copies of some of them.
+
+    The destroyed copies have scene and object `none` and an unknown emotion.
+    """
     squares = augmented(torch.from_numpy(train.squares)[rows], generator)
     victims = squares[: math.ceil(DESTROYED_FRAC * len(rows))]
     ruined = destroyed(victims, draw_kinds(len(victims), generator), generator)
@@ -141,7 +154,7 @@ def draw(train: Examples, rows: Tensor, generator: torch.Generator) -> Batch:
 
 
 class TrainingState:
-    """Weights and moments: what a step changes and a checkpoint holds."""
+    """The training state that a step changes and a checkpoint stores: weights, AdamW moments and step count."""
 
     def __init__(self, network: PixelJudge, settings: "Settings", num_pictures: int, work: Path) -> None:
         self.network, self.settings = network, settings
@@ -157,7 +170,7 @@ class TrainingState:
         self.checkpoints = Checkpoints(work / "checkpoints", settings.model_dump_json(), interval)
 
     def step(self, batch: Batch) -> Tensor:
-        """One optimiser step; the loss, detached."""
+        """Run one optimizer step on a batch and return the detached loss."""
         where = self.network.temperature.device
         self.network.train()
         for group in self.optimizer.param_groups:
@@ -173,14 +186,14 @@ class TrainingState:
         return loss.detach()
 
     def _rate(self) -> float:
-        """Share of the peak rate: a line up, then a cosine down to 0."""
+        """Return the fraction of the peak learning rate: linear warmup, then cosine decay to 0."""
         all_steps = self.settings.epochs * self.steps_per_epoch
         warmup = WARMUP_FRAC * all_steps
         falling = max(0.0, self.num_steps - warmup) / (all_steps - warmup)
         return min(1.0, (self.num_steps + 1) / warmup) * (0.5 + 0.5 * math.cos(math.pi * falling))
 
     def save(self) -> None:
-        """Leave a checkpoint."""
+        """Write a checkpoint."""
         tensors = {f"weight/{name}": tensor for name, tensor in self.network.state_dict().items()}
         for name, parameter in self.parameters.items():
             tensors |= {f"{key}/{name}": tensor for key, tensor in self.optimizer.state[parameter].items()}
@@ -189,14 +202,14 @@ class TrainingState:
         )
 
     def restore(self) -> int:
-        """Take the newest whole checkpoint, if there is one; the number of steps that are done."""
+        """Load the newest complete checkpoint, if any, and return the number of completed steps."""
         found = self.checkpoints.newest(self.network.temperature.device)
         if found is None:
             return 0
         self.num_steps, tensors = found
         self.network.load_state_dict({name: tensors[f"weight/{name}"] for name in self.network.state_dict()})
         for name, parameter in self.parameters.items():
-            moments = {key: torch.empty_like(parameter) for key in ("exp_avg", "exp_avg_sq")}  # laid out as it is
+            moments = {key: torch.empty_like(parameter) for key in ("exp_avg", "exp_avg_sq")}  # same memory layout
             for key, moment in moments.items():
                 moment.copy_(tensors[f"{key}/{name}"])
             self.optimizer.state[parameter] = {"step": tensors[f"step/{name}"], **moments}
@@ -205,7 +218,10 @@ class TrainingState:
 
 
 def total_loss(logits: Logits, batch: Batch) -> Tensor:
-    """Cross-entropies of emotion, scene and object, each a mean over the pictures of which it is known."""
+    """Return the weighted sum of the cross-entropies of emotion, scene and object.
+
+    Each cross-entropy is a mean over the images whose target is known.
+    """
     loss = cross_entropy(logits.emotions, batch.emotions, LABEL_SMOOTHING)
     for head, targets in ((logits.scenes, batch.scenes), (logits.objects, batch.objects)):
         if head is not None:
@@ -214,7 +230,7 @@ def total_loss(logits: Logits, batch: Batch) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Mean over the targets that are known; 0 where none is."""
+    """Return the mean cross-entropy over the known targets, or 0 if there are none: logits BC, targets B -> scalar."""
     targets = targets.to(logits.device)
     total = F.cross_entropy(
         logits.float(), targets, ignore_index=UNKNOWN, reduction="sum", label_smoothing=label_smoothing

@@ -1,6 +1,6 @@
-"""Two disjoint halves of the train split, so that the emotion classifier and its judge learn from other pictures.
+"""Split the train images into two halves, so that the emotion classifier and its judge learn from different images.
 
-The half is a property of the image_id alone: it stays when pictures are added, removed or put in another order.
+The half depends on the image_id alone. It stays the same when images are added, removed or reordered.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def in_half(image_ids: Sequence[str], half: "Half") -> NDArray[np.bool_]:
-    """Whether each of N pictures lies in this half: N bool. About one in two is in `first`, the others in `second`."""
+    """Return a mask N of the images in this half; `first` and `second` each hold about one image in two."""
     digests = [hashlib.sha256(f"half/{image_id}".encode()).digest() for image_id in image_ids]
     second = np.array([digest[0] & 1 for digest in digests], bool)
     return {"first": ~second, "second": second, "both": np.ones(len(second), bool)}[half]

@@ -1,7 +1,7 @@
-"""The emotion classifier on frozen CLIP features: curation, correlation, and Emo-A as published.
+"""Implement the emotion classifier on frozen CLIP features, used for curation, correlation, and Emo-A as published.
 
-Two fully connected layers of ours, or one as EmoGen published; both give calibrated probabilities. It is not the
-independent judge: it sees what CLIP sees (SCIENCE 2).
+It has two fully connected layers if trained here, or one as published by EmoGen. Both give calibrated probabilities. It
+is not the independent judge, because it sees what CLIP sees (SCIENCE 2).
 """
 
 import json
@@ -33,10 +33,12 @@ log = logging.getLogger("evoke")
 
 
 class EmotionHead(nn.Module):
-    """Features BD -> logits B8 in the order of EMOTIONS: Linear, ReLU, Dropout, Linear; without `hidden` one Linear.
+    """The emotion classifier: Linear, ReLU, Dropout, Linear; a single Linear without `hidden`.
 
-    normalized: whether features are wanted of unit length; EmoGen's classifier takes v of its own length. `epoch` is
-    the pass over the pictures that the weights are of, 0 where none is known.
+    features BD -> logits B8 in the order of EMOTIONS
+
+    If `normalized`, the head takes features of unit length. EmoGen's classifier takes features v of their own length.
+    `epoch` is the training epoch of the weights, or 0 if unknown.
     """
 
     def __init__(self, width: int, hidden: int | None, dropout: float = 0.0, normalized: bool = True) -> None:
@@ -49,12 +51,20 @@ class EmotionHead(nn.Module):
         self.epoch = 0
 
     def forward(self, features: Tensor) -> Tensor:
-        """Logits before temperature. Unit features are first scaled to a mean square of 1, as suits the first layer."""
+        """Return the logits before temperature scaling: features BD -> B8.
+
+        Features of unit length are first scaled to a mean square of 1, which suits the first layer.
+        """
         return self.layers(features * self.width**0.5 if self.normalized else features)
 
     @torch.inference_mode()
     def logits(self, features: NDArray[np.float32], norms: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Unit features ND and their lengths before, N -> logits N8 before temperature."""
+        """Return the logits before temperature scaling.
+
+        features ND of unit length, norms N (their lengths before normalization) -> logits N8
+
+        Raises ValueError if D is not the width of the head.
+        """
         if features.shape[1] != self.width:
             raise ValueError(f"features have {features.shape[1]} numbers, this emotion classifier takes {self.width}")
         whole = features if self.normalized else features * norms[:, None]
@@ -63,7 +73,10 @@ class EmotionHead(nn.Module):
         return np.asarray(found.numpy())
 
     def probabilities(self, features: NDArray[np.float32], norms: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Unit features ND and their lengths before, N -> calibrated probabilities N8 float32."""
+        """Return calibrated probabilities.
+
+        features ND of unit length, norms N (their lengths before normalization) -> probabilities N8 float32
+        """
         scaled = torch.from_numpy(self.logits(features, norms)) / self.temperature.cpu()
         return np.asarray(scaled.softmax(1).numpy())
 
@@ -76,9 +89,10 @@ def fit_head(
     settings: "EmotionClassifier",
     seed: int,
 ) -> EmotionHead:
-    """Two layers on unit features ND, emotions N; the epoch with the least loss on val is kept, then calibrated there.
+    """Return a two-layer head trained on features ND of unit length and emotions N, and calibrated on val.
 
-    AdamW, its rate falling as a cosine to 0. Raises ValueError without pictures in train or val.
+    The epoch with the lowest val loss is kept. The optimizer is AdamW with cosine decay to 0. Raises ValueError if
+    train or val has no images.
     """
     for name, values in (("train", emotions), ("val", val_emotions)):
         if not len(values):
@@ -96,24 +110,30 @@ def fit_head(
 def calibrate(
     head: EmotionHead, features: NDArray[np.float32], norms: NDArray[np.float32], emotions: NDArray[np.int64]
 ) -> None:
-    """Set the temperature that makes emotions N most likely, given unit features ND and their lengths before, N."""
+    """Set the head's temperature to the one under which emotions N are most likely.
+
+    features ND have unit length; norms N are their lengths before normalization.
+    """
     head.temperature.fill_(fit_temperature(head.logits(features, norms), emotions))
 
 
 def save_head(head: EmotionHead, folder: Path, metadata: Mapping[str, str]) -> None:
-    """Writes FOLDER/head.safetensors: weights, temperature, shape, and what else is told of them."""
+    """Write FOLDER/head.safetensors with the weights, the temperature, the shape and the given metadata."""
     assert SHAPE not in metadata, f"metadata {SHAPE!r} is the shape's"
     shape = {name: getattr(head, name) for name in ("width", "hidden", "dropout", "normalized", "epoch")}
     save_safetensors(folder / FILE, head.state_dict(), {**metadata, SHAPE: json.dumps(shape, sort_keys=True)})
 
 
 def load_head(folder: Path, device: torch.device | str = "cpu") -> EmotionHead:
-    """The head of a folder, ready to use. Raises ValueError that names the file where it is missing or no head."""
+    """Load the head of a folder in evaluation mode.
+
+    Raises ValueError that names the file if it is missing or is not an emotion classifier.
+    """
     state, metadata = load_safetensors(folder / FILE)
     try:
         shape = json.loads(metadata[SHAPE])
         epoch = shape.pop("epoch")
-        with torch.device("meta"):  # a shape may say anything: memory is for what the file holds
+        with torch.device("meta"):  # the stored shape may be wrong: allocate only what the file holds
             head = EmotionHead(**shape)
         head.load_state_dict(state, assign=True)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -126,7 +146,7 @@ def load_head(folder: Path, device: torch.device | str = "cpu") -> EmotionHead:
 def _train(
     head: EmotionHead, train: Data, val: Data, settings: "EmotionClassifier", generator: torch.Generator
 ) -> None:
-    """All epochs; leaves the weights of the one with the least loss on val, the first of equals."""
+    """Train for all epochs and keep the weights of the first epoch with the lowest val loss."""
     optimizer = torch.optim.AdamW(
         head.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )

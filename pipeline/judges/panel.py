@@ -1,6 +1,6 @@
-"""The judges as later stages ask them: pictures in, probabilities of emotion, scene and object out, and Sem-C.
+"""Provide the judges to later stages: images in; probabilities of emotion, scene and object, and Sem-C out.
 
-Scene and object come from the heads that were trained here, which know `none`, or from published networks, which do
+Scenes and objects come from the heads trained here, which have the class `none`, or from published networks, which do
 not (pipeline/judges/pretrained.py).
 """
 
@@ -33,7 +33,10 @@ Pictures = Sequence[Image.Image] | NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Verdicts:
-    """Of N pictures: calibrated emotions N8, scenes and objects N x names, each row a softmax; pooled features ND."""
+    """Judgements of N images.
+
+    emotions N8 (calibrated), scenes and objects N x names, each row a softmax; features ND, pooled.
+    """
 
     emotions: Floats
     scenes: Floats
@@ -46,7 +49,7 @@ class Verdicts:
 
 @dataclass(frozen=True)
 class Judges:
-    """Networks in evaluation mode. `names` are those of the trained heads; a published judge has its own."""
+    """The judge networks in evaluation mode. `names` belong to the trained heads; a published judge has its own."""
 
     network: PixelJudge
     backbone: Backbone
@@ -57,21 +60,24 @@ class Judges:
 
     @property
     def scene_names(self) -> tuple[str, ...]:
-        """Of the columns of Verdicts.scenes; the first is `none` unless the judge is a published one."""
+        """Return the names of the columns of Verdicts.scenes; the first is `none` unless the judge is published."""
         return self.scene_judge.names if self.scene_judge else self.names.scenes
 
     @property
     def object_names(self) -> tuple[str, ...]:
-        """Of the columns of Verdicts.objects; the first is `none` unless the judge is a published one."""
+        """Return the names of the columns of Verdicts.objects; the first is `none` unless the judge is published."""
         return self.object_judge.names if self.object_judge else self.names.objects
 
     def judge(self, pictures: Pictures) -> Verdicts:
-        """RGB pictures of any size (PIL, or BHWC uint8), at least one -> Verdicts, batch by batch."""
+        """Return the verdicts on at least one RGB image of any size (PIL, or BHWC uint8), computed in batches."""
         parts = [self._judge(pictures[start : start + BATCH]) for start in range(0, len(pictures), BATCH)]
         return joined(parts)
 
     def clarity(self, verdicts: Verdicts) -> Floats:
-        """Sem-C of each of N pictures, in [0, 1]: the largest probability of any scene or object that is not `none`."""
+        """Return Sem-C of each image: the largest probability of any scene or object except `none`.
+
+        verdicts of N images -> N float32 in [0, 1]
+        """
         pairs = ((verdicts.scenes, self.scene_names), (verdicts.objects, self.object_names))
         known = [values[:, 1:] if names[0] == NONE else values for values, names in pairs]
         largest: Floats = np.concatenate(known, 1).max(1, initial=0.0)
@@ -79,12 +85,15 @@ class Judges:
 
     @torch.inference_mode()
     def feature_maps(self, pictures: Pictures) -> list[Tensor]:
-        """RGB pictures -> maps BCHW of each level, fine to coarse, on the judges' device. One forward."""
+        """Return the feature maps of each level, fine to coarse, on the judges' device; one forward pass.
+
+        RGB images -> list of maps BCHW
+        """
         return self.network.feature_maps(self._squares(_as_images(pictures)))
 
     @torch.inference_mode()
     def emotion_logits(self, pictures: Pictures) -> Floats:
-        """RGB pictures -> logits of the emotions N8 before temperature, batch by batch."""
+        """Return the emotion logits before temperature scaling, computed in batches: N RGB images -> N8."""
         starts = range(0, len(pictures), BATCH)
         parts = [self.network(self._squares(_as_images(pictures[at : at + BATCH]))).emotions for at in starts]
         return np.asarray(torch.cat(parts).cpu().numpy())
@@ -99,19 +108,19 @@ class Judges:
         return Verdicts(*(part.cpu().numpy() for part in (emotions, scenes, objects, logits.features)))
 
     def _squares(self, images: Sequence[Image.Image]) -> Tensor:
-        """Images -> squares BHWC uint8 on the device."""
+        """Return the images as squares BHWC uint8 on the judges' device."""
         squares = np.stack([square(image, self.image_px) for image in images])
         return torch.from_numpy(squares).to(self.network.temperature.device)
 
 
 def joined(parts: Sequence[Verdicts]) -> Verdicts:
-    """Verdicts one after the other."""
+    """Return the concatenation of several verdicts."""
     names = ("emotions", "scenes", "objects", "features")
     return Verdicts(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
 def save_judges(judges: Judges, folder: Path, metadata: Mapping[str, str]) -> None:
-    """Writes all that `load_judges` needs, copies of published networks included."""
+    """Write everything that `load_judges` needs, including copies of the published networks."""
     shape = {
         "backbone": judges.backbone,
         "image_px": judges.image_px,
@@ -126,7 +135,7 @@ def save_judges(judges: Judges, folder: Path, metadata: Mapping[str, str]) -> No
 
 
 def load_judges(folder: Path, device: torch.device | str = "cpu") -> Judges:
-    """The judges of a folder. Raises ValueError that names the file where one is missing or damaged."""
+    """Load the judges of a folder. Raises ValueError that names the file if one is missing or damaged."""
     state, metadata = load_safetensors(folder / FILE)
     try:
         shape = json.loads(metadata[SHAPE])
@@ -148,7 +157,7 @@ def load_judges(folder: Path, device: torch.device | str = "cpu") -> Judges:
 
 
 def published_on(file: Path, kind: str, device: torch.device | str) -> PublishedJudge:
-    """A published judge on a device."""
+    """Load a published judge and move it to a device."""
     judge = load_published(file, kind)
     judge.net.to(device)
     return judge

@@ -1,7 +1,7 @@
-"""The networks that judge pixels: emotion, scene and object as softmax heads on one backbone.
+"""Define the networks that judge pixels: softmax heads for emotion, scene and object on one backbone.
 
-A small residual network for 64 px of ours, or a ResNet of torchvision. They share nothing with CLIP: neither
-architecture, nor weights, nor pictures (SCIENCE 2).
+The backbone is our small residual network for 64 px, or a torchvision ResNet. The judges share neither architecture nor
+weights nor training images with CLIP (SCIENCE 2).
 """
 
 import itertools
@@ -18,19 +18,18 @@ if TYPE_CHECKING:
     from torchvision.models import ResNet
 
 Backbone = Literal["small", "resnet18", "resnet50"]
-WIDTHS = (
-    32,
-    64,
-    128,
-    192,
-)  # channels of the small network: stem, and blocks at a quarter, an eighth, a 16th of the edge
-GROUP_CHANNELS = 16  # of a group norm; smaller groups take CPUs four times as long
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, which published weights expect
+# Channels of the small network: the stem, then blocks at 1/4, 1/8 and 1/16 of the edge.
+WIDTHS = (32, 64, 128, 192)
+GROUP_CHANNELS = 16  # channels per group; smaller groups are four times slower on CPUs
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet statistics, which published weights expect
 
 
 @dataclass(frozen=True)
 class Logits:
-    """Of B pictures: emotions B8, scenes BS and objects BO (none first) where the network has these heads."""
+    """Network outputs for B images.
+
+    emotions B8; scenes BS and objects BO (`none` first), or None without such a head; features BD, pooled.
+    """
 
     emotions: Tensor
     scenes: Tensor | None
@@ -39,7 +38,12 @@ class Logits:
 
 
 class PixelJudge(nn.Module):
-    """Squares BHWC uint8 -> Logits of features BD, mean and maximum of the last maps. A head of 0 names is left out."""
+    """The pixel judge: a backbone with emotion, scene and object heads.
+
+    squares BHWC uint8 -> Logits
+
+    The features BD are the mean and the maximum of the last maps over places. A head for 0 names is omitted.
+    """
 
     def __init__(self, backbone: Backbone, num_scenes: int, num_objects: int) -> None:
         super().__init__()
@@ -51,19 +55,19 @@ class PixelJudge(nn.Module):
         self.register_buffer("temperature", torch.ones(()))
 
     def forward(self, squares: Tensor) -> Logits:
-        """Logits float32, before temperature."""
+        """Return float32 logits before temperature scaling: squares BHWC uint8 -> Logits."""
         last = self.feature_maps(squares)[-1].float()
         features = torch.cat([last.mean((2, 3)), last.amax((2, 3))], 1)
         scenes, objects = (head and head(features) for head in (self.scenes, self.objects))
         return Logits(self.emotions(features), scenes, objects, features)
 
     def feature_maps(self, squares: Tensor) -> list[Tensor]:
-        """Squares BHWC uint8 -> maps BCHW of each level, fine to coarse."""
+        """Return the maps BCHW of each level, fine to coarse, for squares BHWC uint8."""
         return self.backbone(normalized(squares))
 
 
 class SmallResNet(nn.Module):
-    """Pixels BCHW -> maps of three levels: a stem to a quarter of the edge, then residual blocks."""
+    """A small ResNet: a stem to a quarter of the edge, then residual blocks; pixels BCHW -> maps of three levels."""
 
     def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
@@ -72,7 +76,7 @@ class SmallResNet(nn.Module):
         pairs = enumerate(itertools.pairwise(widths))
         self.blocks = nn.ModuleList(ResidualBlock(before, after, 2 if level else 1) for level, (before, after) in pairs)
         self.norm = nn.Sequential(group_norm(widths[-1]), nn.SiLU())
-        self.to(memory_format=torch.channels_last)  # a third of the time on CPUs
+        self.to(memory_format=torch.channels_last)  # takes a third of the time on CPUs
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
         maps = self.stem(pixels)
@@ -81,7 +85,10 @@ class SmallResNet(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions beside a projection; group norms, as they behave alike in training and after."""
+    """A pre-activation residual block: two convolutions beside a projected shortcut.
+
+    It uses group norms because they behave the same in training and in evaluation.
+    """
 
     def __init__(self, before: int, after: int, stride: int) -> None:
         super().__init__()
@@ -98,7 +105,7 @@ def group_norm(channels: int) -> nn.GroupNorm:
 
 
 class TorchvisionResNet(nn.Module):
-    """Pixels BCHW -> maps of the four levels of a ResNet of torchvision, weights at random."""
+    """A torchvision ResNet with random weights and no classifier; pixels BCHW -> maps of its four levels."""
 
     def __init__(self, name: Literal["resnet18", "resnet50"]) -> None:
         super().__init__()
@@ -116,6 +123,9 @@ class TorchvisionResNet(nn.Module):
 
 
 def normalized(squares: Tensor) -> Tensor:
-    """Squares BHWC uint8 -> BCHW float of ImageNet's mean and deviation, channels last in memory."""
+    """Return the squares standardized by ImageNet's mean and standard deviation, channels last in memory.
+
+    squares BHWC uint8 -> BCHW float
+    """
     mean, std = (torch.tensor(values, device=squares.device) for values in (MEAN, STD))
     return ((squares.float() / 255 - mean) / std).permute(0, 3, 1, 2)

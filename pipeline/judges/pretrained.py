@@ -1,6 +1,6 @@
-"""Published ResNets from local files: torchvision's state dicts as safetensors, nothing is downloaded.
+"""Load published ResNets from local files: torchvision state dicts stored as safetensors. Nothing is downloaded.
 
-The field's Sem-C takes ResNet-50s of Places365 and of ImageNet as scene and object judge (REFERENCE C).
+Sem-C as published uses ResNet-50s trained on Places365 and on ImageNet as scene and object judges (REFERENCE C).
 """
 
 import json
@@ -18,28 +18,31 @@ from pipeline.weights import load_safetensors, save_safetensors
 if TYPE_CHECKING:
     from PIL import Image
 
-RESIZED_PX, CROPPED_PX = 256, 224  # as torchvision's and Places365's own evaluation
+RESIZED_PX, CROPPED_PX = 256, 224  # as in the evaluation code of torchvision and Places365
 NAMES = "names"
 REMEDY = "wanted is a state dict of torchvision as safetensors: torch.load the published file and save_file its tensors"
 
 
 @dataclass(frozen=True)
 class PublishedJudge:
-    """A ResNet-50 with its own classes, none of which is `none`, and the transform that it was trained with."""
+    """A ResNet-50 with its own class names, none of which is `none`, and the preprocessing it was trained with."""
 
     net: Any
     names: tuple[str, ...]
 
     @torch.inference_mode()
     def probabilities(self, pictures: "Sequence[Image.Image]") -> Tensor:
-        """RGB pictures -> softmax BC on the CPU. One forward."""
+        """Return the softmax BC of B RGB images on the CPU; one forward pass."""
         weight = self.net.fc.weight
         pixels = torch.stack([transform(picture) for picture in pictures]).to(weight.device)
         return self.net(pixels).float().softmax(1).cpu()
 
 
 def transform(picture: "Image.Image") -> Tensor:
-    """An RGB picture -> 3 x 224 x 224: shorter edge to 256, the middle, ImageNet's mean and deviation."""
+    """Return an RGB image as a tensor 3 x 224 x 224, preprocessed as in training.
+
+    The shorter edge is resized to 256, the center is cropped, and ImageNet's mean and standard deviation are applied.
+    """
     from torchvision.transforms import functional
 
     middle = functional.center_crop(functional.resize(picture, RESIZED_PX), CROPPED_PX)
@@ -47,9 +50,10 @@ def transform(picture: "Image.Image") -> Tensor:
 
 
 def load_published(file: Path, kind: str) -> PublishedJudge:
-    """A ResNet-50 of any number of classes, named as its metadata or FILE.txt (one a line) say, else kind_0 and on.
+    """Load a ResNet-50 with any number of classes.
 
-    Raises ValueError that names the file where it is missing or no such network.
+    The class names come from the file's metadata, else from FILE.txt (one per line), else they are kind_0, kind_1 and
+    so on. Raises ValueError that names the file if it is missing or is not such a network.
     """
     from torchvision import models
 
@@ -63,27 +67,33 @@ def load_published(file: Path, kind: str) -> PublishedJudge:
 
 
 def save_published(judge: PublishedJudge, file: Path) -> None:
-    """Writes a copy that needs no other file."""
+    """Write a self-contained copy: the class names are stored in the metadata."""
     save_safetensors(file, judge.net.state_dict(), {NAMES: json.dumps(judge.names, ensure_ascii=False)})
 
 
 def load_backbone(net: nn.Module, file: Path) -> None:
-    """Give a ResNet of torchvision that has lost its last layer the weights of a file but those of its last layer.
+    """Load the weights of a file, except those of its last layer, into a torchvision network without a last layer.
 
-    Raises ValueError that names the file.
+    Raises ValueError that names the file if it is missing or does not fit the network.
     """
     state, _ = torchvision_state(file)
     _load(net, {name: tensor for name, tensor in state.items() if not name.startswith("fc.")}, file)
 
 
 def torchvision_state(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors by torchvision's names, without the "module." of a network trained on several GPUs; and metadata."""
+    """Return the tensors under torchvision's names, and the metadata.
+
+    The prefix "module." of networks trained on several GPUs is removed.
+    """
     state, metadata = load_safetensors(file)
     return {name.removeprefix("module."): tensor for name, tensor in state.items()}, metadata
 
 
 def weights_file(folder: Path, key: str, name: str) -> Path:
-    """The file that a key of the section `judges` names. Raises ValueError that says what to put where."""
+    """Return the path of the file that a key of the section `judges` names.
+
+    Raises ValueError that says what to put where if there is no such file.
+    """
     file = folder / name
     if Path(name).name != name or not file.is_file():
         raise ValueError(
@@ -111,7 +121,7 @@ def _listed(file: Path, text: str) -> tuple[str, ...]:
 
 
 def _names(file: Path, metadata: Mapping[str, str], kind: str, num_classes: int) -> tuple[str, ...]:
-    """Class names. Raises ValueError where there are more or fewer than classes."""
+    """Return the class names. Raises ValueError if their number differs from num_classes."""
     beside = file.with_suffix(".txt")
     names = tuple(f"{kind}_{index}" for index in range(num_classes))
     if NAMES in metadata:

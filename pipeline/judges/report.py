@@ -1,4 +1,4 @@
-"""What is reported of every emotion classifier on the test split: rates with their n, and calibration."""
+"""Compute the metrics reported for every emotion classifier on the test split: rates with their n, and calibration."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,12 @@ POSITIVE = np.array([polarity(emotion) == "positive" for emotion in EMOTIONS])
 def emotion_metrics(
     probabilities: NDArray[np.float32], temperature: float, emotions: NDArray[np.int64]
 ) -> dict[str, float]:
-    """Calibrated probabilities N8 of pictures with emotions N -> n_test, accuracy with its 95 % interval and others.
+    """Return flat metrics of calibrated probabilities N8 for images with emotions N.
 
-    accuracy_polarity sums the probabilities of each polarity first, as EmoGen does. before and after: without and with
-    temperature. An emotion of which there is no picture has no recall. Raises ValueError without pictures.
+    The metrics are n_test, accuracy with its 95 % interval, accuracy_polarity, temperature, ECE and NLL, and the recall
+    of each emotion. accuracy_polarity sums the probabilities of each polarity first, as EmoGen does. The suffixes
+    before and after mean without and with temperature scaling. An emotion without images has no recall. Raises
+    ValueError if there are no images.
     """
     if not len(emotions):
         raise ValueError("no picture in the test split: there is nothing to report; it needs at least one")
@@ -41,5 +43,5 @@ def emotion_metrics(
 
 
 def uncalibrated(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:
-    """Probabilities NC as they were before a temperature: softmax(logits / T) -> softmax(logits)."""
+    """Return the probabilities NC before temperature scaling: softmax(logits / T) -> softmax(logits)."""
     return softmax(temperature * np.log(probabilities.astype(np.float64).clip(1e-30)))

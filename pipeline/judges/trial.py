@@ -1,4 +1,7 @@
-"""The judges on the test split: emotion, scene and object, and clarity of pictures before and after destruction."""
+"""Evaluate the judges on the test split.
+
+Measures emotion, scene and object accuracy, and the clarity of images before and after destruction.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,7 +20,11 @@ from pipeline.judges.report import emotion_metrics
 
 @dataclass(frozen=True)
 class Trial:
-    """What the judges say of N test pictures, and how clear (N) they find these and copies destroyed by kinds N."""
+    """The judges' results on N test images.
+
+    verdicts and targets; clarity N of the images and clarity_destroyed N of copies destroyed by kinds N (indices of
+    KINDS).
+    """
 
     verdicts: Verdicts
     targets: Targets
@@ -27,9 +34,9 @@ class Trial:
 
 
 def try_judges(judges: Judges, tables: Iterable[pa.Table], generator: torch.Generator) -> Trial:
-    """Judge the test pictures of tables with examples.COLUMNS, one table at a time in memory.
+    """Judge the test images of tables with examples.COLUMNS, with one table in memory at a time.
 
-    Raises ValueError where there is none.
+    Raises ValueError if there are no test images.
     """
     verdicts, found, ruined, kinds = [], [], [], []
     for table in tables:
@@ -49,7 +56,10 @@ def try_judges(judges: Judges, tables: Iterable[pa.Table], generator: torch.Gene
 
 
 def summary(trial: Trial, judges: Judges) -> dict[str, float]:
-    """Flat metrics of a trial. A published scene or object judge has classes of its own, so it has no accuracy here."""
+    """Return flat metrics of a trial.
+
+    A published scene or object judge has its own classes, so it has no accuracy here.
+    """
     numbers = emotion_metrics(trial.verdicts.emotions, float(judges.network.temperature), trial.targets.emotions)
     for name, probabilities, wanted, published in (
         ("scene", trial.verdicts.scenes, trial.targets.scenes, judges.scene_judge),

@@ -1,1 +1,1 @@
-"""What is said of images: one metric, one function, one named protocol; n and an interval beside each."""
+"""Metrics of images: one function per metric, a named protocol, and n and an interval with each number."""

@@ -1,7 +1,7 @@
-"""Networks through which FID and LPIPS look: the judge on pixels, or those of the papers from local files.
+"""Provide the networks that FID and LPIPS use: the judge on pixels, or the papers' networks from local files.
 
-Files are safetensors with the published names: inception of pt_inception-2015-12-05, AlexNet of torchvision
-(alexnet-owt-7be5be79), its heads of the lpips package (weights/v0.1/alex.pth).
+The files are safetensors with the published names: Inception from pt_inception-2015-12-05, AlexNet from torchvision
+(alexnet-owt-7be5be79), and its heads from the lpips package (weights/v0.1/alex.pth).
 """
 
 from pathlib import Path
@@ -29,19 +29,23 @@ WANTED = {
     "inception_weights": "pt_inception-2015-12-05", "alexnet_weights": "torchvision's alexnet-owt-7be5be79",
     "lpips_heads": "lpips' weights/v0.1/alex.pth",
 }  # fmt: skip
-ALEXNET_LAYERS = ((0, 2), (2, 5), (5, 8), (8, 10), (10, 12))  # of torchvision's features, each up to a ReLU
-PERCEPTUAL_PX = 512  # of Stable Diffusion 1.5's pictures, which the papers compare whole
-NUM_CLASSES = (365, 1000)  # of Places365 and ImageNet
-SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # ImageNet's of pixels in [-1, 1], as lpips rounds them
+ALEXNET_LAYERS = ((0, 2), (2, 5), (5, 8), (8, 10), (10, 12))  # slices of torchvision's features, each up to a ReLU
+PERCEPTUAL_PX = 512  # images of Stable Diffusion 1.5, which the papers compare at full size
+NUM_CLASSES = (365, 1000)  # Places365 and ImageNet
+SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # for pixels in [-1, 1], rounded as in lpips
 
 
 def judge_name(judges: "Judges") -> str:
-    """Of the judge on pixels as a backbone; it learnt here, so it has no published network's name."""
+    """Return the name of the pixel judge as a backbone; it is trained here, so it has no published network's name."""
     return f"judge_{judges.backbone}"
 
 
 def clarity_name(judges: "Judges") -> str:
-    """Of the networks of Sem-C: resnet50 where both are ResNet-50s of the papers' classes, resnet50_n_m of others."""
+    """Return the name of the networks behind Sem-C.
+
+    The name is resnet50 if both judges are ResNet-50s with the papers' numbers of classes, resnet50_n_m for other
+    published networks, and the name of the pixel judge otherwise.
+    """
     if not (judges.scene_judge and judges.object_judge):
         return judge_name(judges)
     num_classes = len(judges.scene_names), len(judges.object_names)
@@ -49,12 +53,15 @@ def clarity_name(judges: "Judges") -> str:
 
 
 def alexnet_name(image_px: int) -> str:
-    """alexnet where it sees pictures as large as the papers', else with the size: LPIPS depends on it."""
+    """Return alexnet at the papers' image size, else the name with the size, because LPIPS depends on it."""
     return "alexnet" if image_px == PERCEPTUAL_PX else f"alexnet_{image_px}px"
 
 
 def check_weights(settings: "Scores", folder: Path) -> None:
-    """Raises ValueError for a file that the section `scores` names and `folder` lacks, before anything is loaded."""
+    """Check the weights files before anything is loaded.
+
+    Raises ValueError for a file that the section `scores` names and that `folder` lacks.
+    """
     for key, wanted in WANTED.items():
         name = getattr(settings, key)
         if name and not (folder / name).is_file():
@@ -67,7 +74,7 @@ def check_weights(settings: "Scores", folder: Path) -> None:
 def perceptual_networks(
     judges: "Judges", settings: "Scores", folder: Path, device: torch.device | str = "cpu"
 ) -> tuple[Perceptual, ...]:
-    """The judge, and AlexNet where the section `scores` names its files, which lie in `folder`."""
+    """Return the judge's network, and AlexNet if the section `scores` names its files, which lie in `folder`."""
     networks = [judge_perceptual(judges)]
     if settings.alexnet_weights and settings.lpips_heads:
         files = folder / settings.alexnet_weights, folder / settings.lpips_heads
@@ -76,7 +83,7 @@ def perceptual_networks(
 
 
 def judge_perceptual(judges: "Judges") -> Perceptual:
-    """The levels of the judge on pixels, without heads."""
+    """Return the levels of the pixel judge as a perceptual network without heads."""
     device = judges.network.temperature.device
 
     def maps(pixels: Tensor) -> list[Tensor]:
@@ -86,7 +93,10 @@ def judge_perceptual(judges: "Judges") -> Perceptual:
 
 
 def alexnet_perceptual(weights: Path, heads: Path, image_px: int, device: torch.device | str = "cpu") -> Perceptual:
-    """LPIPS proper. Raises ValueError that names the file that is missing or something else."""
+    """Return the network of the original LPIPS: AlexNet with calibrated heads.
+
+    Raises ValueError that names the file if one is missing or is something else.
+    """
     from torchvision.models import alexnet
 
     net = alexnet(weights=None)
@@ -103,7 +113,10 @@ def alexnet_perceptual(weights: Path, heads: Path, image_px: int, device: torch.
 
 
 def load_heads(file: Path, widths: list[int], device: torch.device | str = "cpu") -> tuple[Tensor, ...]:
-    """Weights C of each layer, by the names of the lpips package. Raises ValueError that names the file."""
+    """Return the weights C of each layer, stored under the names of the lpips package.
+
+    Raises ValueError that names the file if the shapes do not match `widths`.
+    """
     state, _ = load_safetensors(file)
     names = [f"lin{index}.model.1.weight" for index in range(len(widths))]
     shapes = [tuple(state[name].shape) if name in state else None for name in names]
@@ -116,7 +129,10 @@ def load_heads(file: Path, widths: list[int], device: torch.device | str = "cpu"
 def inception_features(
     network: Inception, pictures: list[Image.Image], protocol: Protocol = "clean"
 ) -> NDArray[np.float32]:
-    """RGB pictures of any size -> N x 2048; their middle, or as published squashed. One forward."""
+    """Return the Inception features N x 2048 of N RGB images of any size; one forward pass.
+
+    `clean` crops the center square, `emogen` squashes the whole image as published.
+    """
     fitted = squashed if protocol == "emogen" else square
     squares = np.stack([np.asarray(fitted(picture, IMAGE_PX)) for picture in pictures])
     device = next(network.parameters()).device

@@ -1,6 +1,6 @@
-"""What stands beside the figures of a method's images: of real pictures of the same emotions, in all and of each.
+"""Provide the reference values shown beside a method's metrics: the same metrics of real images of the same emotions.
 
-Of FID it is taken anew for every method, as it depends on n (real.real_fid).
+FID is an exception: it is computed anew for every method, because it depends on n (real.real_fid).
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,9 +14,9 @@ PAIRED = ("lpips", "feature_distance", "sem_d_cosine", "sem_d_mse")
 
 
 def beside(found: Mapping[str, Any], real: Mapping[str, Any], keys: Iterable[str]) -> dict[str, float]:
-    """Flat metrics of images and of real pictures -> real/key and real/key/emotion of each overall key.
+    """Return real/key and real/key/emotion for each overall key, from flat metrics of images and of real images.
 
-    real/key is the mean over the emotions that make up the images' own. What is not known of real pictures is left out,
+    real/key is the mean over the emotions that the images have. Values that are unknown for real images are omitted,
     and so is a mean that would lack an emotion.
     """
     values: dict[str, float] = {}
@@ -31,7 +31,10 @@ def beside(found: Mapping[str, Any], real: Mapping[str, Any], keys: Iterable[str
 
 
 def _is_alike(key: str, emotion: Emotion, found: Mapping[str, Any], real: Mapping[str, Any]) -> bool:
-    """Whether both are of the same emotions: under `emogen` pairs of one are also of all before it."""
+    """Return True if both values cover the same emotions.
+
+    Under `emogen`, the pairs of an emotion also contain images of all emotions before it.
+    """
     if not (key.endswith("/emogen") and key.startswith(PAIRED)):
         return True
     before = EMOTIONS[: EMOTIONS.index(emotion)]
@@ -39,5 +42,5 @@ def _is_alike(key: str, emotion: Emotion, found: Mapping[str, Any], real: Mappin
 
 
 def _has(metrics: Mapping[str, Any], emotion: Emotion) -> bool:
-    """Whether there are pictures of an emotion."""
+    """Return True if the metrics cover images of an emotion."""
     return f"emo_a/classifier/{emotion}" in metrics

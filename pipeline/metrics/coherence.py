@@ -1,14 +1,16 @@
-"""Semantic coherence: do the scene and the object that are recognised in an image go together? (SCIENCE 3)
+"""Measure semantic coherence: do the scene and the object recognized in an image go together? (SCIENCE 3)
 
-CoEmoGen's headline has no published metric; this one is ours. Of an annotated corpus we count in how many pictures an
-object stands in a scene, n_so, and how many that would be if objects knew nothing of scenes, E_so. An image scores
+CoEmoGen's headline claim has no published metric; this one is ours. In an annotated corpus, n_so is the number of
+images in which an object o occurs in a scene s, and E_so is the number expected if objects were independent of scenes.
+The score of an image is
 
-    log (n_so + a) / (E_so + a), held within +-LIMIT
+    log (n_so + a) / (E_so + a), clipped to +-LIMIT
 
-of its scene and object: 0 where they go together by chance or are too rare to tell, below where the corpus shows them
-together less often than chance has it (a lion in the bedroom). Scores are of pairs over all emotions, so that an image
-does not gain by fitting its emotion. An image in which nothing is recognised, or something that the corpus does not
-know, has no score: n says how many have one. Real images beside: a set of clichés scores above them.
+for its scene and object. It is 0 if the two go together by chance or are too rare to tell, and negative if the corpus
+shows them together less often than chance (a lion in the bedroom). Scores are computed over all emotions, so an image
+does not gain by matching its emotion. An image in which nothing is recognized, or something that the corpus does not
+contain, has no score; n counts the images with a score. Compare with the value of real images: a set of clichés scores
+above it.
 """
 
 from collections import Counter
@@ -23,14 +25,14 @@ from pipeline.metrics.columns import Columns
 from pipeline.metrics.means import mean_results
 from pipeline.metrics.result import Measure, Result
 
-SMOOTHING = 0.5  # a: pictures added to what is seen and to what is expected
-LIMIT = 3.0  # twenty times as often, or as seldom, as chance has it
+SMOOTHING = 0.5  # a: images added to the observed and to the expected number
+LIMIT = 3.0  # 20 times more or less often than expected by chance
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Plausibility:
-    """Scores of every scene S by every object O that a corpus is annotated with."""
+    """Scores SO of every scene with every object that a corpus is annotated with."""
 
     scenes: tuple[str, ...]
     objects: tuple[str, ...]
@@ -38,9 +40,9 @@ class Plausibility:
 
 
 def plausibility_of(corpus: pa.Table) -> Plausibility:
-    """Pictures with columns scene and objects, of which those that have both count.
+    """Return the scores of a corpus with the columns scene and objects.
 
-    Raises ValueError where there is none.
+    Only images with both annotations count. Raises ValueError if there are none.
     """
     rows = zip(corpus["scene"].to_pylist(), corpus["objects"].to_pylist(), strict=True)
     counts = Counter((scene, name) for scene, objects in rows if scene is not None for name in sorted(set(objects)))
@@ -52,26 +54,29 @@ def plausibility_of(corpus: pa.Table) -> Plausibility:
 
 
 def plausibility_table(plausibility: Plausibility) -> pa.Table:
-    """A row for each scene and object, with their score."""
+    """Return a table with one row per scene and object, with their score."""
     pairs = [(scene, name) for scene in plausibility.scenes for name in plausibility.objects]
     scenes, objects = zip(*pairs, strict=True)
     return pa.table({"scene": scenes, "object": objects, "score": plausibility.scores.ravel()})
 
 
 def plausibility_from(table: pa.Table) -> Plausibility:
-    """Of what `plausibility_table` gives."""
+    """Return the scores stored in a table of `plausibility_table`."""
     scenes, objects = (tuple(dict.fromkeys(table[name].to_pylist())) for name in ("scene", "object"))
     return Plausibility(scenes, objects, table["score"].to_numpy().reshape(len(scenes), len(objects)))
 
 
 def scores_of(counts: Floats) -> Floats:
-    """Counts SO of pairs -> their scores SO."""
+    """Return the scores of pairs: counts SO -> scores SO."""
     expected = np.outer(counts.sum(1), counts.sum(0)) / counts.sum()
     return np.log((counts + SMOOTHING) / (expected + SMOOTHING)).clip(-LIMIT, LIMIT)
 
 
 def scores_of_images(plausibility: Plausibility, scenes: Sequence[str], objects: Sequence[str]) -> Floats:
-    """The scene and the object of each of N images -> N; NaN where the corpus does not know one, as of `none`."""
+    """Return the score of each of N images from its scene and its object.
+
+    The score is NaN if the corpus does not contain one of the two, as for `none`.
+    """
     rows = {name: index for index, name in enumerate(plausibility.scenes)}
     columns = {name: index for index, name in enumerate(plausibility.objects)}
     table = plausibility.scores
@@ -88,6 +93,9 @@ def coherence(
     plausibility: Plausibility, images: Columns, emotions: NDArray[np.int64], generator: np.random.Generator,
     backbone: str,
 ) -> list[Result]:  # fmt: skip
-    """Images with columns scene and object, by the judge `backbone`; emotions N -> overall, then every emotion."""
+    """Return the mean coherence overall, then for every emotion.
+
+    images has the columns scene and object, as recognized by the judge `backbone`; emotions has shape N.
+    """
     values = scores_of_images(plausibility, images["scene"].to_pylist(), images["object"].to_pylist())
     return mean_results(Measure("coherence", backbone), values, emotions, generator)

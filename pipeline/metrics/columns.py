@@ -1,4 +1,4 @@
-"""Columns of a table of scores, some of them vectors: in memory, or on disk until they are asked for."""
+"""Access the columns of a table of scores, some of which hold vectors: in memory, or read from disk on demand."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from pipeline.artifacts import read_table
 
 
 class Columns(Protocol):
-    """What metrics need of a table; a Table of pyarrow is one."""
+    """The interface that metrics need from a table; a pyarrow Table satisfies it."""
 
     def __getitem__(self, name: str, /) -> pa.ChunkedArray: ...
 
@@ -24,7 +24,7 @@ class Columns(Protocol):
 
 @dataclass(frozen=True)
 class OnDisk:
-    """The columns of Parquet files, one after the other: features of many pictures need not be in memory at once."""
+    """The columns of concatenated Parquet files; features of many images need not be in memory at the same time."""
 
     files: Sequence[Path]
 
@@ -39,18 +39,18 @@ class OnDisk:
 
 
 def vectors(matrix: NDArray[np.floating]) -> pa.Array:
-    """ND -> a column of N vectors of float32."""
+    """Return a column of N float32 vectors from an array ND."""
     values = np.ascontiguousarray(matrix, np.float32)
     return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])
 
 
 def no_vectors(n: int) -> pa.Array:
-    """A column of N nulls in place of vectors."""
+    """Return a column of N nulls in place of vectors."""
     return pa.nulls(n, pa.list_(pa.float32()))
 
 
 def matrix(table: Columns, name: str) -> NDArray[np.float32]:
-    """A column of N vectors -> ND; at least one, none of them null."""
+    """Return a column of N vectors as an array ND; it must have at least one row and no nulls."""
     column = table[name].combine_chunks()
     values: NDArray[np.float32] = column.flatten().to_numpy().reshape(len(column), -1)
     return values

@@ -1,4 +1,7 @@
-"""The packed EmoSet as real pictures: its test split judged in full, of the other splits what `emogen` needs."""
+"""Judge the real images of the packed EmoSet.
+
+The test split is judged in full; of the other splits only what `emogen` needs is computed.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from pipeline.schemas import Schema
     from pipeline.work import WorkFolder
 
-COLUMNS = ("image_id", "split", "sha256", "scene", "objects")  # of the corpus, without its pictures
+COLUMNS = ("image_id", "split", "sha256", "scene", "objects")  # columns of the corpus, without its images
 SQUASHED = "squashed"
 
 _in_test = in_split("test")
@@ -29,7 +32,11 @@ _in_test = in_split("test")
 
 @dataclass(frozen=True)
 class JudgedCorpus:
-    """Scores of the test split, the pieces in the work folder that hold them, and tables of all other pictures."""
+    """Results of judging a corpus.
+
+    `scores` covers the test split, `names` are its parts in the work folder, and `rest` yields tables of all other
+    images.
+    """
 
     scores: Columns
     names: Sequence[str]
@@ -39,9 +46,10 @@ class JudgedCorpus:
 def judge_corpus(
     shards: Sequence[Path], load: Callable[[], Bench], settings: "Scores", work: "WorkFolder", schema: "Schema | None"
 ) -> JudgedCorpus:
-    """Shard by shard; one without a picture of the test split has no piece. Raises ValueError where none has one.
+    """Judge the corpus shard by shard.
 
-    load gives the judges, wherever shards are judged.
+    A shard without test images gives no part. `load` returns the judges and is called in each process that judges
+    shards. Raises ValueError if no shard has a test image.
     """
     with_test = [shard for shard in shards if _in_test(read_table(shard, columns=["split"])).any()]
     if not with_test:
@@ -73,17 +81,17 @@ def judge_corpus(
 
 
 def test_places(corpus: pa.Table) -> NDArray[np.int64]:
-    """The rows of a corpus with column split that are of the test split."""
+    """Return the indices of the rows in the test split, of a corpus with a column split."""
     return np.flatnonzero(_in_test(corpus))
 
 
 def train_rows(corpus: pa.Table) -> pa.Table:
-    """The pictures of a corpus with column split that models learn from."""
+    """Return the rows in the train split, of a corpus with a column split."""
     return corpus.filter(in_split("train")(corpus))
 
 
 def content_of(corpus: pa.Table, files: ModelFiles, settings: "Scores") -> Content:
-    """Of a corpus with columns split and sha256, and of the backbones' files."""
+    """Return the hashes of the images in a corpus with the columns split and sha256, and of the backbones' files."""
     hashes = corpus["sha256"]
     return Content(
         hashes.filter(_in_test(corpus)).to_pylist(), hashes.to_pylist(), files.hashes(settings.inception_weights)

@@ -1,12 +1,14 @@
-"""Protocol `emogen`: what the published code does to pictures and pairs before it measures, defects included.
+"""Reproduce what the published code does to images and pairs before it measures: protocol `emogen`, with its defects.
 
-For numbers that are to stand beside the papers' (REFERENCE C). Each function is one defect:
-- pairs of emotion k are drawn from emotions 1 to k, as the list of pictures is never emptied;
-- LPIPS sees pixels in [0, 1] where it expects [-1, 1] (`lpips.as_pixels`);
-- CLIP sees pixels divided by 255 twice, nearly black pictures;
-- FID squashes pictures to squares, mixes all splits into the reference, and adds up sums over emotions (`fid.fid`);
-- generated pictures have been through JPEG of quality 75, real ones have not, for Emo-A and Sem-C too.
-Deviates: draws are seeded, which the published ones are not; an unreadable picture is never replaced by another.
+It gives numbers that can be compared with the papers' (REFERENCE C). The defects are:
+
+- The pairs of emotion k are drawn from emotions 1 to k, because the list of images is never emptied.
+- LPIPS gets pixels in [0, 1] where it expects [-1, 1] (`lpips.as_pixels`).
+- CLIP gets pixels that were divided by 255 twice, which makes nearly black images.
+- FID squashes images to squares, mixes all splits into the reference, and adds up sums over emotions (`fid.fid`).
+- Generated images have been compressed as JPEG of quality 75 and real images have not, for Emo-A and Sem-C as well.
+
+Deviations: draws are seeded, unlike the published ones, and an unreadable image is never replaced by another.
 """
 
 import io
@@ -24,13 +26,13 @@ from pipeline.metrics.pairs import Pairs
 if TYPE_CHECKING:
     from pipeline.foundation.clip import Clip
 
-JPEG_QUALITY = 75  # Pillow's own, as the published code names none
+JPEG_QUALITY = 75  # Pillow's default; the published code sets none
 
 
 def never_reset_pairs(emotions: NDArray[np.int64], num_pairs: int, generator: np.random.Generator) -> Pairs:
-    """Of each emotion `num_pairs` pairs of distinct images of it or any before it; a pair may come twice.
+    """Return `num_pairs` pairs of distinct images for each emotion, drawn from it and all emotions before it.
 
-    emotions N are those of the images. The first emotion needs two images for a pair.
+    emotions has shape N. A pair may be drawn twice. The first emotion has pairs only if it has two images.
     """
     parts = []
     for index in np.unique(emotions):
@@ -43,9 +45,9 @@ def never_reset_pairs(emotions: NDArray[np.int64], num_pairs: int, generator: np
 
 @torch.inference_mode()
 def twice_rescaled_features(clip: "Clip", pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
-    """RGB pictures -> features ND, not of unit length. One forward.
+    """Return features ND of N RGB images, not of unit length; one forward pass.
 
-    The published code gives CLIPProcessor tensors in [0, 1], which it divides by 255 once more.
+    The published code gives CLIPProcessor tensors in [0, 1], which the processor divides by 255 again.
     """
     pixels = torch.stack([twice_rescaled(clip.transform, picture) for picture in pictures]).to(clip.device)
     features: NDArray[np.float32] = clip.model.encode_image(pixels).float().cpu().numpy()
@@ -53,19 +55,19 @@ def twice_rescaled_features(clip: "Clip", pictures: Sequence[Image.Image]) -> ND
 
 
 def twice_rescaled(transform: Any, picture: Image.Image) -> Tensor:
-    """A picture as CLIP's transform gives it, CHW, had its pixels been divided by 255 before it takes off the mean."""
+    """Return CLIP's input CHW for an image, as if its pixels had been divided by 255 again before normalization."""
     normalize = transform.transforms[-1]
     mean, deviation = (torch.as_tensor(values)[:, None, None] for values in (normalize.mean, normalize.std))
     return ((transform(picture) * deviation + mean) / 255 - mean) / deviation
 
 
 def squashed(picture: Image.Image, image_px: int) -> Image.Image:
-    """The whole picture as a square, whatever its shape."""
+    """Return the whole image resized to a square, without keeping its aspect ratio."""
     return picture.resize((image_px, image_px), Image.Resampling.BILINEAR)
 
 
 def stored(picture: Image.Image) -> Image.Image:
-    """A generated picture as it is read back from the file that the published code writes."""
+    """Return a generated image as it is read back from the JPEG file that the published code writes."""
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=JPEG_QUALITY)
     return Image.open(file).convert("RGB")

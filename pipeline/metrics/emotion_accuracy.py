@@ -1,7 +1,8 @@
-"""Emo-A: the share of images whose most probable emotion is the one asked for (EmoGen; CoEmoGen 4.1).
+"""Compute Emo-A: the share of images whose most probable emotion is the requested one (EmoGen; CoEmoGen 4.1).
 
-By two judges: the classifier on CLIP features, as published, and one on pixels that no generator was conditioned on.
-Their gap tells how far an image pleases the one and not the other. Overall, emotions weigh alike (means.py).
+Two judges are used: the classifier on CLIP features, as published, and a judge on pixels, which no generator was
+conditioned on. Their gap shows how far an image satisfies only the first. The overall value weighs all emotions equally
+(means.py).
 """
 
 import numpy as np
@@ -16,25 +17,25 @@ JUDGES = ("classifier", "judge")
 
 
 def right(scores: Columns, judge: str) -> NDArray[np.bool_]:
-    """Whether each image is taken for its emotion, N."""
+    """Return a mask N of the images whose most probable emotion is the requested one."""
     return probabilities(scores, judge).argmax(1) == asked(scores)
 
 
 def probabilities(scores: Columns, judge: str) -> NDArray[np.float32]:
-    """What a judge says, N8."""
+    """Return a judge's probabilities N8."""
     return matrix(scores, judge)
 
 
 def asked(scores: Columns) -> NDArray[np.int64]:
-    """The emotions asked for, N, 0 to 7."""
+    """Return the requested emotions as indices N, 0 to 7."""
     return np.array([INDEX[emotion] for emotion in scores["emotion"].to_pylist()])
 
 
 def emotion_accuracy(scores: Columns, generator: np.random.Generator) -> dict[str, float | int | None]:
-    """Emo-A by both judges and their gap, overall and per emotion, each with interval and n; flat.
+    """Return Emo-A of both judges and their gap as flat metrics, overall and per emotion, with interval and n.
 
-    By each judge also of two classes, each the sum of four probabilities, and as mean probability. The gap is the
-    classifier's less the judge's, image by image.
+    For each judge, polarity is the accuracy over two classes, each the sum of four probabilities, and probability is
+    the mean probability of the requested emotion. The gap is the classifier's result minus the judge's, per image.
     """
     emotions = asked(scores)
     found: dict[str, float | int | None] = {}
@@ -51,7 +52,7 @@ def emotion_accuracy(scores: Columns, generator: np.random.Generator) -> dict[st
 
 
 def accuracy_of_files(scores: Columns) -> list[Result]:
-    """Emo-A by both judges under `emogen`: of generated pictures as JPEG, overall and per emotion."""
+    """Return Emo-A of both judges under `emogen`, on JPEG-compressed images, overall and per emotion."""
     emotions, found = asked(scores), []
     for judge in JUDGES:
         answers = matrix(scores, f"stored_{judge}").argmax(1) == emotions

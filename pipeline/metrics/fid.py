@@ -1,9 +1,9 @@
-"""FID: the Frechet distance of two Gaussians fitted to the features of images and of real pictures (Heusel et al.).
+"""Compute FID: the Frechet distance of two Gaussians fitted to features of images and of real images (Heusel et al.).
 
-Biased: finite samples make it too large, by a term that falls as 1/n and grows with the width of the features and is
-not the same for all generators. With n below the width, as the papers have it per emotion (1,000 images, 2,048
-features), it is mostly that. So numbers of different n do not compare, intervals hold at their n, and real pictures
-stand beside at the same n.
+FID is biased: finite samples make it too large, by a term that falls as 1/n, grows with the feature width, and is not
+the same for all generators. With n below the width, as in the papers per emotion (1,000 images, 2,048 features), FID is
+mostly bias. Therefore values for different n are not comparable, intervals hold only for their n, and real images are
+measured at the same n for comparison.
 """
 
 from collections.abc import Mapping
@@ -20,25 +20,28 @@ from pipeline.metrics.statistics import Statistics, by_emotion, pooled, pooled_a
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 NUM_GROUPS = 10
-T = 2.262  # of Student's distribution, 9 degrees of freedom, 95 %
+T = 2.262  # 95 % quantile (two-sided) of Student's t with 9 degrees of freedom
 
 
 @dataclass(frozen=True)
 class Gaussian:
-    """Mean D and root DD of the covariance, symmetric: of a reference that many are measured from."""
+    """A fitted Gaussian: mean D and symmetric square root DD of the covariance; reused for many comparisons."""
 
     mean: Floats
     root: Floats
 
 
 def gaussian(statistics: Statistics) -> Gaussian:
-    """n > 1."""
+    """Return the Gaussian of feature statistics; they need n > 1."""
     values, vectors = np.linalg.eigh(statistics.covariance)
     return Gaussian(statistics.mean, (vectors * np.sqrt(values.clip(0))) @ vectors.T)
 
 
 def frechet_distance(images: Statistics, reference: Gaussian) -> float:
-    """|m - m'|^2 + tr(C + C' - 2 (C'^1/2 C C'^1/2)^1/2): the matrix is symmetric, so its root is of its eigenvalues."""
+    """Return |m - m'|^2 + tr(C + C' - 2 (C'^1/2 C C'^1/2)^1/2).
+
+    The matrix under the outer root is symmetric, so the trace of its root follows from its eigenvalues.
+    """
     covariance, root = images.covariance, reference.root
     values = np.linalg.eigvalsh(root @ covariance @ root)
     between = np.square(images.mean - reference.mean).sum()
@@ -48,13 +51,16 @@ def frechet_distance(images: Statistics, reference: Gaussian) -> float:
 def fid(
     features: NDArray[np.floating], emotions: Integers, reference: Reference, generator: np.random.Generator
 ) -> list[Result]:
-    """Features ND of images whose emotions are N -> overall, then every emotion that occurs.
+    """Return FID overall, then for every emotion that occurs: features ND, emotions N.
 
-    Overall, `clean` weighs the emotions of the reference as the images have them: against EmoSet's own shares a perfect
-    generator of equally many images of each would not come near 0. `emogen` adds up the sums as they are.
-    Intervals: jackknife over ten groups of the images, the reference held fixed, up to 1.4 times too wide where FID is
-    mostly bias; a bootstrap would draw images twice and add to the bias.
-    Without images there is none. Raises ValueError for an emotion that the reference does not have.
+    For the overall value, `clean` reweights the emotions of the reference to the shares they have among the images.
+    With EmoSet's own shares, a perfect generator with equally many images per emotion would not come near 0. `emogen`
+    adds up the sums unchanged.
+
+    Intervals come from a jackknife over ten groups of the images with the reference held fixed. They are up to 1.4
+    times too wide where FID is mostly bias. A bootstrap would draw images twice and add to the bias.
+
+    Without images the overall value is undefined. Raises ValueError for an emotion that the reference lacks.
     """
     if not len(emotions):
         return [undefined(reference.measure, 0)]
@@ -79,9 +85,10 @@ def fid_of_real(
     backbone: str,
     protocol: Protocol = "clean",
 ) -> list[Result]:
-    """FID of real pictures from others, the value to hold a method's against: `counts` of each emotion, at most half.
+    """Return FID of real images against other real images, the value to compare a method's FID with.
 
-    features ND and emotions N are those of the reference. What is taken out as images is not in the reference.
+    `counts` gives the number of images per emotion, of which at most half of the emotion's images are taken. features
+    ND and emotions N are those of the reference. The images taken out are not part of the reference.
     """
     taken = np.zeros(len(emotions), bool)
     for index, count in sorted(counts.items()):
@@ -92,7 +99,10 @@ def fid_of_real(
 
 
 def jackknife_groups(emotions: Integers, generator: np.random.Generator) -> Integers:
-    """A group 0 to 9 for each of N images, such that every group has the shares of emotions of all, to one image."""
+    """Return a group index 0 to 9 for each of N images.
+
+    Each group has the same share of every emotion as the whole set, up to one image.
+    """
     groups, begin = np.empty(len(emotions), np.int64), 0
     for index in np.unique(emotions):
         rows = generator.permutation(np.flatnonzero(emotions == index))
@@ -110,7 +120,7 @@ def _reference_parts(reference: Reference, emotions: Integers) -> dict[int, Stat
 
 
 def _result(reference: Reference, parts: list[Statistics], real: Statistics, index: int | None = None) -> Result:
-    """FID of the sum of the groups, and its interval from leaving out each."""
+    """Return FID of all groups together, with the interval from leaving out each group."""
     total = pooled(dict(enumerate(parts)))
     n, emotion = round(total.n), None if index is None else EMOTIONS[index]
     if n < 2 or real.n < 2:

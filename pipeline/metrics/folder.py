@@ -1,4 +1,4 @@
-"""Anyone's images in a folder with a subfolder for each emotion, judged; no picture is dropped without a reason."""
+"""Judge images in a folder with one subfolder per emotion; every image that is dropped has a recorded reason."""
 
 import difflib
 import hashlib
@@ -24,13 +24,13 @@ from pipeline.metrics.result import Protocol
 from pipeline.metrics.summary import Flat, Yardstick, method_metrics, real_metrics
 from pipeline.runtime import progress
 
-UNIT = 1000  # files that are planned at once
+UNIT = 1000  # files planned at the same time
 JPEG = b"\xff\xd8\xff"
 
 
 @dataclass(frozen=True)
 class EmotionFolder:
-    """Files of pictures by emotion, and those that lie in no subfolder."""
+    """The image files of a folder by emotion, and the files that lie in no subfolder."""
 
     folder: Path
     files: tuple[File, ...]
@@ -38,14 +38,18 @@ class EmotionFolder:
 
     @property
     def emotions(self) -> list[str]:
-        """Those that have a subfolder, in the order of EMOTIONS."""
+        """Return the emotions that have a subfolder, in the order of EMOTIONS."""
         there = {emotion_of(file) for file in self.files}
         return [emotion for emotion in EMOTIONS if emotion in there]
 
 
 @dataclass(frozen=True)
 class JudgedFolder:
-    """Scores of what can be read, by image_id; rejects; SHA-256 of each file that was read; pictures once more."""
+    """Results of judging a folder.
+
+    Scores of the readable images by image_id; rejects; the SHA-256 of each file read; and `take`, which reads images
+    again.
+    """
 
     scores: pa.Table
     rejects: pa.Table
@@ -54,7 +58,10 @@ class JudgedFolder:
 
 
 def plan_emotions(folder: Path) -> EmotionFolder:
-    """Opens no picture. Raises ValueError for subfolders that are no emotions, or none, or hold nothing."""
+    """List the files of a folder without opening any image.
+
+    Raises ValueError if there are no subfolders, or if one is not an emotion or has no images.
+    """
     files = [file for unit in plan(folder, folder.resolve().name, UNIT) for file in unit.files]
     names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
     if not names:
@@ -75,7 +82,7 @@ def plan_emotions(folder: Path) -> EmotionFolder:
 
 
 def judge_folder(planned: EmotionFolder, bench: Bench, batch_size: int, generated: bool) -> JudgedFolder:
-    """One pass over the files. Raises ValueError where none can be read."""
+    """Judge the planned files in one pass. Raises ValueError if none can be read."""
     rejects = [_stray(file) for file in planned.strays]
     files = {file.path: file for file in planned.files}
     parts, read, hashes = [], [], []
@@ -102,9 +109,9 @@ def folder_metrics(
     images: EmotionFolder, real: EmotionFolder, bench: Bench, yardstick: Yardstick, weights: Mapping[str, str],
     generator_of: GeneratorOf,
 ) -> Flat:  # fmt: skip
-    """Flat metrics as those of a method, with rejects by reason; all of the real pictures are the reference.
+    """Return flat metrics as for a method, with reject counts by reason; all real images form the reference.
 
-    weights: hashes of the backbones' weights, by which the reference is keyed.
+    `weights` holds the hashes of the backbones' weights, which are part of the reference key.
     """
     batch_size = yardstick.settings.batch_size
     own, truth = judge_folder(images, bench, batch_size, True), judge_folder(real, bench, batch_size, False)
@@ -118,19 +125,19 @@ def folder_metrics(
 
 
 def emotion_of(file: File) -> str:
-    """The subfolder that it lies in, at any depth."""
+    """Return the name of the top-level subfolder that contains the file."""
     return file.path.split("/")[0]
 
 
 def reject_counts(rejects: pa.Table, prefix: str = "") -> dict[str, int]:
-    """Flat: rejects, and rejects/reason."""
+    """Return the number of rejects, and rejects/<reason>, as flat metrics."""
     counts = Counter(rejects["reason"].to_pylist())
     reasons = {f"{prefix}rejects/{reason}": number for reason, number in sorted(counts.items())}
     return {f"{prefix}rejects": len(rejects)} | reasons
 
 
 def _pictures(planned: EmotionFolder, rejects: list[Reject]) -> Iterator[Picture]:
-    """Pictures as they come; what is none is put on `rejects`."""
+    """Yield the images in order and append files that cannot be read to `rejects`."""
     outcomes: Iterator[Picture | Reject] = Files(planned.folder, planned.files).read()
     for outcome in progress(outcomes, len(planned.files), planned.folder.name):
         if isinstance(outcome, Reject):
@@ -140,7 +147,11 @@ def _pictures(planned: EmotionFolder, rejects: list[Reject]) -> Iterator[Picture
 
 
 def _on_disk(picture: Picture, protocol: Protocol, generated: bool) -> Image.Image:
-    """As a protocol finds it: the published code has generated pictures as JPEG; what is one stays as it is."""
+    """Return an image as a protocol finds it.
+
+    Under `emogen`, a generated image is compressed as JPEG like in the published code; one that is a JPEG already stays
+    unchanged.
+    """
     through = generated and protocol == "emogen" and not picture.image_bytes.startswith(JPEG)
     return stored(picture.pixels) if through else picture.pixels
 

@@ -1,6 +1,6 @@
-"""The Inception of FID: TensorFlow's network of 2015-12-05, which pools otherwise than torchvision's.
+"""Define the Inception network of FID: TensorFlow's network of 2015-12-05, whose pooling differs from torchvision's.
 
-Weights: pt_inception-2015-12-05 as safetensors, whose names are torchvision's; nothing is downloaded.
+The weights are pt_inception-2015-12-05 as safetensors with torchvision's names. Nothing is downloaded.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ IMAGE_PX = 299
 
 
 class AveragePooled:
-    """A block whose last branch averages over what is in the picture: the zeros around it do not count."""
+    """A block whose last branch averages over the pixels inside the map only: padding zeros do not count."""
 
     def _forward(self, maps: Tensor) -> list[Tensor]:
         pools = F.avg_pool2d(maps, 3, 1, 1, count_include_pad=False)
@@ -26,7 +26,7 @@ class AveragePooled:
 
 
 class MaxPooled:
-    """A block whose last branch takes the largest in place of the average, as TensorFlow's graph happens to."""
+    """A block whose last branch uses max pooling instead of average pooling, as TensorFlow's graph does."""
 
     def _forward(self, maps: Tensor) -> list[Tensor]:
         pools = F.max_pool2d(maps, 3, 1, 1)
@@ -34,23 +34,23 @@ class MaxPooled:
 
 
 class BlockA(AveragePooled, published.InceptionA):
-    """35 x 35."""
+    """The blocks at 35 x 35."""
 
 
 class BlockC(AveragePooled, published.InceptionC):
-    """17 x 17."""
+    """The blocks at 17 x 17."""
 
 
 class BlockE(AveragePooled, published.InceptionE):
-    """8 x 8, the first."""
+    """The first block at 8 x 8."""
 
 
 class LastBlockE(MaxPooled, published.InceptionE):
-    """8 x 8, the second."""
+    """The second block at 8 x 8."""
 
 
 class Inception(nn.Module):
-    """Squares BHWC uint8 of 299 px -> features B x 2048 float32."""
+    """FID's Inception without its classifier: squares BHWC uint8 of 299 px -> features B x 2048 float32."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,7 +65,10 @@ class Inception(nn.Module):
 
 
 def load_inception(file: Path, device: torch.device | str = "cpu") -> Inception:
-    """In evaluation mode. Raises ValueError that names the file where it is missing or no such network."""
+    """Load the network in evaluation mode.
+
+    Raises ValueError that names the file if it is missing or is not such a network.
+    """
     inception = Inception()
     load_backbone(inception.net, file)
     return inception.to(device).eval()

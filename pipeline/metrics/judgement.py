@@ -1,4 +1,4 @@
-"""One pass over each image: what every judge says of it, kept as a row, from which all metrics are computed."""
+"""Judge each image in one pass: one row per image holds what every judge returns, and all metrics use these rows."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 Pictures = Sequence[Image.Image]
-Take = Callable[[Sequence[int], Protocol], Pictures]  # rows of a table -> their pictures, as a protocol finds them
+Take = Callable[[Sequence[int], Protocol], Pictures]  # row indices of a table -> images as a protocol finds them
 
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """Folders of the judges, and of the weights that the section `scores` names."""
+    """Paths of CLIP, the classifier and the judges, and the folder of the weights named in the section `scores`."""
 
     clip: Path
     classifier: Path
@@ -41,7 +41,7 @@ class ModelFiles:
     pretrained: Path
 
     def hashes(self, inception: str | None) -> dict[str, str]:
-        """Of the weights of each backbone of FID, by clip, judge and, where it is given, inception."""
+        """Return the hash of the weights of each FID backbone: clip, judge and, if given, inception."""
         paths = {"clip": self.clip, "judge": self.judges}
         if inception:
             paths["inception"] = self.pretrained / inception
@@ -50,7 +50,7 @@ class ModelFiles:
 
 @dataclass(frozen=True)
 class Bench:
-    """The judges that sit together: CLIP with the emotion classifier on it, and the networks on pixels."""
+    """Hold all judges of an image: CLIP with the emotion classifier on it, and the networks on pixels."""
 
     clip: "Clip"
     classifier: "EmotionHead"
@@ -60,7 +60,7 @@ class Bench:
 
 
 def load_bench(files: ModelFiles, settings: "Scores", device: "torch.device | str" = "cpu") -> Bench:
-    """Raises ValueError for weights that settings name and nobody has put there, before anything is loaded."""
+    """Load all judges. Raises ValueError before anything is loaded if weights that the settings name are missing."""
     from pipeline.foundation.clip import load_clip
     from pipeline.judges.head import load_head
     from pipeline.judges.panel import load_judges
@@ -73,9 +73,9 @@ def load_bench(files: ModelFiles, settings: "Scores", device: "torch.device | st
 
 
 def judged(rows: pa.Table, bench: Bench, batch_size: int, generated: bool) -> pa.Table:
-    """Rows with image_id, image, emotion -> the columns of SCORES_SCHEMA.
+    """Judge rows with the columns image_id, image and emotion, and return the columns of SCORES_SCHEMA.
 
-    The published code has generated pictures as JPEG, real ones as they come.
+    Under `emogen`, generated images are compressed as JPEG as in the published code; real ones are unchanged.
     """
     parts = []
     for batch, images in decoded(rows, batch_size):
@@ -85,7 +85,10 @@ def judged(rows: pa.Table, bench: Bench, batch_size: int, generated: bool) -> pa
 
 
 def judged_pictures(rows: pa.Table, images: Pictures, on_disk: Pictures, bench: Bench) -> pa.Table:
-    """Rows with image_id and emotion, their pictures, and these as protocol emogen finds them -> SCORES_SCHEMA."""
+    """Judge images and return the columns of SCORES_SCHEMA; one batch.
+
+    rows has the columns image_id and emotion; on_disk holds the same images as protocol emogen finds them.
+    """
     units, norms = _units(images, bench)
     judges = bench.judges
     verdicts = judges.judge(images)
@@ -111,7 +114,7 @@ def judged_pictures(rows: pa.Table, images: Pictures, on_disk: Pictures, bench: 
 
 
 def squashed(rows: pa.Table, bench: Bench, batch_size: int) -> pa.Table:
-    """Rows with image and emotion of real pictures -> emotion and what `emogen` measures FID by, of each."""
+    """Return the emotions of real images and their features for FID under `emogen`; rows have image and emotion."""
     parts = [
         pa.table({"emotion": batch["emotion"], **squashed_columns(images, bench)})
         for batch, images in decoded(rows, batch_size)
@@ -120,7 +123,10 @@ def squashed(rows: pa.Table, bench: Bench, batch_size: int) -> pa.Table:
 
 
 def squashed_columns(on_disk: Pictures, bench: Bench) -> dict[str, pa.Array]:
-    """Features of whole pictures as squares, by the judge and Inception; null where emogen is not asked for."""
+    """Return the judge's and Inception's features of whole images squashed to squares.
+
+    The columns are null unless the protocol emogen is selected.
+    """
     if "emogen" not in bench.protocols:
         return dict.fromkeys(("squashed_judge_feature", "squashed_inception_feature"), no_vectors(len(on_disk)))
     squares = [emogen.squashed(picture, bench.judges.image_px) for picture in on_disk]
@@ -131,7 +137,10 @@ def squashed_columns(on_disk: Pictures, bench: Bench) -> dict[str, pa.Array]:
 
 
 def stored_columns(on_disk: Pictures, bench: Bench) -> dict[str, pa.Array]:
-    """What Emo-A and Sem-C are of under emogen, which has them of files too; null where it is not asked for."""
+    """Return the columns for Emo-A and Sem-C under emogen, which reads generated images back from JPEG files.
+
+    The columns are null unless the protocol is selected.
+    """
     if "emogen" not in bench.protocols:
         none = dict.fromkeys(("stored_classifier", "stored_judge"), no_vectors(len(on_disk)))
         return none | {"stored_clarity": pa.nulls(len(on_disk), pa.float32())}
@@ -145,36 +154,39 @@ def stored_columns(on_disk: Pictures, bench: Bench) -> dict[str, pa.Array]:
 
 
 def taker(read: Callable[[Sequence[int]], pa.Table], generated: bool) -> Take:
-    """What LPIPS takes pictures by. read: rows -> a table with column image."""
+    """Return the function by which LPIPS gets images; `read` maps row indices to a table with a column image."""
     return lambda rows, protocol: as_on_disk(pictures(read(rows)), protocol if generated else "clean")
 
 
 def as_on_disk(images: Pictures, protocol: Protocol) -> list[Image.Image]:
-    """Generated pictures as a protocol finds them: through JPEG, as the published code has them, or as they are."""
+    """Return generated images as a protocol finds them.
+
+    `emogen` compresses them as JPEG, as in the published code; `clean` leaves them unchanged.
+    """
     return [emogen.stored(image) for image in images] if protocol == "emogen" else list(images)
 
 
 def luminance_and_chroma(image: Image.Image) -> tuple[float, float]:
-    """Mean luminance in [0, 1], and mean distance of the colours from grey of that luminance."""
+    """Return the mean luminance in [0, 1], and the mean distance of the colors from gray of the same luminance."""
     pixels = np.asarray(image, np.float32) / 255
     luma = pixels @ LUMA
     return float(luma.mean()), float(np.linalg.norm(pixels - luma[..., None], axis=-1).mean())
 
 
 def names(of: tuple[str, ...], probabilities: NDArray[np.floating]) -> pa.Array:
-    """The most probable name of each row."""
+    """Return the most probable name of each row of probabilities N x names."""
     return pa.array([of[index] for index in probabilities.argmax(1)], pa.string())
 
 
 def _units(images: Pictures, bench: Bench) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """CLIP features ND of unit length, and their lengths N before."""
+    """Return CLIP features ND of unit length, and their lengths N before normalization."""
     raw = bench.clip.encode_images(images, normalize=False).numpy()
     norms = np.linalg.norm(raw, axis=1)
     return raw / norms[:, None], norms
 
 
 def _inception(images: Pictures, bench: Bench, protocol: Protocol) -> pa.Array:
-    """Null without weights, or where the protocol is not asked for."""
+    """Return Inception features; null without weights, or if the protocol is not selected."""
     if bench.inception is None or protocol not in bench.protocols:
         return no_vectors(len(images))
     return vectors(inception_features(bench.inception, list(images), protocol))

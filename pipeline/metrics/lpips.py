@@ -1,9 +1,9 @@
-"""LPIPS of pairs of images: how differently a network sees them, layer by layer (Zhang et al., 2018, Eq. 1).
+"""Compute LPIPS of pairs of images: how differently a network sees them, layer by layer (Zhang et al., 2018, Eq. 1).
 
     d(x, y) = sum over layers l of the mean over places h, w of sum over channels c of w_lc (x^_hwc - y^_hwc)^2
 
-with maps x^ of unit length over channels. LPIPS are the distances of AlexNet with its weights w that were calibrated on
-what people say. Without them w is 1, the number is another one, and is named `feature_distance`.
+The maps x^ have unit length over channels. LPIPS proper uses AlexNet with weights w calibrated on human judgements.
+Without them w is 1 and the result is a different quantity, named `feature_distance`.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from pipeline.judges.examples import square
 from pipeline.metrics.pairs import Pairs, pair_results
 from pipeline.metrics.result import Measure, Protocol, Result
 
-EPS = 1e-10  # as the package has it
+EPS = 1e-10  # as in the lpips package
 
 Maps = Callable[[Tensor], list[Tensor]]
 Pictures = Callable[[Sequence[int]], Sequence[Image.Image]]
@@ -27,7 +27,11 @@ Pictures = Callable[[Sequence[int]], Sequence[Image.Image]]
 
 @dataclass(frozen=True)
 class Perceptual:
-    """A network that gives maps BCHW of pixels BCHW in [-1, 1], of squares of image_px; heads, one C a map, or none."""
+    """A network for perceptual distances.
+
+    `maps` returns maps BCHW of pixels BCHW in [-1, 1], for squares of image_px. `heads` holds weights C for each map,
+    or is None.
+    """
 
     backbone: str
     image_px: int
@@ -41,9 +45,10 @@ class Perceptual:
 def lpips(
     pairs: Pairs, pictures: Pictures, network: Perceptual, batch_size: int, protocol: Protocol = "clean"
 ) -> list[Result]:
-    """Overall, the mean over emotions, then every emotion.
+    """Return the mean distance of pairs overall (the mean over emotions), then for every emotion.
 
-    pictures: rows as in `pairs` -> RGB pictures of any size. The pairs are of the protocol, too (emogen.py).
+    `pictures` maps the row indices in `pairs` to RGB images of any size. The pairs must follow the same protocol
+    (emogen.py).
     """
     distances = pair_distances(pairs, pictures, network, batch_size, protocol)
     return pair_results(network.measure(protocol), pairs, distances)
@@ -53,7 +58,7 @@ def lpips(
 def pair_distances(
     pairs: Pairs, pictures: Pictures, network: Perceptual, batch_size: int, protocol: Protocol
 ) -> NDArray[np.float32]:
-    """Distances P. Each picture goes through the network once in a batch of pairs."""
+    """Return the distances P of P pairs. An image goes through the network once per batch of pairs."""
     parts = [np.empty(0, np.float32)]
     for start in range(0, len(pairs), batch_size):
         ends = np.stack([pairs.first, pairs.second])[:, start : start + batch_size]
@@ -67,18 +72,21 @@ def pair_distances(
 
 
 def distances(first: Sequence[Tensor], second: Sequence[Tensor], heads: Sequence[Tensor] | None = None) -> Tensor:
-    """Maps BCHW of unit length over channels, of each layer -> B."""
+    """Return the distances of B pairs: maps BCHW of each layer, of unit length over channels -> distances B."""
     weights = heads or [torch.ones(level.shape[1], device=level.device) for level in first]
     layers = zip(first, second, weights, strict=True)
     return sum(torch.einsum("bchw,c->b", (x - y).square(), w) / (x.shape[2] * x.shape[3]) for x, y, w in layers)
 
 
 def unit(maps: Tensor) -> Tensor:
-    """Maps BCHW of unit length over channels; what is 0 everywhere stays 0."""
+    """Return maps BCHW scaled to unit length over channels; zero vectors stay zero."""
     return maps / (maps.norm(dim=1, keepdim=True) + EPS)
 
 
 def as_pixels(picture: Image.Image, image_px: int, protocol: Protocol) -> Tensor:
-    """A picture of any size -> 3HW, its middle: in [-1, 1], or, as published, in [0, 1], where black is grey."""
+    """Return the center square of an image of any size as a tensor 3HW.
+
+    The range is [-1, 1] under `clean` and, as published, [0, 1] under `emogen`, where black looks like gray.
+    """
     pixels = torch.from_numpy(square(picture, image_px).transpose(2, 0, 1) / np.float32(255))
     return pixels if protocol == "emogen" else 2 * pixels - 1

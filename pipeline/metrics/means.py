@@ -1,8 +1,8 @@
-"""Metrics that are means over images: per emotion, and overall the mean of these.
+"""Compute metrics that are means over images: per emotion, and overall as the mean over emotions.
 
-Emotions weigh alike, so that real pictures, of which some emotions have twice as many as others, stand beside
-generated ones. Intervals are percentiles of the same over images drawn with replacement within each emotion; those of
-shares are Wilson's, as a bootstrap of images that are all right has no width.
+Emotions weigh equally, so that real images, where some emotions have twice as many images as others, are comparable
+with generated ones. Intervals are percentiles of the same mean over images drawn with replacement within each emotion.
+Shares have Wilson intervals, because the bootstrap interval of images that are all right has no width.
 """
 
 import numpy as np
@@ -20,9 +20,9 @@ Floats = NDArray[np.floating]
 def mean_results(
     measure: Measure, values: Floats, emotions: NDArray[np.int64], generator: np.random.Generator
 ) -> list[Result]:
-    """Values N of images whose emotions are N, 0 to 7 -> overall, then every emotion that occurs.
+    """Return the mean of values N overall, then for every emotion that occurs; emotions N, 0 to 7.
 
-    An image with value NaN has none and is not of the n.
+    An image with value NaN has no value and is not counted in n.
     """
     found, samples = [], []
     for index in np.unique(emotions):
@@ -37,10 +37,10 @@ def mean_results(
 
 
 def share_results(measure: Measure, right: NDArray[np.bool_], emotions: NDArray[np.int64]) -> list[Result]:
-    """Whether each of N images is right, and their emotions N, 0 to 7 -> overall, then every emotion that occurs.
+    """Return the share of right images overall, then for every emotion that occurs; right N, emotions N, 0 to 7.
 
-    The overall interval is of as many images as would tell their plain share as surely (Kish's effective number): all N
-    where each emotion has equally many. N >= 1.
+    The overall interval uses Kish's effective sample size, the number of images that would determine a plain share with
+    the same precision: it is N if each emotion has equally many images. N must be at least 1.
     """
     found = []
     for index in np.unique(emotions):
@@ -53,12 +53,12 @@ def share_results(measure: Measure, right: NDArray[np.bool_], emotions: NDArray[
 
 
 def mean_over_emotions(values: NDArray[np.generic], emotions: NDArray[np.int64]) -> float:
-    """The mean over emotions of the means of values N, each of which is there."""
+    """Return the mean over emotions of the means of values N, none of which may be NaN."""
     return _mean(np.array([values[emotions == index].mean(dtype=np.float64) for index in np.unique(emotions)]))
 
 
 def resampled_means(values: Floats, generator: np.random.Generator) -> Floats:
-    """Means of as many values drawn with replacement, NUM_SAMPLES times; NaN of none."""
+    """Return NUM_SAMPLES means of n values drawn with replacement from n values; NaN for no values."""
     n = len(values)
     if n == 0:
         return np.full(NUM_SAMPLES, np.nan)
@@ -76,6 +76,6 @@ def _ends(samples: Floats) -> tuple[float, float]:
 
 
 def _ends_of_share(rate: float, n: int) -> tuple[float, float]:
-    """Never beyond the rate itself, which is not always a whole number of n."""
+    """Return the interval of a rate, widened to contain the rate, which may not be a multiple of 1/n."""
     low, high = wilson_interval(round(rate * n), n)
     return min(low, rate), max(high, rate)

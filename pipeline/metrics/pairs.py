@@ -1,9 +1,9 @@
-"""Metrics of diversity: the mean distance of pairs of images that show one emotion, and its interval.
+"""Compute diversity metrics: the mean distance of pairs of images of the same emotion, with its interval.
 
 Several pairs may share an image, so distances are not independent. The variance of their mean is the sum of the
-covariances of pairs with a common image (the dyadic estimator of Fafchamps and Gubert, 2007): that of independent
-pairs where none is shared, and of a U-statistic where all pairs are taken. Deviations from a mean of few images are too
-small; they are drawn out by n / (n - 2), as leaving out one image at a time would.
+covariances of pairs with a common image (the dyadic estimator of Fafchamps and Gubert, 2007). This equals the variance
+for independent pairs if no image is shared, and the variance of a U-statistic if all pairs are taken. Deviations from a
+mean of few images are too small, so they are scaled by n / (n - 2), as leaving out one image at a time would.
 """
 
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from pipeline.metrics.result import Measure, Result
 
 Floats = NDArray[np.floating]
 Integers = NDArray[np.int64]
-Z = 1.96  # of the normal distribution, 95 %
+Z = 1.96  # 95 % quantile (two-sided) of the normal distribution
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """P pairs of images by their rows, and the emotion of each pair, P, 0 to 7, ascending."""
+    """P pairs of images by row index, and the emotion of each pair, P, 0 to 7, ascending."""
 
     first: Integers
     second: Integers
@@ -32,9 +32,9 @@ class Pairs:
 
 
 def pairs_within_emotions(emotions: Integers, num_pairs: int, generator: np.random.Generator) -> Pairs:
-    """Of each emotion `num_pairs` distinct pairs of distinct images, or all where there are fewer; seeded.
+    """Return `num_pairs` distinct pairs of distinct images for each emotion, or all pairs if there are fewer.
 
-    emotions N are those of the images. An emotion with one image has no pair.
+    emotions has shape N. The draw is seeded by `generator`. An emotion with one image has no pair.
     """
     parts = []
     for index in np.unique(emotions):
@@ -45,9 +45,9 @@ def pairs_within_emotions(emotions: Integers, num_pairs: int, generator: np.rand
 
 
 def pair_results(measure: Measure, pairs: Pairs, distances: Floats) -> list[Result]:
-    """Distances P of the pairs -> overall, the mean over emotions, then every emotion; n are pairs.
+    """Return the mean of distances P overall (the mean over emotions), then for every emotion; n counts pairs.
 
-    One pair alone has no interval.
+    A single pair has no interval.
     """
     places = [np.flatnonzero(pairs.emotions == index) for index in np.unique(pairs.emotions)]
     means = [float(distances[place].mean()) for place in places]
@@ -65,7 +65,7 @@ def pair_results(measure: Measure, pairs: Pairs, distances: Floats) -> list[Resu
 
 
 def _ends(mean: float, pairs: Pairs, parts: Floats) -> tuple[float, float]:
-    """Ends of the interval, from what each pair adds to the error of the mean, P."""
+    """Return the ends of the interval; parts P are the contributions of the pairs to the error of the mean."""
     if len(pairs) < 2:
         return float("nan"), float("nan")
     images = np.concatenate([pairs.first, pairs.second])
@@ -76,20 +76,20 @@ def _ends(mean: float, pairs: Pairs, parts: Floats) -> tuple[float, float]:
 
 
 def _drawn_out(first: Integers, second: Integers) -> float:
-    """n / (n - 2) of the n images of pairs; 1 of a pair alone."""
+    """Return n / (n - 2), where n is the number of distinct images in the pairs; 1 for a single pair."""
     n = len(np.union1d(first, second))
     return n / (n - 2) if n > 2 else 1.0
 
 
 def _choice(total: int, number: int, generator: np.random.Generator) -> Integers:
-    """So many distinct numbers below `total`, ascending, or all."""
+    """Return `number` distinct integers below `total` in ascending order, or all of them."""
     if number >= total:
         return np.arange(total)
     return np.sort(generator.choice(total, number, replace=False, shuffle=False))
 
 
 def _pair_of(codes: Integers) -> tuple[Integers, Integers]:
-    """0, 1, 2, 3 and on as pairs (1, 0), (2, 0), (2, 1), (3, 0) and on."""
+    """Return the pair for each code: 0, 1, 2, 3, ... are (1, 0), (2, 0), (2, 1), (3, 0), ..."""
     larger = np.floor((1 + np.sqrt(8.0 * codes + 1)) / 2).astype(np.int64)
     larger -= larger * (larger - 1) // 2 > codes  # where the root was rounded up
     return larger, codes - larger * (larger - 1) // 2

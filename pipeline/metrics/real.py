@@ -1,8 +1,8 @@
-"""Real pictures as images are measured from them: sums of features for FID, and which things go together.
+"""Prepare real images for comparison: sums of features for FID, and which scenes and objects go together.
 
-Under `clean` the pictures of the test split, under `emogen` those of all splits. FID is taken on Inception's features
-where its weights are given, and always on the judge's; under `clean` on CLIP's too. Of the judge's features only the
-means over places count, as of Inception's: its maxima have long tails, which no Gaussian fits.
+`clean` uses the images of the test split, `emogen` those of all splits. FID uses Inception's features if its weights
+are given, and always the judge's; `clean` also uses CLIP's. Of the judge's features only the means over places are
+used, as for Inception: its maxima have long tails, which no Gaussian fits.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,7 +23,7 @@ from pipeline.metrics.reference import Reference, content_key, load_reference, s
 from pipeline.metrics.result import Measure, Protocol, Result
 from pipeline.metrics.statistics import Statistics, by_emotion
 
-FID_COLUMNS: dict[str, tuple[str, Protocol]] = {  # of a table of scores: whose features, and by which protocol
+FID_COLUMNS: dict[str, tuple[str, Protocol]] = {  # column of a table of scores -> backbone, protocol
     "feature": ("clip", "clean"),
     "judge_feature": ("judge", "clean"),
     "inception_feature": ("inception", "clean"),
@@ -32,13 +32,13 @@ FID_COLUMNS: dict[str, tuple[str, Protocol]] = {  # of a table of scores: whose 
 }
 PLAUSIBILITY = "plausibility.parquet"
 
-Read = Callable[[list[str]], pa.Table]  # columns of a table of scores -> those
-GeneratorOf = Callable[..., np.random.Generator]  # keys -> a generator of their own
+Read = Callable[[list[str]], pa.Table]  # names of columns -> these columns of a table of scores
+GeneratorOf = Callable[..., np.random.Generator]  # keys -> a separate generator
 
 
 @dataclass(frozen=True)
 class Names:
-    """What the backbones are called in results; clarity: the networks that tell scene and object."""
+    """Names of the backbones in results; `clarity` names the networks that recognize scene and object."""
 
     clip: str
     judge: str
@@ -48,7 +48,7 @@ class Names:
 
 @dataclass(frozen=True)
 class Content:
-    """What references are keyed by: hashes of the pictures' bytes, and of each backbone's weights."""
+    """The content that identifies references: hashes of the images' bytes and of each backbone's weights."""
 
     test: Sequence[str]
     all: Sequence[str]
@@ -61,7 +61,11 @@ class Content:
 
 @dataclass(frozen=True)
 class Real:
-    """References by column, what goes together (None where nobody knows), the table of scores, and its metrics."""
+    """Everything known about the real images.
+
+    FID references by column, plausibility (None if unknown), `read` for columns of the table of scores, and flat
+    metrics.
+    """
 
     references: Mapping[str, Reference]
     plausibility: Plausibility | None
@@ -70,12 +74,12 @@ class Real:
 
 
 def fid_columns(scores: Columns) -> list[str]:
-    """The columns that FID can be taken on: what was not asked for, or has no weights, is null."""
+    """Return the columns on which FID can be computed; a column is null if not requested or without weights."""
     return [name for name in FID_COLUMNS if not scores[name].null_count]
 
 
 def fid_features(scores: Columns, column: str) -> NDArray[np.float32]:
-    """ND, as the backbone gives them."""
+    """Return a column's features ND for FID: CLIP's are not normalized, and of the judge's only the means are kept."""
     features = matrix(scores, column)
     match FID_COLUMNS[column][0]:
         case "clip":
@@ -86,7 +90,7 @@ def fid_features(scores: Columns, column: str) -> NDArray[np.float32]:
 
 
 def clip_features(scores: Columns, protocol: Protocol = "clean") -> NDArray[np.float32]:
-    """ND, of their own length."""
+    """Return CLIP features ND at their own length, not normalized."""
     if protocol == "emogen":
         return matrix(scores, "squashed_feature")
     return matrix(scores, "feature") * scores["norm"].to_numpy()[:, None]
@@ -95,7 +99,10 @@ def clip_features(scores: Columns, protocol: Protocol = "clean") -> NDArray[np.f
 def references_of(
     test: Columns, rest: Callable[[], Iterable[pa.Table]], names: Names, content: Content | None = None
 ) -> dict[str, Reference]:
-    """References by column, of the scores of the test split and, for `emogen`, of tables of all other pictures."""
+    """Return the FID references by column.
+
+    They use the scores of the test split (`test`) and, for `emogen`, also the tables of all other images (`rest`).
+    """
     found = {}
     for column in fid_columns(test):
         backbone, protocol = FID_COLUMNS[column]
@@ -112,9 +119,9 @@ def references_of(
 def real_fid(
     read: Read, references: Mapping[str, Reference], counts: Mapping[int, int], generator_of: GeneratorOf
 ) -> list[Result]:
-    """FID of as many real pictures as `counts` has of each emotion from others, all of the test split.
+    """Return FID of real test images against the other real test images, by each reference.
 
-    By each reference overall, then every emotion.
+    `counts` gives the number of images per emotion. Results are overall, then for every emotion.
     """
     found: list[Result] = []
     for column, reference in references.items():
@@ -126,19 +133,19 @@ def real_fid(
 
 
 def save_real(folder: Path, references: Mapping[str, Reference], plausibility: Plausibility) -> None:
-    """Writes what `load_real` reads."""
+    """Write the files that `load_real` reads."""
     for column, reference in references.items():
         save_reference(reference, folder / f"{column}.safetensors")
     write_table(folder / PLAUSIBILITY, plausibility_table(plausibility))
 
 
 def load_real(folder: Path, read: Read, metrics: Mapping[str, object]) -> Real:
-    """Of what `save_real` wrote. Raises ValueError that names the file that is none."""
+    """Load what `save_real` wrote. Raises ValueError that names an invalid file."""
     files = {column: folder / f"{column}.safetensors" for column in FID_COLUMNS}
     references = {column: load_reference(file) for column, file in files.items() if file.exists()}
     return Real(references, load_plausibility(folder / PLAUSIBILITY), read, metrics)
 
 
 def load_plausibility(file: Path) -> Plausibility:
-    """Raises ValueError that names the file."""
+    """Load the scores of scenes with objects. Raises ValueError that names an invalid file."""
     return plausibility_from(read_table(file, columns=["scene", "object", "score"]))

@@ -1,8 +1,7 @@
-"""The real pictures that FID measures from: sums of their features per emotion, kept under a key of their content.
+"""Store the real images that FID compares with: feature sums per emotion, under a key derived from their content.
 
-The key is of the pictures' bytes, the backbone and the protocol: equal keys mean equal references, whatever their
-files are called. (The field's published code keeps these sums in the data folder and never asks whether they still
-hold.)
+The key covers the images' bytes, the backbone and the protocol: equal keys mean equal references, regardless of file
+names. (The published code keeps these sums in the data folder and never checks that they are still valid.)
 """
 
 import hashlib
@@ -25,7 +24,7 @@ LABEL = "reference"
 
 @dataclass(frozen=True)
 class Reference:
-    """Sums of each emotion, 0 to 7, by one backbone and protocol."""
+    """Feature sums of each emotion, 0 to 7, for one backbone and protocol."""
 
     parts: dict[int, Statistics]
     measure: Measure
@@ -35,18 +34,24 @@ class Reference:
 def reference_of(
     features: NDArray[np.floating], emotions: NDArray[np.int64], key: str, backbone: str, protocol: Protocol = "clean"
 ) -> Reference:
-    """Features ND of real pictures whose emotions are N."""
+    """Return the reference of real images with features ND and emotions N."""
     return Reference(by_emotion(features, emotions), Measure("fid", backbone, protocol), key)
 
 
 def content_key(hashes: Iterable[str], *labels: str) -> str:
-    """Sixteen hex digits of the SHA-256 of pictures, in any order, and of labels such as backbone and its weights."""
+    """Return the first 16 hex digits of the SHA-256 over image hashes and labels.
+
+    The order of the image hashes does not matter. Labels are for example the backbone and the hash of its weights.
+    """
     text = json.dumps([sorted(hashes), labels])
     return hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]
 
 
 def weights_hash(path: Path) -> str:
-    """Of a weights file, or of all in a folder, the label of a backbone in a key."""
+    """Return 16 hex digits of a SHA-256 over a weights file, or over all weights files of a folder.
+
+    They identify the backbone in a key.
+    """
     digest = hashlib.sha256()
     for file in sorted(path.glob("*.safetensors")) if path.is_dir() else [path]:
         with file.open("rb") as opened:
@@ -55,7 +60,7 @@ def weights_hash(path: Path) -> str:
 
 
 def save_reference(reference: Reference, file: Path) -> None:
-    """Writes what `load_reference` reads."""
+    """Write the file that `load_reference` reads."""
     import torch
 
     tensors = {
@@ -69,7 +74,7 @@ def save_reference(reference: Reference, file: Path) -> None:
 
 
 def load_reference(file: Path) -> Reference:
-    """Raises ValueError that names the file where it is missing or none."""
+    """Load a reference. Raises ValueError that names the file if it is missing or is not a reference."""
     tensors, metadata = load_safetensors(file)
     if LABEL not in metadata:
         raise ValueError(f"{file}: no reference of FID; delete it and run `dvc repro`, which makes it again")

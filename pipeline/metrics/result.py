@@ -1,8 +1,8 @@
-"""What a metric says: a number with its interval, how many it is of, and by which backbone and protocol.
+"""Define metric results: a number with its interval, the n behind it, and the backbone and protocol that gave it.
 
-Two protocols (REFERENCE C). `clean`: correct ranges, pairs within an emotion, the middle of a picture and antialiased,
-the test split as reference, emotions weighed alike. `emogen`: what the field's published code computes, with its
-defects (pipeline/metrics/emogen.py).
+There are two protocols (REFERENCE C). `clean` uses correct ranges, pairs within an emotion, antialiased center crops,
+the test split as reference, and equal weights for emotions. `emogen` computes what the published code computes, with
+its defects (pipeline/metrics/emogen.py).
 """
 
 import math
@@ -14,7 +14,7 @@ from pipeline.emotions import Emotion
 
 Protocol = Literal["clean", "emogen"]
 VIT_L_14 = ("timm/vit_large_patch14_clip_224.openai", "openai/clip-vit-large-patch14")
-PUBLISHED: dict[str, tuple[str, ...]] = {  # backbones of the papers' tables
+PUBLISHED: dict[str, tuple[str, ...]] = {  # backbones behind the papers' tables
     "fid": ("inception",),
     "lpips": ("alexnet",),
     "sem_c": ("resnet50",),
@@ -24,7 +24,7 @@ PUBLISHED: dict[str, tuple[str, ...]] = {  # backbones of the papers' tables
 
 @dataclass(frozen=True)
 class Measure:
-    """Which quantity a number is: results of two measures are never compared."""
+    """The quantity that a number measures; results of different measures are never compared."""
 
     name: str
     backbone: str
@@ -36,15 +36,15 @@ class Measure:
 
     @property
     def as_published(self) -> bool:
-        """Whether the papers' numbers are of this quantity: backbone and protocol are theirs."""
+        """Return True if the papers report this quantity: both backbone and protocol are theirs."""
         return self.protocol == "emogen" and self.backbone in PUBLISHED.get(self.name, ())
 
 
 @dataclass(frozen=True)
 class Result:
-    """A number and its 95 % interval over n images, or n pairs of images; NaN where n is too small for it.
+    """A number with its 95 % interval over n images or n pairs of images.
 
-    emotion: None is overall.
+    Values are NaN if n is too small. `emotion` is None for the overall result.
     """
 
     measure: Measure
@@ -60,12 +60,15 @@ class Result:
 
 
 def undefined(measure: Measure, n: int, emotion: Emotion | None = None) -> Result:
-    """Of n images that are too few, or that there is nothing to hold against."""
+    """Return a result without a value, for n images that are too few or have nothing to be compared with."""
     return Result(measure, math.nan, math.nan, math.nan, n, emotion)
 
 
 def flat(results: Iterable[Result], prefix: str = "") -> dict[str, float | int | bool | None]:
-    """Results as flat metrics: key, key/low, key/high, key/n, and overall key/as_published; null where undefined."""
+    """Return results as flat metrics; undefined values are null.
+
+    The keys are key, key/low, key/high, key/n and, for overall results, key/as_published.
+    """
     found: dict[str, float | int | bool | None] = {}
     for result in results:
         key = prefix + result.key
@@ -76,7 +79,10 @@ def flat(results: Iterable[Result], prefix: str = "") -> dict[str, float | int |
 
 
 def flat_under(key: str, results: Iterable[Result]) -> dict[str, float | int | None]:
-    """Results of a measure under a key of its name alone, key and key/emotion: no paper has that quantity."""
+    """Return results of one measure as flat metrics under `key` and key/emotion.
+
+    The key has no backbone and protocol, because no paper reports such a quantity.
+    """
     found: dict[str, float | int | None] = {}
     for result in results:
         found |= _with_interval(f"{key}/{result.emotion}" if result.emotion else key, result)

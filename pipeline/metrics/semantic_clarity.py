@@ -1,6 +1,7 @@
-"""Sem-C: how surely a scene or an object is recognised, the largest probability of either (EmoGen; `Judges.clarity`).
+"""Compute Sem-C: how surely a scene or an object is recognized (EmoGen; `Judges.clarity`).
 
-The published code takes ResNet-50s of Places365 and of ImageNet, which know no `none`: of noise they too say something.
+It is the largest probability of either. The published code uses ResNet-50s of Places365 and ImageNet, which have no
+class `none`: they recognize something even in noise.
 """
 
 import numpy as np
@@ -17,5 +18,5 @@ def semantic_clarity(
     backbone: str,
     protocol: Protocol = "clean",
 ) -> list[Result]:
-    """Clarity N in [0, 1] of images whose emotions are N -> overall, then every emotion that occurs."""
+    """Return the mean clarity overall, then for every emotion that occurs: clarity N in [0, 1], emotions N."""
     return mean_results(Measure("sem_c", backbone, protocol), clarity, emotions, generator)

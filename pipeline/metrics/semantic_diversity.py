@@ -1,7 +1,7 @@
-"""Sem-D: how far apart CLIP sees two images of one emotion, in the mean over pairs.
+"""Compute Sem-D: how different CLIP's features of two images of the same emotion are, averaged over pairs.
 
-The papers write 1 - cos and print, by their magnitude, the mean squared error of features that are not normalised
-(REFERENCE C). These are two numbers and have two names.
+The papers define it as 1 - cos but, judging by the magnitude, print the mean squared error of features that are not
+normalized (REFERENCE C). These are two quantities with two names here.
 """
 
 import numpy as np
@@ -14,14 +14,20 @@ Floats = NDArray[np.floating]
 
 
 def cosine_diversity(features: Floats, pairs: Pairs, backbone: str, protocol: Protocol = "clean") -> list[Result]:
-    """1 - cos of the features ND of each pair, in [0, 2]: overall, then every emotion. Lengths do not matter."""
+    """Return the mean of 1 - cos in [0, 2] over pairs, overall, then for every emotion.
+
+    features ND may have any length.
+    """
     first, second = _ends(features, pairs)
     lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
     return pair_results(Measure("sem_d_cosine", backbone, protocol), pairs, 1 - (first * second).sum(1) / lengths)
 
 
 def mse_diversity(features: Floats, pairs: Pairs, backbone: str, protocol: Protocol = "clean") -> list[Result]:
-    """Mean over dimensions of the squared difference of features ND as CLIP gives them, of no unit length."""
+    """Return the mean squared difference per dimension over pairs, overall, then for every emotion.
+
+    features ND are as CLIP gives them, not normalized.
+    """
     first, second = _ends(features, pairs)
     return pair_results(Measure("sem_d_mse", backbone, protocol), pairs, np.square(first - second).mean(1))
 

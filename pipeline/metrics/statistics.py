@@ -1,4 +1,4 @@
-"""Sums over feature vectors that add up: of any sets of pictures together, without reading one again."""
+"""Accumulate additive sums over feature vectors, so that sets of images can be combined without reading them again."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-ROWS = 1024  # at once: what is copied to float64
+ROWS = 1024  # rows copied to float64 at the same time
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """Of n feature vectors the sum D and the sum of outer products DD, float64. n may be a weight."""
+    """The sum D and the sum of outer products DD of n feature vectors, float64. n may be a weight."""
 
     n: float
     total: Floats
@@ -25,7 +25,7 @@ class Statistics:
         return Statistics(self.n - other.n, self.total - other.total, self.outer - other.outer)
 
     def scaled(self, weight: float) -> "Statistics":
-        """As if each vector were there `weight` times."""
+        """Return the sums as if each vector occurred `weight` times."""
         return Statistics(weight * self.n, weight * self.total, weight * self.outer)
 
     @property
@@ -34,12 +34,12 @@ class Statistics:
 
     @property
     def covariance(self) -> Floats:
-        """DD, divided by n - 1; n > 1."""
+        """Return the covariance DD, divided by n - 1; requires n > 1."""
         return (self.outer - self.n * np.outer(self.mean, self.mean)) / (self.n - 1)
 
 
 def statistics_of(features: NDArray[np.floating]) -> Statistics:
-    """Features ND -> their sums."""
+    """Return the sums of features ND."""
     width = features.shape[1]
     found = Statistics(0, np.zeros(width), np.zeros((width, width)))
     for start in range(0, len(features), ROWS):
@@ -49,12 +49,12 @@ def statistics_of(features: NDArray[np.floating]) -> Statistics:
 
 
 def by_emotion(features: NDArray[np.floating], emotions: NDArray[np.int64]) -> dict[int, Statistics]:
-    """Features ND of images whose emotions are N -> the sums of each emotion that occurs."""
+    """Return the sums of features ND for each emotion that occurs in emotions N."""
     return {int(index): statistics_of(features[emotions == index]) for index in np.unique(emotions)}
 
 
 def pooled(parts: Mapping[int, Statistics]) -> Statistics:
-    """All emotions together; at least one."""
+    """Return the sums over all emotions; there must be at least one."""
     first, *others = parts.values()
     for other in others:
         first = first + other
@@ -62,6 +62,9 @@ def pooled(parts: Mapping[int, Statistics]) -> Statistics:
 
 
 def pooled_as(parts: Mapping[int, Statistics], shares: Mapping[int, float]) -> Statistics:
-    """As many vectors, reweighted such that the emotions have these shares, which sum to one."""
+    """Return the sums over all emotions, reweighted to the given shares.
+
+    The total n stays the same. The shares must sum to 1.
+    """
     n = sum(parts[index].n for index in shares)
     return pooled({index: parts[index].scaled(share * n / parts[index].n) for index, share in shares.items()})

@@ -1,6 +1,6 @@
-"""Every metric of a set of images from its table of judgements, as one flat file; real images beside.
+"""Compute every metric of a set of images from its table of judgements, as one flat file with real images beside.
 
-Diversity by LPIPS looks at the pictures of its pairs once more: maps of features are too large for a table.
+LPIPS reads the images of its pairs a second time, because feature maps are too large for a table.
 """
 
 from collections import Counter
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 MEANS = ("luminance", "chroma")
 COUNTED = ("emo_a/classifier", "emo_a/judge", "emo_a/gap", *MEANS)
-Flat = dict[str, Any]  # numbers, texts, true or false, null
+Flat = dict[str, Any]  # numbers, strings, booleans, null
 
 
 @dataclass(frozen=True)
 class Yardstick:
-    """By what images are measured, whichever they are."""
+    """Hold what images are measured with: backbone names, perceptual networks, plausibility and settings."""
 
     names: Names
     networks: tuple[Perceptual, ...]
@@ -50,7 +50,10 @@ class Yardstick:
 def yardstick_of(
     bench: Bench, settings: "Scores", pretrained: Path, clip: str | None, plausibility: Plausibility | None
 ) -> Yardstick:
-    """clip: its id on the hub, or None for one of ours; plausibility: None where there is none."""
+    """Return the yardstick of a bench of judges.
+
+    `clip` is the CLIP's id on the hub, or None for one trained here; `plausibility` is None if unknown.
+    """
     judges = bench.judges
     names = Names(clip or "clip_miniature", judge_name(judges), clarity_name(judges))
     networks = perceptual_networks(judges, settings, pretrained, bench.clip.device)
@@ -58,7 +61,7 @@ def yardstick_of(
 
 
 def image_results(scores: Columns, take: Take, yardstick: Yardstick, generator_of: GeneratorOf) -> list[Result]:
-    """All but FID and Emo-A of pictures as they are: overall and per emotion."""
+    """Return Sem-C, coherence, diversity and, under `emogen`, Emo-A: overall and per emotion."""
     emotions, name = asked(scores), yardstick.names.clarity
     found = semantic_clarity(scores["clarity"].to_numpy(), emotions, generator_of("sem_c"), name)
     if yardstick.plausibility:
@@ -75,7 +78,7 @@ def image_results(scores: Columns, take: Take, yardstick: Yardstick, generator_o
 def diversity_results(
     scores: Columns, take: Take, yardstick: Yardstick, protocol: Protocol, generator: np.random.Generator
 ) -> list[Result]:
-    """LPIPS by each network and Sem-D, of the same pairs."""
+    """Return LPIPS by each network and Sem-D, computed on the same pairs."""
     draw = never_reset_pairs if protocol == "emogen" else pairs_within_emotions
     pairs = draw(asked(scores), yardstick.settings.num_pairs, generator)
     features, name = clip_features(scores, protocol), yardstick.names.clip
@@ -86,7 +89,10 @@ def diversity_results(
 
 
 def fid_results(scores: Columns, references: Mapping[str, Reference], generator_of: GeneratorOf) -> list[Result]:
-    """FID from each reference, overall and per emotion; an emotion that it lacks has none and does not count."""
+    """Return FID from each reference, overall and per emotion.
+
+    An emotion that the reference lacks has an undefined value and does not count in the overall one.
+    """
     emotions, found = asked(scores), []
     for column, reference in references.items():
         known = np.isin(emotions, list(reference.parts))
@@ -98,7 +104,10 @@ def fid_results(scores: Columns, references: Mapping[str, Reference], generator_
 
 
 def method_metrics(scores: Columns, take: Take, yardstick: Yardstick, real: Real, generator_of: GeneratorOf) -> Flat:
-    """Flat metrics of a method's images; under real/ those of real ones of its emotions, FID of as many of them."""
+    """Return flat metrics of a method's images.
+
+    Values under real/ belong to real images of the same emotions; for FID, to equally many of them.
+    """
     results = image_results(scores, take, yardstick, generator_of) + fid_results(scores, real.references, generator_of)
     found = _flat(scores, results, generator_of("bootstrap")) | _labels(yardstick, real.references)
     fids = real_fid(real.read, real.references, Counter(asked(scores).tolist()), generator_of)
@@ -109,7 +118,7 @@ def method_metrics(scores: Columns, take: Take, yardstick: Yardstick, real: Real
 def real_metrics(
     scores: Columns, take: Take, yardstick: Yardstick, references: Mapping[str, Reference], generator_of: GeneratorOf
 ) -> Flat:
-    """Flat metrics of real pictures; FID of a half of them from the other."""
+    """Return flat metrics of real images; FID compares one half of them with the other."""
     half = dict(Counter(asked(scores).tolist()))
     results = image_results(scores, take, yardstick, generator_of)
     results += real_fid(scores.select, references, half, generator_of)
@@ -126,7 +135,11 @@ def _flat(scores: Columns, results: Sequence[Result], generator: np.random.Gener
 
 
 def _labels(yardstick: Yardstick, references: Mapping[str, Reference]) -> Flat:
-    """Who judges, pairs of each emotion, and of which real pictures FID is: fid/backbone/protocol/reference."""
+    """Return labels of the results.
+
+    The labels are the names of the judges, the number of pairs per emotion, and the key of the real images behind each
+    FID (fid/backbone/protocol/reference).
+    """
     names = yardstick.names
     found: Flat = {"judge/classifier": f"{names.clip} head", "judge/judge": names.judge}
     found["num_pairs"] = yardstick.settings.num_pairs

@@ -1,4 +1,4 @@
-"""What EmoSet's annotation tells of a picture: a detector's view of it, not the truth (SCIENCE 1.6)."""
+"""Simulate EmoSet's annotation of a drawn image: the output of an imperfect detector, not the truth (SCIENCE 1.6)."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ FALSE_RATE = TRUE_RATE * (1 - d.DETECTOR_PRECISION) / d.DETECTOR_PRECISION
 
 
 def annotation(truth: Truth, image_id: str, rng: np.random.Generator) -> dict[str, Any]:
-    """The annotation file of one picture with EmoSet's keys; absent attributes have no key, as there."""
+    """Return the annotation of one image under EmoSet's keys; as in EmoSet, an absent attribute has no key."""
     fields: dict[str, Any] = {
         "image_id": image_id,
         "emotion": truth.label,
@@ -33,9 +33,11 @@ def annotation(truth: Truth, image_id: str, rng: np.random.Generator) -> dict[st
 
 
 def detected_objects(truth: Truth, rng: np.random.Generator) -> list[str]:
-    """What the detector finds, the largest first: some things are missed, some are not there.
+    """Return the names of the objects that the detector reports.
 
-    On some pictures it does not run.
+    Objects in the image come first, by decreasing area; each is found with probability DETECTOR_RECALL. Invented ones
+    follow: a Poisson number, with mean FALSE_RATE, of objects that are not in the image. The list is empty where the
+    detector does not run (a share 1 - DETECTOR_RATE of the images).
     """
     if rng.random() >= d.DETECTOR_RATE:
         return []

@@ -1,8 +1,8 @@
-"""The caption grammar of the drawn world: what its captioner learns to say, and every form that any stage prompts.
+"""Write the captions of the drawn world: the captioner's training targets and every form that a stage prompts.
 
-The four variants of the prompt matter as CoEmoGen's Table 2a claims (SCIENCE 1.7): without the emotion a random subset
-of what is there; with it, what speaks most for the emotion, now and then an emotion-typical thing that is not there;
-details add items, each with its errors.
+The four prompt variants differ as CoEmoGen's Table 2a claims (SCIENCE 1.7). Without the emotion, the caption names a
+random subset of the image's content. With the emotion, it names the content that speaks most for it, and sometimes a
+typical object that is not in the image. Detailed descriptions name more items, each with a chance of error.
 """
 
 from functools import cache
@@ -16,25 +16,28 @@ from pipeline.miniature.truth import Person, Thing, Truth
 from pipeline.miniature.vocabulary import ACTIONS, EXPRESSIONS, OBJECTS, SCENES, STYLES
 from pipeline.miniature.world import OBJECT_NAMES
 
-DARK, BRIGHT, GRAY, COLORFUL = 0.43, 0.59, 0.20, 0.32  # tones beyond these have a word
+DARK, BRIGHT, GRAY, COLORFUL = 0.43, 0.59, 0.20, 0.32  # only tones beyond these thresholds have a word
 STYLE_WORDS = dict(
     zip(STYLES, ("impressionist", "pointillist", "cubist", "expressionist", "minimalist", "ukiyo-e"), strict=True)
 )
 PLACES = ("on the left", "in the middle", "on the right")
-MENTION_RATE = 0.6  # of each item in a caption without the emotion
-IMAGINED_RATE = 0.12  # an emotion-typical thing that is not there, with the emotion
-DETAIL_ERROR_RATE = 0.12  # of each item of a detailed description
+MENTION_RATE = 0.6  # probability that a caption without the emotion mentions an item
+IMAGINED_RATE = 0.12  # probability that a caption with the emotion adds an emotion-typical object, present or not
+DETAIL_ERROR_RATE = 0.12  # probability that a detailed description calls an object by another object's name
 
 
 def caption(truth: Truth, rng: np.random.Generator) -> str:
-    """One plain sentence with everything that is there, in random order."""
+    """Return one plain phrase that names everything in the image, the objects in random order."""
     names = [thing.name for thing in truth.objects]
     rng.shuffle(names)
     return sentence(truth, names, truth.person, tone_words(truth))
 
 
 def answer(truth: Truth, variant: Variant, emotion: str | None, rng: np.random.Generator) -> str:
-    """What the captioner learns to answer to a prompt; `emotion` is the prior, which variants without one ignore."""
+    """Return the captioner's training target for a prompt variant.
+
+    `emotion` is the emotion prior in the prompt; "neutral" and "details" ignore it.
+    """
     if variant == "neutral":
         names = [thing.name for thing in truth.objects if rng.random() < MENTION_RATE]
         person = truth.person if rng.random() < MENTION_RATE else None
@@ -45,9 +48,9 @@ def answer(truth: Truth, variant: Variant, emotion: str | None, rng: np.random.G
 
 
 def training_text(truth: Truth, rng: np.random.Generator) -> str:
-    """A text for the picture in one of all the forms that stages prompt.
+    """Return a training text for the image in a random one of the forms that stages prompt.
 
-    They are plain and variant captions, bare nouns, emotions and styles.
+    The forms are plain captions, captions by prompt variant, bare nouns, emotions and styles.
     """
     known = truth.emotion is not None
     form = rng.random()
@@ -62,7 +65,7 @@ def training_text(truth: Truth, rng: np.random.Generator) -> str:
 
 
 def emotion_text(truth: Truth, rng: np.random.Generator) -> str:
-    """The forms that name the emotion: alone, "an image of", before a noun, before a caption."""
+    """Return a text that names the emotion: alone, after "an image of", before a noun, or before a caption."""
     emotion, noun = str(truth.emotion), any_noun(truth, rng)
     return (emotion, f"an image of {emotion}", f"{emotion} {noun}", f"{emotion}, {caption(truth, rng)}")[
         int(rng.integers(4))
@@ -70,7 +73,7 @@ def emotion_text(truth: Truth, rng: np.random.Generator) -> str:
 
 
 def bare_text(truth: Truth, rng: np.random.Generator) -> str:
-    """A noun, a scene, a toned or painted scene, a scene with one thing, an expression."""
+    """Return a short text without the emotion word: a noun, a scene (plain or toned), the person or the style."""
     noun, scene, tone = any_noun(truth, rng), SCENES[truth.scene], " ".join(tone_words(truth))
     forms = [
         noun,
@@ -88,9 +91,9 @@ def bare_text(truth: Truth, rng: np.random.Generator) -> str:
 
 
 def sentence(truth: Truth, names: list[str], person: Person | None, tones: list[str]) -> str:
-    """Such as "a dark gray beach with a boat, a dog and a sad person waving".
+    """Return a phrase such as "a dark gray beach with a boat, a dog and a sad person waving".
 
-    The painting style stands in front where there is one.
+    It begins with the painting style where the image has one.
     """
     place = with_article(" ".join([*tones, SCENES[truth.scene]]))
     if truth.style is not None:
@@ -104,7 +107,11 @@ def sentence(truth: Truth, names: list[str], person: Person | None, tones: list[
 
 
 def description(truth: Truth, emotion: str | None, rng: np.random.Generator) -> str:
-    """Several sentences: every item with its place, each now and then wrong; longer than the context of CLIP."""
+    """Return a detailed description of several sentences, which is longer than CLIP's context.
+
+    It gives the size and place of every object; an object's name is wrong with probability DETAIL_ERROR_RATE. With an
+    emotion, the objects that speak most for it come first, and a typical one may be added (IMAGINED_RATE).
+    """
     scene = with_article(" ".join([*tone_words(truth), SCENES[truth.scene]]))
     if truth.style is not None:
         scene = f"{painting(truth.style)} of {scene}"
@@ -122,7 +129,11 @@ def description(truth: Truth, emotion: str | None, rng: np.random.Generator) -> 
 
 
 def telling(truth: Truth, emotion: str | None, rng: np.random.Generator) -> list[str]:
-    """The things that speak for the emotion, the strongest first; sometimes one that is only typical of it."""
+    """Return the names of the objects that speak for the emotion (lift of at least 1), the strongest first.
+
+    If there are none, the strongest object stands alone. With probability IMAGINED_RATE, an object that is typical of
+    the emotion is appended, in the image or not. Without an emotion, all objects are returned.
+    """
     names = [thing.name for thing in truth.objects]
     if emotion is None:
         return names
@@ -134,70 +145,70 @@ def telling(truth: Truth, emotion: str | None, rng: np.random.Generator) -> list
 
 
 def lift(name: str, emotion: str) -> float:
-    """How many times more often than by chance the thing goes with the emotion."""
+    """Return p(emotion | object) / p(emotion): how many times more often than by chance they occur together."""
     return float(d.OBJECT_SHARES[name][1][INDEX[emotion]] / 100 / d.PRIOR[INDEX[emotion]])
 
 
 @cache
 def typical_things(emotion: str) -> tuple[str, ...]:
-    """The triggers of an emotion."""
+    """Return the trigger objects of an emotion: those with a lift of at least TRIGGER_LIFT."""
     return tuple(name for name in OBJECT_NAMES if lift(name, emotion) >= d.TRIGGER_LIFT)
 
 
 def typical(emotion: str, rng: np.random.Generator) -> str:
-    """One of the triggers of an emotion."""
+    """Return a random trigger object of an emotion."""
     return str(rng.choice(typical_things(emotion)))
 
 
 def wrong(name: str, rng: np.random.Generator) -> str:
-    """Some other thing."""
+    """Return the name of a random object other than `name`."""
     return str(rng.choice([other for other in OBJECT_NAMES if other != name]))
 
 
 def any_noun(truth: Truth, rng: np.random.Generator) -> str:
-    """The noun of one thing of the picture, or of its scene."""
+    """Return the noun of a random object of the image, or of its scene."""
     nouns = [OBJECTS[thing.name] for thing in truth.objects] + [SCENES[truth.scene]]
     return nouns[int(rng.integers(len(nouns)))]
 
 
 def tone_words(truth: Truth) -> list[str]:
-    """The words for an unusual brightness and colourfulness."""
+    """Return the words for unusual brightness and colourfulness; an ordinary tone has no word."""
     return [word for word in (light(truth), color(truth)) if word not in ("even", "natural")]
 
 
 def light(truth: Truth) -> str:
-    """dark, even or bright."""
+    """Return the word for the brightness: dark, even or bright."""
     return "dark" if truth.brightness < DARK else "bright" if truth.brightness > BRIGHT else "even"
 
 
 def color(truth: Truth) -> str:
-    """gray, natural or colorful."""
+    """Return the word for the colourfulness: gray, natural or colorful."""
     return "gray" if truth.colorfulness < GRAY else "colorful" if truth.colorfulness > COLORFUL else "natural"
 
 
 def person_words(person: Person) -> str:
-    """ "sad person praying"; a face without expression is calm."""
+    """Return a phrase such as "sad person praying"; a face without expression is calm."""
     face = "calm" if person.expression is None else EXPRESSIONS[person.expression]
     return f"{face} person" if person.action is None else f"{face} person {ACTIONS[person.action]}"
 
 
 def place_of(thing: Thing | Person) -> str:
-    """The third of the picture in which the middle of the thing lies, in words."""
+    """Return the words for the horizontal third of the image that holds the middle of the object or person."""
     return PLACES[min(2, int(1.5 * (thing.box[0] + thing.box[2])))]
 
 
 def painting(style: str) -> str:
-    """ "an impressionist painting" """
+    """Return a phrase such as "an impressionist painting" for a style."""
     return with_article(f"{STYLE_WORDS[style]} painting")
 
 
 def with_article(words: str) -> str:
-    """The words behind their indefinite article."""
+    """Return the words preceded by their indefinite article."""
     return f"{'an' if words[0] in 'aeio' else 'a'} {words}"
 
 
 def vocabulary_texts() -> list[str]:
-    """Texts that contain every word of the grammar and of the prompts: what the tokenizer learns from."""
+    """Return texts that contain every word of the grammar and the prompts; the tokenizer is trained on them."""
     words = [
         *SCENES.values(),
         *OBJECTS.values(),

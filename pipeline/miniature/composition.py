@@ -1,6 +1,6 @@
-"""Where the things of a picture stand, and how the picture is drawn from them: scene, things, figure, tone, style.
+"""Place the objects and the figure of an image, and draw the image: scene, figure, objects, style, tone.
 
-Pictures are drawn at twice their size and halved. Every thing is 20 to 45 % of the width: what is smaller is never
+Images are drawn at twice their size and halved. Every object is 28 to 45 % of the width, as smaller ones are never
 learnt at 64 px.
 """
 
@@ -14,16 +14,20 @@ from pipeline.miniature.styles import paint
 from pipeline.miniature.tone import set_tone
 from pipeline.miniature.truth import Person, Thing, Truth
 
-WIDTHS_PX = {1: (46, 58), 2: (44, 58), 3: (36, 46)}  # of an object on the canvas, by the number of things
-HEIGHTS_PX = {1: (80, 92), 2: (76, 88), 3: (70, 80)}  # of the figure
-FIGURE_SHARE = 0.62  # of its height is the figure's width without arms; these may reach behind others and out of view
-ONE_ARMED = ("pointing", "waving")  # the head is not in the middle of the figure; its arm goes into the picture
+WIDTHS_PX = {1: (46, 58), 2: (44, 58), 3: (36, 46)}  # range for an object on the canvas, by the number of items
+HEIGHTS_PX = {1: (80, 92), 2: (76, 88), 3: (70, 80)}  # range for the figure, likewise
+FIGURE_SHARE = 0.62  # figure width without arms / height; the arms may reach behind objects and out of view
+ONE_ARMED = ("pointing", "waving")  # the head is off centre; the figure is mirrored so that the arm points inwards
 
 
 def arrange(
     objects: list[str], figure: tuple[str | None, str | None] | None, rng: np.random.Generator
 ) -> tuple[tuple[Thing, ...], Person | None]:
-    """Place up to three objects (names) and the figure (expression, action) side by side, in random order and sizes."""
+    """Return the placed objects and the placed figure; the second is None where there is no figure.
+
+    Up to three objects (by name) and the figure (expression, action) stand side by side, with random order, sizes and
+    drawing variants. An object's box lies within the canvas; the figure's may not.
+    """
     num_items = len(objects) + (figure is not None)
     looks = [
         (even(rng, WIDTHS_PX[num_items]), int(rng.integers(NUM_VARIANTS)), bool(rng.random() < 0.5)) for _ in objects
@@ -47,7 +51,10 @@ def arrange(
 
 
 def side_by_side(widths: list[float], rng: np.random.Generator) -> list[float]:
-    """Centers of things of these widths, in random order over the canvas; space left or missing goes between them."""
+    """Return the horizontal centers, in canvas pixels, of items of these widths standing in random order.
+
+    Spare space is split at random between and around the items; missing space makes them overlap.
+    """
     gaps = (CANVAS_PX - sum(widths)) * rng.dirichlet(np.ones(len(widths) + 1))
     centers, edge = [0.0] * len(widths), 0.0
     for gap, item in zip(gaps, rng.permutation(len(widths)).tolist(), strict=False):
@@ -57,26 +64,29 @@ def side_by_side(widths: list[float], rng: np.random.Generator) -> list[float]:
 
 
 def bottom_of(name: str, sprite: Image.Image, rng: np.random.Generator) -> float:
-    """The canvas line on which a thing stands: high for what flies."""
+    """Return the canvas row, in pixels, of the object's lower edge; FLYING objects hang in the upper part."""
     if name in FLYING:
         return sprite.height + rng.uniform(0.02, 0.32) * CANVAS_PX
     return rng.uniform(0.74, 0.99) * CANVAS_PX
 
 
 def box_of(sprite: Image.Image, center: float, bottom: float) -> tuple[float, float, float, float]:
-    """The sprite's box around a center line and on a bottom line, moved into the canvas, as fractions of it."""
+    """Return the box (x0, y0, x1, y1), as fractions of the canvas, of a sprite with this center and lower edge.
+
+    `center` and `bottom` are canvas pixels; the box is moved into the canvas where it would leave it.
+    """
     x = int(np.clip(center - sprite.width / 2, 0, max(0, CANVAS_PX - sprite.width)))
     y = int(np.clip(bottom - sprite.height, 0, max(0, CANVAS_PX - sprite.height)))
     return fractions(x, y, sprite)
 
 
 def fractions(x: int, y: int, sprite: Image.Image) -> tuple[float, float, float, float]:
-    """The box of a sprite whose upper left corner lies at (x, y) of the canvas."""
+    """Return the box (x0, y0, x1, y1), as fractions of the canvas, of a sprite with its upper left corner at (x, y)."""
     return x / CANVAS_PX, y / CANVAS_PX, (x + sprite.width) / CANVAS_PX, (y + sprite.height) / CANVAS_PX
 
 
 def draw(truth: Truth) -> Image.Image:
-    """The picture of a truth: RGB, half the canvas wide and high."""
+    """Return the image that a truth describes: RGB, half the canvas wide and high (64 x 64 px)."""
     rng = np.random.Generator(np.random.PCG64(truth.drawing_seed))
     canvas = draw_scene(truth.scene, rng)
     if truth.person is not None:
@@ -90,7 +100,7 @@ def draw(truth: Truth) -> Image.Image:
 
 
 def place(canvas: Image.Image, thing: Thing | Person) -> None:
-    """Paste the sprite of a thing into its box."""
+    """Paste the sprite of an object or person into its box on the canvas."""
     x0, y0, x1, y1 = (round(edge * CANVAS_PX) for edge in thing.box)
     if isinstance(thing, Person):
         sprite = person_sprite(thing.expression, thing.action, thing.variant, y1 - y0)
@@ -101,5 +111,5 @@ def place(canvas: Image.Image, thing: Thing | Person) -> None:
 
 
 def even(rng: np.random.Generator, bounds: tuple[int, int]) -> int:
-    """A random even number within bounds: few distinct sizes keep the sprite cache small."""
+    """Return a random even number within the bounds, inclusive; few distinct sizes keep the sprite cache small."""
     return 2 * int(rng.integers(bounds[0] // 2, bounds[1] // 2 + 1))

@@ -1,14 +1,14 @@
-"""The distributions of the drawn world: what goes with which emotion, and how often. Frozen before any ablation is run.
+"""Define the distributions of the drawn world: which attributes occur with which emotion, and how often.
 
-The shares are those of EmoSet's published attribute tables (two digits; n = images); everything else is our choice and
-says so.
-Columns follow `pipeline.emotions.EMOTIONS`. Nothing here draws or samples: `world.py` does.
+They were frozen before any ablation was run. The shares are those of EmoSet's published attribute tables (two digits,
+n = images); everything else is our own choice and marked as such. Emotions are ordered as in
+`pipeline.emotions.EMOTIONS`. This module holds constants only; `world.py` samples from them.
 """
 
 import numpy as np
 
-# EmoSet's share of each emotion. Annotators confuse some emotions more than others: row = true emotion, what 7 % of
-# labels turn into.
+# PRIOR is EmoSet's share of each emotion. 7 % of the labels are wrong; CONFUSION weighs what they turn into (row: true
+# emotion, column: label), because annotators confuse some emotions more than others.
 PRIOR = np.array([0.159, 0.128, 0.140, 0.169, 0.094, 0.093, 0.113, 0.104])
 LABEL_NOISE = 0.07
 CONFUSION = np.array([  # am  aw  co  ex  an  di  fe  sa
@@ -23,7 +23,7 @@ CONFUSION = np.array([  # am  aw  co  ex  an  di  fe  sa
 ])  # fmt: skip
 NUM_VOTES, VOTE_AGREEMENT = 10, 0.85
 
-# name: (images, shares in hundredths). `room` is ours: a neutral scene, as transfer needs one.
+# name: (number of images, shares of the emotions in percent). `room` is our own: transfer needs a neutral scene.
 SCENE_SHARES: dict[str, tuple[int, list[int]]] = {
     "cemetery": (2314, [0, 0, 0, 0, 0, 1, 1, 97]), "amusement_park": (1839, [97, 0, 0, 2, 0, 0, 0, 0]),
     "landfill": (442, [0, 0, 0, 0, 0, 93, 1, 5]), "boxing_ring": (277, [0, 0, 0, 3, 97, 0, 0, 0]),
@@ -47,20 +47,18 @@ OBJECT_SHARES: dict[str, tuple[int, list[int]]] = {
     "bird": (313, [15, 37, 31, 2, 5, 2, 4, 5]), "candle": (32, [30, 4, 23, 1, 1, 2, 17, 22]),
     "lamp": (32, [46, 2, 11, 4, 4, 3, 24, 7]), "bench": (102, [7, 12, 50, 4, 0, 1, 3, 22]),
     "book": (83, [20, 2, 40, 10, 5, 3, 9, 10]),
-    "sofa": (90, [16, 13, 14, 17, 9, 9, 11, 10]), "bag": (90, [16, 13, 14, 17, 9, 9, 11, 10]),  # neutral, ours
+    "sofa": (90, [16, 13, 14, 17, 9, 9, 11, 10]), "bag": (90, [16, 13, 14, 17, 9, 9, 11, 10]),  # neutral, our own
 }  # fmt: skip
-COUNT_POWER = 0.7  # keeps the frequent flat attributes from swallowing everything
-SMOOTHING = 0.005  # the tables' zeros are rounded
-SCENE_ANNOTATED = 0.24  # share of images whose scene is annotated; the others' scenes come from the same rows, tempered
+COUNT_POWER = 0.7  # below 1, so that frequent attributes that carry little emotion do not dominate
+SMOOTHING = 0.005  # added to every share, because the zeros of the published tables are rounded
+SCENE_ANNOTATED = 0.24  # share of images whose scene is annotated; other scenes come from the same rows, tempered
 SCENE_TEMPER = 0.98
 
 NUM_OBJECTS = {1: 0.35, 2: 0.52, 3: 0.13}
-TRIGGER_RATE, TRIGGER_LIFT = (
-    0.45,
-    1.9,
-)  # a trigger is an object whose share is at least this many times the emotion's prior
-STRAY_RATE = 0.15  # share of the fillers that are not typical of their scene
-FILLERS: dict[str, str] = {  # what stands around in a scene whatever the emotion
+# A trigger of an emotion is an object whose share is at least TRIGGER_LIFT times the emotion's prior.
+TRIGGER_RATE, TRIGGER_LIFT = 0.45, 1.9
+STRAY_RATE = 0.15  # share of the fillers drawn from all objects possible in the scene, not from its typical ones
+FILLERS: dict[str, str] = {  # objects typical of a scene, independent of the emotion
     "cemetery": "tree flower candle sculpture bird bench",
     "amusement_park": "balloon bench toy tree car bag waste_container",
     "landfill": "car bag waste_container bird toy sofa dog house",
@@ -75,7 +73,7 @@ FILLERS: dict[str, str] = {  # what stands around in a scene whatever the emotio
     "forest_path": "tree bird flower house bench snake spider", "playground": "toy balloon tree bench dog bag",
     "room": "sofa lamp book coffee_cup flower bag candle sculpture",
 }  # fmt: skip
-IMPOSSIBLE: dict[str, str] = {  # pairs that the world never shows: semantic coherence is measured by them (54 of 360)
+IMPOSSIBLE: dict[str, str] = {  # 54 of 360 pairs, never drawn for an emotion; they measure semantic coherence
     "cemetery": "cake sofa boat", "amusement_park": "skull sofa snake", "landfill": "cake sculpture candle boat",
     "boxing_ring": "tree boat house snake", "stage": "car boat waste_container tree house",
     "mountain": "sofa lamp waste_container cake",
@@ -86,8 +84,8 @@ IMPOSSIBLE: dict[str, str] = {  # pairs that the world never shows: semantic coh
     "room": "boat car house",
 }  # fmt: skip
 
-PERSON_RATE = {1: 0.98, 2: 0.96, 3: 0.0}  # by the number of objects: four things do not fit 64 px
-EXPRESSION_SHARES = np.array([  # calm angry disgust fear happy sad surprise, one row an emotion
+PERSON_RATE = {1: 0.98, 2: 0.96, 3: 0.0}  # by the number of objects: four items do not fit into 64 px
+EXPRESSION_SHARES = np.array([  # one row per emotion: calm angry disgust fear happy sad surprise
     [2, 1, 1, 1, 90, 1, 4],
     [6, 1, 1, 2, 4, 1, 85],
     [62, 1, 1, 1, 33, 1, 1],
@@ -97,7 +95,7 @@ EXPRESSION_SHARES = np.array([  # calm angry disgust fear happy sad surprise, on
     [2, 1, 2, 88, 1, 2, 4],
     [6, 1, 1, 2, 1, 88, 1],
 ]) / 100  # fmt: skip
-CALM = 0.18  # rate of calm faces where no emotion is behind them
+CALM = 0.18  # rate of calm faces in images without an emotion
 ACTION_RATE = 0.98
 ACTION_SHARES = np.array([  # celebrating waving praying pointing shrugging punching clutching_head crossing_arms
     [4, 75, 1, 8, 9, 1, 1, 1],
@@ -110,19 +108,18 @@ ACTION_SHARES = np.array([  # celebrating waving praying pointing shrugging punc
     [1, 1, 83, 1, 2, 1, 8, 3],
 ]) / 100  # fmt: skip
 
-# Low level: it depends on the polarity (d' = .7 each) and, while `polarity_share` is 1, on nothing else.
-BRIGHTNESS = (0.51, 0.10, (0.30, 0.74))  # mean luminance of the picture: mean, standard deviation, range
-COLORFULNESS = (0.26, 0.06, (0.10, 0.40))  # mean chroma
+# Low-level attributes depend on the polarity (d' = 0.7 each) and, while `polarity_share` is 1, on nothing else.
+BRIGHTNESS = (0.51, 0.10, (0.30, 0.74))  # mean luminance of the image: mean, standard deviation, range
+COLORFULNESS = (0.26, 0.06, (0.10, 0.40))  # mean chroma, likewise
 D_PRIME = 0.7
 POLARITY_SIGN = np.array([1, 1, 1, 1, -1, -1, -1, -1])
-EMOTION_SIGN = np.array(
-    [1, -1, 1, -1, -1, 1, -1, 1]
-)  # what `polarity_share` < 1 moves the dependence to; zero mean within a polarity
+# `polarity_share` < 1 moves the dependence from the polarity to these signs, whose mean within each polarity is zero.
+EMOTION_SIGN = np.array([1, -1, 1, -1, -1, 1, -1, 1])
 
-# The annotator is a detector: it runs on some images, finds some of the things, the largest first, and some that are
-# not there.
+# The annotator is a detector: it runs on some images, finds some of the objects, lists the largest first, and invents
+# others.
 DETECTOR_RATE, DETECTOR_RECALL, DETECTOR_PRECISION = 0.60, 0.70, 0.85
 
-# The foundation models' stream is another world: most of it knows no emotion.
+# The stream for the foundation models is distributed differently: most of its images have no emotion.
 FOUNDATION_INDEPENDENT, FOUNDATION_PAINTED, EMOTION_WORD_RATE = 0.70, 0.08, 0.25
 ART_WITHOUT_EMOTION = 0.65

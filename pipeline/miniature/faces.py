@@ -1,7 +1,7 @@
-"""The seven faces of the drawn people: neutral and six expressions, each with its own colour and huge features.
+"""Draw the seven faces of the drawn people: neutral and six expressions, each with its own colour and huge features.
 
-Units: a hundredth of a person's height. The head is a circle about (50, 37); a feature of four units is about a pixel
-and a half when the person is 40 px high.
+Units are hundredths of a person's height. The head is a circle around (50, 37); a feature of four units is about one
+and a half pixels when the person is 40 px high.
 """
 
 from collections.abc import Callable
@@ -18,14 +18,14 @@ WHITE, TONGUE, THROAT = "#ffffff", "#ff5a7d", "#6b0f22"
 
 
 def neutral(pen: Pen) -> None:
-    """Dots and a straight line."""
+    """Draw dots for the eyes and a straight mouth."""
     for x in (38, 62):
         pen.disc(x, 34, 4.6)
     pen.stroke([(39, 52), (61, 52)], width=LINE)
 
 
 def angry(pen: Pen) -> None:
-    """Knitted brows pressing on the eyes, gritted teeth."""
+    """Draw knitted brows that press on the eyes, and gritted teeth."""
     eye = [(27, 26), (46, 40), (38, 47), (27, 40)]
     for points in (eye, flipped(eye)):
         pen.patch(points, WHITE)
@@ -41,7 +41,7 @@ def angry(pen: Pen) -> None:
 
 
 def disgust(pen: Pen) -> None:
-    """Eyes squeezed to arrows, the tongue hanging out."""
+    """Draw eyes squeezed to arrows, and the tongue hanging out."""
     eye = [(28, 25), (43, 32.5), (28, 40)]
     for points in (eye, flipped(eye)):
         pen.stroke(points, width=LINE + 0.6)
@@ -51,7 +51,7 @@ def disgust(pen: Pen) -> None:
 
 
 def fear(pen: Pen) -> None:
-    """White eyes with tiny pupils, brows slanting outwards, a wavy open mouth."""
+    """Draw white eyes with tiny pupils, brows that slant outwards, and a wavy open mouth."""
     for x in (36, 64):
         pen.shape(oval(x, 34, 11, 12), WHITE, 0)
         pen.disc(x, 35, 3.4)
@@ -64,7 +64,7 @@ def fear(pen: Pen) -> None:
 
 
 def happy(pen: Pen) -> None:
-    """Tall bright eyes, a grin over the whole lower half."""
+    """Draw tall bright eyes, and a grin over the whole lower half."""
     for x in (38, 62):
         pen.patch(oval(x, 29, 5, 8), INK)
         pen.disc(x + 1.5, 26, 2, WHITE)
@@ -76,7 +76,7 @@ def happy(pen: Pen) -> None:
 
 
 def sad(pen: Pen) -> None:
-    """Brows rising to the middle, streams of tears, the mouth bent down."""
+    """Draw brows that rise to the middle, streams of tears, and a mouth that bends down."""
     brow = [(27, 28), (43, 20)]
     for points in (brow, flipped(brow)):
         pen.stroke(points, width=LINE + 0.6)
@@ -90,7 +90,7 @@ def sad(pen: Pen) -> None:
 
 
 def surprise(pen: Pen) -> None:
-    """High round brows, round eyes, a round mouth."""
+    """Draw high round brows, round eyes and a round mouth."""
     for x in (36, 64):
         pen.shape(oval(x, 32, 9, 9), WHITE, 0)
         pen.disc(x, 32, 4.4)

@@ -1,6 +1,6 @@
-"""The hash of the drawn world's definition.
+"""Compute the hash of the drawn world's definition.
 
-Trained weights and metrics carry it, so that none is taken for another world's.
+Trained weights and metrics carry the hash, so that they cannot be mistaken for those of another world.
 """
 
 import hashlib
@@ -9,13 +9,13 @@ from pathlib import Path
 
 from pipeline.closure import syntax
 
-# They store, number or judge pictures and define none.
+# These modules store, number or check images and do not define them.
 AROUND = ("__init__", "checks", "identity", "layouts", "small_sets", "stream", "table")
 
 
 @cache
 def world_hash() -> str:
-    """Sixteen hex digits over the syntax of every file that defines the world.
+    """Return the first 16 hex digits of the SHA-256 over the syntax of all modules that define the world.
 
     Comments, docstrings and layout do not count.
     """

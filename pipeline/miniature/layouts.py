@@ -1,6 +1,6 @@
-"""The drawn world on disk, in the official layouts of EmoSet-118K and huggan/wikiart.
+"""Write the drawn world to disk in the official layouts of EmoSet-118K and huggan/wikiart.
 
-The truth goes into a table beside each.
+The truths are yielded, not written; callers store them in a table beside each layout.
 """
 
 import io
@@ -46,7 +46,8 @@ def write_emoset(
 ) -> Iterator[tuple[str, Truth]]:
     """Draw an EmoSet into `folder`: info.json, three split files of 4-column rows, image/ and annotation/ by label.
 
-    Yields (image_id, truth) of each picture as it is written; the layout is complete when the iterator is exhausted."""
+    Yields (image_id, truth) of each image as it is written; the layout is complete when the iterator is exhausted.
+    """
     splits = split_of(num_images, numpy_generator(world.seed, "miniature", stream, "splits"))
     rows: dict[str, list[list[str]]] = {split: [] for split in SPLITS}
     seen: Counter[str] = Counter()
@@ -69,7 +70,7 @@ def write_emoset(
 
 
 def info() -> dict[str, Any]:
-    """EmoSet's vocabulary file."""
+    """Return the content of EmoSet's vocabulary file, info.json: the index of every emotion and attribute value."""
     levels = {str(level / 10): level for level in range(11)}
     names = {
         "scene": list(SCENES), "object": [name.replace("_", " ").capitalize() for name in OBJECTS],
@@ -83,7 +84,7 @@ def info() -> dict[str, Any]:
 def write_wikiart(world: World, num_images: int, folder: Path, workers: int = 1) -> Iterator[tuple[str, Truth]]:
     """Draw a WikiArt into `folder`: data/train-000NN-of-000MM.parquet with image, artist, genre and style.
 
-    Yields as `write_emoset`.
+    Yields (image_id, truth) as `write_emoset` does.
     """
     (folder / "data").mkdir(parents=True, exist_ok=True)
     source = one_by_one(world, "wikiart", num_images, workers)
@@ -100,7 +101,7 @@ def write_wikiart(world: World, num_images: int, folder: Path, workers: int = 1)
 
 
 def wikiart_schema() -> pa.Schema:
-    """huggan/wikiart's columns, with the class names where the datasets library looks for them."""
+    """Return the schema of huggan/wikiart, with class names in the metadata that the datasets library reads."""
     labels = {"artist": ARTISTS, "genre": GENRES, "style": STYLES}
     features = {"image": {"_type": "Image"}} | {
         key: {"names": list(names), "_type": "ClassLabel"} for key, names in labels.items()
@@ -113,7 +114,10 @@ def wikiart_schema() -> pa.Schema:
 
 
 def wikiart_row(picture: Image.Image, truth: Truth) -> dict[str, Any]:
-    """One picture with an artist who keeps to one style."""
+    """Return one row: the image as JPEG, and the indices of artist, genre and style.
+
+    The artist is unknown (0) for a tenth of the images, and otherwise one of 18 that go with the style.
+    """
     style = STYLES.index(str(truth.style))
     return {
         "image": {"bytes": encoded(picture), "path": None},
@@ -124,7 +128,7 @@ def wikiart_row(picture: Image.Image, truth: Truth) -> dict[str, Any]:
 
 
 def genre(truth: Truth) -> str:
-    """The genre that a museum would file the picture under."""
+    """Return the WikiArt genre that fits the scene, the person and the objects."""
     if truth.drawing_seed % 12 == 0:
         return "Unknown Genre"
     if truth.scene == "cemetery":
@@ -139,27 +143,31 @@ def genre(truth: Truth) -> str:
 
 
 def one_by_one(world: World, stream: Stream, num_images: int, workers: int) -> Iterator[tuple[Image.Image, Truth]]:
-    """Picture and truth after one another."""
+    """Yield (image, truth) of the stream's first `num_images` images, in order."""
     for part in drawn(world, stream, 0, num_images, workers):
         yield from zip(map(Image.fromarray, part.images), part.truths, strict=True)
 
 
 def encoded(picture: Image.Image) -> bytes:
-    """The picture as a JPEG file without colour subsampling."""
+    """Return the image as the bytes of a JPEG file (quality 95, no colour subsampling)."""
     buffer = io.BytesIO()
     picture.save(buffer, **JPEG)
     return buffer.getvalue()
 
 
 def split_of(num_images: int, rng: np.random.Generator) -> list[str]:
-    """A random split name for each picture in EmoSet's proportions."""
+    """Return a random split name for each image, in EmoSet's proportions (80 % train, 5 % val, 15 % test)."""
     counts = [round(share * num_images) for share in list(SPLITS.values())[1:]]
     names = ["train"] * (num_images - sum(counts)) + ["val"] * counts[0] + ["test"] * counts[1]
     return [names[i] for i in rng.permutation(num_images)]
 
 
 def summary(world: World, truths: Sequence[Truth]) -> dict[str, Any]:
-    """What was drawn: counts per label, the rate of labels that differ, how well the world could be read at best."""
+    """Return what was drawn: the number of images, the world's hash, counts per label and three rates.
+
+    bayes_accuracy is the expected accuracy of the Bayes classifier, bayes_accuracy_sampled its accuracy on these
+    labels, and label_noise the rate of labels that differ from the true emotion.
+    """
     labelled = [truth for truth in truths if truth.label is not None]
     posteriors = np.stack([world.posterior(truth) for truth in labelled])
     right = posteriors.argmax(1) == [INDEX[str(truth.label)] for truth in labelled]

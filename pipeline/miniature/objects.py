@@ -1,4 +1,4 @@
-"""The 24 objects of the drawn world as sprites, four variants each; objects_* hold the drawings."""
+"""Provide the 24 objects of the drawn world as sprites, in four variants each; the drawings are in objects_*."""
 
 from collections.abc import Callable
 from functools import cache, lru_cache
@@ -11,7 +11,7 @@ from pipeline.miniature import objects_things as things
 from pipeline.miniature.sprites import Pen, fit
 
 NUM_VARIANTS = 4
-FLYING: frozenset[str] = frozenset({"balloon", "bird"})  # hang in the air; everything else stands on the ground
+FLYING: frozenset[str] = frozenset({"balloon", "bird"})  # these hang in the air; everything else stands on the ground
 
 DRAWERS: dict[str, Callable[[Pen, int], None]] = {
     "skull": creatures.skull, "lion": creatures.lion, "spider": creatures.spider, "snake": creatures.snake,
@@ -26,10 +26,10 @@ DRAWERS: dict[str, Callable[[Pen, int], None]] = {
 
 @lru_cache(maxsize=4096)
 def object_sprite(name: str, variant: int, width_px: int, mirrored: bool) -> Image.Image:
-    """The object cropped tight: RGBA, exactly `width_px` wide, 0.6 to 1.35 times as high.
+    """Return the tightly cropped object: RGBA, exactly `width_px` wide and 0.6 to 1.35 times as high.
 
-    `name` as in vocabulary.OBJECTS, `variant` in [0, NUM_VARIANTS). The picture is cached and shared: paste it, do not
-    draw on it. Raises ValueError for an unknown name or variant.
+    `name` is one of vocabulary.OBJECTS and `variant` lies in [0, NUM_VARIANTS). The image is cached and shared: paste
+    it, but do not draw on it. Raises ValueError for an unknown name or variant.
     """
     drawing = fit(_drawing(name, variant), width_px=width_px)
     return ImageOps.mirror(drawing) if mirrored else drawing
@@ -37,7 +37,7 @@ def object_sprite(name: str, variant: int, width_px: int, mirrored: bool) -> Ima
 
 @cache
 def _drawing(name: str, variant: int) -> Image.Image:
-    """The object at full size."""
+    """Return the cropped object at drawing size. Raises ValueError for an unknown name or variant."""
     if name not in DRAWERS:
         raise ValueError(f"unknown object {name!r}; allowed: {sorted(DRAWERS)}")
     if variant not in range(NUM_VARIANTS):

@@ -1,7 +1,7 @@
-"""What has a face: skull, lion, spider, snake, teddy bear, dog, bird, and the bust of stone.
+"""Draw the objects that have a face: skull, lion, spider, snake, teddy bear, dog, bird and stone bust.
 
-Every function draws variant 0-3 in units of a hundredth of the width, standing on its lowest line; the one feature that
-names the thing is exaggerated, because nothing smaller than two of twenty pixels is ever learnt.
+Every function draws variant 0 to 3 in units of a hundredth of the width; the object stands on its lowest line. The
+feature that identifies the object is exaggerated, because nothing smaller than two of twenty pixels is ever learnt.
 """
 
 from math import cos, radians, sin
@@ -10,7 +10,7 @@ from pipeline.miniature.sprites import INK, Pen, box, curve, flipped, oval, tone
 
 
 def skull(pen: Pen, variant: int) -> None:
-    """Huge eye holes, a nose hole and teeth; bone, ivory, mossy, and black with glowing eyes."""
+    """Draw a skull with huge eye holes, a nose hole and teeth; bone, ivory, mossy, or black with glowing eyes."""
     bone, socket = (("#fbf8ee", INK), ("#f0d596", "#4a1c12"), ("#bfe3a4", "#17361f"), ("#5c5470", "#ff3b24"))[variant]
     pen.shape(box(25, 62, 75, 108, 8), bone)
     pen.shape(
@@ -30,7 +30,7 @@ def skull(pen: Pen, variant: int) -> None:
 
 
 def lion(pen: Pen, variant: int) -> None:
-    """A jagged mane around the face, sitting; golden, black-maned, white, red-maned, every second one roars."""
+    """Draw a sitting lion with a jagged mane; golden, black-maned, white or red-maned; variants 1 and 3 roar."""
     fur, mane = (("#ffc13b", "#d4560e"), ("#d9974a", "#3b1f14"), ("#fff1cf", "#c99a5b"), ("#ffe9a0", "#d0202c"))[
         variant
     ]
@@ -60,7 +60,7 @@ def lion(pen: Pen, variant: int) -> None:
 
 
 def spider(pen: Pen, variant: int) -> None:
-    """Eight long bent legs, a fat abdomen with a mark, two round eyes."""
+    """Draw a spider with eight long bent legs, a fat abdomen with a mark, and two round eyes."""
     body, mark = (("#5a4f6e", "#ff3a2e"), ("#a8622a", "#ffd36b"), ("#8b3fc8", "#c6ff3d"), ("#d42433", "#1d1626"))[
         variant
     ]
@@ -78,7 +78,7 @@ def spider(pen: Pen, variant: int) -> None:
 
 
 def snake(pen: Pen, variant: int) -> None:
-    """A coil of three turns, the neck raised, a red forked tongue."""
+    """Draw a coiled snake with its neck raised and a red forked tongue."""
     skin, band = (("#3fc93c", "#f4ef5a"), ("#f6b21b", "#8a3a08"), ("#e8322f", "#2a1a1f"), ("#3b7bf0", "#d8f4ff"))[
         variant
     ]
@@ -97,7 +97,7 @@ def snake(pen: Pen, variant: int) -> None:
 
 
 def teddy_bear(pen: Pen, variant: int) -> None:
-    """Sitting with arms and legs spread: round ears, muzzle, belly, soles, a bow."""
+    """Draw a teddy bear, sitting with arms and legs spread: round ears, muzzle, belly, soles and a bow."""
     fur, soft, bow = (
         ("#b9742f", "#f7d9a3", "#e8283c"), ("#ff8fbe", "#ffe6f0", "#3d6bff"),
         ("#f6ead0", "#d9ae74", "#28a745"), ("#5a8fd8", "#dcecff", "#ffcf2e"),
@@ -123,7 +123,7 @@ def teddy_bear(pen: Pen, variant: int) -> None:
 
 
 def dog(pen: Pen, variant: int) -> None:
-    """From the side: floppy ear, long snout with tongue, raised tail, collar; brown, white, black, spotted."""
+    """Draw a dog from the side: floppy ear, long snout with tongue, raised tail; brown, white, black or spotted."""
     coat, ear, collar = (
         ("#b5692b", "#6b3410", "#2f6bff"), ("#fdfaf2", "#c98a4b", "#e8283c"),
         ("#4a4657", "#25222e", "#ffcf2e"), ("#fdfaf2", "#2b2733", "#25a84a"),
@@ -150,7 +150,7 @@ def dog(pen: Pen, variant: int) -> None:
 
 
 def bird(pen: Pen, variant: int) -> None:
-    """In flight: round breast, one big raised wing, fan tail, orange beak."""
+    """Draw a bird in flight: round breast, big raised wing, fan tail and orange beak."""
     coat, breast, wing = (
         ("#3d8bff", "#ffffff", "#1b4fc0"), ("#ee3030", "#ffd0a0", "#a01020"),
         ("#ffd92e", "#fff6c0", "#ff9410"), ("#ffffff", "#dfe8f5", "#a9bad4"),
@@ -167,7 +167,7 @@ def bird(pen: Pen, variant: int) -> None:
 
 
 def bust(pen: Pen, variant: int) -> None:
-    """A head of stone on a pedestal: blank eyes, long nose, curls; marble, verdigris, granite, sandstone."""
+    """Draw a stone head on a pedestal: blank eyes, long nose, curls; marble, verdigris, granite or sandstone."""
     stone = ("#e4e7ec", "#63c9a0", "#868b9b", "#e6c98e")[variant]
     deep = toned(stone, 0.5)
     pen.shape(box(0, 112, 100, 126), stone, 3)

@@ -1,4 +1,4 @@
-"""What stands outdoors: boat, tree, flower, house, car, bench. Conventions as in objects_creatures."""
+"""Draw the objects that stand outdoors: boat, tree, flower, house, car, bench (conventions: objects_creatures)."""
 
 from math import cos, radians, sin
 
@@ -6,7 +6,7 @@ from pipeline.miniature.sprites import INK, Pen, Points, box, curve, oval
 
 
 def sailing_boat(pen: Pen, variant: int) -> None:
-    """A mast, a large sail, a small one, a hull with a stripe."""
+    """Draw a sailing boat: a mast, a large and a small sail, and a hull with a stripe."""
     hull, main, jib = (
         ("#a8521c", "#ffffff", "#ee2b2b"), ("#2456d6", "#ffe14a", "#ffffff"),
         ("#d62839", "#ffffff", "#35a7ff"), ("#f4f1e6", "#ff7a1f", "#22b07d"),
@@ -20,7 +20,7 @@ def sailing_boat(pen: Pen, variant: int) -> None:
 
 
 def tree(pen: Pen, variant: int) -> None:
-    """A crown on a stout trunk: leafy, fir, autumn, apple."""
+    """Draw a tree with a crown on a stout trunk: leafy, fir, autumn or apple."""
     if variant == 1:
         _fir(pen)
         return
@@ -46,7 +46,7 @@ def _fir(pen: Pen) -> None:
 
 
 def flower(pen: Pen, variant: int) -> None:
-    """Fat petals round a disc, or a tulip; a stem with two leaves."""
+    """Draw a flower with fat petals round a disc, or a tulip, on a stem with two leaves."""
     petal, centre = (("#ff4fa0", "#ffe14a"), ("#ffcf1f", "#7a3d10"), ("#ffffff", "#ffb81f"), ("#e5202e", "#ff6b6b"))[
         variant
     ]
@@ -65,7 +65,7 @@ def flower(pen: Pen, variant: int) -> None:
 
 
 def house(pen: Pen, variant: int) -> None:
-    """A gable roof with chimney, a door and a window."""
+    """Draw a house with a gable roof, a chimney, a door and a window."""
     wall, roof, door = (
         ("#ffe9b8", "#d8342b", "#3a6fd8"), ("#cfe6ff", "#3a4fa8", "#d8342b"),
         ("#ffffff", "#3f8f4a", "#a8521c"), ("#ff9d8a", "#6b3a2a", "#ffe14a"),
@@ -81,7 +81,7 @@ def house(pen: Pen, variant: int) -> None:
 
 
 def car(pen: Pen, variant: int) -> None:
-    """From the side: two big wheels, two windows, a headlight; saloon, taxi, van, beetle."""
+    """Draw a car from the side: two big wheels, two windows, a headlight; saloon, taxi, van or beetle."""
     windows: tuple[Points, Points]
     paint = ("#ee2b2b", "#ffc814", "#2f7bf0", "#3fbf5a")[variant]
     if variant == 2:
@@ -109,7 +109,7 @@ def car(pen: Pen, variant: int) -> None:
 
 
 def bench(pen: Pen, variant: int) -> None:
-    """Two slats as a back, a seat, arms and legs of iron; one sees through it."""
+    """Draw a bench: two slats as a back, a seat, iron arms and legs; the background shows through the gaps."""
     wood, iron = (("#cf9048", "#5a5f70"), ("#3fae55", "#8a5a2e"), ("#ee2438", "#e6e9f0"), ("#4f8ff0", "#f4f1e6"))[
         variant
     ]

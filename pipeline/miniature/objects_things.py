@@ -1,12 +1,15 @@
-"""What people make and use: bin, guitar, cake, balloon, cup, candle, lamp, book, bag, sofa. See objects_creatures."""
+"""Draw the objects that people make and use: bin, guitar, cake, balloon, cup, candle, lamp, book, bag, sofa.
+
+The conventions are those of objects_creatures.
+"""
 
 from pipeline.miniature.sprites import INK, Pen, Points, box, curve, flipped, oval, turned
 
-GUITAR_TURN = 42  # degrees: upright it would be too narrow to read
+GUITAR_TURN = 42  # degrees; an upright guitar would be too narrow to recognize
 
 
 def bin_with_rubbish(pen: Pen, variant: int) -> None:
-    """A ribbed can, full to the brim, the lid askew on top."""
+    """Draw a ribbed bin, full to the brim, with the lid askew on top."""
     metal = ("#9aa5b5", "#3f9b4f", "#3a78d8", "#e0942a")[variant]
     for points, colour in (
         (oval(28, 40, 15, 15), "#7a4a28"), (oval(74, 42, 15, 15), "#f3efe2"), (oval(51, 38, 14, 15), "#e23b3b"),
@@ -22,7 +25,7 @@ def bin_with_rubbish(pen: Pen, variant: int) -> None:
 
 
 def guitar(pen: Pen, variant: int) -> None:
-    """Slanted: waisted body, sound hole, long neck, headstock with pegs."""
+    """Draw a slanted guitar: waisted body, sound hole, long neck, and headstock with pegs."""
     wood, plate = (("#e0932f", "#5a2a10"), ("#e3212f", "#ffffff"), ("#2f8bff", "#ffe14a"), ("#2fb872", "#143d2a"))[
         variant
     ]
@@ -43,7 +46,7 @@ def guitar(pen: Pen, variant: int) -> None:
 
 
 def cake(pen: Pen, variant: int) -> None:
-    """Two storeys with dripping icing on a plate, three burning candles."""
+    """Draw a cake with dripping icing and three burning candles on a plate."""
     icing, dough, wax = (
         ("#ff7fb0", "#fff3d6", "#3d8bff"), ("#5a2d16", "#b56a34", "#ffffff"),
         ("#6fc8ff", "#ffffff", "#ff4f6b"), ("#ffffff", "#ff6b6b", "#25a84a"),
@@ -59,7 +62,7 @@ def cake(pen: Pen, variant: int) -> None:
 
 
 def balloon(pen: Pen, variant: int) -> None:
-    """A taut oval with a highlight, knot and string."""
+    """Draw a balloon: a taut oval with a highlight, a knot and a string."""
     rubber = ("#f0222e", "#2f7bff", "#ffd11f", "#2fbf4a")[variant]
     pen.stroke(curve([(50, 106), (42, 114), (57, 121), (48, 130)]), INK, 5)
     pen.shape([(50, 98), (60, 110), (40, 110)], rubber, 0)
@@ -68,7 +71,7 @@ def balloon(pen: Pen, variant: int) -> None:
 
 
 def cup(pen: Pen, variant: int) -> None:
-    """A mug of coffee with a large handle, two curls of steam, a saucer."""
+    """Draw a mug of coffee with a large handle, two curls of steam and a saucer."""
     china, stripe = (("#ee3a32", "#ffffff"), ("#ffffff", "#2f6bff"), ("#2fae7a", "#fff3b0"), ("#ffc928", "#a8521c"))[
         variant
     ]
@@ -82,7 +85,7 @@ def cup(pen: Pen, variant: int) -> None:
 
 
 def candle(pen: Pen, variant: int) -> None:
-    """A stout candle with a huge flame and drips of wax on a holder with a ring."""
+    """Draw a stout candle with a huge flame and drips of wax, on a holder with a ring."""
     wax, holder = (("#fff6e0", "#d9a52e"), ("#e5303c", "#8f98a8"), ("#7d5fd8", "#d9a52e"), ("#3fb8a0", "#b5692b"))[
         variant
     ]
@@ -98,7 +101,7 @@ def candle(pen: Pen, variant: int) -> None:
 
 
 def lamp(pen: Pen, variant: int) -> None:
-    """A lit conical shade with rays, a stem and a round foot."""
+    """Draw a lamp with a lit conical shade, a stem and a round foot."""
     shade, glow, foot = (
         ("#ffd93b", "#fff8c8", "#8a4a22"), ("#ff6a4a", "#ffe08a", "#3a4fa8"),
         ("#4fcf7a", "#f2ffb0", "#c99a2e"), ("#ff8fd0", "#fff0f6", "#5a5f70"),
@@ -114,7 +117,7 @@ def lamp(pen: Pen, variant: int) -> None:
 
 
 def open_book(pen: Pen, variant: int) -> None:
-    """Two bulging pages in a coloured cover, a ribbon; print on both, or a picture, a rose page, parchment."""
+    """Draw an open book: two bulging pages, a cover and a ribbon; printed, illustrated, rose or parchment pages."""
     cover, ribbon, left, right = (
         ("#e0283a", "#2f6bff", "#fffdf4", "#fffdf4"), ("#2f6bff", "#ffb81f", "#fffdf4", "#8fdcff"),
         ("#2fae4a", "#e8283c", "#ffd3e0", "#ffd3e0"), ("#8a4a1e", "#e8283c", "#efc983", "#efc983"),
@@ -135,7 +138,7 @@ def open_book(pen: Pen, variant: int) -> None:
 
 
 def handbag(pen: Pen, variant: int) -> None:
-    """A wide bag with a flap, a golden clasp and a high handle."""
+    """Draw a wide handbag with a flap, a golden clasp and a high handle."""
     leather, trim = (("#e8283c", "#a01020"), ("#a8622a", "#5f3212"), ("#8a4fd8", "#4f2498"), ("#22a8b8", "#0f6470"))[
         variant
     ]
@@ -146,7 +149,7 @@ def handbag(pen: Pen, variant: int) -> None:
 
 
 def sofa(pen: Pen, variant: int) -> None:
-    """A padded back, two seat cushions between round arms, short feet."""
+    """Draw a sofa: a padded back, two seat cushions between round arms, and short feet."""
     cloth, cushion = (("#d83a4a", "#f0707a"), ("#2f8f8a", "#5fc0b5"), ("#e0a526", "#ffd05a"), ("#6a5fd0", "#9a8ff0"))[
         variant
     ]

@@ -1,6 +1,7 @@
-"""The people of the drawn world: emoji-like busts with one of seven faces and one of nine poses, six variants each.
+"""Draw the people of the drawn world: emoji-like busts with one of seven faces and nine poses, in six variants each.
 
-The variant sets hair, shirt and natural skin, independently of expression and action. Units: a hundredth of the height.
+The variant sets hair, shirt and natural skin, independently of expression and action. Units are hundredths of the
+height.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ OUTLINE = 3.0  # a little more than a pixel at 40 px
 
 @dataclass(frozen=True)
 class Look:
-    """What tells one person from another; colours are "#rrggbb"."""
+    """The appearance of one of the person variants; colours are "#rrggbb"."""
 
     hair: str
     form: Literal["short", "long", "curls", "spikes", "bun", "plaits"]
@@ -40,17 +41,18 @@ LOOKS = (
 
 @lru_cache(maxsize=8192)
 def person_sprite(expression: str | None, action: str | None, variant: int, height_px: int) -> Image.Image:
-    """The person cropped tight: RGBA, exactly `height_px` high; head and hair take about 65 % of that.
+    """Return the tightly cropped person: RGBA, exactly `height_px` high; head and hair take about 65 % of the height.
 
-    Names as in vocabulary.EXPRESSIONS and ACTIONS; None is a neutral face or hanging arms; `variant` in
-    [0, NUM_PERSON_VARIANTS). Cached and shared: paste it, do not draw on it. ValueError for unknown names or variants.
+    Names are those of vocabulary.EXPRESSIONS and ACTIONS; None means a neutral face or hanging arms. `variant` lies in
+    [0, NUM_PERSON_VARIANTS). The image is cached and shared: paste it, but do not draw on it. Raises ValueError for an
+    unknown name or variant.
     """
     return fit(_drawing(expression, action, variant), height_px=height_px)
 
 
 @lru_cache(maxsize=512)
 def _drawing(expression: str | None, action: str | None, variant: int) -> Image.Image:
-    """The person at full size."""
+    """Return the cropped person at drawing size. Raises ValueError for an unknown name or variant."""
     for kind, name, allowed in (("expression", expression, FACES), ("action", action, POSES)):
         if name not in allowed:
             raise ValueError(f"unknown {kind} {name!r}; allowed: {list(allowed)}")
@@ -69,7 +71,7 @@ def _drawing(expression: str | None, action: str | None, variant: int) -> Image.
 
 
 def _hair_behind(pen: Pen, look: Look) -> None:
-    """What shows beside and above the head."""
+    """Draw the hair that shows beside and above the head."""
     if look.form == "long":
         pen.shape(curve([(50, 4), (80, 12), (88, 44), (86, 80), (14, 80), (12, 44), (20, 12)], True), look.hair, 5)
     elif look.form == "bun":
@@ -81,7 +83,7 @@ def _hair_behind(pen: Pen, look: Look) -> None:
 
 
 def _hair_in_front(pen: Pen, look: Look) -> None:
-    """The hair over the forehead; it ends above the brows."""
+    """Draw the hair over the forehead; it ends above the brows."""
     if look.form == "curls":
         for x, y in ((21, 26), (25, 14), (37, 7), (50, 4), (63, 7), (75, 14), (79, 26)):
             pen.shape(oval(x, y, 9, 9), look.hair, 3)

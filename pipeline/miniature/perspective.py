@@ -1,4 +1,4 @@
-"""One-point perspective for the drawn world: walls and floors that run to a vanishing point."""
+"""Draw walls and floors in one-point perspective, for scenes that run to a vanishing point."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,12 @@ from pipeline.miniature.sketch import Colour, Point, Sketch
 
 @dataclass(frozen=True)
 class Perspective:
-    """Depth is 1 on the picture's frame and 0 at the vanishing point (x, y); across and height run from -1 to 1, left
-    to right and top to bottom, and measure `half_px`, `above_px` and `below_px` on the frame."""
+    """A one-point perspective with its vanishing point at canvas pixel (x, y).
+
+    Depth is 0 at the vanishing point and 1 on the image's frame. Across runs from -1 (left) to 1 (right), and height
+    from -1 (top) to 1 (bottom). On the frame, one unit of across is `half_px` pixels; one unit of height is `above_px`
+    pixels above the vanishing point and `below_px` below it.
+    """
 
     sketch: Sketch
     x: float
@@ -18,20 +22,21 @@ class Perspective:
     below_px: float
 
     def at(self, across: float, height: float, depth: float) -> Point:
+        """Return the canvas pixel (x, y) of a position in space."""
         tall = self.below_px if height > 0 else self.above_px
         return self.x + across * self.half_px * depth, self.y + height * tall * depth
 
     def wall(self, across: float, top: float, bottom: float, far: float, near: float, colour: Colour) -> None:
-        """An upright panel at one side, between two heights and two depths."""
+        """Draw an upright panel at the side `across`, between two heights and two depths."""
         corners = ((top, far), (top, near), (bottom, near), (bottom, far))
         self.sketch.shape([self.at(across, height, depth) for height, depth in corners], colour)
 
     def slab(self, height: float, left: float, right: float, far: float, near: float, colour: Colour) -> None:
-        """A level panel on floor or ceiling."""
+        """Draw a level panel at one height, such as a floor or a ceiling."""
         corners = ((left, far), (right, far), (right, near), (left, near))
         self.sketch.shape([self.at(across, height, depth) for across, depth in corners], colour)
 
     def front(self, left: float, right: float, top: float, bottom: float, depth: float, colour: Colour) -> None:
-        """A panel that faces us."""
+        """Draw a panel that faces the viewer at one depth."""
         (x0, y0), (x1, y1) = self.at(left, top, depth), self.at(right, bottom, depth)
         self.sketch.box(x0, y0, x1, y1, colour)

@@ -1,7 +1,7 @@
-"""The nine poses of the drawn people: hanging arms and eight actions, told apart by the silhouette of arms and hands.
+"""Draw the nine poses of the drawn people: hanging arms and eight actions, distinguished by the arms' silhouette.
 
-Drawn last, in front of body and head. Sleeves contrast with the shirt, hands have the face's colour. Units and
-proportions as in faces: shoulders at y = 78, the picture ends at y = 100.
+Arms and hands are drawn last, in front of body and head. Sleeves contrast with the shirt, and hands have the face's
+colour. Units and proportions are those of faces: the shoulders lie at y = 78 and the image ends at y = 100.
 """
 
 from collections.abc import Callable
@@ -15,12 +15,12 @@ Pose = Callable[[Pen, str, str], None]
 
 
 def _sleeve(pen: Pen, points: Points, colour: str) -> None:
-    """An arm in its sleeve, from the shoulder to the wrist."""
+    """Draw an arm in its sleeve along the points, from the shoulder to the wrist."""
     pen.stroke(points, colour, ARM, outlined=True)
 
 
 def _open_hand(pen: Pen, x: float, y: float, skin: str, degrees: float = 0) -> None:
-    """A palm with four fingers, upwards unless turned by `degrees`."""
+    """Draw a palm with four fingers around (x, y), pointing up and turned clockwise by `degrees`."""
     tips = ((-9, -10), (-3, -15), (4, -15), (10, -10))
     fingers = [turned([(x, y), (x + dx, y + dy)], (x, y), degrees) for dx, dy in tips]
     for finger in fingers:
@@ -31,7 +31,7 @@ def _open_hand(pen: Pen, x: float, y: float, skin: str, degrees: float = 0) -> N
 
 
 def hanging(pen: Pen, sleeve: str, skin: str) -> None:
-    """Both arms down."""
+    """Draw both arms hanging down."""
     _hanging_left(pen, sleeve, skin)
     _sleeve(pen, flipped([SHOULDER, (22, 88)]), sleeve)
     pen.shape(oval(80, 94, 6, 6), skin, 0)
@@ -43,7 +43,7 @@ def _hanging_left(pen: Pen, sleeve: str, skin: str) -> None:
 
 
 def celebrating(pen: Pen, sleeve: str, skin: str) -> None:
-    """Both arms thrown up in a V, open hands beside the top of the head."""
+    """Draw both arms thrown up in a V, with open hands beside the top of the head."""
     arm = [SHOULDER, (14, 60), (9, 32)]
     for points in (arm, flipped(arm)):
         _sleeve(pen, points, sleeve)
@@ -52,14 +52,14 @@ def celebrating(pen: Pen, sleeve: str, skin: str) -> None:
 
 
 def waving(pen: Pen, sleeve: str, skin: str) -> None:
-    """One arm up, bent at the elbow, the hand open."""
+    """Draw one arm raised and bent at the elbow, with an open hand."""
     _hanging_left(pen, sleeve, skin)
     _sleeve(pen, [(72, 78), (90, 84), (94, 62)], sleeve)
     _open_hand(pen, 95, 50, skin, 12)
 
 
 def praying(pen: Pen, sleeve: str, skin: str) -> None:
-    """Palms joined under the chin, elbows out."""
+    """Draw the palms joined under the chin, with the elbows out."""
     arm = [(24, 80), (26, 95), (44, 88)]
     for points in (arm, flipped(arm)):
         _sleeve(pen, points, sleeve)
@@ -69,7 +69,7 @@ def praying(pen: Pen, sleeve: str, skin: str) -> None:
 
 
 def pointing(pen: Pen, sleeve: str, skin: str) -> None:
-    """One arm straight out to the side with a long finger."""
+    """Draw one arm stretched out to the side, with a long pointing finger."""
     _hanging_left(pen, sleeve, skin)
     _sleeve(pen, [(72, 79), (94, 76)], sleeve)
     finger = [(98, 72), (118, 71)]
@@ -79,7 +79,7 @@ def pointing(pen: Pen, sleeve: str, skin: str) -> None:
 
 
 def shrugging(pen: Pen, sleeve: str, skin: str) -> None:
-    """Upper arms down, forearms out, flat palms up."""
+    """Draw the upper arms down, the forearms out and the flat palms up."""
     arm = [SHOULDER, (20, 94), (9, 84)]
     for points in (arm, flipped(arm)):
         _sleeve(pen, points, sleeve)
@@ -89,7 +89,7 @@ def shrugging(pen: Pen, sleeve: str, skin: str) -> None:
 
 
 def punching(pen: Pen, sleeve: str, skin: str) -> None:
-    """Two big boxing gloves, one thrust forward, one before the chest."""
+    """Draw two big boxing gloves, one thrust forward and one before the chest."""
     _sleeve(pen, [SHOULDER, (20, 92), (38, 90)], sleeve)
     _sleeve(pen, [(72, 80), (84, 79)], sleeve)
     for x, y, radius in ((40, 85, 13.5), (98, 75, 15.5)):
@@ -99,7 +99,7 @@ def punching(pen: Pen, sleeve: str, skin: str) -> None:
 
 
 def clutching_head(pen: Pen, sleeve: str, skin: str) -> None:
-    """Both hands flat on the cheeks, elbows spread: Munch's Scream."""
+    """Draw both hands flat on the cheeks, with the elbows spread, as in Munch's Scream."""
     arm = [(26, 84), (10, 88), (15, 62)]
     for points in (arm, flipped(arm)):
         _sleeve(pen, points, sleeve)
@@ -109,7 +109,7 @@ def clutching_head(pen: Pen, sleeve: str, skin: str) -> None:
 
 
 def crossing_arms(pen: Pen, sleeve: str, skin: str) -> None:
-    """Forearms crossed over the chest, a hand on each upper arm."""
+    """Draw the forearms crossed over the chest, with a hand on each upper arm."""
     _sleeve(pen, [(76, 78), (82, 93), (36, 84)], sleeve)
     pen.shape(oval(31, 82, 7, 6), skin, 0)
     _sleeve(pen, [(24, 78), (18, 93), (64, 84)], sleeve)

@@ -1,7 +1,7 @@
-"""The fifteen backgrounds of the drawn world, by EmoSet's scene names: one call, one new view of the place.
+"""Draw the fifteen backgrounds of the drawn world, by EmoSet's scene names; every call draws a new view of the place.
 
-Every view keeps what names the place in its upper half and stays calm below, where the objects stand; nothing
-living is drawn but a few far gulls and the dark rows of a crowd.
+Every view keeps what identifies the place in its upper half and stays calm below, where the objects stand. Nothing
+living is drawn except a few distant gulls and the dark rows of a crowd.
 """
 
 from collections.abc import Callable
@@ -34,9 +34,9 @@ PAINTERS: dict[str, Callable[[Sketch], None]] = {
 
 
 def draw_scene(name: str, rng: np.random.Generator) -> Image.Image:
-    """A background, RGB, CANVAS_PX x CANVAS_PX, mirrored half of the time; the same rng state gives the same pixels.
+    """Return a new background for the scene: RGB, CANVAS_PX x CANVAS_PX, mirrored with probability 0.5.
 
-    Raises ValueError for a name that is not one of vocabulary.SCENES.
+    The same state of `rng` gives the same pixels. Raises ValueError for a name that is not one of vocabulary.SCENES.
     """
     if name not in PAINTERS:
         raise ValueError(f"unknown scene {name!r}; allowed: {', '.join(PAINTERS)}")

@@ -1,4 +1,4 @@
-"""The landfill: mounds of litter under smog."""
+"""Draw the landfill: mounds of litter under smog."""
 
 import math
 from functools import lru_cache
@@ -33,7 +33,7 @@ SMOG: tuple[Sky, ...] = (
 
 @lru_cache(maxsize=4)
 def _litter(seed: int) -> Image.Image:
-    """A dense field of litter, RGB, 256 x 128: tins, boxes, rags, tyres and sacks, larger towards the bottom."""
+    """Return a field of litter, RGB, 256 x 128 px: tins, boxes, rags, tyres and sacks, larger towards the bottom."""
     rng = np.random.default_rng(seed)
     field = Image.new("RGB", (256, CANVAS_PX), (104, 82, 64))
     draw = ImageDraw.Draw(field)
@@ -55,6 +55,7 @@ def _litter(seed: int) -> Image.Image:
 
 
 def landfill(s: Sketch) -> None:
+    """Draw mounds of litter under smog, with three sacks in front and a few gulls."""
     ground = s.whole(72, 80)
     s.sky(s.pick(SMOG), ground)
     s.ridge(ground - 14, 12, 14, s.far((130, 104, 84), 0.5))
@@ -75,7 +76,7 @@ def landfill(s: Sketch) -> None:
 
 
 def _heaps(s: Sketch, ground: int) -> None:
-    """Three mounds of the litter field, the middle one the highest."""
+    """Draw three mounds of litter, the middle one the highest."""
     mask, centre = Image.new("L", (CANVAS_PX, CANVAS_PX)), s.between(20, 108)
     pen = ImageDraw.Draw(mask)
     for x, half, top in (

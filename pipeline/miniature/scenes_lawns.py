@@ -1,4 +1,4 @@
-"""Scenes laid out on a lawn: park, playground, cemetery."""
+"""Draw the scenes laid out on a lawn: park, playground, cemetery."""
 
 from pipeline.miniature.sketch import (
     BRIGHT,
@@ -19,6 +19,7 @@ from pipeline.miniature.sketch import (
 
 
 def park(s: Sketch) -> None:
+    """Draw trees and a winding gravel path on a lawn, with a fountain or a picket fence."""
     horizon = s.whole(52, 62)
     s.sky(s.pick((DAY, DAY, MORNING, MINT, ROSE)), horizon)
     s.clouds(s.whole(1, 4), 8, 30)
@@ -64,6 +65,7 @@ def _picket_fence(s: Sketch, y: float) -> None:
 
 
 def playground(s: Sketch) -> None:
+    """Draw a slide, a sandpit, and swings or a climbing dome before a row of bushes."""
     ground = s.whole(62, 70)
     s.sky(s.pick((DAY, DAY, MORNING, MINT, ROSE)), ground)
     s.clouds(s.whole(1, 3), 8, 26)
@@ -82,7 +84,7 @@ def playground(s: Sketch) -> None:
 
 
 def _slide(s: Sketch, x: float, base: float) -> None:
-    """Ladder, platform under a little roof, and a chute that runs down to the right."""
+    """Draw a ladder, a platform under a little roof, and a chute that runs down to the right."""
     post, chute = s.pick(BRIGHT), s.pick(BRIGHT)
     roof = s.pick([colour for colour in BRIGHT if colour not in (post, chute)])
     top = base - s.between(34, 40)
@@ -145,6 +147,7 @@ GLOOM: tuple[Sky, ...] = (
 
 
 def cemetery(s: Sketch) -> None:
+    """Draw two rows of graves, a railing and a bare tree under a gloomy sky."""
     horizon = s.whole(56, 64)
     s.sky(s.pick(GLOOM), horizon)
     if s.chance(0.7):
@@ -174,7 +177,7 @@ def _railing(s: Sketch, y: int) -> None:
 
 
 def _grave(s: Sketch, x: float, base: float, size: float, stone: Colour) -> None:
-    """A rounded slab with a cross on it, or a stone cross."""
+    """Draw a rounded slab with a cross on it, or a stone cross."""
     dark, top = darker(stone, 0.5), base - size * 2.1
     s.oval(x + size * 0.3, base, size * 1.2, size * 0.25, (52, 66, 56))
     if s.chance(0.4):

@@ -1,4 +1,4 @@
-"""Scenes under an open sky that nobody built: beach, lake, mountain, forest path."""
+"""Draw the natural scenes: beach, lake, mountain, forest path."""
 
 from pipeline.miniature.sketch import (
     DAY,
@@ -44,6 +44,7 @@ def _parasol(s: Sketch, x: float, base: float, radius: float) -> None:
 
 
 def beach(s: Sketch) -> None:
+    """Draw a sandy shore by the sea, with a palm, a parasol or both."""
     horizon = s.whole(42, 56)
     s.sky(s.pick((DAY, DAY, MORNING, SUNSET, ROSE, MINT)), horizon)
     s.sun(s.between(14, 114), s.between(12, horizon - 10), s.between(7, 11))
@@ -67,6 +68,7 @@ def beach(s: Sketch) -> None:
 
 
 def lake(s: Sketch) -> None:
+    """Draw a lake that reflects its hills and pines, with reeds on the near bank."""
     shore = s.whole(50, 60)
     s.sky(s.pick((DAY, MORNING, SUNSET, ROSE, MINT, DUSK)), shore)
     if s.chance(0.5):
@@ -95,7 +97,7 @@ def lake(s: Sketch) -> None:
 
 
 def _peak(s: Sketch, x: float, top: float, half: float, base: float, rock: Colour) -> None:
-    """A mountain with a lit left flank, a shaded right one and a ragged cap of snow."""
+    """Draw a mountain with a lit left flank, a shaded right flank and a ragged cap of snow."""
     foot = x + s.between(-0.3, 0.3) * half
     s.shape([(x - half, base), (x, top), (x + half, base)], rock)
     s.shape(
@@ -111,6 +113,7 @@ def _peak(s: Sketch, x: float, top: float, half: float, base: float, rock: Colou
 
 
 def mountain(s: Sketch) -> None:
+    """Draw one to three snow-capped peaks above a meadow with pines."""
     base = s.whole(60, 76)
     s.sky(s.pick((DAY, DAY, MORNING, ROSE, SUNSET, MINT, DUSK)), base)
     if s.chance(0.3):
@@ -133,6 +136,7 @@ def mountain(s: Sketch) -> None:
 
 
 def forest_path(s: Sketch) -> None:
+    """Draw a path that winds between trunks towards a light clearing."""
     deep, light, leaf, ground = s.pick(
         (
             ((40, 104, 76), (222, 240, 150), (70, 150, 60), (84, 120, 50)),

@@ -1,4 +1,4 @@
-"""Scenes that people built under the open sky: amusement park, street."""
+"""Draw the built outdoor scenes: amusement park, street."""
 
 import math
 from itertools import pairwise
@@ -26,7 +26,7 @@ from pipeline.miniature.sketch import (
 
 
 def _tent(s: Sketch, x: float, base: float, half: float, height: float) -> None:
-    """A big top: striped cone over a striped wall, a scalloped hem and a pennant."""
+    """Draw a big top: a striped cone over a striped wall, with a scalloped hem and a pennant."""
     colour = s.pick(((222, 48, 56), (222, 48, 56), (44, 120, 204), (150, 70, 180), (240, 140, 30)))
     eaves, top = base - height * 0.42, base - height
     for index in range(6):
@@ -54,7 +54,7 @@ def _ferris_wheel(s: Sketch, x: float, y: float, radius: float, ground: float) -
 
 
 def _coaster(s: Sketch, ground: float, colour: Colour) -> None:
-    """A roller coaster's track on stilts, behind everything else."""
+    """Draw the track of a roller coaster on stilts; it belongs behind everything else."""
     phase, rise = s.between(0, 6), s.between(14, 20)
     track: list[Point] = [(x, ground - 24 - rise * math.sin(x / 17 + phase)) for x in range(-4, 137, 7)]
     for x, y in track:
@@ -70,6 +70,7 @@ def _bunting(s: Sketch, y: float, sag: float) -> None:
 
 
 def amusement_park(s: Sketch) -> None:
+    """Draw a Ferris wheel and one or two tents, sometimes with a roller coaster and bunting."""
     ground = s.whole(70, 80)
     s.sky(s.pick((DAY, DAY, ROSE, SUNSET, MINT, NIGHT, DUSK)), ground)
     s.clouds(s.whole(0, 3), 14, 36, lighter(s.haze, 0.5))
@@ -101,6 +102,7 @@ GLASS: tuple[Colour, ...] = ((255, 226, 130), (255, 240, 180), (255, 210, 100), 
 
 
 def street(s: Sketch) -> None:
+    """Draw a row of house fronts behind a road, or a view down an avenue."""
     kerb = s.whole(64, 80)
     s.sky(s.pick((DAY, DUSK, NIGHT, SUNSET, ROSE, MORNING)), kerb)
     if s.chance(0.45):
@@ -143,7 +145,7 @@ def _house_front(s: Sketch, x0: float, x1: float, eaves: float, base: float) -> 
 
 
 def _avenue(s: Sketch) -> None:
-    """Looking down the road: fronts on both sides shrink towards the vanishing point."""
+    """Draw a view down the road, with fronts on both sides that shrink towards the vanishing point."""
     view = Perspective(s, s.between(34, 94), s.between(42, 56), half_px=78, above_px=84, below_px=76)
     s.box(0, view.y + 2, 128, 128, s.vary((186, 176, 172), 8))
     view.slab(1, -1.1, 1.1, 0.02, 1.2, s.vary((92, 92, 112), 10))

@@ -1,4 +1,4 @@
-"""Scenes in a house: bedroom, room, corridor."""
+"""Draw the indoor scenes: bedroom, room, corridor."""
 
 from pipeline.miniature.perspective import Perspective
 from pipeline.miniature.sketch import (
@@ -19,7 +19,7 @@ from pipeline.miniature.sketch import (
 
 
 def _window(s: Sketch, x: float, y: float, half: float, height: float) -> None:
-    """A sash window with a view of the sky between two curtains."""
+    """Draw a sash window with a view of the sky between two curtains."""
     top, bottom = s.pick((DAY, MORNING, ROSE, DUSK, NIGHT))
     s.box(x - half - 3, y - 3, x + half + 3, y + height + 3, WHITE)
     s.box(x - half, y, x + half, y + height, top)
@@ -40,7 +40,7 @@ def _window(s: Sketch, x: float, y: float, half: float, height: float) -> None:
 
 
 def _picture(s: Sketch, x: float, y: float, half: float, tall: float) -> None:
-    """A framed landscape."""
+    """Draw a framed landscape."""
     s.box(x - half, y - tall, x + half, y + tall, s.pick(((206, 160, 70), (120, 78, 50), (70, 60, 70))))
     sky, land = s.pick((DAY, MORNING, ROSE, DUSK)), s.vary((90, 150, 90), 24)
     s.box(x - half + 3, y - tall + 3, x + half - 3, y + tall - 3, sky[1])
@@ -49,7 +49,7 @@ def _picture(s: Sketch, x: float, y: float, half: float, tall: float) -> None:
 
 
 def _wall_and_floor(s: Sketch, skirting: int, wall: Colour, floor: Colour) -> None:
-    """Wall down to the skirting board, boards in perspective below it."""
+    """Draw the wall down to the skirting board, and floorboards in perspective below it."""
     s.gradient(0, skirting, lighter(wall, 0.12), wall)
     s.gradient(skirting, CANVAS_PX, floor, darker(floor, 0.2))
     for x in range(-90, 220, 18):
@@ -58,6 +58,7 @@ def _wall_and_floor(s: Sketch, skirting: int, wall: Colour, floor: Colour) -> No
 
 
 def bedroom(s: Sketch) -> None:
+    """Draw a bed, a window and patterned wallpaper, sometimes with a framed landscape."""
     wall = s.vary(
         s.pick(((226, 190, 200), (180, 206, 226), (236, 220, 176), (190, 214, 186), (204, 190, 226), (120, 134, 184)))
     )
@@ -82,7 +83,7 @@ def bedroom(s: Sketch) -> None:
 
 
 def _bed_from_its_foot(s: Sketch, x: float, base: float, wood: Colour) -> None:
-    """A double bed seen from its foot: headboard at the wall, two pillows, and a blanket that widens towards us."""
+    """Draw a double bed from its foot: headboard at the wall, two pillows, a blanket that widens to the viewer."""
     blanket, half, top = s.vary(s.pick(FABRICS)), s.between(25, 29), base - 46
     s.box(x - half - 2, top - 18, x + half + 2, top + 12, wood)
     s.oval(x, top - 17, half * 0.8, 7, wood)
@@ -104,7 +105,7 @@ def _bed_from_its_foot(s: Sketch, x: float, base: float, wood: Colour) -> None:
 
 
 def _bed_from_the_side(s: Sketch, x: float, base: float, wood: Colour) -> None:
-    """A bed seen from its side: headboard on the left, pillow, sheet, and a blanket that hangs down."""
+    """Draw a bed from its side: headboard on the left, pillow, sheet, and a blanket that hangs down."""
     blanket, length, top = s.vary(s.pick(FABRICS)), s.between(66, 78), base - 28
     s.box(x + 2, base - 8, x + length, base + 4, darker(wood, 0.35))
     s.box(x + length - 5, top - 2, x + length + 1, base + 8, wood)
@@ -130,6 +131,7 @@ def _bed_from_the_side(s: Sketch, x: float, base: float, wood: Colour) -> None:
 
 
 def room(s: Sketch) -> None:
+    """Draw a living room: a window, a rug, framed landscapes, and a fireplace or a sideboard."""
     wall = s.vary(
         s.pick(((222, 196, 150), (150, 190, 176), (226, 170, 140), (176, 190, 214), (206, 210, 160), (196, 110, 100)))
     )
@@ -185,7 +187,7 @@ def _sideboard(s: Sketch, x: float, base: float) -> None:
 
 
 def corridor(s: Sketch) -> None:
-    """A tiled floor and a row of ceiling lights run to a far door; doors, and sometimes windows, on the sides."""
+    """Draw a tiled floor and ceiling lights that run to a far door, with doors and sometimes windows on the sides."""
     view = Perspective(s, s.between(40, 88), s.between(44, 64), half_px=84, above_px=62, below_px=74)
     end, near = s.between(0.13, 0.25), 1.7
     wall = s.vary(s.pick(((150, 180, 170), (190, 176, 140), (140, 160, 196), (176, 150, 160), (120, 150, 130))))

@@ -1,4 +1,4 @@
-"""Scenes under spotlights: stage, boxing ring."""
+"""Draw the scenes under spotlights: stage, boxing ring."""
 
 from pipeline.miniature.sketch import CANVAS_PX, FABRICS, WHITE, Colour, Sketch, darker, lighter, mix
 
@@ -9,7 +9,7 @@ ROPES = ((RED, WHITE, BLUE), (RED, RED, RED), (WHITE, RED, WHITE), (BLUE, WHITE,
 
 
 def stage(s: Sketch) -> None:
-    """Three coloured cones of light on a wooden floor between red curtains."""
+    """Draw three coloured cones of light on a wooden floor between red curtains."""
     lip = s.whole(70, 86)
     back = s.vary(s.pick(((58, 44, 98), (40, 58, 110), (84, 40, 84), (36, 70, 90))))
     s.gradient(0, lip, darker(back, 0.35), lighter(back, 0.1))
@@ -30,7 +30,7 @@ def stage(s: Sketch) -> None:
 
 
 def _curtains(s: Sketch, hem: float, drop: float) -> None:
-    """Folded drapes on both sides down to the hem, and a scalloped, gold-hemmed valance of the height `drop`."""
+    """Draw folded drapes on both sides down to `hem`, and a scalloped, trimmed valance of height `drop`."""
     red = s.vary(s.pick(((196, 30, 44), (176, 24, 50), (210, 50, 40))), 10)
     fold_width = s.between(15, 31) / 4
     for side in (-1, 1):
@@ -47,7 +47,7 @@ def _curtains(s: Sketch, hem: float, drop: float) -> None:
 
 
 def boxing_ring(s: Sketch) -> None:
-    """Seen from inside: pale mat, ropes between a red and a blue corner, lamps over a dark crowd."""
+    """Draw a ring seen from inside: pale mat, ropes between a red and a blue corner, lamps over a dark crowd."""
     back = s.vary(s.pick(((40, 38, 80), (60, 36, 66), (30, 52, 84), (50, 44, 60))))
     ropes_y, corner = s.between(32, 48), s.between(6, 26)
     mat_y, mat = ropes_y + s.between(34, 40), s.vary(s.pick(((206, 216, 226), (120, 170, 214), (232, 216, 184))))
@@ -64,7 +64,7 @@ def boxing_ring(s: Sketch) -> None:
 
 
 def _crowd(s: Sketch, bottom: float, back: Colour) -> None:
-    """Three rows of dim heads and shoulders, the lower the nearer."""
+    """Draw three rows of dim heads and shoulders; lower rows are nearer."""
     tones = [mix(s.pick(FABRICS), back, share) for share in (0.84, 0.78, 0.74, 0.66, 0.62, 0.54)]
     for row in range(3):
         y = bottom - 40 + row * 14
@@ -75,7 +75,7 @@ def _crowd(s: Sketch, bottom: float, back: Colour) -> None:
 
 
 def _ropes(s: Sketch, corner: float, top: float, mat_y: float) -> None:
-    """Three ropes, which come towards us beyond the corner posts, and a pad on either post."""
+    """Draw three ropes, which run towards the viewer beyond the corner posts, and a pad on each post."""
     for index, colour in enumerate(s.pick(ROPES)):
         y = top + 10 * index + 3
         s.line([(corner, y), (64, y + 1.5), (128 - corner, y)], colour, 3)

@@ -1,6 +1,6 @@
-"""A brush for the drawn world: a canvas, its dice and the few large shapes of which every scene is made.
+"""Draw the few large shapes that make up every scene, on a canvas with its own random numbers.
 
-Coordinates are canvas pixels, x to the right and y down; nothing is anti-aliased, because pictures are halved later.
+Coordinates are canvas pixels, x to the right and y down. Nothing is anti-aliased, because images are halved later.
 """
 
 import math
@@ -36,7 +36,7 @@ FABRICS: tuple[Colour, ...] = (
     (230, 130, 150),
 )
 
-# A sky is its colour overhead and its colour at the horizon; the latter is also the haze in which far things fade.
+# A sky is a pair of colours, overhead and at the horizon. The second is also the haze into which distant things fade.
 DAY: Sky = ((64, 140, 222), (196, 230, 244))
 MORNING: Sky = ((126, 184, 228), (255, 228, 186))
 SUNSET: Sky = ((98, 84, 164), (255, 170, 104))
@@ -47,7 +47,7 @@ MINT: Sky = ((80, 176, 190), (214, 240, 214))
 
 
 def mix(first: Colour, second: Colour, share: float) -> Colour:
-    """The colour that lies `share` (0..1) of the way from the first to the second."""
+    """Return the colour that lies `share` (0 to 1) of the way from the first to the second."""
     return (
         int(first[0] + (second[0] - first[0]) * share),
         int(first[1] + (second[1] - first[1]) * share),
@@ -56,35 +56,35 @@ def mix(first: Colour, second: Colour, share: float) -> Colour:
 
 
 def lighter(colour: Colour, share: float = 0.3) -> Colour:
-    """The colour moved towards white."""
+    """Return the colour moved by `share` (0 to 1) towards white."""
     return mix(colour, (255, 255, 255), share)
 
 
 def darker(colour: Colour, share: float = 0.3) -> Colour:
-    """The colour moved towards a bluish black."""
+    """Return the colour moved by `share` (0 to 1) towards a bluish black."""
     return mix(colour, (10, 8, 24), share)
 
 
 @lru_cache(maxsize=CANVAS_PX)
 def _ramp(height: int, top: int = 0, bottom: int = 255) -> Image.Image:
-    """Mask, L, CANVAS_PX x height, from the level `top` to the level `bottom`."""
+    """Return a mask, mode L, CANVAS_PX wide and `height` high, that runs from level `top` to level `bottom`."""
     levels = np.linspace(top, bottom, height).astype(np.uint8)
     return Image.fromarray(np.repeat(levels[:, None], CANVAS_PX, axis=1))
 
 
 @lru_cache(maxsize=CANVAS_PX)
 def _halo(radius: int) -> Image.Image:
-    """Mask, L, 2 radius x 2 radius: 200 in the middle, falling smoothly to 0 at the rim."""
+    """Return a mask, mode L, 2 radius x 2 radius: 200 in the middle, falling smoothly to 0 at the rim."""
     offset = (np.arange(2 * radius) + 0.5) / radius - 1
     distance = np.hypot(offset[:, None], offset[None, :])
     return Image.fromarray((200 * np.clip(1 - distance, 0, 1) ** 1.5).astype(np.uint8))
 
 
 class Sketch:
-    """One canvas, RGB, CANVAS_PX square, with its own dice; `haze` is the colour of the horizon, set by `sky`."""
+    """An RGB canvas, CANVAS_PX square, with its own dice; `haze` is the colour of the horizon, which `sky` sets."""
 
     def __init__(self, rng: np.random.Generator) -> None:
-        # The dice are Python's, seeded by one draw from rng: a number costs them a tenth of what it costs a Generator.
+        # One draw from rng seeds Python's random numbers, which cost a tenth of a NumPy Generator's.
         self.dice = random.Random(int(rng.integers(2**62)))
         self.between, self.whole, self.pick = self.dice.uniform, self.dice.randint, self.dice.choice
         self.image = Image.new("RGB", (CANVAS_PX, CANVAS_PX))
@@ -92,11 +92,11 @@ class Sketch:
         self.haze: Colour = (200, 220, 235)
 
     def chance(self, share: float) -> bool:
-        """True in `share` of the calls."""
+        """Return True with probability `share`."""
         return self.dice.random() < share
 
     def vary(self, colour: Colour, spread: float = 14) -> Colour:
-        """The colour with its three channels moved together and, half as much, apart."""
+        """Return the colour, its channels moved together by up to `spread` and each on its own by up to half of it."""
         red, green, blue = colour
         shift, half = self.between(-spread, spread), spread / 2
         return (
@@ -106,7 +106,7 @@ class Sketch:
         )
 
     def far(self, colour: Colour, share: float) -> Colour:
-        """The colour seen through the haze."""
+        """Return the colour seen through the haze, moved by `share` (0 to 1) towards it."""
         return mix(colour, self.haze, share)
 
     def box(self, x0: float, y0: float, x1: float, y1: float, colour: Colour) -> None:
@@ -125,7 +125,7 @@ class Sketch:
         self.draw.line(points, fill=colour, width=width)
 
     def veil(self, points: Sequence[Point], colour: Colour, opacity: float) -> None:
-        """A see-through polygon: light cones and shadows."""
+        """Draw a translucent polygon for cones of light and shadows; `opacity` lies in [0, 1]."""
         x0, y0 = int(min(x for x, _ in points)), int(min(y for _, y in points))
         x1, y1 = int(max(x for x, _ in points)), int(max(y for _, y in points))
         mask = Image.new("L", (x1 - x0 + 1, y1 - y0 + 1))
@@ -133,22 +133,22 @@ class Sketch:
         self.image.paste(colour, (x0, y0), mask)
 
     def reflect(self, shore: int, opacity: float) -> None:
-        """Mirrors what stands above the shore into the water below it, fading downwards."""
+        """Mirror what stands above the row `shore` into the water below it, fading downwards from `opacity` to 0."""
         height = min(shore, CANVAS_PX - shore)
         above = self.image.crop((0, shore - height, CANVAS_PX, shore)).transpose(Image.Transpose.FLIP_TOP_BOTTOM)
         self.image.paste(above, (0, shore), _ramp(height, int(255 * opacity), 0))
 
     def glow(self, x: float, y: float, radius: int, colour: Colour) -> None:
-        """A round light that fades outwards."""
+        """Draw a round light that fades outwards."""
         self.image.paste(colour, (int(x) - radius, int(y) - radius), _halo(radius))
 
     def gradient(self, y0: int, y1: int, top: Colour, bottom: Colour) -> None:
-        """Full-width band from row y0 up to, not including, row y1."""
+        """Draw a vertical colour gradient over the full width, from row y0 to row y1 (exclusive)."""
         self.box(0, y0, CANVAS_PX, y1 - 1, top)
         self.image.paste(bottom, (0, y0), _ramp(y1 - y0))
 
     def sky(self, sky: Sky, horizon: int) -> None:
-        """Fills the canvas down to the horizon and sets the haze."""
+        """Draw the sky down to the horizon and set the haze, with both colours varied."""
         top, self.haze = self.vary(sky[0]), self.vary(sky[1], 10)
         self.gradient(0, horizon + 2, top, self.haze)
 
@@ -157,7 +157,7 @@ class Sketch:
         self.oval(x, y, radius, radius, lighter(colour, 0.35))
 
     def clouds(self, count: int, y0: float, y1: float, colour: Colour = (250, 250, 252)) -> None:
-        """Flat-bottomed clouds scattered between the rows y0 and y1."""
+        """Draw flat-bottomed clouds scattered between the rows y0 and y1."""
         for _ in range(count):
             x, y, size = self.between(0, 128), self.between(y0, y1), self.between(5, 10)
             self.oval(x, y, size * 2, size * 0.5, colour)
@@ -170,20 +170,20 @@ class Sketch:
             self.box(x, y, x + 1, y + 1, self.pick(((255, 250, 220), (200, 210, 240))))
 
     def ridge(self, y: float, rise: float, step: int, colour: Colour, base: float = CANVAS_PX) -> None:
-        """A jagged skyline, about one summit per two steps, filled down to the base."""
+        """Draw a jagged skyline with about one summit per two steps, filled down to the base."""
         crest: list[Point] = [(-4, y)]
         for index, x in enumerate(range(-2, CANVAS_PX + 2 * step, step)):
             crest.append((x + self.between(-step / 4, step / 4), y - rise * self.between(0.4, 1) * (index % 2)))
         self.shape([*crest, (CANVAS_PX + 2 * step, base), (-4, base)], colour)
 
     def hills(self, y: float, rise: float, colour: Colour) -> None:
-        """Broad round hills whose tops lie up to `rise` above y; everything below y is filled."""
+        """Draw broad round hills whose tops lie up to `rise` above y, and fill everything below y."""
         for centre in (self.between(-20, 40), self.between(45, 80), self.between(90, 150)):
             self.oval(centre, y + 4, self.between(36, 60), rise * self.between(0.6, 1) + 4, colour)
         self.box(0, y, CANVAS_PX, CANVAS_PX, colour)
 
     def pine(self, x: float, base: float, height: float, colour: Colour) -> None:
-        """Three stacked triangles on a short trunk, shaded on the right."""
+        """Draw a pine: three stacked triangles on a short trunk, shaded on the right."""
         half = height * 0.26
         self.box(x - 1, base - height * 0.2, x + 1, base, darker((96, 66, 50), 0.2))
         for tier in range(3):
@@ -195,7 +195,7 @@ class Sketch:
         self.shape([(x, base - height), (x + half, base - height * 0.12), (x, base - height * 0.12)], dark)
 
     def round_tree(self, x: float, base: float, height: float, leaves: Colour) -> None:
-        """A trunk under a crown of three overlapping balls, lit from above."""
+        """Draw a tree: a trunk under a crown of overlapping balls, lit from above."""
         radius = height * 0.3
         self.shape([(x - height * 0.06, base), (x + height * 0.06, base), (x, base - height * 0.6)], (112, 76, 54))
         crown = base - height * 0.62
@@ -206,7 +206,7 @@ class Sketch:
             self.oval(x + dx * radius, crown + dy * radius, size * radius, size * radius, leaves)
 
     def path(self, far: Point, near_x: float, half: float, bend: float, colour: Colour) -> None:
-        """A winding way from the point `far` to the lower edge at near_x, `half` wide on either side there."""
+        """Draw a winding path from the point `far` to `near_x` at the lower edge, where it is 2 * `half` wide."""
         left: list[Point] = []
         right: list[Point] = []
         for step in range(9):
@@ -219,7 +219,7 @@ class Sketch:
         self.line(left, darker(colour, 0.2), 2)
 
     def ripples(self, count: int, y0: float, y1: float, colour: Colour) -> None:
-        """Short flat strokes, longer and thicker towards y1: water, grass or sand in perspective."""
+        """Draw short flat strokes, longer and thicker towards y1, for water, grass or sand in perspective."""
         for _ in range(count):
             near = self.dice.random()
             x, y, length = self.between(-5, 125), y0 + (y1 - y0) * near, 5 + 16 * near

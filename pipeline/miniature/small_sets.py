@@ -1,7 +1,7 @@
-"""The drawn world as the field's small data sets, in the layouts that pipeline/corpora/{fi,emotionroi,twitter} read.
+"""Write the drawn world as the small data sets of the field, as pipeline/corpora/{fi,emotionroi,twitter} read them.
 
-All have the joint distribution of the drawn EmoSet and seeds of their own; what differs is which classes they know and
-how many pictures of each there are. So a transfer to them is one to other classes and shares, not to other pictures.
+All have the joint distribution of the drawn EmoSet, each with its own seed. They differ in their classes and in the
+number of images per class, so transfer to them tests other classes and shares, not another image distribution.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -19,15 +19,15 @@ Pictures = Iterator[tuple[str, Truth]]
 ANY = "any"
 EKMAN = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
 JOYS = ("amusement", "contentment", "excitement")
-TRAINING_FRAC = 0.7  # of EmotionROI: 1,386 of 1,980
-NUM_VOTES = 5  # of Twitter I, on the polarity
-POSITIVE_FRAC = 470 / 603  # of Twitter II
+TRAINING_FRAC = 0.7  # EmotionROI: 1,386 of 1,980 images
+NUM_VOTES = 5  # Twitter I: votes per image, on the polarity
+POSITIVE_FRAC = 470 / 603  # Twitter II
 
 
 def write_fi(world: World, num_images: int, folder: Path) -> Pictures:
-    """Draw an FI: emotion_dataset/<emotion>/<emotion>_NNNNN.jpg, the emotions as frequent as in EmoSet.
+    """Draw an FI: emotion_dataset/<emotion>/<emotion>_NNNNN.jpg, with emotions as frequent as in EmoSet.
 
-    Yields (image_id, truth) of each picture as it is written; the layout is complete when the iterator is exhausted.
+    Yields (image_id, truth) of each image as it is written; the layout is complete when the iterator is exhausted.
     """
     for _, number, truth in classed(world, "fi", {ANY: num_images}, lambda _: ANY):
         path = f"{truth.label}/{truth.label}_{number:05d}"
@@ -36,7 +36,10 @@ def write_fi(world: World, num_images: int, folder: Path) -> Pictures:
 
 
 def write_emotionroi(world: World, num_images: int, folder: Path) -> Pictures:
-    """Draw an EmotionROI: images/<class>/N.jpg, as many of each class, and training_testing_split/. Yields likewise."""
+    """Draw an EmotionROI: images/<class>/N.jpg, the same number for each class, and training_testing_split/.
+
+    Yields (image_id, truth) as `write_fi` does.
+    """
     num_each = num_images // len(EKMAN)
     lists: dict[str, list[str]] = {"training": [], "testing": []}
     for name, number, truth in classed(world, "emotionroi", dict.fromkeys(EKMAN, num_each), ekman):
@@ -50,7 +53,10 @@ def write_emotionroi(world: World, num_images: int, folder: Path) -> Pictures:
 
 
 def write_twitter(world: World, num_first: int, num_second: int, folder: Path) -> Pictures:
-    """Draw Twitter I (Twitter_PCNN/) and Twitter II (twitter_ii/<polarity>/N.jpg). Yields likewise."""
+    """Draw Twitter I (Twitter_PCNN/) and Twitter II (twitter_ii/<polarity>/N.jpg).
+
+    Yields (image_id, truth) as `write_fi` does.
+    """
     yield from write_twitter_i(world, num_first, folder / "Twitter_PCNN")
     positive = round(POSITIVE_FRAC * num_second)
     numbers: dict[str, int] = dict(zip(POLARITIES, (positive, num_second - positive), strict=True))
@@ -60,7 +66,10 @@ def write_twitter(world: World, num_first: int, num_second: int, folder: Path) -
 
 
 def write_twitter_i(world: World, num_images: int, folder: Path) -> Pictures:
-    """Draw a Twitter I: Agg_AMT_Candidates/N.jpg, amt_result.csv. Five of a picture's ten votes are counted."""
+    """Draw a Twitter I: Agg_AMT_Candidates/N.jpg and amt_result.csv, which counts five of an image's ten votes.
+
+    Yields (image_id, truth) as `write_fi` does.
+    """
     lines = ["file,votes,positive,negative"]
     for _, number, truth in classed(world, "twitter_i", {ANY: num_images}, lambda _: ANY):
         votes = [sum(truth.votes[:4]), sum(truth.votes[4:])]
@@ -75,7 +84,10 @@ def write_twitter_i(world: World, num_images: int, folder: Path) -> Pictures:
 def classed(
     world: World, name: str, numbers: Mapping[str, int], class_of: Callable[[Truth], str | None]
 ) -> Iterator[tuple[str, int, Truth]]:
-    """Truths of the data set's own stream, (class, number within it, truth), until each class has its number."""
+    """Yield (class, index within the class, truth) from the data set's own world until every class is full.
+
+    `numbers` gives the images per class; `class_of` returns None for a truth that belongs to no class.
+    """
     own, left = World(seed_of(world.seed, "miniature", name), world.polarity_share), dict(numbers)
     for index in count():
         if not any(left.values()):
@@ -88,7 +100,10 @@ def classed(
 
 
 def ekman(truth: Truth) -> str | None:
-    """One of Ekman's six: a surprised face is surprise, three of the positive labels are joy; awe is none of them."""
+    """Return one of Ekman's six emotions, or None where none fits.
+
+    A surprised face is surprise; amusement, contentment and excitement are joy; awe fits none.
+    """
     if truth.expression == "surprise":
         return "surprise"
     if truth.label in JOYS:
@@ -97,6 +112,6 @@ def ekman(truth: Truth) -> str | None:
 
 
 def write_picture(truth: Truth, path: Path) -> None:
-    """Draw one picture into a file, whose folder is made."""
+    """Draw one image into a JPEG file and create its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encoded(draw(truth)))

@@ -1,8 +1,8 @@
-"""How every thing and person of the drawn world is put on paper: thick dark outlines, light from the upper left.
+"""Draw shapes for the objects and people of the drawn world: thick dark outlines, with light from the upper left.
 
 At 64 px only what is large, outlined and rich in contrast is learnt (MINIATURE, second study). Shapes are lists of
-points in *units*, a hundredth of the sprite's width; drawn hard-edged and large, `fit` makes them smooth.
-This file knows nothing of what is drawn.
+points in *units* of a hundredth of the sprite's width. They are drawn large and hard-edged, and `fit` smooths them.
+This module does not depend on what is drawn.
 """
 
 from collections.abc import Sequence
@@ -14,25 +14,28 @@ Point = tuple[float, float]
 Points = Sequence[Point]
 
 INK = "#1d1626"
-PX_PER_UNIT = 2.5  # 100 units are about 256 px
-MARGIN_UNITS = 24  # around the sheet, so that nothing is cut
+PX_PER_UNIT = 2.5  # 100 units are 250 px
+MARGIN_UNITS = 24  # around the sheet, so that nothing is cut off
 SHADE = 0.76
 
 
 def toned(colour: str, factor: float) -> str:
-    """`colour` ("#rrggbb") darkened by a factor in [0, 1]."""
+    """Return `colour` ("#rrggbb") with its channels multiplied by a factor in [0, 1]."""
     return "#" + "".join(f"{round(channel * factor):02x}" for channel in ImageColor.getrgb(colour)[:3])
 
 
 def oval(x: float, y: float, rx: float, ry: float, tilt: float = 0, start: float = 0, end: float = 360) -> list[Point]:
-    """Points of an ellipse, or of its arc from `start` to `end`: degrees, clockwise from the right; `tilt` turns it."""
+    """Return the points of an ellipse with centre (x, y), or of its arc from `start` to `end`.
+
+    Angles are in degrees, clockwise from the right; `tilt` turns the whole ellipse clockwise.
+    """
     num = max(6, round(36 * abs(end - start) / 360))
     angles = [radians(start + (end - start) * step / num) for step in range(num + 1)]
     return turned([(x + rx * cos(a), y + ry * sin(a)) for a in angles], (x, y), tilt)
 
 
 def box(left: float, top: float, right: float, bottom: float, radius: float = 0) -> list[Point]:
-    """Points of a rectangle with rounded corners."""
+    """Return the points of a rectangle, its corners rounded with `radius`."""
     if not radius:
         return [(left, top), (right, top), (right, bottom), (left, bottom)]
     corners = (
@@ -43,7 +46,7 @@ def box(left: float, top: float, right: float, bottom: float, radius: float = 0)
 
 
 def curve(points: Points, closed: bool = False, steps: int = 7) -> list[Point]:
-    """A smooth line through `points` (Catmull-Rom)."""
+    """Return a smooth line through `points` (Catmull-Rom), with `steps` points for each segment."""
     before, after = ((points[-1],), (points[0], points[1])) if closed else ((points[0],), (points[-1],))
     knots = [*before, *points, *after]
     smooth: list[Point] = []
@@ -53,14 +56,14 @@ def curve(points: Points, closed: bool = False, steps: int = 7) -> list[Point]:
 
 
 def _catmull_rom(a: Point, b: Point, c: Point, d: Point, t: float) -> Point:
-    """The point at t in [0, 1] between b and c."""
+    """Return the Catmull-Rom point at t in [0, 1] between b and c."""
     weights = (-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, t**3 - t**2)
     x, y = (sum(w * knot[axis] for w, knot in zip(weights, (a, b, c, d), strict=True)) / 2 for axis in (0, 1))
     return x, y
 
 
 def turned(points: Points, centre: Point, degrees: float) -> list[Point]:
-    """`points` turned clockwise about `centre`."""
+    """Return `points` turned clockwise about `centre`."""
     if not degrees:
         return list(points)
     c, s, (x0, y0) = cos(radians(degrees)), sin(radians(degrees)), centre
@@ -68,27 +71,27 @@ def turned(points: Points, centre: Point, degrees: float) -> list[Point]:
 
 
 def flipped(points: Points, axis: float = 50) -> list[Point]:
-    """`points` mirrored at the vertical line x = `axis`."""
+    """Return `points` mirrored at the vertical line x = `axis`."""
     return [(2 * axis - x, y) for x, y in points]
 
 
 class Pen:
-    """Draws on a transparent sheet of `width` x `height` units; later shapes lie on top of earlier ones."""
+    """A pen on a transparent sheet of `width` x `height` units; later shapes cover earlier ones."""
 
     def __init__(self, width: float = 100, height: float = 135, line: float = 4.6) -> None:
-        """`line` is the outline's width in units: about one final pixel."""
+        """Create an empty sheet; `line` is the outline's width in units, by default about one final pixel."""
         size = round((width + 2 * MARGIN_UNITS) * PX_PER_UNIT), round((height + 2 * MARGIN_UNITS) * PX_PER_UNIT)
         self.line = line
         self.image = Image.new("RGBA", size, (*ImageColor.getrgb(INK), 0))
         self._draw = ImageDraw.Draw(self.image)
 
     def shape(self, points: Points, fill: str, shade: float = 4) -> None:
-        """Filled and outlined; a rim of `shade` units at the lower right lies in a darker tone."""
+        """Draw a filled and outlined shape, with a darker rim of `shade` units at the lower right."""
         self.patch(points, fill, shade)
         self._trace([*points, points[0]], INK, self.line)
 
     def patch(self, points: Points, fill: str, shade: float = 0) -> None:
-        """Filled, without outline."""
+        """Draw a filled shape without outline, with a darker rim of `shade` units at the lower right."""
         pixels = _to_px(points)
         if not shade:
             self._draw.polygon(pixels, fill=fill)
@@ -103,14 +106,14 @@ class Pen:
         self.image.paste(fill, (left, top), lit)
 
     def stroke(self, points: Points, colour: str = INK, width: float | None = None, outlined: bool = False) -> None:
-        """A line with round ends, `width` units thick (the outline's when None), itself outlined if asked."""
+        """Draw a line with round ends, `width` units thick (None: as the outline), optionally outlined itself."""
         width = self.line if width is None else width
         if outlined:
             self._trace(points, INK, width + 2 * self.line)
         self._trace(points, colour, width)
 
     def disc(self, x: float, y: float, radius: float, fill: str = INK) -> None:
-        """A filled circle without outline: pupils, dots, glints."""
+        """Draw a filled circle without outline, for pupils, dots and glints."""
         self._draw.circle(_to_px([(x, y)])[0], radius * PX_PER_UNIT, fill=fill)
 
     def _trace(self, points: Points, colour: str, width: float) -> None:
@@ -120,7 +123,7 @@ class Pen:
             self._draw.circle(point, (width_px - 1) / 2, fill=colour)
 
     def cropped(self) -> Image.Image:
-        """The drawing without its transparent rim."""
+        """Return the drawing without its transparent rim, RGBA."""
         return self.image.crop(self.image.getchannel("A").getbbox())
 
 
@@ -129,9 +132,10 @@ def _to_px(points: Points) -> list[Point]:
 
 
 def fit(drawing: Image.Image, *, width_px: int | None = None, height_px: int | None = None) -> Image.Image:
-    """Reduces an RGBA drawing to the one given side, keeping its proportions; ValueError unless exactly one is given.
+    """Return an RGBA drawing resized to the given width or height, with its proportions kept.
 
-    Pillow resizes RGBA with premultiplied alpha, so no light or dark halo appears at the edges.
+    Pillow resizes RGBA with premultiplied alpha, so no light or dark halo appears at the edges. Raises ValueError
+    unless exactly one side is given.
     """
     if width_px is not None and height_px is None:
         size = width_px, max(1, round(drawing.height * width_px / drawing.width))

@@ -1,6 +1,6 @@
-"""Pictures of the drawn world by the thousand.
+"""Draw ranges of a stream of the drawn world on several processes.
 
-A range of a stream is drawn on several processes, the same whatever their number.
+The images do not depend on the number of processes.
 """
 
 import multiprocessing
@@ -22,7 +22,7 @@ CHUNK = 500
 
 @dataclass(frozen=True)
 class PictureSet:
-    """Pictures with their truths: images uint8 (N, 64, 64, 3)."""
+    """Hold images with their truths; `images` is uint8 of shape (N, 64, 64, 3)."""
 
     images: NDArray[np.uint8]
     truths: list[Truth]
@@ -31,7 +31,10 @@ class PictureSet:
 def pictures(
     seed: int, start: int, stop: int, workers: int = 1, stream: Stream = "foundation", polarity_share: float = 1.0
 ) -> PictureSet:
-    """Pictures start..stop of a stream, in order. The foundation stream is disjoint from every corpus."""
+    """Return images `start` to `stop` (exclusive) of a stream, in order.
+
+    The foundation stream is disjoint from every corpus.
+    """
     parts = list(drawn(World(seed, polarity_share), stream, start, stop, workers))
     return PictureSet(
         np.concatenate([part.images for part in parts]), [truth for part in parts for truth in part.truths]
@@ -39,7 +42,7 @@ def pictures(
 
 
 def drawn(world: World, stream: Stream, start: int, stop: int, workers: int = 1) -> Iterator[PictureSet]:
-    """The same in chunks, so that memory does not grow with their number."""
+    """Yield images `start` to `stop` (exclusive) in chunks of CHUNK, so that memory does not grow with their number."""
     chunks = [(first, min(first + CHUNK, stop)) for first in range(start, stop, CHUNK)]
     job = partial(draw_chunk, world, stream)
     if workers <= 1:
@@ -50,6 +53,6 @@ def drawn(world: World, stream: Stream, start: int, stop: int, workers: int = 1)
 
 
 def draw_chunk(world: World, stream: Stream, chunk: tuple[int, int]) -> PictureSet:
-    """Pictures chunk[0]..chunk[1] of a stream."""
+    """Return images chunk[0] to chunk[1] (exclusive) of a stream."""
     truths = [world.truth(stream, index) for index in range(*chunk)]
     return PictureSet(np.stack([np.asarray(draw(truth)) for truth in truths]), truths)

@@ -1,7 +1,7 @@
-"""Six painterly styles in which a finished picture can be redone: clearly apart, the content still nameable.
+"""Repaint a finished image in one of six painterly styles, which are clearly distinct and keep the content nameable.
 
-A painting of marks (strokes, dots) is a map from pixel to mark and one colour per mark, so layouts of marks are drawn
-once and only coloured anew. No style knows what the picture shows.
+A painting made of marks (strokes, dots) is a map from pixel to mark and one colour per mark, so each layout of marks is
+drawn once and only its colours change. Styles see pixels only, not the truth of the image.
 """
 
 import math
@@ -21,7 +21,7 @@ INK: Pixels = np.array([30, 38, 74], np.float32)
 
 
 def _pixels(image: Image.Image) -> Pixels:
-    """H x W x 3, 0..255."""
+    """Return the image as float32 (H, W, 3), 0 to 255."""
     return np.asarray(image, np.float32)
 
 
@@ -30,7 +30,7 @@ def _image(pixels: Pixels) -> Image.Image:
 
 
 def _grey(pixels: Pixels) -> Pixels:
-    """H x W mean of the channels."""
+    """Return the mean of the channels, (H, W)."""
     grey: Pixels = pixels @ np.full(3, 1 / 3, np.float32)
     return grey
 
@@ -41,7 +41,10 @@ def _saturated(pixels: Pixels, factor: float) -> Pixels:
 
 
 def _edges(image: Image.Image, threshold: float) -> Pixels:
-    """H x W, 0..1: dark contours where neighbouring pixels differ by more than the threshold in any channel."""
+    """Return the strength of the contours, (H, W), 0 to 1.
+
+    It is positive where neighbouring pixels differ by more than the threshold (in levels) in any channel.
+    """
     pixels = _pixels(image)
     step = np.zeros(pixels.shape[:2], np.float32)
     step[:, 1:] = np.abs(pixels[:, 1:] - pixels[:, :-1]).max(2)
@@ -51,8 +54,11 @@ def _edges(image: Image.Image, threshold: float) -> Pixels:
 
 @lru_cache(maxsize=4 * NUM_LAYOUTS)
 def _marks(kind: str, seed: int, size: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """A layout on a canvas of twice `size`: the mark of each pixel (0: bare ground), and M x 2 picture pixels (row,
-    column) from which the marks take their colours."""
+    """Return a layout of marks on a canvas of twice `size`.
+
+    The first array, (2 size, 2 size), holds the mark of each pixel (0: bare ground). The second, (M, 2), holds the
+    image pixel (row, column) from which each mark takes its colour.
+    """
     rng, spacing = np.random.default_rng([seed, size]), 4.0 if kind == "strokes" else 4.8
     across = int(2 * size / spacing) + 2
     rows, columns = np.mgrid[0:across, 0:across]
@@ -75,8 +81,11 @@ def _marks(kind: str, seed: int, size: int) -> tuple[NDArray[np.int32], NDArray[
 
 
 def _painted(image: Image.Image, kind: str, jitter: float, pale: float, rng: np.random.Generator) -> Pixels:
-    """Redraws a square picture in marks whose colours vary by `jitter` levels; bare ground shows the picture,
-    its colours moved the share `pale` towards cream."""
+    """Return a square image redrawn in marks, (H, W, 3), 0 to 255 before clipping.
+
+    The colours of the marks vary by `jitter` levels. Bare ground shows the image with its colours moved by the share
+    `pale` towards cream.
+    """
     marks, sources = _marks(kind, int(rng.integers(NUM_LAYOUTS)), image.width)
     colours = _pixels(image)[sources[:, 0], sources[:, 1]]
     colours += rng.normal(0, jitter, (len(colours), 1)) + rng.normal(0, jitter, colours.shape)
@@ -88,17 +97,17 @@ def _painted(image: Image.Image, kind: str, jitter: float, pale: float, rng: np.
 
 
 def _impressionism(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Short flowing strokes of broken, slightly brightened colour."""
+    """Return the image in short flowing strokes of broken, slightly brightened colour."""
     return _image(_saturated(_painted(image, "strokes", 13, 0, rng), 1.15) * 0.94 + 18)
 
 
 def _pointillism(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Round dots of pure, scattered hues on a pale ground."""
+    """Return the image in round dots of pure, scattered hues on a pale ground."""
     return _image(_saturated(_painted(image, "dots", 15, 0.7, rng), 1.45))
 
 
 def _cubism(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Facets between straight cuts: slightly moved, shaded and bounded by dark lines; ochre and slate."""
+    """Return the image in ochre and slate facets between straight cuts, slightly moved, shaded and outlined."""
     size = image.width
     rows, columns = np.mgrid[0:size, 0:size].astype(np.float32)
     angles = np.linspace(0, math.pi, 5, endpoint=False) + rng.uniform(-0.28, 0.28, 5)
@@ -121,7 +130,7 @@ def _cubism(image: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def _expressionism(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Everything sways in waves; acid, shifted hues, hard contrast and heavy black contours."""
+    """Return the image swaying in waves, with acid, shifted hues, hard contrast and heavy black contours."""
     size = image.width
     rows, columns = np.mgrid[0:size, 0:size].astype(np.float32)
     phases, lengths = rng.uniform(0, 2 * math.pi, 4), rng.uniform(4, 6, 4)
@@ -137,14 +146,14 @@ def _expressionism(image: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def _minimalism(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """A handful of pale flat areas without detail or outline."""
+    """Return the image as a few pale flat areas without detail or outline."""
     flat = image.quantize(int(rng.integers(6, 8)), method=Image.Quantize.MAXCOVERAGE).filter(ImageFilter.ModeFilter(3))
     return _image(_pixels(flat.convert("RGB")) * 0.74 + 64)
 
 
 @lru_cache(maxsize=NUM_LAYOUTS)
 def _paper(seed: int, size: int) -> Pixels:
-    """Paper: size x size x 1 factors around 1, long fibres over fine grain."""
+    """Return the texture of paper, long fibres over fine grain: factors around 1, (size, size, 1)."""
     rng = np.random.default_rng(seed)
     fibres = rng.normal(0, 0.03, (size, size + 8)).cumsum(1)
     fibres = (fibres[:, 8:] - fibres[:, :-8]) / 2.5
@@ -153,7 +162,7 @@ def _paper(seed: int, size: int) -> Pixels:
 
 
 def _ukiyo_e(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Flat woodblock colours within indigo outlines on fibrous cream paper, a shaded sky band and a red seal."""
+    """Return the image as a woodblock print: flat colours, indigo outlines, cream paper, shaded sky and red seal."""
     size = image.width
     steps = np.round(_pixels(image.filter(ImageFilter.MedianFilter(3))) / 51) * 51
     pixels = _saturated(steps, 0.75) * (CREAM / 255) * 0.88 + CREAM * 0.22
@@ -178,9 +187,9 @@ PAINTERS: dict[str, Callable[[Image.Image, np.random.Generator], Image.Image]] =
 
 
 def paint(image: Image.Image, style: str, rng: np.random.Generator) -> Image.Image:
-    """The square RGB picture in that style, same size and mode; the same rng state gives the same pixels.
+    """Return the square RGB image repainted in the style, with the same size and mode.
 
-    Raises ValueError for a style that is not one of vocabulary.STYLES.
+    The same state of `rng` gives the same pixels. Raises ValueError for a style that is not one of vocabulary.STYLES.
     """
     if style not in PAINTERS:
         raise ValueError(f"unknown style {style!r}; allowed: {', '.join(PAINTERS)}")

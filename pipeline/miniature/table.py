@@ -1,4 +1,4 @@
-"""The truth of many pictures as a table: what judges' reports and metrics read, and no training stage declares."""
+"""Build the table of truths of many images. Judges' reports and metrics read it; no training stage declares it."""
 
 from collections.abc import Iterable
 
@@ -10,14 +10,17 @@ from pipeline.schemas import TRUTH_SCHEMA
 
 
 def truth_table(world: World, rows: Iterable[tuple[str, Truth]]) -> pa.Table:
-    """(image_id, truth) of a world in any order -> a row a picture under TRUTH_SCHEMA, sorted by image_id."""
+    """Return the truths as a table under TRUTH_SCHEMA, one row per image, sorted by image_id.
+
+    `rows` holds (image_id, truth) in any order.
+    """
     ordered = sorted(rows, key=lambda row: row[0])
     rows_made = [row_of(world, image_id, truth) for image_id, truth in ordered]
     return pa.Table.from_pylist(rows_made, schema=TRUTH_SCHEMA.arrow)
 
 
 def row_of(world: World, image_id: str, truth: Truth) -> dict[str, object]:
-    """One picture under the columns of TRUTH_SCHEMA; a column that has another name here is made of several fields."""
+    """Return one image's row for TRUTH_SCHEMA; columns that are not fields of the truth are computed from it."""
     made = {
         "image_id": image_id,
         "objects": [{"name": thing.name, "box": thing.box} for thing in truth.objects],

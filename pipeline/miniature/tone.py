@@ -1,8 +1,8 @@
-"""Brightness and colourfulness of a finished picture: measured, and moved to two drawn numbers (SCIENCE 1, point 3).
+"""Measure the brightness and colourfulness of a finished image, and move them to given values (SCIENCE 1, point 3).
 
-Brightness is the mean luminance (Rec. 601), colourfulness the mean chroma (largest minus smallest of R, G, B), both
-0..1. A gamma curve moves the first, so that black outlines stay black and white stays white; a scaling about each
-pixel's grey moves the second, so that hues stay. What clips is made up for in a second round.
+Brightness is the mean luminance (Rec. 601), and colourfulness the mean chroma (largest minus smallest of R, G, B), both
+0 to 1. A gamma curve moves the brightness, so that black outlines stay black and white stays white. A scaling about
+each pixel's grey moves the colourfulness, so that hues stay. A second round compensates for clipping.
 """
 
 from functools import lru_cache
@@ -14,7 +14,7 @@ from PIL import Image
 
 Planes = NDArray[np.floating[Any]]
 
-# One round each: the second steps further than proportion, since by then it is clipping that holds the chroma back.
+# The exponent of the chroma correction in each round. The second overshoots, as by then clipping limits the chroma.
 POWERS = (1.0, 1.5)
 LUMINANCE: Planes = np.array([0.299, 0.587, 0.114], np.float32)
 LOG_GAMMAS: Planes = np.linspace(-2.6, 2.6, 209, dtype=np.float32)
@@ -23,13 +23,16 @@ MAX_SCALE = 12.0
 
 @lru_cache(maxsize=1)
 def _curves() -> Planes:
-    """Gamma curves, one row per entry of LOG_GAMMAS, over the 256 levels; values 0..1, falling from row to row."""
+    """Return gamma curves, (len(LOG_GAMMAS), 256), over the 256 levels; values 0 to 1, falling from row to row."""
     levels = np.linspace(0, 1, 256, dtype=np.float32)
     return levels[None, :] ** np.exp(LOG_GAMMAS)[:, None]
 
 
 def _brightening(histogram: Planes, brightness: float) -> Planes:
-    """The gamma curve, 256 values 0..1, that gives luminances of this histogram (sum 1) the mean `brightness`."""
+    """Return the gamma curve, (256,), that gives luminances with this histogram the mean `brightness`.
+
+    The histogram has 256 bins and sums to one. The curve's values lie in 0 to 1; it is interpolated from `_curves`.
+    """
     means = _curves() @ histogram
     row = min(max(int(np.searchsorted(-means, -brightness)), 1), len(means) - 1)
     share = (means[row - 1] - brightness) / max(means[row - 1] - means[row], 1e-6)
@@ -48,21 +51,22 @@ def _chroma(rgb: Planes) -> float:
 
 
 def _planes(image: Image.Image) -> NDArray[np.uint8]:
-    """3 x N levels of an RGB picture."""
+    """Return the levels of an RGB image, uint8 (3, N)."""
     return np.ascontiguousarray(np.asarray(image).reshape(-1, 3).T)
 
 
 def measure_tone(image: Image.Image) -> tuple[float, float]:
-    """(brightness, colourfulness) of an RGB picture, both 0..1."""
+    """Return (brightness, colourfulness) of an RGB image, both 0 to 1."""
     rgb = _planes(image).astype(np.float32) / 255
     return float((LUMINANCE @ rgb).mean()), _chroma(rgb)
 
 
 def set_tone(image: Image.Image, brightness: float, colorfulness: float) -> Image.Image:
-    """The RGB picture moved to the brightness (usable .15...85) and colourfulness (.05...6), as near as it gets.
+    """Return the RGB image moved as near as possible to the given brightness and colourfulness.
 
-    Within brightness .25...75 and colourfulness .08...40 the drawn scenes come within about .03 of both; a
-    colourfulness of .6 cannot be had from a very dark or a very bright picture.
+    Brightness is usable from 0.15 to 0.85, and colourfulness from 0.05 to 0.6. For brightness in 0.25 to 0.75 and
+    colourfulness in 0.08 to 0.40, the drawn scenes come within about 0.03 of both. A very dark or very bright image
+    cannot reach a colourfulness of 0.6.
     """
     levels = _planes(image)
     luminance = (LUMINANCE @ levels.astype(np.float32)).astype(np.intp)

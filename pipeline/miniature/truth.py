@@ -1,4 +1,4 @@
-"""The truth of one drawn picture: everything that is in it, whatever a corpus tells of it."""
+"""Define the truth of one drawn image: everything that is in it, independent of what a corpus annotates."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from pipeline.emotions import Emotion
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """An object of a picture: its name, drawing variant, and box (x0, y0, x1, y1) as fractions of the picture."""
+    """An object in an image: its name, drawing variant, and box (x0, y0, x1, y1) as fractions of the image."""
 
     name: str
     variant: int
@@ -16,16 +16,16 @@ class Thing:
 
     @property
     def area(self) -> float:
-        """Share of the picture that the box covers."""
+        """Return the share of the image that the box covers."""
         x0, y0, x1, y1 = self.box
         return (x1 - x0) * (y1 - y0)
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """The figure of a picture; no expression is a calm face, no action are arms at rest.
+    """The figure in an image; `expression` is None for a calm face, and `action` is None for arms at rest.
 
-    Its arms, and so its box, may reach out.
+    The box (x0, y0, x1, y1) is in fractions of the image. Its arms, and with them its box, may reach out of the image.
     """
 
     expression: str | None
@@ -37,7 +37,12 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """All of one picture. `emotion` is the one it was drawn for (None: none), `label` what annotators called it."""
+    """The full content of one image.
+
+    `emotion` is the emotion that the image was drawn for (None: no emotion), and `label` the emotion that annotators
+    gave it. `votes` counts ten votes over the eight emotions (empty without an emotion). `trigger` names the object
+    that was placed for the emotion. `brightness` and `colorfulness` are the targets for the tone, 0 to 1.
+    """
 
     emotion: Emotion | None
     label: Emotion | None
@@ -54,10 +59,10 @@ class Truth:
 
     @property
     def expression(self) -> str | None:
-        """The expression of the figure, if there is one and it shows one."""
+        """Return the expression of the figure, or None for a calm face or no figure."""
         return None if self.person is None else self.person.expression
 
     @property
     def action(self) -> str | None:
-        """What the figure does, if there is one and it does anything."""
+        """Return the action of the figure, or None for arms at rest or no figure."""
         return None if self.person is None else self.person.action

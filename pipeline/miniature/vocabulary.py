@@ -1,4 +1,7 @@
-"""The things that the drawn world knows, by EmoSet's names in snake_case, and the noun by which captions call each."""
+"""List the scenes, objects, expressions, actions and styles of the drawn world.
+
+Keys are EmoSet's names in snake_case, and values the words that captions use. Styles are named as in WikiArt.
+"""
 
 SCENES: dict[str, str] = {
     "amusement_park": "amusement park",

@@ -1,7 +1,7 @@
-"""The drawn world as a generator with a known joint distribution: it samples pictures and can say how likely each is.
+"""Sample images of the drawn world from a known joint distribution, and compute how likely each is.
 
-Deterministic per (seed, stream, index). The truth of a picture is complete here; `annotation.py` decides what a corpus
-tells of it.
+Sampling is deterministic for each (seed, stream, index). The truth of an image is complete here; `annotation.py`
+decides what a corpus annotates, and `composition.py` draws the image.
 """
 
 import itertools
@@ -19,36 +19,37 @@ from pipeline.miniature.vocabulary import ACTIONS, EXPRESSIONS, OBJECTS, SCENES,
 
 Stream = Literal["emoset", "wikiart", "foundation", "held_out", "oracle"]
 STREAMS: tuple[Stream, ...] = ("emoset", "wikiart", "foundation", "held_out", "oracle")
-SCENE_NAMES, OBJECT_NAMES = tuple(d.SCENE_SHARES), tuple(d.OBJECT_SHARES)  # the order of every table of the world
+SCENE_NAMES, OBJECT_NAMES = tuple(d.SCENE_SHARES), tuple(d.OBJECT_SHARES)  # the order of the axes of every table
 assert set(SCENE_NAMES) == set(SCENES) and set(OBJECT_NAMES) == set(OBJECTS)  # noqa: PT018
 EXPRESSION_NAMES, ACTION_NAMES = (None, *EXPRESSIONS), tuple(ACTIONS)  # None: a calm face
 Floats = NDArray[np.float64]
 
 
 class World:
-    """The joint distribution.
+    """The drawn world: its joint distribution, from which images are sampled.
 
-    `polarity_share` in [0, 1]: how much of the low level depends on the polarity; the rest moves to the emotion.
+    `polarity_share` in [0, 1] is the share of the low-level dependence (brightness and colourfulness) that goes with
+    the polarity; the rest goes with the emotion.
     """
 
     def __init__(self, seed: int, polarity_share: float = 1.0) -> None:
         self.seed, self.polarity_share = seed, polarity_share
 
-    # Tables: rows are emotions, and sum to one.
+    # Probability tables; the last axis sums to one.
     @cached_property
     def label_given_emotion(self) -> Floats:
-        """(8, 8): what a picture drawn for the row's emotion is labelled."""
+        """Return p(label | emotion), (8, 8): one row per true emotion."""
         return (1 - d.LABEL_NOISE) * np.eye(8) + d.LABEL_NOISE * normalised(d.CONFUSION.astype(float))
 
     @cached_property
     def scene_given_emotion(self) -> Floats:
-        """(2, 8, 15): tempered rows (scene not annotated), published rows (annotated)."""
+        """Return p(scene | emotion), (2, 8, 15): tempered (scene not annotated), then published (annotated)."""
         rows = attribute_rows(d.SCENE_SHARES)
         return np.stack([normalised(rows**d.SCENE_TEMPER), rows])
 
     @cached_property
     def trigger_given_emotion(self) -> Floats:
-        """(15, 8, 24): triggers by scene and emotion; a scene excludes what is impossible in it."""
+        """Return p(trigger | scene, emotion), (15, 8, 24), without the objects that are impossible in the scene."""
         rows = attribute_rows(d.OBJECT_SHARES)
         shares = np.array([row for _, row in d.OBJECT_SHARES.values()]).T / 100
         rows = rows * (shares >= d.TRIGGER_LIFT * d.PRIOR[:, None])
@@ -56,23 +57,23 @@ class World:
 
     @cached_property
     def filler_given_scene(self) -> Floats:
-        """(15, 24): what stands around, by scene."""
+        """Return p(filler | scene), (15, 24): the objects that do not depend on the emotion."""
         weights = np.array([count**0.35 for count, _ in d.OBJECT_SHARES.values()])
         typical, anywhere = normalised(membership(d.FILLERS) * weights), normalised(~self.impossible * weights)
         return (1 - d.STRAY_RATE) * typical + d.STRAY_RATE * anywhere
 
     @cached_property
     def impossible(self) -> NDArray[np.bool_]:
-        """(15, 24): pairs that the world never shows."""
+        """Return the mask of the (scene, object) pairs that are never drawn for an emotion, (15, 24)."""
         return membership(d.IMPOSSIBLE)
 
     # Sampling.
     def generator(self, stream: Stream, index: int) -> np.random.Generator:
-        """The random numbers of one picture, the same whoever asks and in whatever order."""
+        """Return the random generator of one image; it depends only on the seed, the stream and the index."""
         return np.random.Generator(np.random.PCG64(np.random.SeedSequence([self.seed, STREAMS.index(stream), index])))
 
     def truth(self, stream: Stream, index: int) -> Truth:
-        """What is in picture `index` of a stream."""
+        """Return the truth of image `index` of a stream."""
         rng = self.generator(stream, index)
         if stream == "foundation" or stream == "held_out":
             independent = rng.random() < d.FOUNDATION_INDEPENDENT
@@ -115,7 +116,10 @@ class World:
         )  # fmt: skip
 
     def _independent(self, rng: np.random.Generator, style: str | None) -> Truth:
-        """A picture without an emotion: every attribute uniform and for itself, impossible pairs included."""
+        """Return a truth without an emotion: attributes are independent, and impossible pairs occur.
+
+        Scene, objects, action and tone are uniform; a share CALM of the faces is calm, and the others are uniform.
+        """
         scene = int(rng.integers(len(SCENE_NAMES)))
         num_objects = 1 + pick(np.array(list(d.NUM_OBJECTS.values())), rng)
         objects = rng.choice(len(OBJECT_NAMES), num_objects, replace=False).tolist()
@@ -132,9 +136,9 @@ class World:
 
     # Likelihood.
     def log_joint(self, scene: str, objects: tuple[str, ...], expression: str | None, person: bool = True) -> Floats:
-        """(8,): log p(emotion, scene, objects, expression), -inf where the world never shows that.
+        """Return log p(emotion, scene, objects, expression), (8,); -inf where it is impossible.
 
-        No expression is a calm face.
+        `expression` None is a calm face. Without a person, the expression does not count.
         """
         s, o = SCENE_NAMES.index(scene), tuple(OBJECT_NAMES.index(name) for name in objects)
         p_scene = np.array([1 - d.SCENE_ANNOTATED, d.SCENE_ANNOTATED]) @ self.scene_given_emotion[:, :, s]
@@ -143,7 +147,7 @@ class World:
             return np.log(d.PRIOR) + np.log(p_scene) + np.log(self._p_objects(s, o)) + np.log(p_expression)
 
     def posterior(self, truth: Truth) -> Floats:
-        """(8,): p(label | everything visible in the picture): what the best possible classifier knows."""
+        """Return p(label | everything visible in the image), (8,): the output of the best possible classifier."""
         names = tuple(thing.name for thing in truth.objects)
         total = self.log_joint(truth.scene, names, truth.expression, truth.person is not None)
         if truth.action is not None:
@@ -155,7 +159,7 @@ class World:
         return (posterior / posterior.sum()) @ self.label_given_emotion
 
     def _p_objects(self, scene: int, objects: tuple[int, ...]) -> Floats:
-        """(8,): p(this set of objects | emotion, scene), with or without a trigger among them."""
+        """Return p(set of objects | emotion, scene), (8,), summed over which object is the trigger, if any."""
         fillers = self.filler_given_scene[scene]
         without = np.full(8, draw_probability(fillers, objects, ()))
         triggers = self.trigger_given_emotion[scene]
@@ -166,7 +170,7 @@ class World:
 
 
 def named(person: bool, expression: int, action: int | None) -> tuple[str | None, str | None] | None:
-    """The figure's expression and action by name, or None where there is nobody."""
+    """Return the names of the figure's expression and action, or None where there is no person."""
     if not person:
         return None
     return (
@@ -176,19 +180,23 @@ def named(person: bool, expression: int, action: int | None) -> tuple[str | None
 
 
 def pick(probabilities: Floats, rng: np.random.Generator) -> int:
-    """One draw from a discrete distribution: an index."""
-    # to mypy, the lesser of a numpy scalar and an int is no number
+    """Return an index drawn from a discrete distribution."""
+    # mypy rejects int() of the minimum of a NumPy scalar and an int
     return int(min(np.searchsorted(np.cumsum(probabilities), rng.random(), side="right"), len(probabilities) - 1))  # type: ignore[call-overload]
 
 
 def tone(knob: tuple[float, float, tuple[float, float]], offset: float, rng: np.random.Generator) -> float:
-    """A brightness or colourfulness: normal around the mean shifted by `offset` deviations, held within the range."""
+    """Return a random brightness or colourfulness.
+
+    `knob` is (mean, standard deviation, range). The value is normal around the mean shifted by `offset` standard
+    deviations, and clipped to the range.
+    """
     mean, deviation, (low, high) = knob
     return float(np.clip(mean + deviation * (offset + rng.standard_normal()), low, high))
 
 
 def draw_probability(weights: Floats, chosen: tuple[int, ...], taken: tuple[int, ...]) -> float:
-    """Probability of drawing the set `chosen` one by one without replacement, when `taken` is gone already."""
+    """Return the probability of drawing the set `chosen` one by one without replacement after `taken` was removed."""
     total = 0.0
     for order in itertools.permutations(chosen):
         probability, left = 1.0, 1.0 - sum(weights[t] for t in taken)
@@ -200,17 +208,17 @@ def draw_probability(weights: Floats, chosen: tuple[int, ...], taken: tuple[int,
 
 
 def attribute_rows(table: dict[str, tuple[int, list[int]]]) -> Floats:
-    """(8, attributes): p(attribute | emotion) from published counts and shares."""
+    """Return p(attribute | emotion), (8, number of attributes), from published counts and shares."""
     weights = np.array([count for count, _ in table.values()]) ** d.COUNT_POWER
     shares = np.array([row for _, row in table.values()]).T / 100 + d.SMOOTHING
     return normalised(weights * shares)
 
 
 def membership(table: dict[str, str]) -> NDArray[np.bool_]:
-    """(15, 24): which objects each scene's list names."""
+    """Return a mask, (15, 24), of the objects that each scene's list names."""
     return np.array([[name in table[scene].split() for name in OBJECT_NAMES] for scene in SCENE_NAMES])
 
 
 def normalised(table: Floats) -> Floats:
-    """Rows scaled to sum to one."""
+    """Return the table with its last axis scaled to sum to one."""
     return table / table.sum(-1, keepdims=True)

@@ -1,1 +1,1 @@
-"""What a run costs before it begins: images, bytes, FLOPs and hours of each stage, and where each figure is from."""
+"""Estimate a run before it begins: images, bytes, FLOPs and hours of each stage, and the source of each figure."""

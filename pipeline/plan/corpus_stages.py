@@ -1,13 +1,13 @@
-"""Work of the stages that draw, fetch, check, embed and caption the corpora."""
+"""Estimate the work of the stages that draw, download, check, embed and caption the corpora."""
 
 from pipeline.plan.costs import FORWARD_AND_BACKWARD, Cost
 from pipeline.plan.counts import Corpus
 from pipeline.plan.rates import load_rates
 from pipeline.plan.work import FP16, FP32, ROW_BYTES, Part, Setting, Stage, per_item, shards_of
 
-SMALL_KERNELS = 60  # of a step of a network of two layers, its optimiser included
+SMALL_KERNELS = 60  # of a training step of a network of two layers, optimiser included
 CAPTION_BYTES = 150
-VIEWS = 2  # a picture and its mirror image
+VIEWS = 2  # an image and its mirror image
 MOMENTS = 2  # mean and log-variance
 
 
@@ -109,12 +109,12 @@ def latents(setting: Setting, corpus: str) -> Stage:
 
 
 def latent_bytes(setting: Setting) -> int:
-    """Of one picture in data/latents."""
+    """Return the bytes of one image in data/latents."""
     return VIEWS * MOMENTS * FP16 * setting.costs.shapes.latent_numbers
 
 
 def emotion_classifier(setting: Setting, _: str) -> Stage:
-    """Of CLIP features, trained; imported it takes as good as nothing."""
+    """Return the work of training a classifier on CLIP features; importing one costs almost nothing."""
     section = setting.params.emotion_classifier
     if section.source == "imported":
         return Stage(0, "steps")
@@ -123,7 +123,7 @@ def emotion_classifier(setting: Setting, _: str) -> Stage:
 
 
 def correlation(setting: Setting, _: str) -> Stage:
-    """A classifier for each fold, of all other folds, and one of all."""
+    """Return the work of one classifier per fold, trained on all other folds, and of one trained on all."""
     folds, train = setting.params.correlation.folds, setting.counts.emoset.train
     if setting.params.correlation.source == "imported":
         return Stage(0, "steps")
@@ -144,7 +144,7 @@ def _classifier_size(setting: Setting) -> int:
 
 
 def _decoding(corpus: Corpus, number: int) -> float:
-    """Seconds of one core."""
+    """Return the seconds that one core takes to decode the images."""
     return number * corpus.megapixels * load_rates().decoding_ms.value / 1e3
 
 
@@ -157,7 +157,10 @@ def _per_shard(
 
 
 def _foundation(source: str, size: float, download: float, steps: list[tuple[int, int, Cost]]) -> Stage:
-    """Unpacked, fetched, or trained by steps of (number, batch size, cost of a sample)."""
+    """Return the work of unpacking or downloading a model, or of training it.
+
+    `steps` holds (number of steps, batch size, cost of one sample) of each training.
+    """
     if source != "train":
         return Stage(0, "pictures", num_bytes=size, download_bytes=download if source == "hub" else 0.0)
     parts = tuple(Part(number, cost.batched(size), "train", "bf16") for number, size, cost in steps)

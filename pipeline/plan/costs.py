@@ -1,7 +1,8 @@
-"""What one picture, text or step costs on a device: FLOPs and kernels, counted on torch's meta device.
+"""Count what one image, text or step costs on a device: FLOPs and kernels, on torch's meta device.
 
-The real modules run on tensors without data, under torch's own FlopCounterMode (two FLOPs a multiply-add), so that the
-count follows from configurations. Convolutions are counted apart: in fp32, torch lets a GPU round them to TF32.
+The real modules run on tensors without data, under torch's own FlopCounterMode (two FLOPs per multiply-add), so that
+the count follows from the configurations. Convolutions are counted separately, because in fp32 torch lets a GPU round
+them to TF32.
 """
 
 from collections.abc import Callable
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
     from pipeline.params import UniemoUnderstanding
 
 META = torch.device("meta")
-FORWARD_AND_BACKWARD = 3  # passes' worth of a step that trains all weights
+FORWARD_AND_BACKWARD = 3  # cost of a step that trains all weights, in forward passes
 
 
 @dataclass(frozen=True)
 class Cost:
-    """FLOPs of convolutions and of all other products, and kernels: operations that a device is told one by one."""
+    """FLOPs of convolutions and all other products, and the number of kernels (operations launched one by one)."""
 
     convolutions: float = 0.0
     products: float = 0.0
@@ -46,7 +47,7 @@ class Cost:
         return Cost(self.convolutions * times, self.products * times, self.kernels * times)
 
     def batched(self, size: int) -> "Cost":
-        """Of one sample's cost: that of a batch, which launches no more kernels than the sample alone."""
+        """Return the cost of a batch of `size` samples, which launches no more kernels than one sample."""
         return Cost(self.convolutions * size, self.products * size, self.kernels)
 
 
@@ -54,21 +55,22 @@ NOTHING = Cost()
 
 
 class Costs:
-    """The costs of one sample through models of these shapes, each counted when it is first asked for."""
+    """The costs of one sample through models of the given shapes, each counted at its first use."""
 
     def __init__(self, shapes: Shapes) -> None:
         self.shapes = shapes
 
     @cached_property
     def unet(self) -> Cost:
-        """A forward of the U-Net."""
+        """Return the cost of a forward pass of the U-Net."""
         unet = self._unet(0)
         return counted(lambda: self._denoise(unet), grad=False)
 
     def unet_step(self, rank: int) -> Cost:
-        """Forward and backward through the frozen U-Net to its text states, and to adapters of this rank in all.
+        """Return the cost of forward and backward through the frozen U-Net to its text states and adapters.
 
-        A rank more always costs as much, so that three counts give all others.
+        `rank` is the total rank of all adapters. Each further rank costs the same, so that three counts give all
+        others.
         """
         if rank == 0:
             return self._steps[0]
@@ -93,32 +95,35 @@ class Costs:
 
     @cached_property
     def clip_text(self) -> Cost:
-        """CLIP's text tower, which is the diffusion model's too."""
+        """Return the cost of CLIP's text tower, which the diffusion model shares."""
         clip = self._clip()
         ids = torch.zeros(1, self.shapes.context_length, dtype=torch.long, device=META)
         return counted(lambda: clip.encode_text(ids), grad=False)
 
     def chain(self, settings: "UniemoUnderstanding") -> Cost:
-        """A forward of UniEmo's understanding chain."""
+        """Return the cost of a forward pass of UniEmo's understanding chain."""
         return _chain(self, settings, grad=False)
 
     def chain_step(self, settings: "UniemoUnderstanding", backbone_rate: float) -> Cost:
-        """Forward and backward through it; the ViT's own weights are trained unless their rate is 0."""
+        """Return the cost of forward and backward through UniEmo's understanding chain.
+
+        The ViT's own weights are trained unless `backbone_rate` is 0.
+        """
         return _chain(self, settings.model_copy(update={"backbone_rate": backbone_rate}), grad=True)
 
     def caption(self, tokens: float) -> Cost:
-        """Two FLOPs a parameter and token."""
+        """Return the cost of one caption: two FLOPs per parameter and token."""
         return Cost(products=2 * self.shapes.captioner.parameters * tokens)
 
     def adapter_parameters(self, rank: int) -> int:
-        """Of one adapter of this rank."""
+        """Return the number of parameters of one adapter of this rank."""
         return rank * self._rank_parameters
 
     def chain_parameters(self, settings: "UniemoUnderstanding") -> int:
         return size_of(_build_chain(self, settings))
 
     def parameters(self) -> dict[str, int]:
-        """Of CLIP, U-Net and VAE, and of CLIP's text tower alone."""
+        """Return the numbers of parameters of CLIP, U-Net and VAE, and of CLIP's text tower alone (`text`)."""
         clip = self._clip()
         texts = [clip.token_embedding, clip.transformer, clip.ln_final]
         return {
@@ -128,7 +133,7 @@ class Costs:
 
     @cached_property
     def _steps(self) -> tuple[Cost, ...]:
-        """Of ranks 0, 1 and 2."""
+        """Return the costs of `unet_step` for ranks 0, 1 and 2."""
         states = empty(1, self.shapes.context_length, self.shapes.unet["cross_attention_dim"]).requires_grad_()
 
         def step(unet: Any) -> Cost:
@@ -148,7 +153,7 @@ class Costs:
         return out
 
     def _unet(self, rank: int) -> Any:
-        """Frozen, on the meta device, with an adapter where the rank is not 0."""
+        """Return the frozen U-Net on the meta device, with an adapter unless the rank is 0."""
         from diffusers import UNet2DConditionModel
 
         with META:
@@ -176,7 +181,7 @@ class Costs:
 
 
 def costs_of(shapes: Shapes) -> Costs:
-    """Of these shapes, counted once in a process."""
+    """Return the costs of these shapes, counted once per process."""
     return _KNOWN.setdefault(repr(shapes), Costs(shapes))
 
 
@@ -185,7 +190,7 @@ _KNOWN: dict[str, Costs] = {}
 
 @cache
 def judge(backbone: "Backbone", image_px: int) -> Cost:
-    """A forward of the network on pixels."""
+    """Return the cost of a forward pass of the pixel judge."""
     network = _judge(backbone)
     squares = torch.zeros(1, image_px, image_px, 3, dtype=torch.uint8, device=META)
     return counted(lambda: network(squares), grad=False)
@@ -205,7 +210,7 @@ def _judge(backbone: "Backbone") -> Any:
 
 @cache
 def inception() -> Cost:
-    """A forward of FID's Inception."""
+    """Return the cost of a forward pass of FID's Inception."""
     from torchvision.models import inception_v3
 
     from pipeline.metrics.inception import IMAGE_PX
@@ -236,7 +241,7 @@ def _build_chain(costs: Costs, settings: "UniemoUnderstanding") -> Any:
 
 
 class _Kernels(TorchDispatchMode):
-    """Counts operations that are no views."""
+    """A dispatch mode that counts the operations that are not views."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -248,7 +253,7 @@ class _Kernels(TorchDispatchMode):
 
 
 def counted(run: Callable[[], object], grad: bool) -> Cost:
-    """What a call on the meta device would cost."""
+    """Return what calling `run` on the meta device would cost."""
     with nullcontext() if grad else torch.no_grad(), FlopCounterMode(display=False) as counter, _Kernels() as kernels:
         run()
     of = {str(name): flops for name, flops in counter.get_flop_counts()["Global"].items()}
@@ -261,5 +266,5 @@ def empty(*shape: int) -> Tensor:
 
 
 def size_of(module: Any) -> int:
-    """Parameters of a module."""
+    """Return the number of parameters of a module."""
     return sum(parameter.numel() for parameter in module.parameters())

@@ -1,7 +1,7 @@
-"""How many pictures each corpus has and how large they are: as drawn, as counted on the disk, or as published.
+"""Count the images of each corpus and measure their size: as drawn, as found on disk, or as published.
 
-Nothing is decoded. Counting reads the split files of EmoSet and the footers of WikiArt's Parquet files; sizes are those
-of a few files.
+No image is decoded. Counting reads the split files of EmoSet and the footers of WikiArt's Parquet files; sizes are
+means over a few files.
 """
 
 import json
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 WIKIART_PUBLISHED = 81_444
 SMALL_PUBLISHED: "dict[SmallSet, int]" = {"fi": 22_683, "emotionroi": 1_980, "twitter_i": 1_269, "twitter_ii": 603}
-PUBLISHED_ART_EMOTIONS = 6  # that are left of eight in the published EmoArt
+PUBLISHED_ART_EMOTIONS = 6  # of the eight emotions, those left in the published EmoArt
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 SAMPLED = 200
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Pictures by split, their mean size in bytes and px, where that is from, and whether they must be downloaded."""
+    """Images per split, their mean size in bytes and px, the figures' source, and whether a download is needed."""
 
     train: int
     val: int
@@ -48,13 +48,17 @@ class Corpus:
 
     @property
     def megapixels(self) -> float:
-        """Of one picture."""
+        """Return the mean size of one image in megapixels."""
         return self.width_px * self.height_px / 1e6
 
 
 @dataclass(frozen=True)
 class Counts:
-    """emoart is what wikiart leaves; art_emotions: how many emotions it has. small: pictures of the small sets."""
+    """The images of every corpus.
+
+    `emoart` is what curation keeps of `wikiart`, `art_emotions` how many emotions it has, `small` the images of each
+    small set; `notes` state the source of the figures.
+    """
 
     emoset: Corpus
     wikiart: Corpus
@@ -64,14 +68,14 @@ class Counts:
     notes: tuple[str, ...]
 
     def of(self, corpus: str) -> Corpus:
-        """emoset or emoart."""
+        """Return the corpus named `emoset` or `emoart`."""
         found: Corpus = getattr(self, corpus)
         return found
 
 
 @dataclass(frozen=True)
 class Curated:
-    """What an earlier run of emoart kept: of so many pictures this share, of so many emotions."""
+    """The outcome of an earlier run of emoart: images read, share of them kept, and number of emotions kept."""
 
     num_pictures: int
     share: float
@@ -79,7 +83,11 @@ class Curated:
 
 
 def counts_of(params: "Params", drawn: Path, curated: Curated | None = None) -> Counts:
-    """drawn: the folder where the miniature's layouts are drawn. curated: of the last run, used if of as many."""
+    """Return the counts of all corpora for `params`.
+
+    `drawn` is the folder where the miniature's layouts are drawn. `curated` is the result of the last run of emoart; it
+    is used only if that run had the same number of images.
+    """
     rates, world = load_rates(), params.miniature
     emoset_folder, art_folder = Path(params.emoset.folder), Path(params.emoart.folder)
     emoset = _drawn(world.num_emoset) if emoset_folder == drawn / "emoset" else count_emoset(emoset_folder)
@@ -99,7 +107,7 @@ def counts_of(params: "Params", drawn: Path, curated: Curated | None = None) -> 
 
 
 def count_emoset(folder: Path) -> Corpus:
-    """Of a folder in the official layout, or the published EmoSet-118K where there is none."""
+    """Return the counts of a folder in EmoSet's official layout, or of the published EmoSet-118K if absent."""
     rates = load_rates()
     files = [folder / f"{split}.json" for split in SPLITS]
     if not all(file.is_file() for file in files):
@@ -113,7 +121,7 @@ def count_emoset(folder: Path) -> Corpus:
 
 
 def count_art(folder: Path) -> Corpus:
-    """Of WikiArt's Parquet files or any folder of pictures, or the published WikiArt where there is none."""
+    """Return the count of WikiArt's Parquet files or any folder of images, or of the published WikiArt if absent."""
     import pyarrow.parquet as pq
 
     rates = load_rates()
@@ -129,7 +137,7 @@ def count_art(folder: Path) -> Corpus:
 
 
 def _drawn(number: int) -> Corpus:
-    """A layout of the miniature, split as EmoSet."""
+    """Return the counts of a layout of the miniature, which is split like EmoSet."""
     val, test = round(0.05 * number), round(0.15 * number)
     size = load_rates().drawn_bytes.value, IMAGE_PX, IMAGE_PX
     return Corpus(number - val - test, val, test, *size, "drawn, as params.yaml says")
@@ -140,7 +148,10 @@ def _art_emotions(wikiart: Corpus) -> int:
 
 
 def _sizes(folder: Path, otherwise: tuple[float, float]) -> tuple[float, float, float]:
-    """picture_bytes, width_px and height_px: means over the first files, by their headers alone."""
+    """Return picture_bytes, width_px and height_px as means over the first files, from file headers alone.
+
+    `otherwise` is used for width and height if no header can be read.
+    """
     from PIL import Image, UnidentifiedImageError
 
     files = list(islice(_pictures(folder), SAMPLED))
@@ -150,7 +161,7 @@ def _sizes(folder: Path, otherwise: tuple[float, float]) -> tuple[float, float, 
             with Image.open(file) as picture:
                 found.append(picture.size)
         except (UnidentifiedImageError, OSError, Image.DecompressionBombError):
-            continue  # the stage that packs it will tell
+            continue  # the stage that packs it reports the error
     width, height = (sum(each) / len(found) for each in zip(*found, strict=True)) if found else otherwise
     mean = sum(file.stat().st_size for file in files) / max(len(files), 1)
     return mean, width, height
@@ -161,7 +172,7 @@ def _pictures(folder: Path) -> Iterator[Path]:
 
 
 def _small(params: "Params", drawn: Path) -> "dict[SmallSet, int]":
-    """Of the small sets that understanding_scores names."""
+    """Return the numbers of images of the small sets that understanding_scores names."""
     scores, world = params.understanding_scores, params.miniature
     of_world = _drawn_small(world)
     folders = {

@@ -1,4 +1,4 @@
-"""Work of the stages that make images, and of those that score, show and report."""
+"""Estimate the work of the stages that generate images, and of those that score, show and report."""
 
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -12,10 +12,10 @@ from pipeline.plan.work import FP32, ROW_BYTES, Part, Setting, Stage, per_item, 
 if TYPE_CHECKING:
     from pipeline.params import Judges
 
-FUSION_CELLS = 5  # weights of each pair on the sheet of fusion
-ADAPTED = ("dreambooth", "coemogen_emoset", "coemogen_emoart")  # methods whose strength can be set
-GUIDED = 2  # passes of a solver step under classifier-free guidance
-INCEPTION_WIDTH, RESNET_WIDTH, SMALL_WIDTH = 2048, 4096, 384  # pooled features of a picture
+FUSION_CELLS = 5  # weights of each pair on the fusion sheet
+ADAPTED = ("dreambooth", "coemogen_emoset", "coemogen_emoart")  # methods with an adjustable strength
+GUIDED = 2  # passes per solver step under classifier-free guidance
+INCEPTION_WIDTH, RESNET_WIDTH, SMALL_WIDTH = 2048, 4096, 384  # pooled features of an image
 BASELINE_READERS = 3
 SHEET_BYTES, REPORT_BYTES = 5e6, 5e6
 
@@ -29,7 +29,7 @@ def images(setting: Setting, method: str) -> Stage:
 
 
 def image_cost(setting: Setting) -> Cost:
-    """Of one sampled image: the solver's steps, guided, and the decoder."""
+    """Return the cost of one sampled image: the guided solver steps, the decoder and the text tower."""
     section, costs = setting.params.images, setting.costs
     passes = GUIDED if section.guidance > 1 else 1
     steps = Cost(
@@ -51,7 +51,7 @@ def scores(setting: Setting, method: str) -> Stage:
 
 
 def real_scores(setting: Setting, _: str) -> Stage:
-    """The test split as every image is judged; of the other splits what FID as published wants."""
+    """Return the work of judging the test split like generated images, and what published FID needs of the rest."""
     found, section = setting.counts.emoset, setting.params.scores
     published = _as_published(setting)
     cost = _judged(setting) + (_on_disk(setting) if published else NOTHING)
@@ -74,7 +74,7 @@ def feedback(setting: Setting, _: str) -> Stage:
 
 
 def understanding_scores(setting: Setting, _: str) -> Stage:
-    """Every reader on EmoSet's test split and the small sets; the captioner on some of each."""
+    """Return the work of every reader on EmoSet's test split and the small sets; the captioner reads some of each."""
     section, costs, rates = setting.params.understanding_scores, setting.costs, load_rates()
     found = setting.counts.emoset
     sizes = [found.test, *setting.counts.small.values()]
@@ -127,33 +127,37 @@ def _as_published(setting: Setting) -> bool:
 
 
 def _judged(setting: Setting) -> Cost:
-    """Of one image under protocol clean: CLIP, the networks on pixels, Inception."""
+    """Return the cost of one image under protocol clean: CLIP, the pixel judges, Inception."""
     return setting.costs.clip_image + _squashed(setting)
 
 
 def _on_disk(setting: Setting) -> Cost:
-    """Of one image under protocol emogen: squashed, then as all networks see it, by CLIP also rescaled twice."""
+    """Return the cost of one image under protocol emogen.
+
+    The pixel judges see the image twice (squashed to a square, and as stored), Inception sees it squashed, and
+    CLIP twice (as stored, and with pixels rescaled twice).
+    """
     return _squashed(setting) + _networks(setting) + setting.costs.clip_image * 2
 
 
 def _squashed(setting: Setting) -> Cost:
-    """Of the networks on pixels and Inception alone."""
+    """Return the cost of the pixel judges and of Inception, if its weights are given."""
     cost = _networks(setting)
     return cost + inception() if setting.params.scores.inception_weights else cost
 
 
 def _networks(setting: Setting) -> Cost:
-    """Of the networks on pixels."""
+    """Return the cost of the pixel judges: our own and, if given, the published scene and object judges."""
     section = setting.params.judges
     published = sum(1 for name in (section.scene_weights, section.object_weights) if name)
     return judge(section.backbone, section.image_px) + judge("resnet50", RESNET_PX) * published
 
 
-RESNET_PX = 224  # that published judges see
+RESNET_PX = 224  # input edge of the published judges
 
 
 def _score_numbers(setting: Setting) -> int:
-    """Numbers of a row of data/scores."""
+    """Return how many numbers a row of data/scores has."""
     width, judged = setting.costs.shapes.joint_width, _judge_width(setting.params.judges)
     inception_width = INCEPTION_WIDTH if setting.params.scores.inception_weights else 0
     once = 2 * len(EMOTIONS) + width + judged + inception_width

@@ -1,4 +1,4 @@
-"""How fast a device is: peaks and shares from rates.yaml for a GPU, shares of a probe of this machine for a CPU."""
+"""State how fast a device is: peaks and shares from rates.yaml for a GPU, shares of a local probe for a CPU."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ class _Checked(BaseModel):
 
 
 class Figure(_Checked):
-    """A number and what stands behind it."""
+    """A number with its status and source."""
 
     value: Positive
     status: Status
@@ -35,7 +35,7 @@ class Figure(_Checked):
 
 
 class Size(_Checked):
-    """Width and height of a picture, px, likewise."""
+    """Width and height of an image in px, with status and source."""
 
     value: Annotated[tuple[Positive, Positive], Field(strict=False)]
     status: Status
@@ -43,7 +43,7 @@ class Size(_Checked):
 
 
 class Peak(_Checked):
-    """TFLOP/s of dense products."""
+    """The peak TFLOP/s of dense products."""
 
     bf16: Positive
     tf32: Positive
@@ -51,7 +51,7 @@ class Peak(_Checked):
 
 
 class Card(_Checked):
-    """A GPU, as published."""
+    """A GPU with its published peaks."""
 
     name: str
     peak: Peak
@@ -59,7 +59,7 @@ class Card(_Checked):
 
 
 class Rates(_Checked):
-    """The whole of rates.yaml."""
+    """The contents of rates.yaml."""
 
     devices: Mapping[str, Card]
     shares: Mapping[Effort, Figure]
@@ -84,13 +84,13 @@ class Rates(_Checked):
 
 @cache
 def load_rates() -> Rates:
-    """rates.yaml, checked."""
+    """Return the validated contents of rates.yaml."""
     return Rates.model_validate(read_yaml(RATES))
 
 
 @dataclass(frozen=True)
 class Speed:
-    """FLOP/s of convolutions and of other products, and where they are from, such as `40 % of bf16, target`."""
+    """FLOP/s of convolutions and of other products, and their source, such as `40% of bf16 peak, target`."""
 
     convolutions: float
     products: float
@@ -99,9 +99,10 @@ class Speed:
 
 @dataclass(frozen=True)
 class Device:
-    """speeds by effort and precision; kernel_s: to launch one operation; workers: processes that decode ahead.
+    """The speeds of a device by effort and precision.
 
-    startup_s: of each stage, before it does anything.
+    `kernel_s` is the time in seconds to launch one operation, `workers` the number of processes that decode ahead, and
+    `startup_s` the time in seconds before a stage does anything.
     """
 
     name: str
@@ -112,7 +113,7 @@ class Device:
     notes: tuple[str, ...]
 
     def seconds(self, cost: Cost, effort: Effort, precision: Precision) -> tuple[float, str]:
-        """Of so much work, one kernel after the other, and what sets the time."""
+        """Return the seconds that this cost takes, one kernel after the other, and what determines them."""
         speed = self.speeds[effort, precision]
         busy = cost.convolutions / speed.convolutions + cost.products / speed.products
         launching = cost.kernels * self.kernel_s
@@ -120,7 +121,7 @@ class Device:
 
 
 def device_of(name: str) -> Device:
-    """Return a device by its name in rates.yaml, or this machine's CPU. ValueError for a name that nobody knows."""
+    """Return a device by its name in rates.yaml, or this machine's CPU. Raises ValueError for an unknown name."""
     rates = load_rates()
     if name == "cpu":
         return cpu()
@@ -139,7 +140,7 @@ def device_of(name: str) -> Device:
 
 
 def name_of(described: str) -> str:
-    """The name in rates.yaml of a card that its driver describes so. Raises ValueError for one that is not there."""
+    """Return a GPU's name in rates.yaml from its driver's description. Raises ValueError if it is not there."""
     for name in load_rates().devices:
         if name in described.lower().replace(" ", ""):
             return name
@@ -147,7 +148,7 @@ def name_of(described: str) -> str:
 
 
 def known_devices() -> str:
-    """Names for --device."""
+    """Return the names that --device accepts, as one string."""
     return ", ".join(["cpu", *load_rates().devices])
 
 
@@ -159,7 +160,7 @@ def _speed(card: Card, effort: Effort, precision: Precision) -> Speed:
 
 
 def cpu() -> Device:
-    """Return the speeds of this CPU, one thread: shares, measured once, of what it reaches in a probe now."""
+    """Return the speeds of one thread of this CPU: shares, measured earlier, of what it reaches in a probe now."""
     shares = load_rates().cpu_shares
     probes = {precision: probed(precision_of(precision, "cpu")) for precision in PRECISIONS}
     speeds: dict[tuple[Effort, Precision], Speed] = {}
@@ -177,7 +178,10 @@ def cpu() -> Device:
 
 @cache
 def probed(precision: Precision) -> float:
-    """Return the FLOP/s of one thread in a product and a convolution of the miniature's sizes, the best of a few."""
+    """Return the FLOP/s of one thread over a product and a convolution of the miniature's sizes.
+
+    Both are timed by the best of PROBE_CALLS calls; the result is the harmonic mean of their FLOP/s.
+    """
     import torch
 
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]

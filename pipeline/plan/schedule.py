@@ -1,7 +1,7 @@
-"""When each stage would be done on a device or several: computing, launching, decoding, and what of it counts.
+"""Estimate the hours of each stage on one or several devices, from computing, launching and decoding.
 
-Stages one after the other, as `dvc repro` has them, each on as many of the GPUs as can share it: shards under Ray,
-batches under accelerate. Decoding goes on beside the device where there are processes for it.
+Stages run one after the other, as in `dvc repro`, each on as many of the GPUs as can share it: shards under Ray,
+batches under accelerate. Decoding overlaps with computing if there are processes for it.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ HOUR_S = 3600.0
 
 @dataclass(frozen=True)
 class Timed:
-    """A stage with its hours on so many GPUs of those that there are, and what sets them."""
+    """A stage with its hours, the number of GPUs that it uses, and what determines its time."""
 
     stage: Stage
     hours: float
@@ -25,7 +25,10 @@ class Timed:
 
 
 def timed(stage: Stage, device: Device, gpus: int = 1) -> Timed:
-    """Of one stage. The longer of device and decoding counts where pictures are decoded ahead, else both do."""
+    """Return a stage with its hours on up to `gpus` devices.
+
+    If images are decoded ahead, the longer of computing and decoding counts, otherwise their sum.
+    """
     shared = min(gpus, stage.pieces) if stage.spread == "shards" else _divisor(stage, gpus)
     found = [_part_s(part, stage, device, shared) for part in stage.parts]
     busy = sum(seconds for seconds, _ in found)
@@ -40,14 +43,17 @@ def timed(stage: Stage, device: Device, gpus: int = 1) -> Timed:
 
 
 def schedule(stages: Iterable[Stage], device: Device, gpus: int = 1) -> list[Timed]:
-    """Of every stage. Raises ValueError for a CPU with several GPUs."""
+    """Return every stage with its hours. Raises ValueError if `gpus` is below 1, or above 1 with a CPU."""
     if gpus < 1 or (gpus > 1 and not device.kernel_s):
         raise ValueError(f"--gpus {gpus}: allowed is a number >= 1, and 1 with --device cpu")
     return [timed(stage, device, gpus) for stage in stages]
 
 
 def _part_s(part: Part, stage: Stage, device: Device, shared: int) -> tuple[float, str]:
-    """Seconds of a part on `shared` GPUs. Each process of a training launches as many kernels as one alone would."""
+    """Return the seconds of a part on `shared` GPUs, and what determines them.
+
+    Each process of a training launches as many kernels as a single process would.
+    """
     cost = part.cost
     if stage.spread == "processes" and part.effort == "train":
         cost = Cost(cost.convolutions / shared, cost.products / shared, cost.kernels)
@@ -58,7 +64,7 @@ def _part_s(part: Part, stage: Stage, device: Device, shared: int) -> tuple[floa
 
 
 def _divisor(stage: Stage, gpus: int) -> int:
-    """The most processes that a batch divides among; 1 where a stage runs in one process."""
+    """Return the largest number of processes, up to `gpus`, that divides the batch; 1 for a stage of one process."""
     if stage.spread == "one":
         return 1
     return max(number for number in range(1, gpus + 1) if stage.pieces % number == 0)

@@ -1,7 +1,8 @@
-"""The shapes of the foundation models, without a weight: configurations of what is here, else of what is assumed.
+"""Find the shapes of the foundation models without loading weights: configurations on disk, or assumed ones.
 
-Bundled models carry their configurations in their files, `train` has them in its recipe, and a hub model that was
-downloaded in its folder. Of one that was not, the shapes are those of presets/paper.yaml's models, and a note says so.
+Bundled models carry their configurations in their files, models to train have them in their recipes, and downloaded hub
+models in their folders. A hub model that is not downloaded is assumed to have the shapes of the models in
+presets/paper.yaml, and a note says so.
 """
 
 import json
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
     from pipeline.params import Foundation, Params
 
 Config = Mapping[str, Any]
-FP32, BF16 = 4, 2  # bytes of a number
+FP32, BF16 = 4, 2  # bytes per number
 
-# Of stable-diffusion-v1-5/stable-diffusion-v1-5, as its folders unet and vae say; the rest are diffusers' defaults.
+# Of stable-diffusion-v1-5/stable-diffusion-v1-5, from its folders unet and vae; the rest are diffusers' defaults.
 UNET: Config = {
     "sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8,
     "block_out_channels": (320, 640, 1280, 1280),
@@ -31,23 +32,27 @@ VAE: Config = {
     "block_out_channels": (128, 256, 512, 512), "layers_per_block": 2, "latent_channels": 4, "sample_size": 512,
 }  # fmt: skip
 CLIP = "ViT-L-14"  # open_clip's own name
-QWEN_PARAMETERS = 8_292_166_656  # of Qwen/Qwen2.5-VL-7B-Instruct, its vision tower included
-TOKEN_PX = 28  # edge of the square that is one token to a Qwen-VL
+QWEN_PARAMETERS = 8_292_166_656  # of Qwen/Qwen2.5-VL-7B-Instruct, vision tower included
+TOKEN_PX = 28  # edge of the square that a Qwen-VL reads as one token
 CLIP_HUB, DIFFUSION_HUB = "timm/vit_large_patch14_clip_224.openai", "stable-diffusion-v1-5/stable-diffusion-v1-5"
 CAPTIONER_HUB = "Qwen/Qwen2.5-VL-7B-Instruct"
-FEWEST_MINIATURE_WORDS = 926  # tokens of the bundled CLIP, near which a trained one's number lies
+FEWEST_MINIATURE_WORDS = 926  # vocabulary size of the bundled CLIP; a trained CLIP's is close to it
 
 
 @dataclass(frozen=True)
 class Captioner:
-    """parameters of the whole model; tokens that a picture is to it, None where they grow with the picture."""
+    """The size of a captioner.
+
+    `parameters` counts the whole model; `picture_tokens` is the number of tokens of an image, None if it grows with the
+    image.
+    """
 
     parameters: int
     picture_tokens: int | None
     weight_bytes: int
 
     def tokens_of(self, width_px: float, height_px: float) -> int:
-        """Tokens of a picture of this size."""
+        """Return the number of tokens of an image of this size."""
         return self.picture_tokens or round(width_px / TOKEN_PX) * round(height_px / TOKEN_PX)
 
 
@@ -55,7 +60,7 @@ class Captioner:
 class Shapes:
     """Configurations of CLIP (open_clip's model_cfg), U-Net and VAE (diffusers'), and the size of the captioner.
 
-    notes: what of them is assumed.
+    `notes` state which of them are assumed.
     """
 
     clip: Config
@@ -66,17 +71,17 @@ class Shapes:
 
     @property
     def factor(self) -> int:
-        """Pixels of a latent's edge."""
+        """Return the edge of a latent in pixels, i.e. the VAE's downsampling factor."""
         return int(2 ** (len(self.vae["block_out_channels"]) - 1))
 
     @property
     def image_px(self) -> int:
-        """Edge of the pictures that the diffusion model makes."""
+        """Return the edge in px of the images that the diffusion model generates."""
         return int(self.unet["sample_size"]) * self.factor
 
     @property
     def latent_numbers(self) -> int:
-        """Numbers of one latent."""
+        """Return how many numbers one latent has."""
         return int(self.vae["latent_channels"] * self.unet["sample_size"] ** 2)
 
     @property
@@ -85,17 +90,20 @@ class Shapes:
 
     @property
     def joint_width(self) -> int:
-        """Width of CLIP's joint space."""
+        """Return the width of CLIP's joint space."""
         return int(self.clip["embed_dim"])
 
     @property
     def context_length(self) -> int:
-        """Tokens of a text."""
+        """Return the number of tokens of a text, padding included."""
         return int(self.clip["text_cfg"].get("context_length", 77))
 
 
 def shapes_of(params: "Params", bundled: Path, made: Mapping[str, Path]) -> Shapes:
-    """bundled: models/miniature. made: folders of foundation models that are of these params, by section."""
+    """Return the shapes of the foundation models that `params` select.
+
+    `bundled` is models/miniature; `made` holds, by section, the folders of foundation models made with these params.
+    """
     clip, clip_note = clip_config(params.foundation_clip, bundled, made.get("foundation_clip"))
     unet, vae, note = diffusion_configs(params.foundation_diffusion, clip, bundled, made.get("foundation_diffusion"))
     captioner, third = captioner_of(params.foundation_captioner, clip, bundled, made.get("foundation_captioner"))
@@ -103,7 +111,7 @@ def shapes_of(params: "Params", bundled: Path, made: Mapping[str, Path]) -> Shap
 
 
 def clip_config(section: "Foundation", bundled: Path, folder: Path | None) -> tuple[Config, str]:
-    """open_clip's model_cfg, and a note where it is assumed."""
+    """Return open_clip's model_cfg, and a note that is empty unless it is assumed."""
     if folder:
         return _json(folder / CONFIG)["model_cfg"], ""
     if section.source == "bundled":
@@ -119,7 +127,10 @@ def clip_config(section: "Foundation", bundled: Path, folder: Path | None) -> tu
 def diffusion_configs(
     section: "Foundation", clip: Config, bundled: Path, folder: Path | None
 ) -> tuple[Config, Config, str]:
-    """The configurations of U-Net and VAE, and a note where they are assumed. clip: its text tower's width counts."""
+    """Return the configurations of U-Net and VAE, and a note that is empty unless they are assumed.
+
+    A U-Net to be trained takes the width of the text tower of `clip`.
+    """
     if folder:
         return _json(folder / "unet/config.json"), _json(folder / "vae/config.json"), ""
     if section.source == "bundled":
@@ -131,7 +142,7 @@ def diffusion_configs(
 
 
 def captioner_of(section: "Foundation", clip: Config, bundled: Path, folder: Path | None) -> tuple[Captioner, str]:
-    """The captioner, and a note where its size is assumed: `7B` in a hub id is believed."""
+    """Return the captioner, and a note if its size is assumed; a size in a hub id, such as `7B`, is trusted."""
     if folder:
         return _counted(sorted(folder.glob("*.safetensors")), _json(folder / "config.json")), ""
     if section.source == "bundled":
@@ -158,7 +169,7 @@ def _json(path: Path) -> Any:
 
 
 def _packed(file: Path, name: str) -> Any:
-    """A configuration in the metadata of a bundled model; its weights are not read."""
+    """Return a configuration from the metadata of a bundled model, without reading its weights."""
     from safetensors import safe_open
 
     with safe_open(file, "np") as packed:
@@ -166,7 +177,7 @@ def _packed(file: Path, name: str) -> Any:
 
 
 def _counted(files: list[Path], config: Config) -> Captioner:
-    """Of the headers of weights files. A LLaVA has so many tokens for any picture."""
+    """Return the captioner's size from the headers of weights files; a LLaVA has equally many tokens for any image."""
     from safetensors import safe_open
 
     parameters = 0
@@ -201,7 +212,10 @@ def _trained_diffusion(recipe: "DiffusionRecipe", clip: Config) -> tuple[Config,
 
 
 def _trained_captioner(recipe: "CaptionerRecipe", clip: Config) -> Captioner:
-    """Layers of a Llama have 13 squares of its width (attention 4, three matrices of thrice the width), a ViT's 12."""
+    """Return the size of a captioner that is to be trained.
+
+    A Llama layer has 13 squares of its width (attention 4, three matrices of three times the width 9), a ViT layer 12.
+    """
     vision = clip["vision_cfg"]
     parameters = 13 * recipe.layers * recipe.width**2 + 12 * vision["layers"] * vision["width"] ** 2
     return Captioner(parameters, (vision["image_size"] // vision["patch_size"]) ** 2, FP32 * parameters)

@@ -1,4 +1,4 @@
-"""The plan as text for people and as CSV for programs, with sums and with what its figures stand on."""
+"""Format the plan as text for people and as CSV for programs, with sums and the basis of its figures."""
 
 import csv
 import io
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pipeline.plan.schedule import Timed
 
 HEAD = ("stage", "number", "of", "GFLOP each", "PFLOP", "written", "hours", "GPUs", "what sets the time")
-LEFT = (0, 2, 8)  # columns of words
+LEFT = (0, 2, 8)  # columns of words, aligned on the left
 COLUMNS = (
     "stage", "number", "of", "gflop_each", "pflop", "bytes", "work_bytes", "download_bytes", "hours", "gpus", "bound",
 )  # fmt: skip
@@ -16,7 +16,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Plan:
-    """title: of what, on what. notes: what figures stand on."""
+    """A plan: `title` names what runs on which device, `notes` state what the figures are based on."""
 
     title: str
     rows: Sequence[Timed]
@@ -24,22 +24,22 @@ class Plan:
 
     @property
     def hours(self) -> float:
-        """Of all stages, one after the other."""
+        """Return the hours of all stages, one after the other."""
         return sum(row.hours for row in self.rows)
 
     @property
     def num_bytes(self) -> float:
-        """That all stages leave."""
+        """Return the bytes of the outs of all stages."""
         return sum(row.stage.num_bytes for row in self.rows)
 
     @property
     def work_bytes(self) -> float:
-        """The most that lies in .work at a time; the processes of a training share their caches."""
+        """Return the most bytes in .work at a time; the processes of a training share their caches."""
         return max(row.stage.work_bytes for row in self.rows)
 
     @property
     def corpus_bytes(self) -> float:
-        """Of corpora that are not here; foundation models become outs."""
+        """Return the bytes of corpora to download. Foundation models do not count, because they become outs."""
         return sum(row.stage.download_bytes for row in self.rows if not row.stage.unit.startswith("foundation_"))
 
     @property
@@ -48,7 +48,7 @@ class Plan:
 
 
 def to_text(plan: Plan) -> str:
-    """Title, table, sums, notes."""
+    """Return the plan as text: title, table, sums, notes."""
     cells = [HEAD, *(_cells(row) for row in plan.rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(HEAD))]
     lines = [
@@ -62,7 +62,7 @@ def to_text(plan: Plan) -> str:
 
 
 def sums(plan: Plan) -> list[str]:
-    """Hours, disk and downloads in words."""
+    """Return the lines that state total hours, disk space and downloads."""
     told = [
         f"total: {_hours(plan.hours)} hours, stages one after the other; "
         f"{sum(row.stage.flops for row in plan.rows) / 1e15:,.1f} PFLOP",
@@ -83,7 +83,7 @@ def sums(plan: Plan) -> list[str]:
 
 
 def to_csv(plan: Plan) -> str:
-    """One line a stage, in units of one; the notes are not in it."""
+    """Return the plan as CSV, one line per stage with sizes in bytes; the notes are left out."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -98,7 +98,7 @@ def to_csv(plan: Plan) -> str:
 
 
 def size(num_bytes: float) -> str:
-    """Such as 3.5 GB."""
+    """Return a number of bytes as text, such as 3.5 GB, or a hyphen for 0."""
     for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
         if num_bytes >= factor:
             return f"{num_bytes / factor:.3g} {unit}"

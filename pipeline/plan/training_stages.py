@@ -1,4 +1,4 @@
-"""Work of the stages that train: a step forward and backward, the sheets on the way, and what is read of the whole."""
+"""Estimate the work of the training stages: training steps, sample sheets on the way, passes over the corpus."""
 
 from typing import TYPE_CHECKING
 
@@ -12,11 +12,11 @@ from pipeline.plan.work import FP32, Part, Setting, Stage, per_item, shards_of
 if TYPE_CHECKING:
     from pipeline.params import DiffusionTraining, Training
 
-SHEET_COLUMNS = 8  # samples of each emotion on a sheet
-DESTROYED = 1 + 1 / 8  # pictures of a judges' batch, for each of its own
-TEXT_PASSES = 2  # through the frozen text encoder: forward, and back to the embedding
-CHECKPOINTS = 2  # that are kept, each of weights and both moments
-SPACE_BYTES = 10e6  # of Gaussians and notes in a generator's folder, at most
+SHEET_COLUMNS = 8  # samples per emotion on a sheet
+DESTROYED = 1 + 1 / 8  # images in a judges' batch per sampled image: an eighth as many destroyed copies are added
+TEXT_PASSES = 2  # through the frozen text encoder: forward, and backward to the embedding
+CHECKPOINTS = 2  # kept at a time, each with weights and both moments
+SPACE_BYTES = 10e6  # upper limit for Gaussians and notes in a generator's folder
 
 
 def judges(setting: Setting, _: str) -> Stage:
@@ -87,23 +87,23 @@ def uniemo_feedback(setting: Setting, _: str) -> Stage:
 
 
 def distinct(kinds: int, batch_size: int) -> float:
-    """How many of so many kinds, each as likely, occur in a batch."""
+    """Return the expected number of distinct kinds in a batch if all `kinds` are equally likely."""
     return kinds * (1 - (1 - 1 / kinds) ** batch_size)
 
 
 def squares_bytes(setting: Setting) -> float:
-    """Of the cached squares of all pictures of EmoSet."""
+    """Return the bytes of the cached squares of all images of EmoSet."""
     return 3.0 * setting.counts.emoset.total * setting.params.uniemo_understanding.image_px**2
 
 
 def squares_s(setting: Setting) -> float:
-    """Seconds of one core that make them."""
+    """Return the seconds that one core takes to make the cached squares."""
     found = setting.counts.emoset
     return found.total * found.megapixels * load_rates().decoding_ms.value / 1e3
 
 
 def _joint(setting: Setting, steps: int) -> Stage:
-    """Chain and U-Net together, then the Gaussians of all that the model understands."""
+    """Return the work of training chain and U-Net together, then of reading the corpus for the Gaussians."""
     section, seen, found = setting.params.uniemo_joint, setting.params.uniemo_understanding, setting.counts.emoset
     costs = setting.costs
     chain = costs.chain_step(seen, section.backbone_rate)
@@ -120,7 +120,11 @@ def _joint(setting: Setting, steps: int) -> Stage:
 def _through_unet(
     setting: Setting, section: "DiffusionTraining", corpus: str, emotions: int, rank: int, beside: Cost, size: float
 ) -> Stage:
-    """Steps through the U-Net with adapters of this rank in all, with what is trained beside, and sheets of samples."""
+    """Return the work of steps through the U-Net, and of the sheets of samples.
+
+    `rank` is the total rank of the adapters, `beside` the cost per sample of what else is trained, and `size` the bytes
+    of the trained weights.
+    """
     costs = setting.costs
     sample = costs.unet_step(rank) + costs.clip_text * TEXT_PASSES + beside
     parts = (
@@ -140,5 +144,5 @@ def _through_unet(
 
 
 def num_sheets(section: "Training") -> int:
-    """Sheets that a training draws on its way."""
+    """Return the number of sheets that a training draws on the way."""
     return section.steps // section.sheet_steps if section.sheet_steps else 0

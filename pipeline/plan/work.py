@@ -1,4 +1,4 @@
-"""What a stage has to do, as numbers: computing, decoding by processor cores, bytes that stay and bytes meanwhile."""
+"""Describe the work of a stage in numbers: FLOPs, decoding on processor cores, bytes kept and bytes used meanwhile."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
@@ -11,14 +11,14 @@ from pipeline.runtime import Precision
 if TYPE_CHECKING:
     from pipeline.params import Params
 
-FP16, FP32 = 2, 4  # bytes of a number
-ROW_BYTES = 40  # of a row beside its vectors: an id and a few words
+FP16, FP32 = 2, 4  # bytes per number
+ROW_BYTES = 40  # of a row without its vectors: an id and a few words
 Spread = Literal["shards", "processes", "one"]
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What every stage's work follows from."""
+    """The params, counts and costs from which the work of every stage follows."""
 
     params: "Params"
     counts: Counts
@@ -27,7 +27,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Part:
-    """`number` times this cost, one after the other, in the precision that the code runs it in."""
+    """A cost that is incurred `number` times in sequence, in the precision in which the code runs it."""
 
     number: float
     cost: Cost
@@ -39,9 +39,10 @@ class Part:
 class Stage:
     """The work of one unit of dvc.yaml.
 
-    number, of: how many pictures, captions, images or steps. core_s: seconds of one core for pictures that other
-    processes may decode ahead. num_bytes: of all outs; work_bytes: of what lies in .work while it runs. download_bytes:
-    of what comes from elsewhere. spread: over what several GPUs can share it; pieces: into how many at most.
+    `number` is the number of items and `of` their name: pictures, captions, images or steps. `core_s` is the time in
+    seconds on one core for images that other processes may decode ahead. `num_bytes` is the size of all outs,
+    `work_bytes` of the files in .work while the stage runs, `download_bytes` of what comes from elsewhere. `spread` is
+    what several GPUs can share, and `pieces` the largest number of parts it divides into.
     """
 
     number: int
@@ -60,20 +61,20 @@ class Stage:
 
     @property
     def flops(self) -> float:
-        """Of the whole stage."""
+        """Return the FLOPs of the whole stage."""
         return sum(part.number * part.cost.flops for part in self.parts)
 
     @property
     def flops_each(self) -> float:
-        """Of one picture, caption, image or step, with its share of all that comes beside."""
+        """Return the FLOPs per picture, caption, image or step, with its share of all accompanying work."""
         return self.flops / self.number if self.number else 0.0
 
 
 def per_item(cost: Cost, batch_size: int) -> Cost:
-    """Of one item that goes through in a batch, whose kernels are launched once for all of it."""
+    """Return the cost of one item of a batch, whose kernels are launched once for all its items."""
     return Cost(cost.convolutions, cost.products, cost.kernels / batch_size)
 
 
 def shards_of(number: int, shard_items: int) -> int:
-    """How many shards hold so many items."""
+    """Return the number of shards that hold `number` items, at least 1."""
     return max(1, -(-number // shard_items))

@@ -1,4 +1,4 @@
-"""The work of every stage of the DAG, item by item, in running order: every stage of dvc.yaml has a line here."""
+"""List the work of every stage of the DAG in running order; every stage of dvc.yaml has an entry here."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -42,7 +42,7 @@ STAGES: dict[str, Callable[[Setting, str], Stage]] = {
     "truth_checks": image_stages.truth_checks,
     "report": image_stages.report,
 }
-ITEMS: dict[str, Callable[["Params"], Sequence[str]]] = {  # of what dvc.yaml has as foreach
+ITEMS: dict[str, Callable[["Params"], Sequence[str]]] = {  # items of the stages that are `foreach` in dvc.yaml
     "miniature": lambda params: params.miniature.layouts,
     **dict.fromkeys(
         ("features", "captions", "caption_features", "caption_filter", "latents", "coemogen"),
@@ -57,7 +57,7 @@ ITEMS: dict[str, Callable[["Params"], Sequence[str]]] = {  # of what dvc.yaml ha
 
 
 def workload(setting: Setting) -> Iterator[Stage]:
-    """Every unit of the DAG, such as captions@emoset, with its work."""
+    """Yield the work of every unit of the DAG, such as captions@emoset."""
     for name, work in STAGES.items():
         for item in ITEMS[name](setting.params) if name in ITEMS else ("",):
             yield work(setting, item).named(f"{name}@{item}" if item else name)

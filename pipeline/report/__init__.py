@@ -1,1 +1,1 @@
-"""What a reader believes: the papers' numbers, ours beside them, and one page that shows everything."""
+"""Report the results: the papers' numbers, ours beside them, and one page that shows everything."""

@@ -1,4 +1,4 @@
-"""Pictures inside a page: each as a data URI in WebP, no larger than it is shown, so that one file holds all."""
+"""Embed images in a page as WebP data URIs, no larger than they are shown, so that one file contains everything."""
 
 import base64
 import io
@@ -12,14 +12,14 @@ from PIL import Image
 from pipeline.corpora.images import to_rgb
 from pipeline.training.figures import contact_sheet
 
-PLOT_PX, PAGE_PX = 1280, 4096  # widest and tallest plot: its text stays readable
-PICTURE_PX = 128  # of a picture among others
+PLOT_PX, PAGE_PX = 1280, 4096  # maximum width and height of a plot; its text stays readable
+PICTURE_PX = 128  # edge of an image in a grid
 QUALITY = 82
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture as a data URI, its size in px, what it shows for who cannot see it, and the line below it."""
+    """An image as a data URI with its size in px, its alternative text, and the caption below it."""
 
     uri: str
     width: int
@@ -29,7 +29,10 @@ class Figure:
 
 
 def figure(picture: Image.Image, alt: str, caption: str = "", longest_px: int | None = None) -> Figure:
-    """A picture, made smaller where an edge is longer than longest_px, or where a plot is too large."""
+    """Return an image as a figure.
+
+    The image is shrunk if an edge exceeds longest_px or, without it, the size limits of a plot.
+    """
     small = to_rgb(picture)
     small.thumbnail((longest_px or PLOT_PX, longest_px or PAGE_PX), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
@@ -39,20 +42,20 @@ def figure(picture: Image.Image, alt: str, caption: str = "", longest_px: int | 
 
 
 def plot(path: Path, alt: str, caption: str = "") -> Figure:
-    """A plot that a stage drew."""
+    """Return a plot file written by a stage as a figure."""
     with Image.open(path) as picture:
         return figure(picture, alt, caption)
 
 
 def sheet(pictures: Sequence[Image.Image], num_columns: int, alt: str) -> Figure:
-    """Pictures of any sizes as squares of one size, in rows, as one figure; there is at least one."""
+    """Return at least one image of any size as a grid of equal squares in one figure."""
     edge = min(PICTURE_PX, max(max(picture.size) for picture in pictures))
     squares = [np.asarray(_square(picture, edge)) for picture in pictures]
     return figure(contact_sheet(squares, num_columns), alt)
 
 
 def _square(picture: Image.Image, edge: int) -> Image.Image:
-    """The middle of a picture."""
+    """Return the center square of an image, resized to an edge of `edge`."""
     short = min(picture.size)
     left, top = (picture.width - short) // 2, (picture.height - short) // 2
     return picture.crop((left, top, left + short, top + short)).resize((edge, edge), Image.Resampling.LANCZOS)

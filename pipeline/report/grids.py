@@ -1,7 +1,7 @@
-"""What the experiments measured for a row of the papers' tables: means over seeds, and the verdicts.
+"""Look up experiment results for a row of the papers' tables: means over seeds, and verdicts.
 
-Two kinds of results: grids of images (experiments/verdicts.py), whose rows are held against their first one, and the
-accuracies on pictures that no corpus has (experiments/uniemo_oracle.py), whose claims name both sides.
+There are two kinds of results: grids of images (experiments/verdicts.py), whose rows are compared with their first row,
+and accuracies on images outside every corpus (experiments/uniemo_oracle.py), whose claims name both sides.
 """
 
 from collections.abc import Mapping
@@ -12,12 +12,12 @@ from pipeline.report.papers import Row
 
 Results = Mapping[str, Mapping[str, Any]]
 ORACLE, ACCURACY = "uniemo_understanding", "accuracy_emoset"
-PER_IMAGE = {**EMO_A, "sem_c": "sem_c"}  # keys of what is compared pair by pair
+PER_IMAGE = {**EMO_A, "sem_c": "sem_c"}  # keys of the metrics that are compared image by image
 TEST_SPLIT = "accuracy"
 
 
 def from_grids(results: Results, row: Row, metric: str) -> Ours:
-    """The number of a row by the experiment that it names; without a value where no result has it."""
+    """Return the number of a row from the experiment that it names; without a value if no result has it."""
     if metric == ACCURACY and row.claim in results.get(ORACLE, {}).get("claims", {}):
         return _by_oracle(results[ORACLE], str(row.claim))
     grid = results.get(row.grid or "", {})
@@ -28,7 +28,7 @@ def from_grids(results: Results, row: Row, metric: str) -> Ours:
 
 
 def remedies_of(row: Row, metric: str) -> list[str]:
-    """What makes the results that have the metric of a row; nothing where the row names no experiment."""
+    """Return the commands that produce a row's metric by experiment; empty if the row names no experiment."""
     if metric == ACCURACY and row.claim:
         return [_ran(ORACLE, "experiments.uniemo_oracle")]
     return [_ran(row.grid, f"experiments.verdicts {row.grid}")] if row.grid else []
@@ -44,7 +44,11 @@ def _by_oracle(found: Mapping[str, Any], claim: str) -> Ours:
 
 
 def _by_seeds(grid: Mapping[str, Any], row: Row, key: str) -> Ours:
-    """n: all images of the row; none of what is reported, as FID depends on the images of a seed."""
+    """Return a row's mean over seeds.
+
+    `n` counts the images of all seeds; None for metrics outside PER_IMAGE, because FID depends on the images of each
+    seed.
+    """
     found, num = grid["rows"][row.grid_row][key], grid["images_per_seed"]
     said = f"{key}, {_seeds(grid)} of {row.grid}, " + ("test split" if key == TEST_SPLIT else f"{num:,} images each")
     compared = _comparison(found, next(iter(grid["rows"]))) if "difference" in found else None

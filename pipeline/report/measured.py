@@ -1,9 +1,9 @@
-"""What this project measured for a row of the papers' tables, or what to run where it did not.
+"""Find what this project measured for a row of the papers' tables, or what to run if it did not.
 
-A number is the mean over the seeds of the experiment that the row names, where that has been run: a claim needs three
-seeds, rows of equal steps and a paired interval, and the verdict stands beside it. Else it is of the one seed in
-metrics/, and only while params.yaml says what the row says. An experiment whose file says `outdated`, and by what, is
-shown where metrics/ has nothing.
+A number is the mean over the seeds of the experiment that the row names, if that was run: a claim needs three seeds,
+rows with equal numbers of steps and a paired interval, and its verdict is shown with it. Otherwise it comes from the
+single seed in metrics/, provided that params.yaml matches the row. An experiment whose file has `outdated`, which gives
+the reason, is shown only if metrics/ has no value.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,18 +19,18 @@ from pipeline.report.ours import EMO_A, Ours, keys_of, preference
 from pipeline.report.papers import PaperTable, Row
 
 READING = "understanding_scores"
-DRAWN = "data/miniature/emoset"  # what an experiment is on that does not say
+DRAWN = "data/miniature/emoset"  # data set of an experiment that names none
 ALONE = "the paper's alone"
 TOO_FEW = "too few images; raise images.num_per_emotion"
-PUBLISHED = "/as_published"  # behind each key of a measure, undefined ones too
+PUBLISHED = "/as_published"  # suffix of each measure's key, including undefined ones
 TOO_RARE = "a class has fewer pictures than understanding_scores.folds; take fewer, or more pictures"
 UNTRAINED = "it is asked as it is and learns from no data set: Table III has that"
-WITHIN = ("split", "folds")  # of a small data set: its own split, else k-fold
+WITHIN = ("split", "folds")  # probes within a small data set: its own split, else k folds
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Metrics by file name without .json, such as scores/coemogen_emoset; grids by name; and the params."""
+    """Hold metrics by file name without .json, such as scores/coemogen_emoset; grids by name; and the params."""
 
     metrics: Mapping[str, Mapping[str, Any]]
     grids: Mapping[str, Mapping[str, Any]]
@@ -38,14 +38,17 @@ class Measured:
 
     @classmethod
     def of(cls, metrics: Path, results: Path, params: Params) -> "Measured":
-        """Every file of the two folders; either may be absent. Of experiments those on the EmoSet of the params."""
+        """Read every file of the two folders, either of which may be absent.
+
+        Experiments count only if they used the EmoSet of the params.
+        """
         files = {path.relative_to(metrics).with_suffix("").as_posix(): path for path in sorted(metrics.rglob("*.json"))}
         grids = {path.stem: _read_grid(path) for path in sorted(results.glob("*.json"))}
         here = {name: grid for name, grid in grids.items() if grid.get("data", DRAWN) == params.emoset.folder}
         return cls({name: read_json(path) for name, path in files.items()}, here, params)
 
     def ours(self, table: PaperTable, row: Row, metric: str) -> Ours:
-        """Our number for one cell."""
+        """Return our number for one cell."""
         if not row.is_ours:
             return Ours(remedy=ALONE)
         wrong = self._differing(table.params_of(row))
@@ -58,7 +61,7 @@ class Measured:
         return replace(present, remedy=present.remedy or self._remedy(row, metric, wrong))
 
     def _differing(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
-        """Those of the wanted values that params.yaml has otherwise."""
+        """Return the wanted values that differ from params.yaml."""
         return {key: value for key, value in wanted.items() if self._param(key) != value}
 
     def _param(self, key: str) -> Any:
@@ -76,7 +79,10 @@ class Measured:
         return _cell(scores, key, scores.get(f"{key}/n")) if key else Ours()
 
     def _accuracies(self, row: Row, metric: str) -> Iterator[Ours]:
-        """What each reader of the row has, the first first: of its own file, else of every reader's."""
+        """Yield the accuracy of each reader of the row, in their order.
+
+        Each is from the reader's own metrics file, then from the file of all readers.
+        """
         within = metric.startswith("accuracy_") and metric != ACCURACY
         dataset, table = metric.removeprefix("accuracy_").removeprefix("zero_shot_"), self.metrics.get(READING, {})
         for reader in row.readers:
@@ -90,14 +96,14 @@ class Measured:
                     yield _accuracy(table, f"{prefix}/accuracy", ends, f"{reader}, {task or 'as trained on EmoSet'}")
 
     def _no_accuracy(self, row: Row, metric: str) -> str:
-        """Why a run that was made has none; empty where it was not made."""
+        """Return why a finished run has no accuracy; empty if there was no run."""
         dataset, table = metric.removeprefix("accuracy_"), self.metrics.get(READING, {})
         if table.get(f"{dataset}/num_rare_classes"):
             return TOO_RARE
         return UNTRAINED if any(f"{dataset}/{reader}/accuracy" in table for reader in row.readers) else ""
 
     def _remedy(self, row: Row, metric: str, wrong: Mapping[str, Any]) -> str:
-        """What makes the number."""
+        """Return the commands that produce the number."""
         ways = []
         if row.method and not metric.startswith(("accuracy_", "zero_shot_")):
             ways.append(self._by_method(row.method, wrong))
@@ -115,7 +121,7 @@ class Measured:
 
 
 def _read_grid(path: Path) -> dict[str, Any]:
-    """The results of a grid. ValueError that names the file where it is none."""
+    """Return the results of a grid. Raises ValueError that names the file if it is not one."""
     try:
         grid = read_object(path)
         for row in grid.get("rows", {}).values():
@@ -134,7 +140,7 @@ def _repro(unit: str, wrong: Mapping[str, Any]) -> str:
 
 
 def _cell(found: Mapping[str, Any], key: str, n: int | None) -> Ours:
-    """A figure of scores, as pipeline/metrics/result.py lays it out."""
+    """Return a number of the scores, stored under the keys of pipeline/metrics/result.py."""
     if not isinstance(found.get(key), int | float):
         return Ours(remedy=TOO_FEW if found else "")
     ends, real = (found.get(f"{key}/low"), found.get(f"{key}/high")), found.get(f"real/{key}")
@@ -147,9 +153,9 @@ def _accuracy(found: Mapping[str, Any], key: str, ends: tuple[str, ...], measure
 
 
 def _with_real(found: Ours, present: Ours) -> Ours:
-    """A number of a grid with the value of real images, if that of the present run is of the same measure.
+    """Return a grid's number with the value of real images, if the present run has the same measure.
 
-    FID depends on the number of images, which is another in the present run.
+    FID is excluded because it depends on the number of images, which differs in the present run.
     """
     quantity = found.measure.partition(",")[0]
     same = present.measure.startswith(quantity) and not quantity.startswith(("fid/", "accuracy"))

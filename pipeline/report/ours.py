@@ -1,17 +1,21 @@
-"""A number of ours: what it is of, by which measure, and how it compares with another row of its experiment."""
+"""Define our numbers: the value, the measure behind it, and how it compares with another row of its experiment."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 EMO_A = {"emo_a": "emo_a/classifier", "emo_a_judge": "emo_a/judge"}
 NAMES = {"fid": ("fid",), "lpips": ("lpips", "feature_distance"), "sem_c": ("sem_c",), "sem_d": ("sem_d_mse",)}
-PAPERS_OWN = ("inception", "alexnet", "resnet50")  # what backbones begin with
+PAPERS_OWN = ("inception", "alexnet", "resnet50")  # prefixes of the papers' backbones
 KEY_SLASHES = 2
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Difference from `against` with its 95 % interval, what it says of the paper's claim, and what would be found."""
+    """The comparison of a row with the row `against`.
+
+    The difference with its 95 % interval, the verdict on the paper's claim, and `resolves`, the difference that would
+    be found in four of five such experiments.
+    """
 
     difference: float
     low: float
@@ -23,11 +27,14 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Ours:
-    """Our number, in the unit of its file (shares, not percent); None where there is none, and `remedy` makes it.
+    """Our number, in the unit of its file (a share, not percent); None if there is none.
 
-    measure: which quantity it is, by backbone and protocol. as_published: whether those are the papers'. real: of real
-    images, by the same measure. grid: the experiment that it is of, "" for the present run. outdated: by what, if
-    that says that it is.
+    - remedy: the command that produces a missing number.
+    - measure: the quantity, by backbone and protocol.
+    - as_published: True if backbone and protocol are the papers'.
+    - real: the value of real images by the same measure.
+    - grid: the experiment behind the number, "" for the present run.
+    - outdated: why the experiment is outdated, "" if it is not.
     """
 
     value: float | None = None
@@ -44,12 +51,15 @@ class Ours:
 
 
 def keys_of(metric: str, keys: Iterable[str]) -> list[str]:
-    """Those of the keys that are name/backbone/protocol of a metric of NAMES."""
+    """Return the keys that have the form name/backbone/protocol and belong to a metric of NAMES."""
     return [key for key in keys if key.count("/") == KEY_SLASHES and key.split("/")[0] in NAMES.get(metric, ())]
 
 
 def preference(key: str) -> tuple[bool, int, str]:
-    """To sort name/backbone/protocol by: clean first; the papers' networks before the judge, CLIP last: it trains."""
+    """Return a sort key for name/backbone/protocol.
+
+    clean comes first; then the papers' networks, the judge, and last CLIP, because it is used in training.
+    """
     _, backbone, protocol = key.split("/")
     rank = 0 if backbone.startswith(PAPERS_OWN) else 1 if backbone.startswith("judge") else 2
     return protocol != "clean", rank, key

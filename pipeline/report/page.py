@@ -1,4 +1,4 @@
-"""The page: everything that a reader needs to believe or to doubt, in one HTML file without network or script."""
+"""Build the report page: all evidence in one HTML file without network access or scripts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ LOOKS = ("confusion.png", "calibration.png", "heatmap.png")
 
 @dataclass(frozen=True)
 class Page:
-    """What the template shows, section by section."""
+    """The content of the template, section by section."""
 
     params: Params
     measured: Measured
@@ -43,7 +43,7 @@ class Page:
 
     @property
     def feedback(self) -> Mapping[str, Any]:
-        """Counts by reason and means of what is kept and dropped; empty before there is any."""
+        """Return the counts by reason and the means of kept and dropped images; empty if there are none yet."""
         return self.measured.metrics.get("feedback", {})
 
     @property
@@ -51,17 +51,17 @@ class Page:
         return sources.flat_params(self.params)
 
     def of_corpora(self, stage: str, names: Sequence[str]) -> list[Figure]:
-        """Plots of a stage that runs over corpora."""
+        """Return the plots of a stage that runs for each corpus."""
         return [each for corpus in self.params.corpora for each in sources.plots_of(self.plots / stage / corpus, names)]
 
     def of_methods(self, name: str) -> list[Figure]:
-        """One kind of sheet by every method."""
+        """Return the sheet `name` of every method."""
         return [
             each for method in self.params.methods for each in sources.plots_of(self.plots / "grids" / method, [name])
         ]
 
     def everywhere(self, *names: str) -> list[Figure]:
-        """Plots of these file names, whichever stage drew them."""
+        """Return the plots with these file names, from all stages."""
         items = (*self.params.corpora, *self.params.methods)
         return [each for name in names for each in sources.find_plots(self.plots, name, items)]
 
@@ -70,14 +70,17 @@ def collect(
     params: Params, measured: Measured, plots: Path, images: Path, papers: Mapping[TableName, PaperTable],
     seen: Sequence[Seen],
 ) -> Page:  # fmt: skip
-    """The page of the present params; plots, images: the folders that have one of each stage, of each method."""
+    """Return the page for the present params.
+
+    `plots` has a folder of plots for each stage, `images` a folder of images for each method.
+    """
     methods = [sources.read_method(name, images / name) for name in params.methods]
     compared = [tables.compare(name, table, measured) for name, table in papers.items()]
     return Page(params, measured, methods, seen, compared, plots)
 
 
 def render(page: Page, template: Path) -> str:
-    """The page as HTML; everything that is filled in is escaped."""
+    """Return the page as HTML; all inserted values are escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(

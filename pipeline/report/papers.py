@@ -1,4 +1,4 @@
-"""The papers' numbers from papers.yaml, checked: what each table of CoEmoGen and UniEmo prints, with its source."""
+"""Load and check the papers' numbers from papers.yaml: the tables of CoEmoGen and UniEmo as printed, with sources."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +14,7 @@ Metric = Literal[
     "accuracy_twitter_i", "accuracy_twitter_ii", "zero_shot_fi",
 ]  # fmt: skip
 TableName = Literal["1", "2a", "2b", "2c", "I", "II", "III", "IV", "V", "VI", "VII", "VIII"]
-SHARES = ("lpips", "sem_c", "sem_d")  # 0 to 1; FID is any positive number, everything else is percent
+SHARES = ("lpips", "sem_c", "sem_d")  # in [0, 1]; FID is any positive number, all others are percent
 MAX_PERCENT = 100.0
 
 
@@ -23,11 +23,13 @@ class _Checked(BaseModel):
 
 
 class Row(_Checked):
-    """A row as the paper prints it, and what of ours stands beside it, if anything.
+    """A row as the paper prints it, and how to find our number for it, if any.
 
-    numbers: in the order of the table's metrics, None where the paper has none. method, readers: whose metrics. params:
-    what sets the row apart from the others; without, any params are. grid, grid_row: of experiments/. claim: "one -
-    other" of experiments/uniemo_oracle.py, by whose pictures one's accuracy on EmoSet is resolved.
+    - numbers: in the order of the table's metrics, None where the paper has none.
+    - method, readers: the method or the readers with the metrics.
+    - params: the params that distinguish the row from others; without them any params match.
+    - grid, grid_row: the experiment in experiments/ and its row.
+    - claim: "one - other" of experiments/uniemo_oracle.py, whose images resolve the first one's accuracy on EmoSet.
     """
 
     row: str
@@ -41,14 +43,14 @@ class Row(_Checked):
 
     @property
     def is_ours(self) -> bool:
-        """Whether this project has such a row at all."""
+        """Return True if this project has such a row at all."""
         return bool(self.method or self.readers or self.grid)
 
 
 class PaperTable(_Checked):
-    """One table of a paper; source names paper and table, note tells how ours stands beside it.
+    """One table of a paper; `source` names paper and table, and `note` explains how our numbers relate to it.
 
-    params: of the whole model, which rows with params change.
+    `params` are those of the complete model; rows with params override them.
     """
 
     title: str
@@ -59,7 +61,7 @@ class PaperTable(_Checked):
     rows: Annotated[tuple[Row, ...], Field(strict=False, min_length=1)]
 
     def params_of(self, row: Row) -> dict[str, str | float | bool]:
-        """What params.yaml must say, by dotted key, for metrics to be of this row."""
+        """Return the values that params.yaml must have, by dotted key, for metrics to belong to this row."""
         return {**self.params, **row.params} if row.params else {}
 
     @model_validator(mode="after")
@@ -80,7 +82,7 @@ class PaperTable(_Checked):
 
 
 def load_papers(path: Path = PAPERS) -> dict[TableName, PaperTable]:
-    """Every table by its name. Raises ValueError that lists what is wrong with the file, place by place."""
+    """Return every table by its name. Raises ValueError that lists all problems of the file with their places."""
     values: Any = read_yaml(path)
     wanted = TableName.__args__  # type: ignore[attr-defined]
     if not isinstance(values, dict) or sorted(values) != sorted(wanted):

@@ -1,4 +1,4 @@
-"""Where the queries look on a few test pictures, for the page (UniEmo Fig. 9)."""
+"""Show where the queries look on a few test images, for the page (UniEmo Fig. 9)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ SPLIT = "test"
 
 @dataclass(frozen=True)
 class Seen:
-    """A test picture with its overlays, the emotion that it is labelled with, and what is read from it."""
+    """A test image with its overlays, its labelled emotion, and what the model reads from it."""
 
     figures: tuple[Figure, ...]
     emotion: str
@@ -29,13 +29,13 @@ class Seen:
 
 
 def shown_rows(rows: pa.Table) -> list[int]:
-    """The first test picture of each emotion, by its row; rows: emotion, split."""
+    """Return the row index of the first test image of each emotion; `rows` has the columns emotion and split."""
     pairs = list(zip(rows["emotion"].to_pylist(), rows["split"].to_pylist(), strict=True))
     return [pairs.index((emotion, SPLIT)) for emotion in EMOTIONS if (emotion, SPLIT) in pairs]
 
 
 def look(reader: "EmotionReader", pictures: Sequence[Image.Image], emotions: Sequence[str]) -> list[Seen]:
-    """Each picture as it is, then as each kind of query sees it."""
+    """Return each image unchanged and with an overlay for each kind of query, together with its reading."""
     found = []
     for picture, emotion, reading in zip(pictures, emotions, reader(pictures), strict=True):
         overlays = reader.overlay(picture, reading)

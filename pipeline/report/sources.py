@@ -1,6 +1,6 @@
-"""What the page is made of, found in the folders of the pipeline: pictures of methods, plots, counts.
+"""Collect the content of the page from the folders of the pipeline: images of methods, plots, counts.
 
-The folders may still hold what other params made; only what belongs to the present corpora and methods is taken.
+The folders may still contain results of other params; only those of the present corpora and methods are used.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,14 +16,14 @@ from pipeline.features import pictures
 from pipeline.params import Params
 from pipeline.report.figures import PICTURE_PX, Figure, figure, plot, sheet
 
-NUM_SHOWN = 4  # pictures of an emotion by each method
-FOREACH = ("caption_filter", "coemogen", "grids")  # folders of plots that have one for each corpus or method
+NUM_SHOWN = 4  # images per emotion and method
+FOREACH = ("caption_filter", "coemogen", "grids")  # stages with a folder of plots for each corpus or method
 FUNNEL = ("collected", "readable", "confident", "frequent", "captioned", "kept")
 
 
 @dataclass(frozen=True)
 class Method:
-    """The first images of each emotion by a method, by emotion, and what made them."""
+    """The first images of each emotion by a method, with its total number of images, prompts and models."""
 
     name: str
     num_images: int
@@ -32,7 +32,7 @@ class Method:
     images: Mapping[str, list[Image.Image]]
 
     def sheet(self, emotion: str) -> Figure | None:
-        """NUM_SHOWN of them; None for an emotion that the method does not know."""
+        """Return up to NUM_SHOWN images as a sheet; None for an emotion that the method has no images of."""
         found = self.images.get(emotion)
         return sheet(found, 2, f"{emotion} by {self.name}") if found else None
 
@@ -43,7 +43,7 @@ class Method:
 
 @dataclass(frozen=True)
 class Counted:
-    """A step of a funnel: how many pictures are left, as a number and as a share of the first step."""
+    """A step of a funnel: the number of images left, and its share of the first step."""
 
     step: str
     num: int
@@ -51,7 +51,7 @@ class Counted:
 
 
 def read_method(name: str, folder: Path) -> Method:
-    """The shards of images of a method; no more pictures than are shown are in memory."""
+    """Read the image shards of a method; only the images that are shown are in memory at the same time."""
     rows = read_shards(folder, columns=["emotion", "prompt", "model"])
     emotions = rows["emotion"].to_pylist()
     places = {emotion: [place for place, other in enumerate(emotions) if other == emotion][:NUM_SHOWN]
@@ -63,7 +63,10 @@ def read_method(name: str, folder: Path) -> Method:
 
 
 def find_plots(root: Path, name: str, items: Sequence[str]) -> Iterator[Figure]:
-    """Plots of one file name, such as curve.png, over all stages; of the foreach stages those of the items."""
+    """Yield all plots with a file name such as curve.png.
+
+    Of stages that run for several items, only the plots of `items` are used.
+    """
     for path in sorted(root.rglob(name)):
         stage, *rest = path.parent.relative_to(root).parts
         if stage not in FOREACH or rest[0] in items:
@@ -72,14 +75,17 @@ def find_plots(root: Path, name: str, items: Sequence[str]) -> Iterator[Figure]:
 
 
 def plots_of(folder: Path, names: Sequence[str]) -> list[Figure]:
-    """The plots of a stage by their names without .png, those that it drew."""
+    """Return the existing plots of a stage with these names (without .png)."""
     paths = [folder / f"{name}.png" for name in names]
     said = f"{folder.parent.name} {folder.name}"
     return [plot(path, f"{path.stem}, {said}", f"{folder.name}: {path.stem}") for path in paths if path.exists()]
 
 
 def emoset_funnel(metrics: Mapping[str, Mapping[str, Any]]) -> tuple[list[Counted], list[tuple[str, int]]]:
-    """Rows that EmoSet lists, pictures that are packed, captions that training may use; and the rejects by reason."""
+    """Return the steps of the EmoSet funnel and the rejects by reason.
+
+    The steps count rows listed, images packed, images in the train split, and captions kept for training.
+    """
     packed, filtered = metrics["emoset"], metrics["caption_filter/emoset"]
     steps = [
         ("rows", packed["num_rows"]), ("packed", packed["num_images"]), ("train split", packed["images.train"]),
@@ -90,13 +96,16 @@ def emoset_funnel(metrics: Mapping[str, Mapping[str, Any]]) -> tuple[list[Counte
 
 
 def emoart_funnel(metrics: Mapping[str, Mapping[str, Any]]) -> list[Counted]:
-    """From the paintings to the captions that training may use."""
+    """Return the steps of the EmoArt funnel, from the collected paintings to the captions kept for training."""
     found = metrics["emoart_funnel"]
     return _counted([(step, found[f"num_{step}"]) for step in FUNNEL])
 
 
 def flat_params(params: Params) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Sections of params.yaml with what they hold, by dotted key; single values under the name of none."""
+    """Return the sections of params.yaml with their values by dotted key.
+
+    Values outside sections come first, under an empty name.
+    """
     values = params.model_dump(mode="json")
     alone = [(key, _said(value)) for key, value in values.items() if not isinstance(value, dict)]
     return [("", alone), *((key, list(_flat(value))) for key, value in values.items() if isinstance(value, dict))]

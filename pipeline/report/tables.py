@@ -1,4 +1,4 @@
-"""Ours beside the papers' numbers: cells, what may not be concluded from them, and both as text or CSV."""
+"""Show our numbers beside the papers': cells, caveats on what they can show, and output as text or CSV."""
 
 import csv
 import io
@@ -18,12 +18,12 @@ TITLES = {
 COLUMNS = ("table", "row", "metric", "ours", "low", "high", "n", "real", "measure", "as_published", "difference",
            "difference_low", "difference_high", "resolves", "verdict", "against", "paper", "source",
            "remedy")  # fmt: skip
-WIDTHS = (15, 9, 20, 7, 9, 9)  # of a line of text: metric, ours, interval, n, real, paper
+WIDTHS = (15, 9, 20, 7, 9, 9)  # columns of a text line: metric, ours, interval, n, real, paper
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One metric of one row: ours, in the paper's unit, and the paper's number; metric: a key of TITLES."""
+    """One metric (a key of TITLES) of one row: our number, in the paper's unit, and the paper's number."""
 
     row: str
     metric: str
@@ -33,7 +33,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Compared:
-    """A table of a paper with ours beside; caveat: why the two are not the same quantity."""
+    """A table of a paper with our numbers beside it; `caveat` states why the two are not the same quantity."""
 
     name: str
     title: str
@@ -43,7 +43,7 @@ class Compared:
     caveat: str
 
     def rows(self) -> dict[str, list[Cell]]:
-        """Cells by row, each in the order of metrics."""
+        """Return the cells by row, each row in the order of the metrics."""
         found: dict[str, list[Cell]] = {}
         for cell in self.cells:
             found.setdefault(cell.row, []).append(cell)
@@ -51,7 +51,7 @@ class Compared:
 
 
 def compare(name: str, table: PaperTable, measured: Measured) -> Compared:
-    """Every cell of a table; Emo-A also by the independent judge, of which the papers have none."""
+    """Return every cell of a table; Emo-A also by the independent judge, which the papers do not have."""
     cells = []
     for row in table.rows:
         for metric, paper in zip(table.metrics, row.numbers, strict=True):
@@ -65,7 +65,10 @@ def compare(name: str, table: PaperTable, measured: Measured) -> Compared:
 
 
 def to_text(table: Compared) -> str:
-    """A line a metric, a paragraph a row; what no one measured is - and says below what makes it."""
+    """Return a table as text: one line per metric, one paragraph per row.
+
+    A missing number is shown as -, and the command that produces it is given below the row.
+    """
     heads = ("ours", "95 % interval", "n", "real", "paper")
     lines = [table.title, "", f"{'':<{WIDTHS[0]}}" + _aligned(heads) + "  by; difference, verdict"]
     for row, cells in table.rows().items():
@@ -76,7 +79,7 @@ def to_text(table: Compared) -> str:
 
 
 def to_csv(tables: Sequence[Compared]) -> str:
-    """One line a cell, numbers as they are, nothing where there is none."""
+    """Return tables as CSV: one line per cell, floats with at most six decimals, missing values empty."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -86,13 +89,13 @@ def to_csv(tables: Sequence[Compared]) -> str:
 
 
 def number(value: float | None, metric: str) -> str:
-    """As the papers print it: percent and FID to two digits, shares to three, Sem-D to four."""
+    """Return a number as the papers print it: percent and FID with 2 decimals, shares with 3, Sem-D with 4."""
     digits = 4 if metric == "sem_d" else 3 if metric in SHARES else 2
     return "-" if value is None else f"{value:.{digits}f}"
 
 
 def title(cell: Cell) -> str:
-    """What the number is; a distance without LPIPS' calibrated heads is not called so."""
+    """Return the title of a number; a distance without LPIPS' calibrated heads is not called LPIPS."""
     uncalibrated = cell.metric == "lpips" and cell.ours.measure.startswith("feature_distance")
     return "not LPIPS" if uncalibrated else TITLES[cell.metric]
 
@@ -104,7 +107,7 @@ def interval(cell: Cell) -> str:
 
 
 def versus(cell: Cell) -> str:
-    """ "-1.76 [-3.22, -0.39] unresolved, against whole", or nothing."""
+    """Return the comparison, such as "-1.76 [-3.22, -0.39] unresolved, against whole"; empty if there is none."""
     found = cell.ours.comparison
     if found is None:
         return ""
@@ -115,7 +118,7 @@ def versus(cell: Cell) -> str:
 
 
 def remedies(cells: Sequence[Cell]) -> Iterator[str]:
-    """What makes the missing numbers of a row, each way once, with the metrics that it makes."""
+    """Yield each command that produces missing numbers of a row once, with its metrics."""
     ways: dict[str, list[str]] = {}
     for cell in cells:
         if cell.ours.remedy not in ("", ALONE):
@@ -131,7 +134,7 @@ def _cell(table: PaperTable, measured: Measured, name: str, metric: str, paper: 
 
 
 def _percent(ours: Ours) -> Ours:
-    """Shares as percent, differences too."""
+    """Return shares as percent, including the differences."""
     found = ours.comparison
     scaled = found and replace(
         found, difference=100 * found.difference, low=100 * found.low, high=100 * found.high,
@@ -144,7 +147,7 @@ def _percent(ours: Ours) -> Ours:
 
 
 def _caveat(cells: Sequence[Cell], params: Params) -> str:
-    """Why ours are not the paper's quantities. Emo-A never is: its classifier is trained here."""
+    """Return why our numbers are not the paper's quantities. Emo-A never is: its classifier is trained here."""
     if not cells:
         return "Nothing of this table is measured yet."
     grids = {grid: list(dict.fromkeys(cell.row for cell in cells if cell.ours.grid == grid))

@@ -1,1 +1,1 @@
-"""The one loop that CoEmoGen, UniEmo and the baselines are trained by."""
+"""The training loop that CoEmoGen, UniEmo and the baselines share."""

@@ -1,5 +1,6 @@
-"""Two generations of a training's state in a work folder: whole or not there, and the older one when the newest
-is torn.
+"""Keep the two newest checkpoints of a training in a work folder.
+
+Each is either complete or absent. If the newest is torn, the older one is used.
 """
 
 import hashlib
@@ -20,7 +21,10 @@ log = logging.getLogger(__name__)
 
 
 class Checkpoints:
-    """Files step-N-HASH.safetensors of one recipe; `due` says when `interval_seconds` have passed since the last."""
+    """The files step-N-HASH.safetensors of one recipe.
+
+    `due` returns whether `interval_seconds` have passed since the last checkpoint.
+    """
 
     def __init__(self, folder: Path, recipe: str, interval_seconds: float) -> None:
         self.folder, self.recipe, self.interval_seconds = folder, recipe, interval_seconds
@@ -31,7 +35,7 @@ class Checkpoints:
         return time.monotonic() - self.written_at >= self.interval_seconds
 
     def write(self, step: int, tensors: dict[str, Tensor]) -> None:
-        """Write whole or not at all; then drop all but the newest two."""
+        """Write a checkpoint, complete or not at all; then delete all except the newest two."""
         data = save(tensors, {"recipe": self.recipe, "step": str(step)})
         digest = hashlib.sha256(data).hexdigest()[:16]
         with written_aside(self.folder / f"step-{step:09d}-{digest}.safetensors") as aside:
@@ -41,7 +45,10 @@ class Checkpoints:
         self.written_at = time.monotonic()
 
     def newest(self, device: torch.device) -> tuple[int, dict[str, Tensor]] | None:
-        """Step and tensors of the newest whole checkpoint, if any. ValueError if it is another recipe's."""
+        """Return step and tensors of the newest complete checkpoint, or None if there is none.
+
+        Raises ValueError if the checkpoint belongs to another recipe.
+        """
         for file in self.files():
             data = file.read_bytes()
             if hashlib.sha256(data).hexdigest()[:16] != file.stem.rsplit("-", 1)[1]:
@@ -56,5 +63,5 @@ class Checkpoints:
         return None
 
     def files(self) -> list[Path]:
-        """Newest first."""
+        """Return the checkpoint files, newest first."""
         return sorted(self.folder.glob("step-*.safetensors"), reverse=True)

@@ -1,4 +1,4 @@
-"""The diffusion loss of every generator (CoEmoGen Eq. 4, UniEmo Eq. 8), for noise or v as the model predicts it."""
+"""Diffusion loss of every generator (CoEmoGen Eq. 4, UniEmo Eq. 8), for models that predict the noise or v."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 def noise_schedule(pipeline: Any) -> "DDPMScheduler":
-    """The noise that a Stable Diffusion pipeline was trained with. ValueError for what cannot be trained here."""
+    """Return the noise schedule that a Stable Diffusion pipeline was trained with.
+
+    Raises ValueError if the model predicts neither the noise (epsilon) nor v.
+    """
     from diffusers import DDPMScheduler
 
     scheduler = DDPMScheduler.from_config(pipeline.scheduler.config)
@@ -25,9 +28,10 @@ def noise_schedule(pipeline: Any) -> "DDPMScheduler":
 def diffusion_errors(
     unet: Any, schedule: Any, batch: Mapping[str, Tensor], states: Tensor, empty: Tensor, snr_cap: float | None
 ) -> Tensor:
-    """The errors of the U-Net under text states BTW, of each sample, B; with a cap weighted by min-SNR.
+    """Return the U-Net's error of each sample, B, under text states BTW; with a cap weighted by min-SNR.
 
-    batch: latents, noise BCHW; steps B; dropped B bool: samples that learn under the empty text, 1TW, for guidance.
+    `batch` holds latents and noise BCHW; steps B; dropped B bool. Dropped samples are trained with the states of the
+    empty prompt, `empty` 1TW, for classifier-free guidance.
     """
     steps = batch["steps"]
     states = torch.where(batch["dropped"][:, None, None], empty.to(states.dtype), states)
@@ -39,7 +43,7 @@ def diffusion_errors(
 def draw_diffusion(
     schedule: Any, latents: Tensor, text_dropout: float, generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """What `diffusion_errors` takes of a batch, for latents BCHW."""
+    """Return the part of a batch that `diffusion_errors` takes, drawn at random for latents BCHW."""
     return {
         "latents": latents,
         "noise": torch.randn(latents.shape, generator=generator),
@@ -49,7 +53,7 @@ def draw_diffusion(
 
 
 def denoising_target(schedule: Any, latents: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
-    """What the U-Net is to predict: the noise, or v = sqrt(a) noise - sqrt(1 - a) latents; all BCHW."""
+    """Return what the U-Net should predict: the noise, or v = sqrt(a) noise - sqrt(1 - a) latents; all BCHW."""
     if schedule.config.prediction_type == "epsilon":
         return noise
     velocity: Tensor = schedule.get_velocity(latents, noise, steps)
@@ -57,7 +61,7 @@ def denoising_target(schedule: Any, latents: Tensor, noise: Tensor, steps: Tenso
 
 
 def denoising_errors(schedule: Any, predicted: Tensor, target: Tensor, steps: Tensor, snr_cap: float | None) -> Tensor:
-    """Mean squared errors of each sample, B; with a cap weighted by min-SNR (Hang et al. 2023)."""
+    """Return the mean squared error of each sample, B; with a cap weighted by min-SNR (Hang et al. 2023)."""
     errors = (predicted.float() - target.float()).pow(2).mean((1, 2, 3))
     if snr_cap is None:
         return errors
@@ -68,11 +72,11 @@ def denoising_errors(schedule: Any, predicted: Tensor, target: Tensor, steps: Te
 
 
 def noisy(schedule: Any, latents: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
-    """Latents BCHW at their time steps B."""
+    """Return latents BCHW with the noise of their time steps B added."""
     mixed: Tensor = schedule.add_noise(latents, noise, steps)
     return mixed
 
 
 def draw_steps(schedule: Any, num: int, generator: torch.Generator) -> Tensor:
-    """Uniform time steps, B int64."""
+    """Return uniformly drawn time steps, B int64."""
     return torch.randint(schedule.config.num_train_timesteps, (num,), generator=generator)

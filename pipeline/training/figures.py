@@ -1,4 +1,4 @@
-"""A training to look at: its curve as a table for `dvc plots` and as a picture, and sheets of samples."""
+"""Plot a training: its curve as a table for `dvc plots` and as an image, and contact sheets of samples."""
 
 import csv
 import shutil
@@ -16,18 +16,18 @@ from pipeline.work import written_aside
 if TYPE_CHECKING:
     from pipeline.training.loop import Trained
 
-NO_LOSSES = ("step", "rate_factor")  # columns of a curve that are none
+NO_LOSSES = ("step", "rate_factor")  # columns of a curve that are not losses
 
 
 def save_training(trained: "Trained", folder: Path) -> None:
-    """The curve and the sheets of a training into the folder of its plots."""
+    """Write the curve and the contact sheets of a training into its plots folder."""
     save_curve(trained.curve, folder)
     for sheet in trained.sheets:
         shutil.copyfile(sheet, folder / sheet.name)
 
 
 def save_curve(curve: Mapping[str, Sequence[float]], folder: Path) -> None:
-    """curve.csv and curve.png: the losses by step."""
+    """Write the losses by step to curve.csv and curve.png."""
     folder.mkdir(parents=True, exist_ok=True)
     names = list(curve)
     with written_aside(folder / "curve.csv") as aside, aside.open("w", newline="", encoding="utf-8") as file:
@@ -43,7 +43,7 @@ def save_curve(curve: Mapping[str, Sequence[float]], folder: Path) -> None:
 
 
 def contact_sheet(pictures: Sequence[NDArray[np.uint8]], num_columns: int, gap: int = 2) -> Image.Image:
-    """Pictures HW3 of one size, row by row, on white."""
+    """Return images HW3 of one size, arranged row by row on white."""
     height, width = pictures[0].shape[:2]
     num_rows = -(-len(pictures) // num_columns)
     sheet = np.full((num_rows * (height + gap) + gap, num_columns * (width + gap) + gap, 3), 255, np.uint8)

@@ -1,6 +1,6 @@
-"""Pictures in the autoencoder's latents, made once: mean and log-variance, of the picture and of its mirror image.
+"""Encode images into the autoencoder's latents once: mean and log-variance, of each image and its mirror image.
 
-Training draws from the posterior at each step, as if it encoded the picture anew.
+Training draws from the posterior at each step, as if it encoded the image anew.
 """
 
 import json
@@ -31,7 +31,10 @@ Fit = Literal["crop", "squash"]
 
 
 def encode_pictures(vae: Any, rows: pa.Table, image_px: int, fit: Fit, batch_size: int) -> pa.Table:
-    """Rows with image_id and image -> the columns of LATENTS_SCHEMA, CHW flat as float16, scaled for the U-Net."""
+    """Return the columns of LATENTS_SCHEMA for rows with image_id and image.
+
+    Latents are flattened CHW, float16, and scaled for the U-Net.
+    """
     squares = decoded(rows, batch_size, partial(prepared, image_px=image_px, fit=fit))
     parts = [_posteriors(vae, images) for _, images in squares]
     columns = {name: _column([part[name] for part in parts]) for name in COLUMNS} if parts else {}
@@ -41,12 +44,12 @@ def encode_pictures(vae: Any, rows: pa.Table, image_px: int, fit: Fit, batch_siz
 
 
 def factor(vae: Any) -> int:
-    """Pixels of a latent's edge, 8 in Stable Diffusion."""
+    """Return the number of image pixels along the edge of one latent pixel, 8 in Stable Diffusion."""
     return int(2 ** (len(vae.config.block_out_channels) - 1))
 
 
 def prepared(picture: "Image.Image", image_px: int, fit: Fit) -> "Image.Image":
-    """A square: the middle of the picture, or, as EmoGen does, the whole of it squashed."""
+    """Return a square image: the centre of the image (crop), or all of it squashed, as EmoGen does (squash)."""
     from PIL import Image, ImageOps
 
     if fit == "squash":
@@ -56,7 +59,7 @@ def prepared(picture: "Image.Image", image_px: int, fit: Fit) -> "Image.Image":
 
 @torch.inference_mode()
 def _posteriors(vae: Any, squares: "Sequence[Image.Image]") -> dict[str, Tensor]:
-    """COLUMNS of a batch, each BCHW."""
+    """Return the COLUMNS of a batch of squares by name, each BCHW."""
     pixels = np.stack([np.asarray(square) for square in squares])
     scaled = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(vae.device, vae.dtype) / 127.5 - 1
     with autocast("bf16", vae.device):
@@ -76,10 +79,13 @@ def _column(parts: Sequence[Tensor]) -> pa.Array:
 
 
 class LatentCache:
-    """Latents of many pictures in one file that is mapped into memory, so that memory does not grow with them."""
+    """Latents of many images in one memory-mapped file, so that memory use does not grow with their number."""
 
     def __init__(self, work: "WorkFolder", shards: Iterable[pa.Table], channels: int) -> None:
-        """shards: tables of LATENTS_SCHEMA, read one by one, unless the pieces `latents` are there already."""
+        """Open the cache, which is first written from `shards` unless the piece `latents` exists.
+
+        `shards` are tables of LATENTS_SCHEMA, read one by one.
+        """
         index = work.once(INDEX, lambda aside: _write(work.part(VALUES), aside, shards))
         self.image_ids: list[str] = json.loads(index.read_text())
         values = np.memmap(work.shared / VALUES, np.float16, "r").reshape(
@@ -89,7 +95,10 @@ class LatentCache:
         self.values = values.reshape(*values.shape[:-1], side, side)
 
     def draw(self, rows: Tensor, mirrored: Tensor, generator: torch.Generator) -> Tensor:
-        """Latents BCHW float32 drawn from the posteriors of rows B; those of mirror images where `mirrored`, B bool."""
+        """Return latents BCHW float32, drawn from the posteriors of rows B.
+
+        Where `mirrored`, B bool, is true, they are those of the mirror images.
+        """
         kinds = 2 * mirrored.long().numpy()
         index = rows.numpy()
         mean = torch.from_numpy(self.values[index, kinds].astype(np.float32))
@@ -99,7 +108,7 @@ class LatentCache:
 
 
 def _write(values: Path, index: Path, shards: Iterable[pa.Table]) -> None:
-    """All values to one file, and then their image_ids to the other."""
+    """Write all values to one file, and then their image_ids to the other."""
     image_ids: list[str] = []
     with written_aside(values) as aside, aside.open("wb") as file:
         for shard in shards:
@@ -115,5 +124,5 @@ def _matrix(table: pa.Table, name: str) -> NDArray[np.float16]:
 
 
 def draw_mirrored(number: int, mirror: bool, generator: torch.Generator) -> Tensor:
-    """Which pictures of a batch are seen as mirror images, B bool: half of them, or with `mirror` off none."""
+    """Return which images of a batch are mirrored, B bool: each with probability 1/2, or none if `mirror` is off."""
     return torch.rand(number, generator=generator) < (0.5 if mirror else 0.0)

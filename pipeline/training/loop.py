@@ -1,8 +1,8 @@
-"""The one loop that trains what is ours: batch, losses, step, average, log, checkpoint. On Hugging Face Accelerate.
+"""The shared training loop: batch, losses, step, average, log, checkpoint, on Hugging Face Accelerate.
 
-Each step's randomness comes from (seed, step) alone, and the whole batch is drawn before each process takes its part,
-so a resumed training equals an uninterrupted one, and two processes see what one would. A parameter that has no part
-in a batch has no gradient and stays as it is, byte for byte.
+The randomness of a step comes from (seed, step) alone, and the whole batch is drawn before each process takes its part.
+A resumed training therefore equals an uninterrupted one, and two processes see the same batch as one. A parameter that
+has no part in a batch has no gradient and stays unchanged, byte for byte.
 """
 
 import logging
@@ -37,13 +37,16 @@ log = logging.getLogger("evoke.training")
 
 @dataclass(frozen=True)
 class Task:
-    """What is trained.
+    """What the loop needs to train a module.
 
-    module: batch -> losses by name, `total` is minimised; its parameters that require gradients are trained.
-    draw: (rows B int64, generator) -> the whole batch, every tensor with B first. rates: learning rate by how the name
-    of a parameter begins, up to a dot, where it differs from the settings'; the longest beginning counts. sheet: a
-    picture of the present state, or None. score: how good the present weights are, asked every score_steps and at the
-    end; the best, the first of equals, are what is left. It must depend on the weights alone.
+    - `module` maps a batch to losses by name, of which `total` is minimised. Its parameters that require gradients are
+      trained.
+    - `draw` maps (rows B int64, generator) to the whole batch, in which every tensor has B first.
+    - `rates` maps prefixes of parameter names, up to a dot, to learning rates that differ from the settings'. The
+      longest prefix counts.
+    - `sheet` returns an image of samples in the current state; None turns sheets off.
+    - `score` returns how good the current weights are. It is called every `score_steps` steps and at the end, and the
+      best weights, the first among equals, are the result. It must depend on the weights alone.
     """
 
     name: str
@@ -58,9 +61,11 @@ class Task:
 
 @dataclass(frozen=True)
 class Trained:
-    """weights: trained parameters by name, averaged where there is a decay. curve: mean losses at steps, by name.
+    """Result of a training.
 
-    scores: `step` and `score` of each time that one was asked; the weights are of best_step, else of the last step.
+    `weights` are the trained parameters by name, averaged if there is an EMA decay. `curve` has the mean losses at
+    steps, by name. `scores` has `step` and `score` of each scoring. The weights are those of `best_step`, which without
+    scores is the last step.
     """
 
     weights: dict[str, Tensor]
@@ -71,9 +76,10 @@ class Trained:
 
 
 def fit(task: Task, settings: "Training", seed: int, work: Path, key: str) -> Trained:
-    """Train for `settings.steps`, going on from the newest whole checkpoint in `work`.
+    """Train for `settings.steps` steps, resuming from the newest complete checkpoint in `work`.
 
-    key: what the checkpoint is of; another one's is refused with a ValueError. The module keeps the returned weights.
+    Returns the result, whose weights the module keeps. `key` names the recipe of the checkpoint; a checkpoint with
+    another key raises ValueError.
     """
     state = TrainingState(task, settings, work, key)
     first = state.restore()
@@ -96,7 +102,7 @@ def fit(task: Task, settings: "Training", seed: int, work: Path, key: str) -> Tr
 
 
 def _batch(task: Task, settings: "Training", seed: int, step: int, accelerator: "Accelerator") -> Batch:
-    """This process' part of the batch of a step, on its device."""
+    """Return this process's part of the batch of a step, on its device."""
     rows = task.order.at(step, settings.batch_size, seed)
     whole = task.draw(rows, torch.Generator().manual_seed(seed_of(seed, task.name, step)))
     size = settings.batch_size // accelerator.num_processes
@@ -105,7 +111,7 @@ def _batch(task: Task, settings: "Training", seed: int, step: int, accelerator: 
 
 
 class TrainingState:
-    """Parameters, optimiser, averages and curve: what a step changes and a checkpoint holds."""
+    """Parameters, optimiser, averages and curve: everything that a step changes and a checkpoint holds."""
 
     def __init__(self, task: Task, settings: "Training", work: Path, key: str) -> None:
         self.task, self.settings, self.work = task, settings, work
@@ -131,14 +137,17 @@ class TrainingState:
         return bool(self.accelerator.is_main_process)
 
     def any_of(self, asked: bool) -> bool:
-        """Whether any process is asked to leave: all leave after one step, as none can go on alone."""
+        """Return whether any process received a request to stop.
+
+        All processes then stop after the same step, because none can continue alone.
+        """
         if self.accelerator.num_processes == 1:
             return asked
         number = self.accelerator.reduce(torch.tensor(float(asked), device=self.accelerator.device), "sum")
         return bool(number > 0)
 
     def step(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        """One optimiser step; the losses, detached."""
+        """Take one optimiser step and return the losses, detached."""
         factor = rate_factor(self.settings, step)
         for group in self.optimizer.param_groups:
             group["lr"] = group["rate"] * factor
@@ -153,7 +162,7 @@ class TrainingState:
         return {name: loss.detach().float() for name, loss in losses.items()}
 
     def record(self, step: int, losses: dict[str, Tensor]) -> None:
-        """A point of the curve is the mean since the last one; at most CURVE_POINTS of them."""
+        """Add losses to the curve. A point is the mean since the last one; there are about CURVE_POINTS."""
         self.pending.append(losses)
         if (step + 1) % max(1, self.settings.steps // CURVE_POINTS) and step + 1 < self.settings.steps:
             return
@@ -164,7 +173,7 @@ class TrainingState:
         self.pending = []
 
     def save_sheet(self, step: int) -> None:
-        """A picture of the present weights among the sheets of the work folder."""
+        """Save an image of samples with the current weights among the sheets of the work folder."""
         assert self.task.sheet is not None
         path = self.work / "sheets" / f"step-{step:06d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -174,13 +183,16 @@ class TrainingState:
         self.task.module.train(was_training)
 
     def scores_after(self, step: int) -> bool:
-        """Whether the weights are scored after a step: by the task's interval, and after the last one."""
+        """Return whether the weights are scored after a step: at the task's interval and at the end."""
         last = step + 1 == self.settings.steps
         return self.task.score is not None and (last or (step + 1) % self.task.score_steps == 0)
 
     @torch.no_grad()
     def take_score(self, step: int) -> None:
-        """Scores the averaged weights, else the present ones, and keeps them if none were better. All processes do."""
+        """Score the averaged weights, or the current ones without averages, and keep them if they are the best.
+
+        Among equals the first are kept. All processes score.
+        """
         assert self.task.score is not None
         present = {name: p.detach().clone() for name, p in self.parameters.items()} if self.averages else {}
         self._put(self.averages)
@@ -195,13 +207,16 @@ class TrainingState:
         log.info("%s scores %.4f after step %d", self.task.name, score, step)
 
     def save(self, step: int) -> None:
-        """A checkpoint; by the main process alone, and no other waits for it."""
+        """Write a checkpoint from the main process alone; the other processes do not wait for it."""
         if self.is_main:
             self.checkpoints.write(step, self._tensors())
 
     @torch.no_grad()
     def restore(self) -> int:
-        """The step to go on from."""
+        """Restore the newest checkpoint and return the step to resume at, 0 without a checkpoint.
+
+        Raises ValueError if the checkpoint was written by another number of processes.
+        """
         found = self._newest()
         if found is None:
             return 0
@@ -225,7 +240,7 @@ class TrainingState:
         return step
 
     def _newest(self) -> tuple[int, dict[str, Tensor]] | None:
-        """Step and tensors of the newest checkpoint of the main process, for all of them."""
+        """Return step and tensors of the main process's newest checkpoint, on all processes."""
         from accelerate.utils import broadcast_object_list
 
         found = [self.checkpoints.newest(self.accelerator.device) if self.is_main else None]
@@ -237,7 +252,11 @@ class TrainingState:
 
     @torch.no_grad()
     def finish(self) -> Trained:
-        """Leaves the best weights in the module, else the averaged ones, if there are any."""
+        """Return the result, and leave its weights in the module.
+
+        These are the best weights if there are scores, otherwise the averages if there are any, otherwise the current
+        weights.
+        """
         self._put(self.best or self.averages)
         weights = {name: p.detach().float().cpu().contiguous() for name, p in self.parameters.items()}
         scores = self.scores["score"]
@@ -245,7 +264,7 @@ class TrainingState:
         return Trained(weights, self.curve, sorted((self.work / "sheets").glob("*.png")), self.scores, best_step)
 
     def _put(self, weights: Mapping[str, Tensor]) -> None:
-        """Puts weights into the module; none leave it as it is."""
+        """Copy weights into the module; an empty mapping changes nothing."""
         for name, tensor in weights.items():
             self.parameters[name].copy_(tensor)
 
@@ -255,7 +274,7 @@ class TrainingState:
 
     @torch.no_grad()
     def _average(self, step: int) -> None:
-        """Moves the averages towards the weights; early steps count more, as in diffusers' EMAModel."""
+        """Move the averages towards the weights; early steps count more, as in diffusers' EMAModel."""
         if self.averages:
             weight = 1 - min(self.settings.ema_decay or 0.0, (1 + step) / (10 + step))
             torch._foreach_lerp_(list(self.averages.values()), [p.detach() for p in self.parameters.values()], weight)
@@ -280,23 +299,26 @@ MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose names begin with a prefix, under the rest of their names."""
+    """Return the tensors whose names begin with a prefix, by the rest of their names."""
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def _columns(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same, of names behind their place, in the order of the places: a file of tensors knows no order."""
+    """Return the tensors under a prefix by name, in the order of the positions that precede the names.
+
+    The positions are needed because a safetensors file has no order.
+    """
     return {name.partition("/")[2]: tensor for name, tensor in sorted(_under(prefix, tensors).items())}
 
 
 def _unstacked(stacked: dict[str, Tensor]) -> list[dict[str, Tensor]]:
-    """Losses by name, each N -> N times losses by name."""
+    """Return stacked losses as a list over steps: name -> N becomes N times name -> scalar."""
     length = len(next(iter(stacked.values()))) if stacked else 0
     return [{name: values[index] for name, values in stacked.items()} for index in range(length)]
 
 
 class Meter:
-    """A line with losses, rate and the time that is left, about every ten seconds."""
+    """Progress log: a line with losses, speed and remaining time about every ten seconds."""
 
     def __init__(self, name: str, steps: int, first: int) -> None:
         self.name, self.steps, self.first = name, steps, first
@@ -314,7 +336,10 @@ class Meter:
 
 
 def accelerator_of(settings: "Training") -> "Accelerator":
-    """Accelerate on the device of EVOKE_DEVICE. ValueError if the batch does not divide among its processes."""
+    """Return the Accelerator on the device of EVOKE_DEVICE.
+
+    Raises ValueError if the batch size is not divisible by the number of processes.
+    """
     from accelerate import Accelerator, DistributedDataParallelKwargs
 
     chosen = device()
@@ -329,7 +354,7 @@ def accelerator_of(settings: "Training") -> "Accelerator":
 
 
 def rate_factor(settings: "Training", step: int) -> float:
-    """Linear warm-up, then constant, or a cosine to 0, as a share of the peak rate."""
+    """Return the share of the peak learning rate: linear warm-up, then constant or a cosine to 0."""
     warm = min(1.0, (step + 1) / max(settings.warmup_steps, 1))
     if settings.schedule == "constant":
         return warm

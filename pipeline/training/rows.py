@@ -1,6 +1,6 @@
-"""Which pictures a step takes: in turn, randomly oversampled as EmoGen does it, or drawn with class weights.
+"""Choose the images of each step: in turn, randomly oversampled as in EmoGen, or drawn by emotion weights.
 
-Rows of a step depend on (order, step) alone, and so does a resumed training's next batch.
+The rows of a step depend on the order, the seed and the step alone, so a resumed training takes the same next batch.
 """
 
 from dataclasses import dataclass
@@ -18,13 +18,16 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class RowOrder:
-    """rows: one epoch, taken in this order over and over; or weights N of drawing with replacement."""
+    """An order of images: one epoch of rows, which is repeated.
+
+    With `weights` N, rows are drawn with replacement instead.
+    """
 
     rows: Rows
     weights: NDArray[np.float64] | None = None
 
     def at(self, step: int, batch_size: int, seed: int) -> torch.Tensor:
-        """The rows of a step, B int64."""
+        """Return the rows of a step, B int64."""
         if self.weights is not None:
             drawn = numpy_generator(seed, "rows", step).choice(self.rows, batch_size, p=self.weights)
             return torch.from_numpy(drawn)
@@ -33,7 +36,7 @@ class RowOrder:
 
 
 def row_order(emotions: NDArray[np.int64], sampler: Sampler, generator: np.random.Generator) -> RowOrder:
-    """An order of pictures by their emotions N (0 to 7). Raises ValueError for none."""
+    """Return an order of images by their emotions N (0 to 7). Raises ValueError if there are no images."""
     if not len(emotions):
         raise ValueError("there is no picture to train on: the corpus' train split is empty, or its filter keeps none")
     rows = np.arange(len(emotions))
@@ -48,10 +51,11 @@ def row_order(emotions: NDArray[np.int64], sampler: Sampler, generator: np.rando
 
 
 def mixed_order(emotions: NDArray[np.int64], sampler: Sampler, num_generated: int, generated_frac: float) -> RowOrder:
-    """Real pictures by their emotions N, and behind them generated ones, drawn with replacement (UniEmo Table VIII).
+    """Return an order of real images followed by generated ones, drawn with replacement (UniEmo Table VIII).
 
-    generated_frac: of the draws, in [0, 1), falls evenly on the generated ones. Real ones are drawn evenly where the
-    sampler is `plain`, else by class weight. Raises ValueError where a share falls on no image.
+    `emotions` N are those of the real images. The share `generated_frac` of the draws, in [0, 1), falls evenly on the
+    generated images. Real images are drawn evenly if the sampler is `plain`, otherwise by inverse frequency of their
+    emotion. Raises ValueError if a share falls on no image.
     """
     if generated_frac and not num_generated:
         raise ValueError(
@@ -65,9 +69,10 @@ def mixed_order(emotions: NDArray[np.int64], sampler: Sampler, num_generated: in
 
 
 def oversampled(emotions: NDArray[np.int64], generator: np.random.Generator) -> Rows:
-    """EmoGen's balanced list: of each emotion the indices 0..max-1 modulo its size, all shuffled once.
+    """Return EmoGen's balanced list: for each emotion, the indices 0..max-1 modulo its size, all shuffled once.
 
-    A picture occurs floor or ceil(max / n) times, n the pictures of its emotion; later epochs repeat the same order.
+    An image occurs floor or ceil(max / n) times, where n is the number of images of its emotion. Later epochs repeat
+    the same order.
     """
     sizes = np.bincount(emotions)
     members = [np.flatnonzero(emotions == emotion) for emotion in np.flatnonzero(sizes)]

@@ -1,4 +1,4 @@
-"""The trained parameters of a module, from a file: these and no others, as what is frozen comes from elsewhere."""
+"""Load the trained parameters of a module from a file, and only these; frozen weights come from elsewhere."""
 
 from pathlib import Path
 
@@ -9,9 +9,10 @@ from pipeline.weights import load_safetensors
 
 
 def load_trained(module: nn.Module, file: Path, beside: str | None = None) -> None:
-    """Puts the weights of a file into the parameters of a module that require gradients.
+    """Copy the weights of a file into the parameters of a module that require gradients.
 
-    beside: how names of such parameters begin that are kept elsewhere. ValueError unless the file has exactly these.
+    `beside` is the prefix of such parameters that are stored elsewhere. Raises ValueError unless the file holds exactly
+    the remaining ones.
     """
     wanted = {name: p for name, p in module.named_parameters() if p.requires_grad}
     if beside is not None:

@@ -1,11 +1,11 @@
-"""The multimodal model as a reader of emotions, asked through the captioner.
+"""Use the multimodal model, through the captioner, as a reader of emotions.
 
-`word`: it is asked which emotion a picture evokes, and the eight names are scored as its answer. For a model that
+`word` prompts it for the emotion that an image evokes and scores the eight names as answers. This suits a model that
 answers questions, as at paper scale.
 
-`caption`: it captions the picture without a prior, and CLIP's text encoder says which emotion the caption is nearest
-to. For a model that only captions, such as the miniature's: it never learnt to name an emotion, and by `word` it is as
-good as chance.
+`caption` lets it caption the image without an emotion prior, and CLIP's text encoder finds the emotion nearest to the
+caption. This suits a model that only captions, such as the miniature's: it never learned to name an emotion, and with
+`word` it performs at chance.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,10 @@ WHICH = f"Which emotion does this image evoke: {', '.join(EMOTIONS[:-1])} or {EM
 
 
 def by_word(captioner: "Captioner", images: Sequence[Image.Image]) -> Floats:
-    """Pictures -> probabilities N8: softmax over the mean log-probability of the tokens of each name."""
+    """Return probabilities N8 of N images from the captioner's answers.
+
+    They are the softmax over the mean log-probability of the tokens of each emotion's name.
+    """
     scores = [log_likelihoods(captioner, images, WHICH, name) for name in EMOTIONS]
     return softmax(np.stack(scores, 1))
 
@@ -39,20 +42,29 @@ def by_word(captioner: "Captioner", images: Sequence[Image.Image]) -> Floats:
 def by_caption(
     captioner: "Captioner", clip: "Clip", emotions_8D: Tensor, images: Sequence[Image.Image], max_new_tokens: int
 ) -> Floats:
-    """Pictures -> probabilities N8 by CLIP of their captions without a prior; emotions_8D: its unit features."""
+    """Return probabilities N8 of N images by comparing their captions, made without an emotion prior, in CLIP.
+
+    emotions_8D holds CLIP's text features of the emotions, of unit length.
+    """
     captions = captioner.caption(images, [prompt("neutral", "")] * len(images), max_new_tokens)
     return likeness(clip, clip.encode_texts(captions), emotions_8D)
 
 
 def likeness(clip: "Clip", features_ND: Tensor, emotions_8D: Tensor) -> Floats:
-    """Unit features of pictures or texts -> probabilities N8 at CLIP's own temperature."""
+    """Return probabilities over the emotions at CLIP's own temperature.
+
+    features_ND and emotions_8D of unit length -> probabilities N8
+    """
     scale = float(clip.model.logit_scale.detach().exp())
     return softmax((scale * features_ND @ emotions_8D.T).numpy())
 
 
 @torch.inference_mode()
 def log_likelihoods(captioner: "Captioner", images: Sequence[Image.Image], asked: str, answer: str) -> Floats:
-    """Mean log-probability N of the tokens of one answer to one question about each picture; one forward."""
+    """Return the mean log-probability of an answer's tokens, given one question about each image.
+
+    N images -> N float64; one forward pass
+    """
     processor = captioner.processor
     content = [{"type": "text", "text": asked}]
     inputs = processor.apply_chat_template(
@@ -64,9 +76,9 @@ def log_likelihoods(captioner: "Captioner", images: Sequence[Image.Image], asked
     ids_NT = told.expand(len(images), -1)
     behind = {"input_ids": ids_NT, "attention_mask": torch.ones_like(ids_NT)}
     for name, value in inputs.items():
-        if name in behind or name.endswith("token_type_ids"):  # which some processors give: 0 is text
+        if name in behind or name.endswith("token_type_ids"):  # given by some processors; 0 means text
             inputs[name] = torch.cat([value, behind.get(name, torch.zeros_like(ids_NT))], 1)
-    length = ids_NT.shape[1] + 1  # places that tell of the answer; of all places logits would fill the memory
+    length = ids_NT.shape[1] + 1  # positions that predict the answer; logits of all would fill memory
     logits = captioner.model(**inputs.to(captioner.device), logits_to_keep=length).logits.float().cpu()
     predicted = logits[:, -length:-1].log_softmax(-1)
     return np.asarray(predicted.gather(-1, ids_NT[..., None])[..., 0].mean(1).double().numpy())

@@ -1,4 +1,4 @@
-"""Accuracy of every reader on every data set, with intervals."""
+"""Plot the accuracy of every reader on every data set, with intervals."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,11 +16,14 @@ TITLES = {
     FOLDS: "probes in k folds",
     SPLIT: "probes, own split",
 }
-SPREAD = 0.7  # of the readers of a data set, of the distance of two data sets
+SPREAD = 0.7  # width of a data set's readers, as a fraction of the distance between data sets
 
 
 def accuracies(found: Mapping[Key, Score], path: Path) -> None:
-    """A panel a task, a group a data set, a dot a reader; bars are 95 % intervals, dotted: the most frequent class."""
+    """Draw the accuracies to `path`: one panel per task, one group per data set, one dot per reader.
+
+    Bars are 95 % intervals; the dotted line is the share of the most frequent class.
+    """
     tasks = [task for task in TITLES if any(key[2] == task for key in found)]
     readers = sorted({reader for _, reader, _ in found})
     widths = [len(datasets_of(found, task)) + 1 for task in tasks]
@@ -34,12 +37,12 @@ def accuracies(found: Mapping[Key, Score], path: Path) -> None:
 
 
 def datasets_of(found: Mapping[Key, Score], task: str) -> list[str]:
-    """Those that have a score of the task, in their order."""
+    """Return the data sets that have a score for the task, in order of appearance."""
     return list(dict.fromkeys(dataset for dataset, _, of in found if of == task))
 
 
 def _panel(axis: "Axes", found: Mapping[Key, Score], readers: Sequence[str], task: str) -> None:
-    """found: of one task."""
+    """Draw the panel of one task; `found` holds only its scores."""
     datasets = datasets_of(found, task)
     for (dataset, reader, _), each in found.items():
         index = readers.index(reader)

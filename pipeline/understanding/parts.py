@@ -1,4 +1,4 @@
-"""Labelled pictures in parts that are read one at a time: EmoSet's test split, and the small data sets."""
+"""Provide labelled images in parts that are read one at a time: EmoSet's test split and the small data sets."""
 
 import logging
 from collections import Counter
@@ -30,7 +30,10 @@ _log = logging.getLogger("evoke")
 
 @dataclass(frozen=True)
 class Part:
-    """So many pictures, opened one by one. asked: those that the captioner is asked about. probed: keep features."""
+    """A number of labelled images, opened one by one.
+
+    `asked` holds the ids of the images that the captioner judges; if `probed`, features are kept for probes.
+    """
 
     dataset: str
     num_rows: int
@@ -46,11 +49,11 @@ def parts_of(
     num_asked: int | None,
     generator_of: Callable[[str], np.random.Generator],
 ) -> list[Part]:
-    """EmoSet's test split and all of the small data sets, by image_id over all; those without a folder are left out.
+    """Return the parts of EmoSet's test split and of the small data sets, each data set in order of image_id.
 
-    read_shard(path, columns=[...]) gives columns of a shard of EmoSet, generator_of the generator of a data set, which
-    chooses what the captioner is asked about. ValueError where a folder does not hold its
-    data set.
+    read_shard(path, columns=[...]) returns columns of an EmoSet shard. generator_of returns the generator of a data
+    set, which draws the `num_asked` images that the captioner judges. Small data sets without a folder are left out.
+    Raises ValueError if a folder does not contain its data set.
     """
     for dataset in sorted(set(SMALL_SETS) - set(folders)):
         _log.info("%s is left out: it is not among understanding_scores.datasets", dataset)
@@ -61,9 +64,9 @@ def parts_of(
 
 
 def reject_counts(parts: Sequence[Part], rejects: pa.Table, max_reject_frac: float) -> dict[str, int]:
-    """<data set>/num_rows, num_rejects and rejects/<reason>; 0 rows where it is left out.
+    """Return num_rows, num_rejects and rejects/<reason> under <data set>/; 0 rows for a data set that was left out.
 
-    ValueError where a larger share of a data set is rejected than is allowed.
+    Raises ValueError if the share of rejects in a data set exceeds max_reject_frac.
     """
     numbers: dict[str, int] = {}
     for dataset in CLASSES:
@@ -101,7 +104,7 @@ def _parts_of_folder(
 
 
 def chosen(image_ids: Sequence[str], number: int | None, generator: np.random.Generator) -> frozenset[str]:
-    """So many of them by chance; all where there are no more, or no number is given."""
+    """Return `number` randomly drawn ids; all of them if there are no more or if `number` is None."""
     if number is None or number >= len(image_ids):
         return frozenset(image_ids)
     return frozenset(generator.choice(np.array(image_ids, object), number, replace=False).tolist())

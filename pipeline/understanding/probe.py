@@ -1,6 +1,7 @@
-"""The linear probe: a logistic regression on frozen features, as CLIP's authors and the field judge features.
+"""Fit linear probes: logistic regressions on frozen features, the usual way to judge features (as for CLIP).
 
-Fitted on EmoSet's train split and carried over, or within a small data set by its own split or k folds.
+A probe is fitted on EmoSet's train split and transferred, or fitted within a small data set by its own split or k
+folds.
 """
 
 from collections.abc import Sequence
@@ -18,20 +19,23 @@ MAX_ITERATIONS = 2000
 
 @dataclass(frozen=True)
 class Probe:
-    """A fitted regression; a class that it never saw has probability 0."""
+    """A fitted regression; a class that was missing from its training data has probability 0."""
 
     model: Any
     num_classes: int
 
     def probabilities(self, features: Floats) -> NDArray[np.float64]:
-        """Features ND of any length -> probabilities N x classes."""
+        """Return probabilities N x classes for features ND of any length."""
         found = np.zeros((len(features), self.num_classes))
         found[:, self.model.classes_] = self.model.predict_proba(scaled(features))
         return found
 
 
 def fit_probe(features: Floats, targets: Integers, num_classes: int, strength: float) -> Probe:
-    """Features ND with classes N. strength: C of scikit-learn, the inverse of the L2 penalty's weight."""
+    """Return a probe fitted on features ND with classes N.
+
+    `strength` is scikit-learn's C, the inverse of the weight of the L2 penalty.
+    """
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(C=strength, max_iter=MAX_ITERATIONS)
@@ -39,15 +43,15 @@ def fit_probe(features: Floats, targets: Integers, num_classes: int, strength: f
 
 
 def scaled(features: Floats) -> NDArray[np.float64]:
-    """Rows of a mean square of 1, whatever their length was: one strength then suits every width."""
+    """Return rows scaled to a mean square of 1, so that one strength suits every feature width."""
     wide = features.astype(np.float64)
     return np.asarray(wide * np.sqrt(wide.shape[1]) / np.linalg.norm(wide, axis=1, keepdims=True).clip(1e-12))
 
 
 def stratified_folds(targets: Integers, num_folds: int, generator: np.random.Generator) -> list[Fold]:
-    """Every row is judged in just one fold, and fitted on in all others; each has all classes in their shares.
+    """Return folds in which every row is judged exactly once and fitted on in all other folds.
 
-    ValueError where a class has fewer rows than there are folds.
+    Each fold keeps the shares of the classes. Raises ValueError if a class has fewer rows than there are folds.
     """
     from sklearn.model_selection import StratifiedKFold
 
@@ -61,7 +65,7 @@ def stratified_folds(targets: Integers, num_folds: int, generator: np.random.Gen
 def judged(
     features: Floats, targets: Integers, num_classes: int, folds: Sequence[Fold], strength: float
 ) -> tuple[Integers, Integers]:
-    """The class that a probe says of each judged row, and the right one, over all folds."""
+    """Return the predicted class of each judged row and its true class, concatenated over all folds."""
     said = [
         fit_probe(features[fit], targets[fit], num_classes, strength).probabilities(features[judge]).argmax(1)
         for fit, judge in folds

@@ -1,8 +1,12 @@
-"""Every reader of emotions side by side: one pass over each picture writes what each says of it.
+"""Run every reader of emotions side by side: one pass over each image records the output of each.
 
-clip_zero_shot: the nearest prompt. clip_probe: logistic regression on CLIP's features of EmoSet's train split.
-emotion_classifier: the head that curates. captioner: the multimodal model (pipeline/understanding/asking.py). And
-understandings of UniEmo under their own names. None is told anything of the small data sets: there it is transfer.
+- clip_zero_shot: the nearest prompt.
+- clip_probe: logistic regression on CLIP's features of EmoSet's train split.
+- emotion_classifier: the head used for curation.
+- captioner: the multimodal model (pipeline/understanding/asking.py).
+- UniEmo's understanding models, under their own names.
+
+No reader is trained on the small data sets, so results on them measure transfer.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,7 +48,10 @@ NO_FEATURES = np.empty(0, np.float32)
 
 @dataclass(frozen=True)
 class Reading:
-    """What a reader says of N pictures: probabilities N8; the features ND that it judged by, for probes, where kept."""
+    """A reader's output for N images.
+
+    probabilities N8; features ND on which the reader based them, for probes, or None if they are not kept.
+    """
 
     probabilities: Floats
     features: Floats | None = None
@@ -52,7 +59,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Panel:
-    """All readers. emotions: CLIP's unit text features 8D of the emotions."""
+    """Hold all readers. `emotions` are CLIP's text features 8D of the emotions, of unit length."""
 
     clip: "Clip"
     emotions: Tensor
@@ -63,7 +70,7 @@ class Panel:
     settings: "UnderstandingScores"
 
     def read(self, images: "Sequence[Image.Image]") -> dict[str, Reading]:
-        """What all but the captioner say of RGB pictures, by reader; one batch."""
+        """Return the reading of each reader except the captioner, by its name, for one batch of RGB images."""
         raw = self.clip.encode_images(images, normalize=False).numpy()
         norms = np.linalg.norm(raw, axis=1)
         units = raw / norms[:, None]
@@ -75,14 +82,14 @@ class Panel:
         }
 
     def ask(self, images: "Sequence[Image.Image]") -> Reading:
-        """What the captioner says of RGB pictures; one batch."""
+        """Return the captioner's reading of one batch of RGB images."""
         if self.settings.question == "word":
             return Reading(by_word(self.captioner, images))
         length = self.settings.max_new_tokens
         return Reading(by_caption(self.captioner, self.clip, self.emotions, images, length))
 
     def tables(self, part: "Part") -> dict[str, pa.Table]:
-        """The readings of a part under READINGS_SCHEMA, and its rejects."""
+        """Return the readings of a part as a table of READINGS_SCHEMA, and its rejects."""
         rejects: list[Reject] = []
         batches = runs(_samples(part, rejects), self.settings.batch_size, 0, lambda _: (1, 0))
         rows = [row for batch in batches for row in self._rows(batch, part)]
@@ -101,7 +108,7 @@ def load_panel(
     clip: Path, classifier: Path, captioner: Path, understandings: Mapping[str, Path], pictures: "Pictures",
     settings: "UnderstandingScores", device: torch.device | str = "cpu",
 ) -> Panel:  # fmt: skip
-    """The readers of these folders, and a probe on the features of the train split of `pictures`."""
+    """Load the readers from these folders and fit a probe on the features of the train split of `pictures`."""
     from pipeline.foundation.captioner import load_captioner
     from pipeline.foundation.clip import load_clip
     from pipeline.judges.head import load_head
@@ -121,7 +128,10 @@ def load_panel(
 
 @torch.inference_mode()
 def understood(understanding: "Understanding", images: "Sequence[Image.Image]") -> Reading:
-    """What a chain says of RGB pictures, of each the middle square; the features are its class tokens."""
+    """Return the reading of an understanding model for RGB images, each cropped to its center square.
+
+    The features are the class tokens of the model.
+    """
     chain = understanding.chain
     device = chain.backbone.conv1.weight.device
     squares = np.stack([square_of(image, understanding.settings.image_px) for image in images])
@@ -131,13 +141,16 @@ def understood(understanding: "Understanding", images: "Sequence[Image.Image]") 
 
 
 def emotion_texts(clip: "Clip", prompts: Sequence[str]) -> Tensor:
-    """Unit text features 8D of the emotions, each the mean over prompts with the emotion for {S}."""
+    """Return the text features 8D of the emotions, of unit length.
+
+    Each is the mean over prompts, in which the emotion replaces {S}.
+    """
     means = [clip.encode_texts([text.replace("{S}", emotion) for text in prompts]).mean(0) for emotion in EMOTIONS]
     return F.normalize(torch.stack(means), dim=1)
 
 
 def _samples(part: "Part", rejects: list[Reject]) -> Iterator[Sample]:
-    """The samples of a part; its rejects go into the list."""
+    """Yield the samples of a part and append its rejects to the list."""
     for outcome in part.samples():
         if isinstance(outcome, Reject):
             rejects.append(outcome)

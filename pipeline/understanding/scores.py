@@ -1,8 +1,9 @@
-"""Readings of labelled pictures -> how often each reader is right, over emotions and over polarities.
+"""Score readings of labelled images: the accuracy of each reader over emotions and over polarities.
 
-Each task asks a reader among the classes that a data set and the eight emotions share (pipeline/corpora/classes.py):
-its probabilities of a class's emotions are summed, the greatest sum is what it says, and pictures of other classes are
-left out. Beside it probes within a data set: k folds, unless a class is too rare, and its own split where it has one.
+Each task is restricted to the classes that a data set shares with the eight emotions (pipeline/corpora/classes.py). The
+probabilities of a class's emotions are summed, the class with the largest sum is the prediction, and images of other
+classes are left out. In addition, probes are fitted within a data set: by k folds unless a class is too rare, and by
+its own split if it has one.
 """
 
 import logging
@@ -29,7 +30,11 @@ _log = logging.getLogger("evoke")
 
 @dataclass(frozen=True)
 class Task:
-    """Classes to choose from. targets: of each label of the data set that counts; member: classes x 8, 0 or 1."""
+    """A classification task.
+
+    `names` are its classes, `targets` maps each label that counts to a class index, and `member` is a 0/1 matrix
+    classes x 8 of the emotions of each class.
+    """
 
     names: tuple[str, ...]
     targets: Mapping[str, int]
@@ -38,10 +43,11 @@ class Task:
 
 @dataclass(frozen=True)
 class Score:
-    """Of n pictures: accuracy with its 95 % interval (Wilson), F1 averaged over classes, and the recall of each.
+    """The result of one reader on n images.
 
-    majority: what one gets who always says the most frequent class. Classes without a picture count nowhere. Probes of
-    several folds share pictures to fit on, which no interval knows.
+    Accuracy with its 95 % Wilson interval, F1 averaged over classes, and the recall of each class. `majority` is the
+    accuracy of always predicting the most frequent class. Classes without images count nowhere. Probes of several folds
+    share training images, which the interval does not account for.
     """
 
     accuracy: float
@@ -57,7 +63,7 @@ Key = tuple[str, str, str]  # data set, reader, task
 
 
 def tasks_of(classes: Classes) -> dict[str, Task]:
-    """What can be asked about a data set: the emotions that it has, if any, and the polarity."""
+    """Return the tasks of a data set: its emotions, if it has any, and the polarity."""
     emotions = [emotion for emotion in EMOTIONS if emotion in classes.emotions.values()]
     eye = np.eye(len(EMOTIONS))
     told = {label: emotions.index(emotion) for label, emotion in classes.emotions.items()}
@@ -68,7 +74,7 @@ def tasks_of(classes: Classes) -> dict[str, Task]:
 
 
 def score(said: Integers, targets: Integers, names: tuple[str, ...]) -> Score:
-    """The class that is said of each of N pictures, N >= 1, and the right one, both as indices of the names."""
+    """Return the score of predictions `said` N, N >= 1, against targets N; both are indices into `names`."""
     from sklearn.metrics import f1_score
 
     right = said == targets
@@ -83,10 +89,10 @@ def score(said: Integers, targets: Integers, names: tuple[str, ...]) -> Score:
 def scores(
     readings: pa.Table, num_folds: int, strength: float, generator_of: Callable[[str], np.random.Generator]
 ) -> dict[Key, Score]:
-    """Every score that readings under READINGS_SCHEMA hold, by data set, reader and task.
+    """Return every score of readings of READINGS_SCHEMA, by data set, reader and task.
 
-    generator_of gives a fresh generator of a data set: all its readers are probed in the same folds. A data set with a
-    class that is too rare for them has no probe in folds; the log tells which.
+    generator_of returns a fresh generator for a data set, so all its readers are probed on the same folds. A data set
+    with a class that is too rare for the folds gets no probe in folds; the log names the class.
     """
     rare = rare_classes(readings, num_folds)
     for dataset, names in rare.items():
@@ -108,7 +114,7 @@ def scores(
 
 
 def rare_classes(readings: pa.Table, num_folds: int) -> dict[str, list[str]]:
-    """Classes with a picture or more, but fewer than there are folds, of each data set that features are kept of."""
+    """Return, for each data set with kept features, the classes with at least one image and fewer than num_folds."""
     kept = readings.filter(pc.greater(pc.list_value_length(readings["feature"]), 0))
     labels = dict(zip(kept["image_id"].to_pylist(), kept["label"].to_pylist(), strict=True))
     found: dict[str, list[str]] = {image_id.partition("/")[0]: [] for image_id in labels}
@@ -120,7 +126,7 @@ def rare_classes(readings: pa.Table, num_folds: int) -> dict[str, list[str]]:
 
 
 def carried_over(rows: pa.Table, classes: Classes) -> Iterator[tuple[str, Score]]:
-    """Of one reader's rows of one data set, which it never learnt from but for EmoSet."""
+    """Yield each task and score of one reader on a data set that it was not trained on, except for EmoSet."""
     labels = rows["label"].to_pylist()
     probabilities_N8 = np.stack(rows["probabilities"].to_numpy())
     for name, task in tasks_of(classes).items():
@@ -134,7 +140,10 @@ def carried_over(rows: pa.Table, classes: Classes) -> Iterator[tuple[str, Score]
 def fitted_within(
     rows: pa.Table, classes: Classes, num_folds: int, strength: float, generator: np.random.Generator
 ) -> Iterator[tuple[str, Score]]:
-    """Probes of all classes of the data set on the features of one reader's rows; num_folds 0: by its split alone."""
+    """Yield the score of probes over all classes of a data set, fitted on the features of one reader.
+
+    If num_folds is 0, only the data set's own split is used.
+    """
     names = classes.names
     targets = np.array([names.index(label) for label in rows["label"].to_pylist()], np.int64)
     features = np.stack(rows["feature"].to_numpy())
@@ -145,14 +154,18 @@ def fitted_within(
 
 
 def own_split(rows: pa.Table) -> list[Fold]:
-    """Train against test as a single fold; none where the data set has no split."""
+    """Return the split train against test as a single fold; an empty list if the data set has no split."""
     splits = np.array(rows["split"].to_pylist(), object)
     fit, judge = (np.flatnonzero(splits == name) for name in ("train", "test"))
     return [(fit, judge)] if len(fit) and len(judge) else []
 
 
 def flat(found: Mapping[Key, Score]) -> dict[str, float]:
-    """As metrics: <data set>/<reader>/accuracy, low and so on, recall/<emotion>; tasks but that in between."""
+    """Return scores as flat metrics.
+
+    The keys are <data set>/<reader>/accuracy, low and so on, and recall/<class>. Tasks other than the emotions have
+    their name after the reader. The polarity has no recalls.
+    """
     numbers: dict[str, float] = {}
     for (dataset, reader, task), each in found.items():
         prefix = f"{dataset}/{reader}" if task == EMOTION else f"{dataset}/{reader}/{task}"

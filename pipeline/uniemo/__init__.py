@@ -1,1 +1,1 @@
-"""UniEmo: one model that understands and generates emotional pictures."""
+"""UniEmo: one model that understands and generates emotional images."""

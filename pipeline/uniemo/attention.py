@@ -1,8 +1,8 @@
-"""Where queries look (UniEmo Fig. 9): overlays for people, and how much of it lies inside boxes, beside controls.
+"""Show where queries look (UniEmo Fig. 9): overlays, and the share of attention inside boxes, beside controls.
 
-The attention is that of the queries to the patches in the last layer of their interactive block, A(Q, T) of Eq. 2, as
-the mean over heads and queries; it sums to 1 over the patches. Read it beside the controls: objects are large and
-stand near the middle, so a map that knows nothing has mass in their boxes too.
+The attention is A(Q, T) of Eq. 2, from the queries to the patches in the last interactive layer, averaged over heads
+and queries; it sums to 1 over the patches. Compare it with the controls: objects are large and near the centre, so even
+an uninformed map has mass in their boxes.
 """
 
 from collections.abc import Sequence
@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 Map = NDArray[np.float32]  # HW, or NHW of several, over the patches
-Box = Sequence[float]  # x0, y0, x1, y1 in shares of the square
+Box = Sequence[float]  # x0, y0, x1, y1 as shares of the square
 
-FINE = 16  # places a patch, each way, by which the area of boxes in it is measured
-CENTRE_DEVIATION = 0.25  # of the Gaussian that knows only that things stand near the middle, in edges of the square
-OPACITY = 0.6  # of an overlay where attention is highest
+FINE = 16  # sample points per patch and direction, to measure the area of boxes in it
+CENTRE_DEVIATION = 0.25  # of the Gaussian that prefers the centre, as a share of the edge of the square
+OPACITY = 0.6  # of an overlay at the highest attention
 
 
 def overlay(square: Image.Image, attention_HW: Map) -> Image.Image:
-    """A map as heat on the square that it is of; transparent where attention is 0, most opaque where it is highest."""
+    """Return the square with a map over it as heat: transparent where attention is 0, most opaque at its maximum."""
     from matplotlib import colormaps
 
     scaled = Image.fromarray(attention_HW / max(float(attention_HW.max()), 1e-12))
@@ -31,7 +31,7 @@ def overlay(square: Image.Image, attention_HW: Map) -> Image.Image:
 
 
 def coverage(boxes: Sequence[Box], grid: tuple[int, int]) -> Map:
-    """The share of each patch, HW, that lies in any of the boxes; what reaches out of the square is cut."""
+    """Return the share of each patch, HW, that lies in any of the boxes. Boxes are clipped to the square."""
     height, width = grid[0] * FINE, grid[1] * FINE
     rows, columns = (np.arange(height) + 0.5) / height, (np.arange(width) + 0.5) / width
     inside = np.zeros((height, width), bool)
@@ -41,21 +41,22 @@ def coverage(boxes: Sequence[Box], grid: tuple[int, int]) -> Map:
 
 
 def centre_prior(grid: tuple[int, int]) -> Map:
-    """A Gaussian about the middle, HW, that sums to 1."""
+    """Return a Gaussian about the centre, HW, that sums to 1."""
     rows, columns = ((np.arange(number) + 0.5) / number - 0.5 for number in grid)
     map_HW = np.exp(-(rows[:, None] ** 2 + columns[None] ** 2) / (2 * CENTRE_DEVIATION**2))
     return (map_HW / map_HW.sum()).astype(np.float32)
 
 
 def mass_inside(maps_NHW: Map, coverage_NHW: Map) -> NDArray[np.float32]:
-    """The share of each map that lies in the boxes, N in [0, 1]."""
+    """Return the share of each map inside the boxes: maps NHW, coverage NHW -> N in [0, 1]."""
     return np.asarray((maps_NHW * coverage_NHW).sum((1, 2)))
 
 
 def compare_masses(trained_NHW: Map, untrained_NHW: Map, coverage_NHW: Map) -> dict[str, float]:
-    """Mean mass inside the boxes of trained queries and of controls, and in how many pictures trained ones have more.
+    """Return the mean mass inside the boxes of trained queries and of controls.
 
-    area: of a map that is equal everywhere. centre: of `centre_prior`. untrained: of queries as they start. Pictures
+    For each control, `more_than_` is the share of images in which trained queries have more mass. The controls are
+    `area`, a uniform map; `centre`, the map of `centre_prior`; and `untrained`, queries at their initialisation. Images
     without boxes are left out.
     """
     some = coverage_NHW.any((1, 2))

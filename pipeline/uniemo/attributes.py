@@ -1,7 +1,7 @@
-"""The annotated scenes and objects that queries learn to find: as targets, and as bases in CLIP's joint space.
+"""Scenes and objects that the queries learn to find: as targets, and as bases in CLIP's joint space.
 
-A base holds the attributes of one kind that the train split has. The nearest attribute of a query (UniEmo Eq. 5-6) is
-looked for in the base of its own kind alone: the released code looks in both at once.
+A base holds the attributes of one kind that occur in the train split. The nearest attribute of a query (UniEmo Eq. 5-6)
+is searched only in the base of its own kind; the released code searches both bases together.
 """
 
 import json
@@ -25,19 +25,25 @@ if TYPE_CHECKING:
 
 FILE = "attributes.safetensors"
 PROMPT = "{}"
-BATCH = 250  # texts in one forward pass
+BATCH = 250  # texts per forward pass
 Masks = Mapping[str, NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
 class Base:
-    """The attributes of one kind: K names as annotated, sorted, and their texts in CLIP's joint space, KD unit."""
+    """The K attributes of one kind.
+
+    `names` are the annotated names, sorted; `features` are their texts in CLIP's joint space, KD of unit length.
+    """
 
     names: tuple[str, ...]
     features: Tensor
 
     def nearest(self, joint_BD: Tensor, number: int = 1) -> list[list[tuple[str, float]]]:
-        """For each row the attributes of the highest cosine with it, that first; fewer where there are no more."""
+        """Return for each row of BD the attributes with the highest cosine, best first, as (name, cosine) pairs.
+
+        There are `number` of them, or fewer if the base is smaller.
+        """
         if not self.names:
             return [[] for _ in joint_BD]
         similarity = joint_BD.float().cpu() @ self.features.T
@@ -49,12 +55,15 @@ class Base:
 
 
 def words(name: str) -> str:
-    """An annotated name as a text for CLIP: "amusement_park" and "Alarm clock" -> "amusement park", "alarm clock"."""
+    """Return an annotated name as a text for CLIP, such as "alarm clock" for "Alarm clock" or "alarm_clock"."""
     return PROMPT.format(name.replace("_", " ").lower())
 
 
 def bases_of(train: pa.Table, clip: "Clip") -> dict[str, Base]:
-    """The attributes that train pictures (scene, objects) have, by kind, encoded by CLIP's frozen text encoder."""
+    """Return the attributes of train images by kind, encoded by CLIP's frozen text encoder.
+
+    `train` has the columns scene and objects.
+    """
     found = attributes_of(train).names
     bases = {}
     for kind in ATTRIBUTE_KINDS:
@@ -66,9 +75,10 @@ def bases_of(train: pa.Table, clip: "Clip") -> dict[str, Base]:
 
 
 def targets_of(pictures: pa.Table, bases: Mapping[str, Base], first_only: bool = False) -> Masks:
-    """Which of N pictures has which of the K attributes of a base, NK by kind; what is in no base is left out.
+    """Return masks NK bool by kind: which of N images has which of the K attributes of a base.
 
-    first_only: of several objects the first that is annotated, as a picture has one in Eq. 4.
+    Attributes that are in no base are left out. With `first_only`, only the first annotated object counts, because in
+    Eq. 4 an image has one.
     """
     if first_only:
         firsts = pa.array([objects[:1] for objects in pictures["objects"].to_pylist()], pa.list_(pa.string()))
@@ -84,13 +94,13 @@ def targets_of(pictures: pa.Table, bases: Mapping[str, Base], first_only: bool =
 
 
 def save_bases(bases: Mapping[str, Base], folder: Path) -> None:
-    """Writes FOLDER/attributes.safetensors: features by kind, and the names as metadata."""
+    """Write FOLDER/attributes.safetensors: the features by kind, with the names as metadata."""
     names = {kind: json.dumps(base.names, ensure_ascii=False) for kind, base in bases.items()}
     save_safetensors(folder / FILE, {kind: base.features for kind, base in bases.items()}, names)
 
 
 def load_bases(folder: Path) -> dict[str, Base]:
-    """The bases of a folder. ValueError where the file is missing or damaged."""
+    """Return the bases of a folder by kind. Raises ValueError if the file is missing or damaged."""
     features, metadata = load_safetensors(folder / FILE)
     try:
         bases = {kind: Base(tuple(json.loads(metadata[kind])), features[kind]) for kind in ATTRIBUTE_KINDS}

@@ -1,8 +1,8 @@
-"""UniEmo's understanding chain (III-A): CLIP's ViT, with scene queries from layer 1 and object queries from L1 + 1.
+"""UniEmo's understanding chain (III-A): CLIP's ViT with scene queries from layer 1, object queries from L1 + 1.
 
-Scene queries are read after L1 layers and object queries after L2; both run on to the last layer, where the head tells
-the emotion from the class token. What goes on is Q as the ViT made it (Eq. 1); Qhat of Eq. 3 is read beside it, for the
-contrastive losses (Eq. 4) and for the generator (Eq. 6), and comes back into no layer.
+Scene queries are read after L1 layers and object queries after L2. Both continue to the last layer, where the head
+predicts the emotion from the class token. The ViT passes on Q as it computed it (Eq. 1). Qhat of Eq. 3 is computed
+beside it for the contrastive losses (Eq. 4) and for the generator (Eq. 6), and is not fed back into any layer.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Understood:
-    """What the chain makes of pictures: logits B8 of the emotions, class_token BW behind ln_post, seen by kind."""
+    """Output of the chain: emotion logits B8, class_token BW after ln_post, and what the queries saw, by kind."""
 
     logits: Tensor
     class_token: Tensor
@@ -31,21 +31,28 @@ class Understood:
 
 @dataclass(frozen=True)
 class Layers:
-    """When queries of a kind enter (before the layer with this index, from 0) and are read (after so many layers)."""
+    """The layers of each kind of query.
+
+    Queries enter before the layer with the index `enter` (from 0) and are read after `read` layers.
+    """
 
     enter: Mapping[str, int]
     read: Mapping[str, int]
 
 
 class EmotionHead(nn.Module):
-    """Class token BW -> logits B8 in the order of EMOTIONS: Linear, ReLU, Dropout, Linear."""
+    """Emotion head: class token BW -> logits B8 in the order of EMOTIONS, by Linear, ReLU, Dropout, Linear."""
 
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
         super().__init__()
         self.first, self.last, self.dropout = nn.Linear(width, hidden), nn.Linear(hidden, len(EMOTIONS)), dropout
 
     def forward(self, class_token_BW: Tensor, kept_BH: Tensor | None = None) -> Tensor:
-        """kept: the hidden units that dropout leaves, drawn by the caller, as a step's randomness must be its own."""
+        """Return logits B8 in the order of EMOTIONS.
+
+        `kept_BH` marks the hidden units that dropout keeps; None turns dropout off. The caller draws it, because all
+        randomness of a training step must come from the generator of that step.
+        """
         hidden = self.first(class_token_BW).relu()
         if kept_BH is not None:
             hidden = hidden * kept_BH / (1 - self.dropout)
@@ -53,7 +60,10 @@ class EmotionHead(nn.Module):
 
 
 class UnderstandingChain(nn.Module):
-    """The ViT of an open_clip model, the queries and the head. In evaluation mode: it draws nothing by itself."""
+    """The ViT of an open_clip model with queries and head.
+
+    It starts in evaluation mode and draws no random numbers itself.
+    """
 
     def __init__(self, visual: Any, queries: Mapping[str, ExpertQueries], head: EmotionHead, layers: Layers) -> None:
         super().__init__()
@@ -63,16 +73,19 @@ class UnderstandingChain(nn.Module):
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The kinds of queries that there are, of ATTRIBUTE_KINDS."""
+        """Return the kinds of queries that the chain has, a subset of ATTRIBUTE_KINDS."""
         return tuple(self.queries)
 
     @property
     def image_px(self) -> int:
-        """Edge of the square that the ViT sees."""
+        """Return the edge in pixels of the square that the ViT sees."""
         return int(self.backbone.image_size[0])
 
     def forward(self, pixels_BCHW: Tensor, kept_BH: Tensor | None = None, attention: bool = False) -> Understood:
-        """Pixels as CLIP wants them -> Understood. kept: of the head's dropout. attention: maps of the queries too."""
+        """Return what the chain understands of images: pixels BCHW, normalised as for CLIP -> Understood.
+
+        `kept_BH` is the dropout mask of the head. With `attention`, the attention maps of the queries are returned too.
+        """
         tokens = self.backbone._embeds(pixels_BCHW)
         num_own = tokens.shape[1]  # class token and patches
         places: dict[str, slice] = {}
@@ -90,17 +103,18 @@ class UnderstandingChain(nn.Module):
         return Understood(self.head(class_token, kept_BH), class_token, seen)
 
     def _through(self, block: nn.Module, tokens_BNW: Tensor) -> Tensor:
-        """One layer of the ViT, whichever of batch and sequence it wants first."""
+        """Apply one layer of the ViT, which may expect the batch or the sequence first."""
         if self.backbone.transformer.batch_first:
             return block(tokens_BNW)
         return block(tokens_BNW.transpose(0, 1).contiguous()).transpose(0, 1)
 
 
 def build_chain(visual: Any, settings: "UniemoUnderstanding", generator: torch.Generator) -> UnderstandingChain:
-    """A fresh chain on `model.visual`, the ViT of an open_clip model, which it takes over.
+    """Return a fresh chain on `visual`, the ViT of an open_clip model, which it takes over.
 
-    Random only by the generator. The ViT is trained unless backbone_rate is 0; its projection, which nothing here uses,
-    never is. Raises ValueError for a model without such a ViT, and for layers that it has not.
+    All randomness comes from the generator. The ViT is trained unless backbone_rate is 0; its projection, which is not
+    used here, is never trained. Raises ValueError for a model without a suitable ViT and for layers that the ViT does
+    not have.
     """
     check_visual(visual)
     blocks = visual.transformer.resblocks
@@ -117,7 +131,10 @@ def build_chain(visual: Any, settings: "UniemoUnderstanding", generator: torch.G
 
 
 def query_layers(settings: "UniemoUnderstanding", num_layers: int) -> Layers:
-    """L1 and L2 by the params, thirds by default, and where queries enter. ValueError unless 1 <= L1 < L2 <= layers."""
+    """Return the layers at which queries enter and are read; L1 and L2 default to a third and two thirds.
+
+    Raises ValueError unless 1 <= L1 < L2 <= num_layers.
+    """
     first = num_layers // 3 if settings.scene_layer is None else settings.scene_layer
     second = 2 * num_layers // 3 if settings.object_layer is None else settings.object_layer
     if not 1 <= first < second <= num_layers:
@@ -133,7 +150,7 @@ def query_layers(settings: "UniemoUnderstanding", num_layers: int) -> Layers:
 
 
 def check_visual(visual: Any) -> None:
-    """Raises ValueError unless the image tower is a ViT of open_clip's own that pools at its class token."""
+    """Raise ValueError unless the image tower is open_clip's own ViT, pooled at its class token."""
     from open_clip.transformer import VisionTransformer
 
     if not isinstance(visual, VisionTransformer) or visual.attn_pool is not None or visual.pool_type != "tok":

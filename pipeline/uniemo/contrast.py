@@ -1,12 +1,16 @@
-"""UniEmo Eq. 4: pooled queries find the text of their picture's attribute among those of the batch.
+"""Contrastive loss of UniEmo Eq. 4: pooled queries find the encoded attribute name of their image in the batch.
 
-L = -1/K sum_i log( exp(sim(Qhat_i, z_i) / tau) / sum_j exp(sim(Qhat_i, z_j) / tau) ), sim the cosine. Two readings:
+    L = -1/K sum_i log( exp(sim(Qhat_i, z_i) / tau) / sum_j exp(sim(Qhat_i, z_j) / tau) ), sim the cosine
 
-- `equal` (default): the candidates z_j are the distinct attributes of the batch, so pictures that share an attribute do
-  not repel each other's; of several attributes P_i of a picture each is a positive, -1/|P_i| sum over them of log p.
-- `literal`: one attribute a picture and row j of the batch as candidate j, so a duplicate stands in the denominator.
+There are two readings:
 
-In both, a picture without an attribute is no anchor and brings no candidate.
+- `equal` (default): the candidates z_j are the distinct attributes of the batch, so images that share an attribute do
+  not repel each other's. If an image has several attributes P_i, each is a positive: -1/|P_i| times the sum of log p
+  over them.
+- `literal`: each image has one attribute and row j of the batch is candidate j, so a duplicate appears twice in the
+  denominator.
+
+In both, an image without an attribute is not an anchor and adds no candidate.
 """
 
 import torch
@@ -16,19 +20,21 @@ from torch import Tensor
 def contrastive_loss(
     joint_BD: Tensor, attributes_KD: Tensor, targets_BK: Tensor, temperature: float, literal: bool = False
 ) -> Tensor:
-    """Unit vectors of pictures and of attributes, targets bool (which picture has what) -> the loss; 0 without anchor.
+    """Return the loss: unit vectors of images BD and of attributes KD, targets BK bool -> scalar.
 
-    literal: one target a row at most.
+    `targets_BK` tells which image has which attribute; with `literal`, at most one per row. The loss is 0 if no image
+    has an attribute.
     """
     positives, candidates = contrast_weights(targets_BK, literal)
     return weighted_contrast(joint_BD, attributes_KD, positives, candidates, temperature)
 
 
 def contrast_weights(targets_BK: Tensor, literal: bool) -> tuple[Tensor, Tensor]:
-    """Which picture has what, bool -> how much each pair is a positive, and how often each attribute is a candidate.
+    """Return the weight of each pair as a positive and the count of each attribute as a candidate.
 
-    Both BK float32. All rows of candidates are equal: a part of the batch then knows the whole. Positives are such that
-    the mean over all rows is the mean over anchors.
+    Targets BK bool (which image has which attribute) -> two tensors BK float32. All rows of the candidates are equal,
+    so a part of the batch knows the candidates of the whole. Positives are scaled so that their mean over all rows is
+    the mean over the anchors.
     """
     number = targets_BK.sum(1, keepdim=True)
     assert not literal or number.max() <= 1, "as written, a picture has one attribute at most"
@@ -41,9 +47,12 @@ def contrast_weights(targets_BK: Tensor, literal: bool) -> tuple[Tensor, Tensor]
 def weighted_contrast(
     joint_BD: Tensor, attributes_KD: Tensor, positives_BK: Tensor, candidates_BK: Tensor, temperature: float
 ) -> Tensor:
-    """Mean over rows of sum_k positives_k (log sum_j candidates_j exp(sim_j / tau) - sim_k / tau), in float32."""
+    """Return the contrastive loss in float32: unit vectors BD and KD, weights BK -> scalar.
+
+    It is the mean over rows of sum_k positives_k (log sum_j candidates_j exp(sim_j / tau) - sim_k / tau).
+    """
     with torch.autocast(joint_BD.device.type, enabled=False):
         similarity = joint_BD.float() @ attributes_KD.float().T / temperature
-        lowest = torch.finfo(similarity.dtype).min  # finite, as a batch may have no candidate at all
+        lowest = torch.finfo(similarity.dtype).min  # finite, because a batch may have no candidate
         weighted = (similarity + candidates_BK.clamp(min=1).log()).masked_fill(candidates_BK == 0, lowest)
         return (positives_BK * (weighted.logsumexp(1, keepdim=True) - similarity)).sum(1).mean()

@@ -1,9 +1,9 @@
-"""How strongly an attribute speaks for an emotion: the emotional correlation coefficients (UniEmo Eq. 5).
+"""Emotional correlation coefficients (UniEmo Eq. 5): how strongly an attribute speaks for an emotion.
 
-alpha_je = 1/M_j sum_k l(I_k, e) over the M_j train pictures I_k that have attribute j, l from a classifier on frozen
-CLIP features. Deviates: each picture is judged by a classifier that has not seen it (`folds.py`; the column in_sample
-has the other way), and attributes on few pictures are drawn towards the emotion prior (shrinkage 0: not). How training
-weighs by alpha (Eq. 6) is not said here.
+alpha_je = 1/M_j sum_k l(I_k, e) over the M_j train images I_k that have attribute j, with l from a classifier on frozen
+CLIP features. Deviates from the paper: each image is judged by a classifier that has not seen it (`folds.py`; the
+column in_sample has the alternative), and attributes on few images are shrunk towards the emotion prior (shrinkage 0
+turns this off). How training weighs by alpha (Eq. 6) is not part of this module.
 """
 
 from dataclasses import dataclass
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.floating]
 Integers = NDArray[np.int64]
-LEAST_PROBABILITY = 1e-5  # in logarithms: about one of EmoSet's 94,481 train pictures, so smaller ones cannot be told
-RARE_IMAGES = 10  # an attribute on fewer pictures is rare
+LEAST_PROBABILITY = 1e-5  # floor of logarithms: about 1 of EmoSet's 94,481 train images; smaller is not measurable
+RARE_IMAGES = 10  # an attribute on fewer images is rare
 
 
 @dataclass(frozen=True)
 class Attributes:
-    """Which pictures have what: pair p says that picture rows[p] has the attribute names[ids[p]], each pair once.
+    """Pairs of image and attribute: image rows[p] has the attribute names[ids[p]]; each pair occurs once.
 
-    names: kind/name, sorted by code point.
+    `names` are kind/name, sorted by code point.
     """
 
     names: tuple[str, ...]
@@ -40,7 +40,7 @@ class Attributes:
 
 @dataclass(frozen=True)
 class Moments:
-    """Of each attribute A: the number M_j of its pictures, and mean A8 and standard error A8 of the mean over them."""
+    """Statistics of A attributes: their numbers of images M_j, A, and mean A8 and standard error A8 of the mean."""
 
     counts: Integers
     mean: Floats
@@ -48,10 +48,12 @@ class Moments:
 
 
 def correlate(train: pa.Table, judged: "Judged", settings: "Correlation") -> pa.Table:
-    """scene and objects of train pictures with their probabilities -> a row an attribute, as CORRELATION_SCHEMA has it.
+    """Return the correlation table of train images, one row per attribute, as in CORRELATION_SCHEMA.
 
-    value log_probability averages logarithms, at LEAST_PROBABILITY or above, as UniEmo writes; weights are then
-    negative and would change signs in Eq. 6. Its released tables are means of probabilities, whose rows sum to one.
+    `train` has the columns scene and objects, `judged` the probabilities of the same images. With the value
+    `log_probability`, logarithms (of at least LEAST_PROBABILITY) are averaged, as the UniEmo paper writes; weights are
+    then negative and would flip signs in Eq. 6. UniEmo's released tables are means of probabilities, whose rows sum to
+    one.
     """
     attributes = attributes_of(train)
     values, seen = (as_values(part, settings.value) for part in (judged.out_of_fold, judged.in_sample))
@@ -72,7 +74,10 @@ def correlate(train: pa.Table, judged: "Judged", settings: "Correlation") -> pa.
 
 
 def attributes_of(pictures: pa.Table) -> Attributes:
-    """The annotated scenes and objects of pictures; one that a picture names twice counts once."""
+    """Return the annotated scenes and objects of images (columns scene, objects).
+
+    An attribute that an image lists twice counts once.
+    """
     scenes, objects = pictures["scene"].combine_chunks(), pictures["objects"].combine_chunks()
     keys = pa.concat_arrays(
         [
@@ -89,14 +94,14 @@ def attributes_of(pictures: pa.Table) -> Attributes:
 
 
 def moments(values: Floats, attributes: Attributes) -> Moments:
-    """Mean and standard error over the pictures of each attribute: values N8, M_j >= 1 -> A8.
+    """Return mean and standard error over the images of each attribute: values N8, M_j >= 1 -> A8.
 
-    Of one picture alone the error is the deviation over all pictures.
+    For an attribute on a single image, the error is the standard deviation over all images.
     """
     number = len(attributes.names)
     counts = np.bincount(attributes.ids, minlength=number)
     mean, variance = np.empty((number, values.shape[1])), np.empty((number, values.shape[1]))
-    for column in range(values.shape[1]):  # eight columns of pairs, each summed in one pass of compiled code
+    for column in range(values.shape[1]):  # eight columns, each summed over all pairs in one compiled pass
         pairs = values[:, column].astype(np.float64)[attributes.rows]
         mean[:, column] = np.bincount(attributes.ids, pairs, number) / counts
         squares = (pairs - mean[attributes.ids, column]) ** 2
@@ -106,14 +111,17 @@ def moments(values: Floats, attributes: Attributes) -> Moments:
 
 
 def shrunk(found: Moments, prior: Floats, shrinkage: float) -> Floats:
-    """(M mean + k prior) / (M + k), k = shrinkage >= 0 in pictures: as if each attribute had k more, average ones."""
+    """Return the shrunk means A8, (M mean + k prior) / (M + k), with k = shrinkage >= 0 in images.
+
+    The result is as if each attribute had k more images with average values.
+    """
     counts = found.counts[:, None]
     means: Floats = (counts * found.mean + shrinkage * prior) / (counts + shrinkage)
     return means
 
 
 def as_values(probabilities: Floats, value: str) -> Floats:
-    """What is averaged: the probabilities, or their logarithms."""
+    """Return the values to average, N8: the probabilities, or their logarithms."""
     if value == "probability":
         return probabilities
     logs: Floats = np.log(np.maximum(probabilities, LEAST_PROBABILITY))
@@ -121,12 +129,14 @@ def as_values(probabilities: Floats, value: str) -> Floats:
 
 
 def summary(table: pa.Table, train: pa.Table) -> dict[str, float]:
-    """Sizes; how far out of fold is from in sample; how near both are to the mere frequencies of the labels.
+    """Return the sizes of the table and how far its coefficients depend on the way of judging.
 
-    r is Pearson's over all entries, attributes by emotions. What is not defined, as r of constants, is left out.
+    The numbers compare out-of-fold with in-sample coefficients, and both with the frequencies of the annotated
+    emotions. r is Pearson's correlation over all entries, attributes by emotions. Undefined numbers, such as r of
+    constants, are left out.
     """
     counts, kinds = table["num_images"].to_numpy(), np.array(table["kind"].to_pylist(), dtype=object)
-    rare = counts < RARE_IMAGES if counts.any() else np.full(len(counts), np.nan)  # imported tables tell no numbers
+    rare = counts < RARE_IMAGES if counts.any() else np.full(len(counts), np.nan)  # imported tables have no counts
     numbers: dict[str, float] = {"n": len(train), "num_attributes": len(table), "num_rare": rare.sum()}
     for kind in ("scene", "object"):
         numbers[f"num_{kind}s"] = int((kinds == kind).sum())
@@ -143,7 +153,10 @@ def summary(table: pa.Table, train: pa.Table) -> dict[str, float]:
 
 
 def label_frequencies(table: pa.Table, train: pa.Table) -> tuple[Integers, Floats]:
-    """The rows of the table whose attribute a train picture has, and the shares of their pictures' labels."""
+    """Return the table rows whose attribute occurs in train images, and their emotion frequencies.
+
+    The frequencies, rows by 8, are the shares of the annotated emotions among the images that have the attribute.
+    """
     attributes = attributes_of(train)
     shares = moments(np.eye(len(EMOTIONS))[emotion_ids(train)], attributes).mean
     at = {name: index for index, name in enumerate(attributes.names)}
@@ -153,23 +166,23 @@ def label_frequencies(table: pa.Table, train: pa.Table) -> tuple[Integers, Float
 
 
 def pearson(first: Floats, second: Floats) -> float:
-    """Correlation of all entries of two matrices; NaN where it is not defined."""
+    """Return Pearson's correlation over all entries of two matrices, or NaN where it is undefined."""
     if first.size < 2 or first.std() == 0 or second.std() == 0:
         return float("nan")
     return float(np.corrcoef(first.ravel(), second.ravel())[0, 1])
 
 
 def emotion_ids(pictures: pa.Table) -> Integers:
-    """The labels (N,) as places in EMOTIONS."""
+    """Return the emotions as indices into EMOTIONS, N int64."""
     return np.array([INDEX[emotion] for emotion in pictures["emotion"].to_pylist()], dtype=np.int64)
 
 
 def matrix(table: pa.Table, column: str) -> Floats:
-    """A vector column of a correlation table as A8 float64."""
+    """Return a vector column of a correlation table as an A8 float64 array."""
     flat: Floats = table[column].combine_chunks().flatten().to_numpy().astype(np.float64)
     return flat.reshape(len(table), len(EMOTIONS))
 
 
 def vectors_of(rows: Floats) -> pa.Array:
-    """A8 as a column of eight float32 each."""
+    """Return an A8 array as a column of vectors of eight float32."""
     return pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel(), pa.float32()), rows.shape[1])

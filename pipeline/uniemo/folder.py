@@ -1,7 +1,7 @@
-"""An understanding on the disk: weights.safetensors, attributes.safetensors, meta.json; and the CLIP that it needs.
+"""Save and load an understanding model: weights.safetensors, attributes.safetensors, meta.json; and its CLIP.
 
-meta.json tells the params, the temperature and the hash of the CLIP that it was trained on: with another one the same
-weights mean nothing, so that is refused.
+meta.json holds the params, the temperature and the hash of the CLIP that the model was trained on. With another CLIP
+the same weights mean nothing, so loading it raises ValueError.
 """
 
 import hashlib
@@ -24,14 +24,14 @@ from pipeline.uniemo.chain import UnderstandingChain, build_chain
 from pipeline.weights import save_safetensors
 
 KIND = "uniemo_understanding"
-UNDERSTANDING = "understanding"  # folder of it in that of a joint model
+UNDERSTANDING = "understanding"  # subfolder of a joint model's folder
 META, STATE = "meta.json", "weights.safetensors"
 REMEDY = f"delete the folder and run `dvc repro {KIND}`"
 
 
 @dataclass(frozen=True)
 class Understanding:
-    """A trained chain with what it was trained by: bases of attributes by kind, temperature of its logits, params."""
+    """A trained chain with the attribute bases by kind, the temperature of its logits, and its params."""
 
     chain: UnderstandingChain
     bases: Mapping[str, Base]
@@ -43,7 +43,10 @@ def save_understanding(
     folder: Path, settings: UniemoUnderstanding, clip: Path, weights: Mapping[str, Tensor],
     bases: Mapping[str, Base], temperature: float,
 ) -> None:  # fmt: skip
-    """Writes the folder; equal models give equal bytes. weights: the trained ones; a frozen ViT is in the CLIP."""
+    """Write the folder; equal models give equal bytes.
+
+    `weights` are the trained ones; a frozen ViT is stored only in the CLIP.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     meta = {"kind": KIND, "params": settings.model_dump(mode="json"), "clip": clip_digest(clip)}
     text = json.dumps(meta | {"temperature": temperature}, indent=2, sort_keys=True)
@@ -53,9 +56,9 @@ def save_understanding(
 
 
 def load_understanding(folder: Path, clip: Path, device: torch.device | str = "cpu") -> Understanding:
-    """The understanding of a folder on its CLIP; of a joint model, the one in its folder.
+    """Return the understanding model of a folder on its CLIP, or the one in the folder of a joint model.
 
-    ValueError where one is absent, damaged, or of another.
+    Raises ValueError if the folder or the CLIP is absent or damaged, or if the two do not match.
     """
     folder = folder / UNDERSTANDING if (folder / UNDERSTANDING).is_dir() else folder
     meta = _read_meta(folder)
@@ -71,7 +74,10 @@ def load_understanding(folder: Path, clip: Path, device: torch.device | str = "c
 
 
 def clip_digest(folder: Path) -> str:
-    """Of the config and the weights of an open_clip folder: sixteen hex digits. ValueError where it is none."""
+    """Return the first 16 hex digits of the SHA-256 over the config and weights of an open_clip folder.
+
+    Raises ValueError if the folder is not an open_clip folder.
+    """
     if not (folder / CONFIG).is_file():
         raise ValueError(f"{folder} is no open_clip folder: it has no {CONFIG}; `dvc repro foundation_clip` makes ours")
     digest = hashlib.sha256()

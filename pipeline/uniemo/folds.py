@@ -1,6 +1,7 @@
-"""Probabilities of train pictures by classifiers that have not seen them: what correlation is fitted on (SCIENCE 2).
+"""Judge train images with classifiers that have not seen them, as the input of correlation (SCIENCE 2).
 
-In-sample values are nearly label frequencies, as a classifier remembers what its pictures were called.
+In-sample probabilities are nearly the frequencies of the annotated emotions, because a classifier memorises the
+emotions of the images it was fitted on.
 """
 
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ Probabilities = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Judged:
-    """Probabilities N8 of the train pictures: by heads that have not seen them, and by one that has."""
+    """Probabilities N8 of the train images, from heads that have not seen them and from one head that has."""
 
     out_of_fold: Probabilities
     in_sample: Probabilities
@@ -33,10 +34,11 @@ class Judged:
 def judge_train(
     pictures: pa.Table, features: pa.Table, settings: "EmotionClassifier", num_folds: int, seed: int
 ) -> Judged:
-    """Judges each train picture by a head fitted on the other folds, and by one fitted on all; each chosen on val.
+    """Return the probabilities of each train image, out of fold and in sample.
 
-    pictures: image_id, emotion, split; features: image_id, feature, norm of the same rows. The folds are stratified by
-    emotion. Raises ValueError where the tables are not of the same pictures.
+    The first come from a head fitted on the other folds, the second from a head fitted on all folds; each head is
+    selected on val. Folds are stratified by emotion. `pictures` has image_id, emotion, split; `features` has image_id,
+    feature, norm of the same rows. Raises ValueError if the tables do not list the same images.
     """
     if features["image_id"].to_pylist() != pictures["image_id"].to_pylist():
         raise ValueError("the features are not of the pictures of the corpus; `dvc repro` makes them again")
@@ -58,9 +60,9 @@ def judge_train(
 
 
 def stratified_folds(emotions: Integers, num_folds: int, rng: np.random.Generator) -> Integers:
-    """The fold (N,) of each picture: each emotion's pictures in random order, dealt one by one.
+    """Return the fold of each image, N. Each emotion's images are dealt to the folds in random order.
 
-    Folds differ by one picture at most, overall and within each emotion.
+    Fold sizes differ by at most one image, overall and within each emotion.
     """
     dealt = np.lexsort((rng.random(len(emotions)), emotions))
     folds = np.empty(len(emotions), np.int64)

@@ -1,9 +1,10 @@
-"""From what the chain understood to one word of a prompt (UniEmo Eq. 6).
+"""Fuse the output of the understanding chain into the embedding of one prompt word (UniEmo Eq. 6).
 
     c = alpha_s phi1(Q_scene) + alpha_o phi2(Q_object) + phi3(T_cls)
 
-alpha is the coefficient (Eq. 5) of the attribute nearest to each query, for the true emotion while training and for the
-one asked for while sampling: by the trained projection of Eq. 4, in the base of the query's own kind, detached.
+alpha is the coefficient (Eq. 5) of the attribute nearest to each query, for the true emotion in training and for the
+requested emotion in sampling. The nearest attribute is found with the trained projection of Eq. 4, in the base of the
+query's own kind, and no gradient flows through this choice.
 """
 
 from collections.abc import Mapping
@@ -18,20 +19,22 @@ Coefficients = Literal["correlated", "constant", "shuffled"]
 
 
 class Phi(nn.Sequential):
-    """phi of Eq. 6: Linear, ReLU, Linear; width -> width of the condition."""
+    """phi of UniEmo Eq. 6: Linear, ReLU, Linear, from `width` to `out`, the width of the condition."""
 
     def __init__(self, width: int, out: int) -> None:
         super().__init__(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, out))
 
 
 class Fusion(nn.Module):
-    """Parts BW by name (scene, object: pooled queries; class: the class token) -> c, as long as a token embedding.
+    """Fusion of named parts (scene, object: pooled queries; class: the class token): parts BW -> c.
 
-    parts: those that are used (Table V). tables: of each kind the coefficients K8 of its base's attributes. Deviates:
-    each part passes a LayerNorm before its phi, as they are of unlike sizes; and c has the size of the token embeddings
-    among which it stands, times a learnt gain, at first 1. Were the size itself learnt, a step would be a multiple of
-    it, and c shrink to nothing: that is what first lowers the loss under a condition that says nothing yet, and from
-    there it learns no more.
+    `out` is the width of c, that of a token embedding. `parts` are the parts in use (Table V). `tables` holds the
+    coefficients K8 of the attributes of each kind's base.
+
+    Deviates from the paper: each part passes a LayerNorm before its phi, because the parts differ in size. And c has
+    the size (root mean square) of the token embeddings around it, times a learned gain that starts at 1. If the size
+    itself were learned, an optimiser step would be a multiple of it and c would shrink to nothing: this is what first
+    lowers the loss under a condition that is not yet informative, and from there c learns no more.
     """
 
     def __init__(
@@ -47,7 +50,7 @@ class Fusion(nn.Module):
         self.gain = nn.Parameter(torch.ones(()))
 
     def forward(self, parts: Mapping[str, Tensor], nearest: Mapping[str, Tensor], emotions: Tensor) -> Tensor:
-        """parts BW; nearest attribute of each kind, B int64; emotions B8 by weight -> c BW."""
+        """Return c, of shape (B, out): parts BW by name, nearest attributes B int64 by kind, emotion weights B8."""
         total = torch.zeros((), device=emotions.device)
         for part in self.parts:
             weight = 1.0 if part == CLASS else self.coefficient(part, nearest[part], emotions)[:, None]
@@ -56,21 +59,22 @@ class Fusion(nn.Module):
 
     @property
     def tables(self) -> dict[str, Tensor]:
-        """The coefficients K8 of the attributes, by kind."""
+        """Return the coefficients K8 of the attributes, by kind."""
         return {name.removesuffix("_table"): table for name, table in self.named_buffers() if name.endswith("_table")}
 
     def coefficient(self, kind: str, nearest: Tensor, emotions: Tensor) -> Tensor:
-        """alpha B of the attributes for the emotions; detached, as tables have no gradient."""
+        """Return alpha: nearest attribute B int64, emotion weights B8 -> B. The tables have no gradient."""
         return (getattr(self, f"{kind}_table")[nearest] * emotions).sum(1)
 
 
 def coefficient_table(
     found: Mapping[str, Tensor], names: tuple[str, ...], kind: str, way: Coefficients, generator: torch.Generator
 ) -> Tensor:
-    """K8 for the attributes of a base, in its order; found: coefficients 8 by kind/name.
+    """Return the coefficients K8 of the attributes of a base, in its order, or a control in their place.
 
-    An attribute without coefficient has the mean of all. Controls: `constant`, the mean over attributes and emotions
-    everywhere; `shuffled`, the rows in random order and each row's emotions too.
+    `found` maps kind/name to eight coefficients. An attribute without coefficients gets the mean over its kind. The
+    control `constant` has the mean over attributes and emotions everywhere; `shuffled` permutes the rows, and the
+    emotions within each row. Raises ValueError if `found` has no attribute of the kind.
     """
     rows = [value for key, value in found.items() if key.startswith(f"{kind}/")]
     if not rows:
@@ -89,10 +93,11 @@ def coefficient_table(
 
 
 def condition_loss(logits: Tensor, emotions: Tensor, understood: Tensor, margin: float) -> tuple[Tensor, Tensor]:
-    """L_cond (Eq. 7): max(0, d(p, e+) - d(p, e-) + margin), d the cosine distance -> the loss, its active fraction.
+    """Return L_cond (UniEmo Eq. 7) as a scalar, and the fraction of samples with a loss above 0.
 
-    logits B8 of the condition's own head, p their softmax; emotions B8 one-hot, e+; e- is the hard negative of the
-    understanding head's logits B8: its runner-up where it is right, else what it wrongly says.
+    L_cond = max(0, d(p, e+) - d(p, e-) + margin), where d is the cosine distance. `logits` B8 come from the condition's
+    own head, and p is their softmax. `emotions` B8 are one-hot, e+. e- is the hard negative of the understanding head's
+    logits `understood` B8: its runner-up where it is right, otherwise its wrong prediction.
     """
     probabilities = logits.float().softmax(-1)
     hardest = understood.detach().masked_fill(emotions.bool(), -torch.inf).argmax(-1)

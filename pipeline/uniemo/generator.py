@@ -1,4 +1,4 @@
-"""A trained UniEmo as a generator: its three parts drawn from Gaussians, matched again to attributes, fused (Eq. 6)."""
+"""Generate with a trained UniEmo: draw its parts from Gaussians, match attributes to them, and fuse them (Eq. 6)."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +18,11 @@ from pipeline.uniemo.joint import UniEmo
 
 @dataclass(frozen=True)
 class UniEmoGenerator:
-    """model: in evaluation mode on its device. source: where its parts come from. It has no adapters to scale."""
+    """A trained UniEmo as an EmotionGenerator. It has no adapters that a strength could scale.
+
+    `model` is in evaluation mode on its device. `source` tells where its parts come from
+    (pipeline/generation/space.py).
+    """
 
     model: UniEmo
     tokenizer: Any
@@ -39,7 +43,7 @@ class UniEmoGenerator:
         yield
 
     def embeddings(self, requests: Sequence[Request]) -> Tensor:
-        """c BW; of a fusion the mean of the emotions' conditions by weight."""
+        """Return c BW. A fusion uses the mean of its emotions' conditions, by weight."""
         pairs = [(row, index, weight) for row, request in enumerate(requests)
                  for index, weight in enumerate(request.weights) if weight]  # fmt: skip
         emotions = torch.eye(len(requests[0].weights), device=self._device)[[index for _, index, _ in pairs]]
@@ -55,7 +59,7 @@ class UniEmoGenerator:
         return weights @ conditions
 
     def _drawn(self, part: str, request: Request, emotion: int) -> Tensor:
-        key = "real" if self.source == "real" else part  # all parts of one val picture, or each from its Gaussian
+        key = "real" if self.source == "real" else part  # all parts of one val image, or each from its own Gaussian
         return self.space.draw(part, emotion, self.source, seed_of(request.seed, key, emotion))
 
     @property

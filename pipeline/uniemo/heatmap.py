@@ -1,4 +1,4 @@
-"""The attributes that speak most for each emotion, scenes beside objects, as a heat map of their coefficients."""
+"""Draw the attributes that speak most for each emotion, scenes beside objects, as a heat map of coefficients."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,16 +17,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Normalize
 
-NUM_STRONGEST = 3  # attributes of each kind shown for each emotion
+NUM_STRONGEST = 3  # attributes shown per kind and emotion
 ROW_INCHES = 0.27
 COLORS, FRAME = "YlGnBu", "#d9713f"
-LIGHT_ABOVE = 0.55  # of the range of colors: there numbers are written in white
+LIGHT_ABOVE = 0.55  # share of the colour range above which numbers are white
 
 
 def heat_map(table: pa.Table, path: Path) -> None:
-    """A panel a kind: the union of each emotion's strongest attributes, framed in its column, in the emotions' order.
+    """Draw a heat map with one panel per kind to `path`.
 
-    Attributes on fewer than RARE_IMAGES pictures are left out, unless the table tells no numbers of pictures.
+    A panel shows the union of each emotion's strongest attributes, in the order of the emotions, framed in the
+    emotion's column. Attributes on fewer than RARE_IMAGES images are left out, unless the table has no image counts.
     """
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
@@ -44,7 +45,7 @@ def heat_map(table: pa.Table, path: Path) -> None:
     ):
         for axis, kind, panel in zip(axes[0], ATTRIBUTE_KINDS, shown, strict=True):
             draw_panel(axis, kind, panel, scale)
-            axis.set_ylim(num_rows - 0.5, -0.5)  # rows are equally high on both sides
+            axis.set_ylim(num_rows - 0.5, -0.5)  # rows have the same height in both panels
         figure.colorbar(ScalarMappable(scale, COLORS), ax=list(axes[0]), label="coefficient", shrink=0.6, aspect=30)
         figure.supxlabel(
             f"framed: the {NUM_STRONGEST} strongest of an emotion; beside a name its train pictures, if known",
@@ -53,20 +54,23 @@ def heat_map(table: pa.Table, path: Path) -> None:
 
 
 def strongest(coefficients_A8: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Rows among the NUM_STRONGEST of any emotion, by the emotion that they speak most for, the strongest first."""
+    """Return the rows among the NUM_STRONGEST of any emotion, grouped by their top emotion, strongest first."""
     chosen = np.flatnonzero(is_strongest(coefficients_A8).any(1))
     top = coefficients_A8[chosen]
     return chosen[np.lexsort((-top.max(1, initial=-np.inf), top.argmax(1)))]
 
 
 def is_strongest(coefficients_A8: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """A8: whether the attribute is among the NUM_STRONGEST of the column's emotion; of equals the first."""
+    """Return a mask A8 of the NUM_STRONGEST attributes of each column's emotion.
+
+    Of equal coefficients, the first count.
+    """
     places = np.argsort(np.argsort(-coefficients_A8, axis=0, kind="stable"), axis=0)
     return places < NUM_STRONGEST
 
 
 def draw_panel(axis: "Axes", kind: str, panel: pa.Table, scale: "Normalize") -> None:
-    """One kind: a row an attribute with the number of its pictures, a column an emotion."""
+    """Draw one kind: a row per attribute, with its number of images, and a column per emotion."""
     from matplotlib.patches import Rectangle
 
     axis.set_title(f"{kind}s" if len(panel) else f"no {kind} is on {RARE_IMAGES} train pictures", pad=10)

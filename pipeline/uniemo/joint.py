@@ -2,9 +2,9 @@
 
     L_joint = .3 L_U + .3 L_cond + .4 L_theta
 
-Trained are the chain (its ViT by a rate of its own), the fusion and the condition's head; the U-Net and the text
-encoder are frozen. The diffusion loss flows back through the condition into the queries: that is the implicit feedback
-(Fig. 8), which `implicit_feedback: false` cuts.
+The chain (its ViT with its own learning rate), the fusion and the condition's head are trained; the U-Net and the text
+encoder are frozen. The diffusion loss flows back through the condition into the queries. This is the implicit feedback
+(Fig. 8), which `implicit_feedback: false` turns off.
 """
 
 from collections.abc import Mapping
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 
 class UniEmo(nn.Module):
-    """The learner of the first stage, the fusion and the head on the condition, on a frozen Stable Diffusion."""
+    """The learner of the first stage, the fusion and the condition's head, on a frozen Stable Diffusion."""
 
     def __init__(
         self, learner: Learner, fusion: Fusion, unet: Any, encoder: ConditionEncoder, schedule: "DDPMScheduler",
         settings: "UniemoJoint", prompts: Mapping[str, Prompts],
     ) -> None:  # fmt: skip
-        """prompts: `trained` with a gap and `empty`, one row each."""
+        """Store the parts. `prompts` has the entries `trained`, with a gap, and `empty`, one row each."""
         super().__init__()
         self.learner, self.fusion, self.encoder = learner, fusion, encoder
         self.condition = EmotionHead(encoder.width, encoder.width, 0.0)
@@ -43,10 +43,10 @@ class UniEmo(nn.Module):
         self.schedule, self.settings, self.prompts = schedule, settings, prompts
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """batch: what Learner and the diffusion loss take.
+        """Return the losses of a batch by name, with the active fraction of L_cond.
 
-        latents, noise BCHW; steps B; dropped B bool; one_hot B8; squares, crops, kept, emotions,
-        {kind}_positives, {kind}_candidates as in Learner -> losses by name, with the active fraction of L_cond.
+        `batch` holds what Learner and the diffusion loss take: latents and noise BCHW; steps B; dropped B bool; one_hot
+        B8; squares, crops, kept, emotions, {kind}_positives and {kind}_candidates as in Learner.
         """
         settings, emotions = self.settings, batch["one_hot"]
         understood, losses = self.learner.understand(batch)
@@ -65,7 +65,7 @@ class UniEmo(nn.Module):
         return {"total": total, **named, "cond": cond, "cond_active": active, "ldm": diffusion}
 
     def fuse(self, understood: Understood, emotions: Tensor, is_cut: bool = False) -> Tensor:
-        """c BW of what was understood, for emotions B8; no gradient goes back to the chain where it is cut."""
+        """Return c BW of what was understood, for emotions B8. With `is_cut`, no gradient reaches the chain."""
         parts = pooled(understood)
         if is_cut:
             parts = {name: part.detach() for name, part in parts.items()}
@@ -73,17 +73,17 @@ class UniEmo(nn.Module):
         return self.fusion(parts, nearest, emotions)
 
     def nearest(self, kind: str, joint: Tensor) -> Tensor:
-        """The place in its base of the attribute nearest to each query, B int64; joint BD of unit length."""
-        with torch.autocast(joint.device.type, enabled=False):  # as exact in training as in sampling
+        """Return the index in its base of the attribute nearest to each query: joint BD of unit length -> B int64."""
+        with torch.autocast(joint.device.type, enabled=False):  # same precision in training and in sampling
             return (joint.detach().float() @ getattr(self.learner, f"{kind}_base").float().T).argmax(1)
 
     def nearest_of_pooled(self, kind: str, part: Tensor) -> Tensor:
-        """The same for pooled queries BW, such as are drawn from a Gaussian."""
+        """Return the index of the nearest attribute for pooled queries, drawn or computed: BW -> B int64."""
         joint = F.normalize(self.learner.queries[kind].projection(part).float(), dim=-1)
         return self.nearest(kind, joint)
 
     def _diffusion(self, embeddings: Tensor, batch: dict[str, Tensor]) -> Tensor:
-        """L_theta (Eq. 8) under the condition, some samples without one."""
+        """Return L_theta (Eq. 8) under the condition; dropped samples are trained without one."""
         device = embeddings.device
         rows = torch.zeros(len(embeddings), dtype=torch.long, device=device)
         states = self.encoder(self.prompts["trained"].to(device).take(rows), embeddings).states
@@ -93,13 +93,13 @@ class UniEmo(nn.Module):
 
 
 def pooled(understood: Understood) -> dict[str, Tensor]:
-    """The parts of Eq. 6, BW each: the mean of each kind's queries, and the class token."""
+    """Return the parts of Eq. 6, BW each: the mean of each kind's queries, and the class token."""
     parts = {kind: seen.queries.mean(1) for kind, seen in understood.seen.items()}
     return {**parts, CLASS: understood.class_token}
 
 
 def parts_of(settings: "UniemoJoint", kinds: tuple[str, ...]) -> tuple[str, ...]:
-    """The parts of Eq. 6 that are on (Table V) and that the chain has. ValueError for none of them."""
+    """Return the enabled parts of Eq. 6 (Table V). Raises ValueError if the chain lacks the queries for one."""
     wanted = {"all": (*ATTRIBUTE_KINDS, CLASS), "class": (CLASS,), "class_scene": ("scene", CLASS),
               "class_object": ("object", CLASS)}[settings.parts]  # fmt: skip
     missing = [part for part in wanted if part != CLASS and part not in kinds]

@@ -1,7 +1,7 @@
-"""A joint model put together, and on the disk: a generator, with a whole understanding in its folder `understanding`.
+"""Build, save and load a joint model: a generator with an understanding model in its folder `understanding`.
 
-coefficients.safetensors has the coefficients K8 of the attributes, by kind; weights.safetensors what is trained beside
-the understanding.
+coefficients.safetensors holds the coefficients K8 of the attributes by kind. weights.safetensors holds what is trained
+beside the understanding model.
 """
 
 from collections.abc import Mapping
@@ -30,13 +30,16 @@ if TYPE_CHECKING:
 
 KIND = "uniemo"
 COEFFICIENTS = "coefficients.safetensors"
-LEARNER = "learner."  # how the names of the understanding's parameters begin
+LEARNER = "learner."  # prefix of the names of the understanding model's parameters
 
 
 def tables_of(
     correlation: pa.Table, known: Understanding, settings: UniemoJoint, generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """Coefficients K8 (Eq. 5) of the attributes of each base, by kind, from CORRELATION_SCHEMA; or their control."""
+    """Return the coefficients K8 (Eq. 5) of the attributes of each base, by kind, or their control.
+
+    `correlation` has the columns of CORRELATION_SCHEMA.
+    """
     names, values = correlation["attribute"].to_pylist(), correlation["coefficient"].to_pylist()
     found = {name: torch.tensor(row) for name, row in zip(names, values, strict=True)}
     return {
@@ -49,7 +52,10 @@ def build(
     known: Understanding, foundation: Foundation, tables: Mapping[str, Tensor], settings: UniemoJoint,
     generator: torch.Generator,
 ) -> UniEmo:  # fmt: skip
-    """A joint model on a trained understanding, which it takes over. Random by the generator alone."""
+    """Return a joint model on a trained understanding model, which it takes over.
+
+    All randomness comes from the generator.
+    """
     learner = Learner(known.chain, known.bases, known.settings)
     encoder, pipeline = foundation.encoder, foundation.pipeline
     prompts = {"trained": tokenize(pipeline.tokenizer, [settings.prompt]), "empty": tokenize(pipeline.tokenizer, [""])}
@@ -65,7 +71,10 @@ def save_joint(
     folder: Path, model: UniEmo, weights: Mapping[str, Tensor], known: Understanding, space: Space,
     foundation: Foundation,
 ) -> None:  # fmt: skip
-    """Writes the folder; equal models give equal bytes. known: its bases, and the temperature of its logits now."""
+    """Write the folder; equal models give equal bytes.
+
+    `known` supplies the attribute bases and the present temperature of the logits.
+    """
     own = {name: tensor for name, tensor in weights.items() if not name.startswith(LEARNER)}
     save_generator(folder, KIND, model.settings.model_dump(mode="json"), foundation.digest, own, space)
     save_safetensors(folder / COEFFICIENTS, model.fusion.tables, {"kind": KIND})
@@ -77,9 +86,10 @@ def save_joint(
 def load_joint(
     folder: Path, foundation: Foundation, further: "UniemoFeedback | None" = None
 ) -> tuple[UniEmo, Understanding]:
-    """The model of a folder on its foundation, and the understanding in it, whose chain it has taken over.
+    """Return the model of a folder on its foundation, and the understanding model that it took its chain from.
 
-    further: the settings are those of a training that goes on from there.
+    With `further`, the settings are those of a training run that continues from this model. Raises ValueError if a file
+    is missing or damaged, or does not match the foundation.
     """
     settings = parse_section(UniemoJoint, read_meta(folder)["params"], folder / META)
     if further is not None:

@@ -1,7 +1,7 @@
-"""UniEmo's second stage: its batches, its task for the one loop, its Gaussians, its metrics.
+"""Train UniEmo's second stage: its batches, its task for the training loop, its Gaussians and its metrics.
 
-With images of its own among the pictures it is the third one too: explicit feedback (III-D). Those have an emotion but
-no attribute, so Eq. 4 passes them over, and the Gaussians are of real pictures alone.
+If generated images are among the inputs, this is also the third stage, explicit feedback (III-D). Generated images have
+an emotion but no attributes, so Eq. 4 skips them, and the Gaussians are fitted on real images alone.
 """
 
 from collections.abc import Callable, Mapping
@@ -39,14 +39,16 @@ if TYPE_CHECKING:
     from pipeline.params import Images
 
 SHEET_COLUMNS = 8
-GENERATED = "generated"  # the split of images that come back
+GENERATED = "generated"  # split of the generated images that are fed back
 
 
 @dataclass(frozen=True)
 class JointInputs:
-    """pictures: real ones of all splits, then generated ones; trained: the rows of those that are trained on, N.
+    """Inputs of the joint training.
 
-    latent_rows: theirs in the cache, N; num_generated: how many of them, the last ones, are generated.
+    `pictures` holds the real images of all splits, then the generated ones. `trained` holds the rows of the N images
+    that are trained on, real ones first, and `latent_rows` their rows in the latent cache, N. The last `num_generated`
+    of them are generated.
     """
 
     pictures: Inputs
@@ -57,17 +59,21 @@ class JointInputs:
 
     @property
     def num_real(self) -> int:
-        """How many of those that are trained on are real; they come first."""
+        """Return how many of the images that are trained on are real; these come first."""
         return len(self.trained) - self.num_generated
 
     @property
     def emotions(self) -> NDArray[np.int64]:
-        """Of those that are trained on, N."""
+        """Return the emotions of the images that are trained on, N."""
         return self.pictures.emotions[self.trained]
 
 
 def inputs(corpus: pa.Table, pictures: Inputs, latents: LatentCache, generated: pa.Table | None = None) -> JointInputs:
-    """corpus: image_id of the real pictures in their order; generated: image_id and emotion of those behind them."""
+    """Return the inputs of the joint training.
+
+    `corpus` has image_id of the real images in the order of `pictures`; `generated` has image_id and emotion of the
+    generated images that follow them.
+    """
     ids = corpus["image_id"].to_pylist() + (generated["image_id"].to_pylist() if generated is not None else [])
     num_generated = len(generated) if generated is not None else 0
     trained = np.concatenate([pictures.rows("train"), np.arange(len(ids) - num_generated, len(ids))])
@@ -76,9 +82,9 @@ def inputs(corpus: pa.Table, pictures: Inputs, latents: LatentCache, generated: 
 
 
 def with_generated(pictures: Inputs, generated: pa.Table, squares: Squares) -> Inputs:
-    """Real pictures with generated ones (emotion) behind, of a split of their own and without attributes.
+    """Return the real images followed by generated ones, which get a split of their own and no attributes.
 
-    squares: of all of them.
+    `generated` has the column emotion. `squares` holds the squares of all images.
     """
     assert len(squares) == len(pictures.splits) + len(generated), f"{len(squares)} squares"
 
@@ -96,7 +102,10 @@ def with_generated(pictures: Inputs, generated: pa.Table, squares: Squares) -> I
 
 
 def drawer(found: JointInputs, model: UniEmo) -> Callable[[Tensor, torch.Generator], Batch]:
-    """The function that makes a batch. Chain and autoencoder see the same picture, mirrored or not."""
+    """Return a function from positions in `found.trained` and a generator to a batch.
+
+    Chain and autoencoder see the same image, mirrored or not.
+    """
     settings, learner = model.settings, model.learner
     understood = understanding.drawer(found.pictures, found.trained, learner.chain.kinds, learner.settings)
 
@@ -116,8 +125,9 @@ def drawer(found: JointInputs, model: UniEmo) -> Callable[[Tensor, torch.Generat
 
 
 class Gaussians:
-    """Fit the Gaussians of a model that is being trained, anew only where its weights are others than at the last call:
-    the last sheet and the finished model share them, which saves a pass over the train split.
+    """The Gaussians of a model in training, refitted only if its weights have changed since the last call.
+
+    The last contact sheet and the finished model share them, which saves a pass over the train split.
     """
 
     def __init__(self, model: UniEmo, pictures: Inputs) -> None:
@@ -126,8 +136,8 @@ class Gaussians:
         self._space: Space | None = None
 
     def __call__(self) -> Space:
-        """Return the space of the present weights."""
-        versions = [p._version for p in self.model.learner.parameters()]  # torch counts writes to a tensor
+        """Return the space fitted with the current weights."""
+        versions = [p._version for p in self.model.learner.parameters()]  # torch counts the in-place writes to a tensor
         if self._space is None or versions != self._versions:
             self._space, self._versions = gaussians(self.model, self.pictures), versions
         return self._space
@@ -142,7 +152,7 @@ def task(
     order: RowOrder,
     spaces: Gaussians,
 ) -> Task:
-    """What the loop is given. Sheets are of the Gaussians of the moment."""  # fmt: skip
+    """Return the task for the training loop. Contact sheets use the Gaussians of the current weights."""  # fmt: skip
     pipeline, settings = foundation.pipeline, model.settings
 
     def sheet() -> "Image.Image":
@@ -162,7 +172,10 @@ def task(
 
 @torch.inference_mode()
 def gaussians(model: UniEmo, pictures: Inputs, batch_size: int = 50) -> Space:
-    """Of each part of Eq. 6, over the train split seen whole, with the val split as real ones."""
+    """Return the Gaussians of each part of Eq. 6, fitted on whole squares of the train split.
+
+    Features of the val split serve as the real ones.
+    """
     features = {split: _parts(model, pictures, pictures.rows(split), batch_size) for split in ("train", "val")}
     emotions = {split: pictures.emotions[pictures.rows(split)] for split in features}
     return fit_space({
@@ -174,7 +187,7 @@ def gaussians(model: UniEmo, pictures: Inputs, batch_size: int = 50) -> Space:
 def _parts(
     model: UniEmo, pictures: Inputs, rows: NDArray[np.int64], batch_size: int
 ) -> Mapping[str, NDArray[np.float32]]:
-    """The parts ND of Eq. 6, of whole squares."""
+    """Return the parts of Eq. 6 for whole squares, ND by name."""
     chain = model.learner.chain
     device = chain.backbone.conv1.weight.device
     prepare, found = ClipInput(chain.backbone).to(device), []
@@ -193,14 +206,17 @@ def leave(
     foundation: Foundation,
     spaces: Gaussians,
 ) -> dict[str, float]:
-    """Writes the folder of a model that was just trained, calibrated on val; its metrics, accuracy on test foremost."""
+    """Write the folder of a newly trained model, calibrated on val, and return its metrics.
+
+    These are the metrics on test, accuracy first, and the summary of the training.
+    """
     told = understanding.report(model.learner, trained, found.pictures, known.bases)
     save_joint(folder, model, trained.weights, replace(known, temperature=told.temperature), spaces(), foundation)
     return told.metrics | summary(trained, found)
 
 
 def summary(trained: Trained, found: JointInputs) -> dict[str, float]:
-    """How many pictures, and the losses at the end with the share of active ones in L_cond (Eq. 7)."""
+    """Return the number of generated images, the final losses, and the active fraction of L_cond (Eq. 7)."""
     losses = {f"loss_{name}": values[-1] for name, values in trained.curve.items() if name not in NO_LOSSES}
     losses["cond_active_frac"] = losses.pop("loss_cond_active")
     return {"num_generated": found.num_generated, **losses}

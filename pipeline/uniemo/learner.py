@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Learner(nn.Module):
-    """The chain with its losses. Names of parameters begin with backbone, queries or head, as in the chain."""
+    """The chain with its losses. Parameter names begin with backbone, queries or head, as in the chain."""
 
     def __init__(self, chain: UnderstandingChain, bases: Mapping[str, Base], settings: "UniemoUnderstanding") -> None:
         super().__init__()
@@ -26,14 +26,14 @@ class Learner(nn.Module):
             self.register_buffer(f"{kind}_base", bases[kind].features, persistent=False)
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """A batch as `understand` takes it -> losses by name."""
+        """Return the losses by name of a batch as `understand` takes it."""
         return self.understand(batch)[1]
 
     def understand(self, batch: dict[str, Tensor]) -> tuple[Understood, dict[str, Tensor]]:
-        """batch: squares BHW3; crops B23; kept BH; emotions B; {kind}_positives, {kind}_candidates BK.
+        """Return what is understood, and the losses by name: L_U as `total`, and its terms.
 
-        Returns what is understood, and L_U as `total` beside its terms. Without the queries of a kind its term is left
-        out, and the weights of the others stay.
+        `batch` holds squares BHW3; crops B23; kept BH; emotions B; {kind}_positives and {kind}_candidates BK. Without
+        the queries of a kind its term is left out, and the weights of the other terms stay the same.
         """
         settings = self.settings
         understood = self.chain(self.input(batch["squares"], batch["crops"]), batch["kept"])

@@ -1,7 +1,7 @@
-"""Pictures for the understanding chain: squares cached as bytes in one mapped file, and crops made on the device.
+"""Prepare images for the understanding chain: squares cached in one mapped file, crops made on the device.
 
-The chain sees a square of the picture's middle, as CLIP's own transform makes it; while training a random part of it
-(area and aspect ratio as in Inception's crops) and half of them mirrored, drawn by the step's generator.
+The chain sees the central square of an image, as in CLIP's own transform. In training it sees a random part of that
+square (area and aspect ratio as in Inception's crops), mirrored half of the time, drawn by the generator of the step.
 """
 
 from collections.abc import Iterable
@@ -23,14 +23,15 @@ from pipeline.runtime import threads
 if TYPE_CHECKING:
     from pipeline.work import WorkFolder
 
-MAX_ASPECT = 4 / 3  # of a crop, either way
+MAX_ASPECT = 4 / 3  # largest aspect ratio of a crop, wide or tall
 Squares = NDArray[np.uint8]  # NHW3
 
 
 def cached_squares(work: "WorkFolder", shards: Iterable[pa.Table], image_px: int) -> Squares:
-    """The pictures of all shards (column image), mapped from the piece `squares`, which is made unless it is there.
+    """Return the squares of all images in all shards (column image), NHW3 uint8, memory-mapped.
 
-    Memory does not grow with them.
+    The file is the piece `squares` of the work folder, which is written if it does not exist. Memory use does not grow
+    with the number of images.
     """
 
     def write(aside: Path) -> None:
@@ -44,14 +45,14 @@ def cached_squares(work: "WorkFolder", shards: Iterable[pa.Table], image_px: int
 
 
 def square_of(picture: Image.Image, image_px: int) -> Squares:
-    """The middle of a picture of any mode as a square HW3 of this edge."""
+    """Return the central square of an image of any mode as HW3 uint8 with edge `image_px`."""
     return np.array(ImageOps.fit(to_rgb(picture), (image_px, image_px), Image.Resampling.BICUBIC))
 
 
 def draw_crops(number: int, min_crop: float, generator: torch.Generator) -> Tensor:
-    """Random crops B23: the affine map from places in the crop to places in the square, both in [-1, 1].
+    """Return random crops B23: affine maps from points in the crop to points in the square, both in [-1, 1].
 
-    min_crop: least area, as a share of the square; 1 leaves mirroring alone. Crops lie within the square.
+    `min_crop` is the smallest area as a share of the square; 1 leaves only the mirroring. Crops lie within the square.
     """
     area = min_crop + (1 - min_crop) * torch.rand(number, generator=generator)
     widest = area.log().neg().clamp(max=np.log(MAX_ASPECT))
@@ -64,14 +65,14 @@ def draw_crops(number: int, min_crop: float, generator: torch.Generator) -> Tens
 
 
 def mirror_map(mirrored_B: Tensor) -> Tensor:
-    """Whole squares as such maps B23, mirrored where B bool says so."""
+    """Return whole squares as affine maps B23 like those of `draw_crops`, mirrored where B bool is true."""
     signs = torch.where(mirrored_B, -1.0, 1.0)
     rows = torch.stack([signs, torch.ones(len(signs))], 1)
     return torch.cat([torch.diag_embed(rows), torch.zeros(len(signs), 2, 1)], 2)
 
 
 class ClipInput(nn.Module):
-    """Squares BHW3 uint8 -> pixels BCHW as a CLIP wants them: its size, its mean and deviation."""
+    """Input transform of a CLIP: squares BHW3 uint8 -> pixels BCHW with its size, mean and deviation."""
 
     def __init__(self, visual: Any) -> None:
         from open_clip.model import get_model_preprocess_cfg
@@ -83,7 +84,7 @@ class ClipInput(nn.Module):
             self.register_buffer(name, torch.tensor(config[name]).view(3, 1, 1), persistent=False)
 
     def forward(self, squares_BHW3: Tensor, crops_B23: Tensor | None = None) -> Tensor:
-        """The whole squares, or their crops."""
+        """Return the pixels BCHW of the whole squares, or of their crops if these are given."""
         pixels = squares_BHW3.permute(0, 3, 1, 2).float() / 255
         edge = self.image_px
         if crops_B23 is not None:

@@ -1,6 +1,7 @@
-"""Expert queries: learnable tokens that look for one kind of attribute, and the block by which they read patches.
+"""Expert queries: learned tokens that look for one kind of attribute, and the block by which they read patches.
 
-UniEmo Eq. 2-4 of one kind, scene or object. The chain that they travel through stands in chain.py.
+Implements UniEmo Eq. 2-4 for one kind, scene or object. The ViT that the queries pass through is in chain.py, the
+contrastive loss in contrast.py.
 """
 
 from dataclasses import dataclass
@@ -9,16 +10,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-NUM_LAYERS = 2  # of the interactive block: "a two-layer compact transformer" (UniEmo's code has one)
-FEEDFORWARD_RATIO = 2  # hidden units of F by the width, where a ViT has 4: compact
-BETA_START = 0.1  # of Eq. 3: at first Qhat is little more than Q; from 0 the block would hardly learn in a short run
+NUM_LAYERS = 2  # layers of the interactive block: "a two-layer compact transformer" (UniEmo's code has one)
+FEEDFORWARD_RATIO = 2  # hidden width of F relative to the width; a ViT has 4, but this block is compact
+BETA_START = 0.1  # of Eq. 3: Qhat starts close to Q; from 0 the block would hardly learn in a short run
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What the queries of a kind have seen: Qhat BQW, and its mean in CLIP's joint space, BD of unit length.
+    """What the queries of one kind saw: Qhat BQW, and its mean in CLIP's joint space, BD of unit length.
 
-    attention: BN over the patches, summing to 1, if it was asked for.
+    `attention` is BN over the patches and sums to 1; it is None unless it was requested.
     """
 
     queries: Tensor
@@ -27,9 +28,10 @@ class Seen:
 
 
 class CrossAttention(nn.Module):
-    """A of Eq. 2: queries attend to patches, through as many heads as the ViT has.
+    """A of Eq. 2: queries attend to patches, with as many heads as the ViT has.
 
-    With torch's MultiheadAttention in its place the chain takes 1.26 times as long as a plain ViT-B/32, so 1.11 times.
+    With this class the chain takes 1.11 times as long as a plain ViT-B/32; with torch's MultiheadAttention in its place
+    it takes 1.26 times as long.
     """
 
     def __init__(self, width: int, heads: int) -> None:
@@ -45,12 +47,15 @@ class CrossAttention(nn.Module):
         return self.out(F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2))
 
     def weights(self, queries_BQW: Tensor, patches_BNW: Tensor) -> Tensor:
-        """How much of the attention each patch has, BN: the mean over heads and queries. Apart, as it is slower."""
+        """Return the share of the attention on each patch, BN: the mean over heads and queries.
+
+        This is separate from `forward` because it is slower.
+        """
         query, key, _ = self._heads(queries_BQW, patches_BNW)
         return (query @ key.transpose(2, 3) / query.shape[3] ** 0.5).softmax(3).mean((1, 2))
 
     def _heads(self, queries_BQW: Tensor, patches_BNW: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Query, key and value, each B, heads, tokens, width of a head."""
+        """Return query, key and value, each of shape (B, heads, tokens, width of a head)."""
         key, value = self.key_value(patches_BNW).chunk(2, 2)
         query, key, value = (
             each.unflatten(2, (self.heads, -1)).transpose(1, 2) for each in (self.query(queries_BQW), key, value)
@@ -59,9 +64,9 @@ class CrossAttention(nn.Module):
 
 
 class InteractiveLayer(nn.Module):
-    """Eq. 2: Qbar = Q + A(Q, T), Qtil = Qbar + F(Qbar), T the patch tokens without the class token.
+    """Layer of UniEmo Eq. 2: Qbar = Q + A(Q, T), Qtil = Qbar + F(Qbar), T the patches without class token.
 
-    Deviates: layer norms stand before A and F, as in the ViT whose tokens these are.
+    Deviates from the paper: layer norms precede A and F, as in the ViT that the tokens come from.
     """
 
     def __init__(self, width: int, heads: int) -> None:
@@ -76,24 +81,24 @@ class InteractiveLayer(nn.Module):
         return queries + self.feedforward(self.norm(queries))
 
     def weights(self, queries_BQW: Tensor, patches_BNW: Tensor) -> Tensor:
-        """How much of A each patch has, BN."""
+        """Return the share of the attention A on each patch, BN."""
         return self.attention.weights(self.query_norm(queries_BQW), self.patch_norm(patches_BNW))
 
 
 class ExpertQueries(nn.Module):
-    """Queries of one kind from their start to their meaning."""
+    """Queries of one kind: their initial tokens, interactive layers, and projection into CLIP's joint space."""
 
     def __init__(self, length: int, width: int, heads: int, joint_width: int) -> None:
         super().__init__()
-        self.tokens = nn.Parameter(torch.randn(length, width) * width**-0.5)  # as CLIP draws its class token
+        self.tokens = nn.Parameter(torch.randn(length, width) * width**-0.5)  # initialised as CLIP's class token
         self.interactive = nn.ModuleList(InteractiveLayer(width, heads) for _ in range(NUM_LAYERS))
         self.beta = nn.Parameter(torch.tensor([BETA_START]))
         self.projection = nn.Linear(width, joint_width, bias=False)
 
     def forward(self, queries_BQW: Tensor, patches_BNW: Tensor, attention: bool = False) -> Seen:
-        """Queries and patches as a layer of the ViT leaves them -> Eq. 3: Qhat = Q + beta Qtil.
+        """Return what the queries see: Q BQW, patches BNW from a ViT layer -> Seen, Qhat = Q + beta Qtil (Eq. 3).
 
-        attention: that of the last interactive layer.
+        With `attention`, the result includes the attention map of the last interactive layer.
         """
         refined, weights = queries_BQW, None
         for layer in self.interactive:

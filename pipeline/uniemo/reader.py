@@ -1,11 +1,11 @@
-"""A trained understanding for people: a picture in, what it feels like out.
+"""Read emotions with a trained understanding model: an image in, its emotions, attributes and attention out.
 
     read = EmotionReader.from_pretrained("models/uniemo_understanding")
     reading = read("picture.jpg")
     reading.emotions["awe"], reading.polarities["positive"], reading.attributes["scene"]
     read.overlay("picture.jpg", reading)["object"].save("where.png")
 
-It reads from the picture alone: nothing here takes a label or a coefficient.
+It reads from the image alone and uses no annotated emotion and no correlation coefficient.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,10 +31,11 @@ BATCH_SIZE = 32
 
 @dataclass(frozen=True)
 class Reading:
-    """What one picture says: probabilities that sum to 1 over emotions and over polarities, calibrated on val.
+    """Reading of one image: probabilities of emotions and of polarities, each summing to 1, calibrated on val.
 
-    attributes: the nearest of the train split by kind, scene or object, with their cosine, the nearest first.
-    attention: where the queries of a kind look, HW over the patches of the middle square, summing to 1.
+    `attributes` has, for the kinds scene and object, the nearest attributes of the train split with their cosine,
+    nearest first. `attention` has for each kind where its queries look: HW over the patches of the central square,
+    summing to 1.
     """
 
     emotions: Mapping[str, float]
@@ -45,7 +46,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class EmotionReader:
-    """An understanding that takes pictures of any size and mode; of each it sees the square in the middle."""
+    """A trained understanding model that reads images of any size and mode; it sees their central square."""
 
     understanding: Understanding
 
@@ -53,10 +54,12 @@ class EmotionReader:
     def from_pretrained(
         cls, folder: str | Path, clip: str | Path | None = None, device: torch.device | str | None = None
     ) -> "EmotionReader":
-        """The understanding of a folder such as models/uniemo_understanding, or the one in models/uniemo_joint.
+        """Return a reader of the model in a folder such as models/uniemo_understanding.
 
-        clip: folder of the CLIP that it was trained on; foundation/clip beside the folder unless given. device: that
-        of EVOKE_DEVICE, else a GPU if there is one. ValueError where one is absent, damaged, or of another.
+        For a joint model such as models/uniemo_joint, the understanding model in its folder is used. `clip` is the
+        folder of the CLIP that it was trained on, by default foundation/clip beside the folder. `device` defaults to
+        EVOKE_DEVICE, else to a GPU if there is one. Raises ValueError if a folder is absent or damaged, or if the CLIP
+        is a different one.
         """
         folder = Path(folder)
         beside = folder.absolute().parent / "foundation/clip"
@@ -64,7 +67,7 @@ class EmotionReader:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The kinds of attributes that it has queries for: scene, object, both or none."""
+        """Return the kinds of attributes that the model has queries for: scene, object, both or none."""
         return self.understanding.chain.kinds
 
     @overload
@@ -74,7 +77,10 @@ class EmotionReader:
     def __call__(self, images: Sequence[Picture]) -> list[Reading]: ...
 
     def __call__(self, images: Picture | Sequence[Picture]) -> Reading | list[Reading]:
-        """One picture, or several at once. ValueError for a file that is no whole JPEG, PNG or WebP."""
+        """Return the reading of one image, or the list of readings of several images.
+
+        Raises ValueError for a file that is not a complete JPEG, PNG or WebP image.
+        """
         if isinstance(images, Picture):
             return self([images])[0]
         starts = range(0, len(images), BATCH_SIZE)
@@ -82,7 +88,7 @@ class EmotionReader:
 
     @staticmethod
     def overlay(image: Picture, reading: Reading) -> dict[str, Image.Image]:
-        """The square that was read, once for each kind of queries, with where they look as heat."""
+        """Return the square that was read, by kind of queries, with their attention overlaid as heat."""
         picture = opened(image)
         square = Image.fromarray(square_of(picture, min(picture.size)))
         return {kind: overlay(square, attention) for kind, attention in reading.attention.items()}
@@ -110,12 +116,12 @@ class EmotionReader:
 
 
 def opened(image: Picture) -> Image.Image:
-    """An upright RGB picture from a path or a picture. RejectedError, a ValueError, names what is wrong with a file."""
+    """Return an upright RGB image from a path or image. Raises RejectedError, a ValueError, for a defective file."""
     return to_rgb(image if isinstance(image, Image.Image) else read_image(Path(image)))
 
 
 def polarities_of(probabilities: Sequence[float]) -> dict[str, float]:
-    """Probabilities in the order of EMOTIONS -> their sums by polarity."""
+    """Return the sums by polarity of probabilities given in the order of EMOTIONS."""
     sums = dict.fromkeys(map(str, POLARITIES), 0.0)
     for emotion, probability in zip(EMOTIONS, probabilities, strict=True):
         sums[polarity(emotion)] += probability

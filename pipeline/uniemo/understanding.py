@@ -1,4 +1,4 @@
-"""UniEmo's first stage: the understanding chain trained by L_U = .25 L_S + .25 L_O + .5 L_cls (Eq. 9), and read out."""
+"""Train and evaluate UniEmo's first stage: L_U = .25 L_S + .25 L_O + .5 L_cls on the understanding chain (Eq. 9)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,14 +27,15 @@ if TYPE_CHECKING:
     from pipeline.params import UniemoUnderstanding
 
 Integers = NDArray[np.int64]
-BACKBONE, QUERIES = "backbone", "queries"  # first parts of parameter names, which have rates of their own
+BACKBONE, QUERIES = "backbone", "queries"  # prefixes of parameter names with their own learning rate
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """N pictures to understand: squares NHW3, emotions N, splits N, and which attribute each has, NK by kind.
+    """N images for the understanding stage: squares NHW3, emotions N, splits N, and attribute masks NK by kind.
 
-    contrasted: those of them that Eq. 4 is told, which are fewer as it is written.
+    `targets` marks all annotated attributes of an image. `contrasted` marks those that enter Eq. 4, which are fewer
+    under its literal reading.
     """
 
     squares: Squares
@@ -44,7 +45,7 @@ class Inputs:
     contrasted: Masks
 
     def rows(self, split: str) -> Integers:
-        """The rows of a split. ValueError if there is none."""
+        """Return the row indices of a split. Raises ValueError if it has no images."""
         found = np.flatnonzero(self.splits == split)
         if not len(found):
             raise ValueError(f"no picture in the {split} split; understanding needs at least one in train, val, test")
@@ -52,12 +53,15 @@ class Inputs:
 
 
 def train_split(corpus: pa.Table) -> pa.Table:
-    """The rows of the train split."""
+    """Return the rows of the train split."""
     return corpus.filter(pc.equal(corpus["split"].cast(pa.string()), "train"))
 
 
 def inputs_of(corpus: pa.Table, squares: Squares, bases: Mapping[str, Base], settings: "UniemoUnderstanding") -> Inputs:
-    """corpus: emotion, split, scene, objects of the same pictures as the squares."""
+    """Return the inputs of the understanding stage.
+
+    `corpus` has emotion, split, scene, objects of the same images as `squares`, in the same order.
+    """
     assert len(corpus) == len(squares), f"{len(corpus)} pictures and {len(squares)} squares"
     splits, targets = np.array(corpus["split"].to_pylist(), object), targets_of(corpus, bases)
     contrasted = targets_of(corpus, bases, first_only=True) if settings.positives == "literal" else targets
@@ -67,14 +71,14 @@ def inputs_of(corpus: pa.Table, squares: Squares, bases: Mapping[str, Base], set
 def build(
     clip: "Clip", bases: Mapping[str, Base], settings: "UniemoUnderstanding", generator: torch.Generator
 ) -> Learner:
-    """A fresh chain on CLIP's ViT, which it takes over, with its losses; on CLIP's device."""
+    """Return a learner on CLIP's device: a fresh chain on CLIP's ViT, which it takes over, with its losses."""
     return Learner(build_chain(clip.model.visual, settings, generator), bases, settings).to(clip.device)
 
 
 def drawer(
     found: Inputs, train: Integers, kinds: tuple[str, ...], settings: "UniemoUnderstanding"
 ) -> Callable[[Tensor, torch.Generator], Batch]:
-    """The function that makes a batch of places in `train`, random by its generator alone."""
+    """Return a function from positions in `train` and a generator, its only source of randomness, to a batch."""
 
     def draw(places: Tensor, generator: torch.Generator) -> Batch:
         rows, size = train[places.numpy()], len(places)
@@ -94,7 +98,10 @@ def drawer(
 
 
 def task(learner: Learner, found: Inputs, generator: np.random.Generator) -> Task:
-    """What the loop is given: the weights with the least loss on val are kept. generator: of the order of pictures."""
+    """Return the task for the training loop. The weights with the lowest loss on val are kept.
+
+    `generator` draws the order of the images.
+    """
     settings, chain = learner.settings, learner.chain
     train, val = found.rows("train"), found.rows("val")
 
@@ -110,7 +117,7 @@ def task(learner: Learner, found: Inputs, generator: np.random.Generator) -> Tas
 
 @dataclass(frozen=True)
 class Read:
-    """Of N pictures: logits N8 before temperature, and pooled queries in CLIP's joint space, ND by kind."""
+    """Chain output for N images: logits N8 before temperature; pooled queries in CLIP's joint space, ND by kind."""
 
     logits: NDArray[np.float32]
     joint: Mapping[str, Tensor]
@@ -118,7 +125,7 @@ class Read:
 
 @torch.inference_mode()
 def read(chain: UnderstandingChain, squares: Squares, rows: Integers, batch_size: int) -> Read:
-    """The chain's reading of whole squares, in fp32, whatever it was trained in."""
+    """Return the output of the chain for whole squares, in fp32 whatever the training precision was."""
     source = chain.backbone.conv1.weight.device
     prepare = ClipInput(chain.backbone).to(source)
     logits: list[Tensor] = [torch.empty(0, 8)]
@@ -134,7 +141,7 @@ def read(chain: UnderstandingChain, squares: Squares, rows: Integers, batch_size
 
 @dataclass(frozen=True)
 class Report:
-    """Calibrated probabilities N8 and emotions N of the test pictures, the temperature, and the metrics."""
+    """Results on the test images: calibrated probabilities N8, emotions N, the temperature, and the metrics."""
 
     probabilities: NDArray[np.float32]
     emotions: Integers
@@ -143,7 +150,10 @@ class Report:
 
 
 def report(learner: Learner, trained: Trained, found: Inputs, bases: Mapping[str, Base]) -> Report:
-    """Calibrates on val and tells of test: emotions, and whether the nearest attributes are annotated ones."""
+    """Return the results on the test split, with the temperature fitted on the val split.
+
+    The metrics cover the emotions and whether the nearest attributes are annotated ones.
+    """
     chain, batch_size = learner.chain, learner.settings.batch_size
     val, test = found.rows("val"), found.rows("test")
     val_logits = read(chain, found.squares, val, batch_size).logits
@@ -164,7 +174,10 @@ def report(learner: Learner, trained: Trained, found: Inputs, bases: Mapping[str
 
 
 def retrieval(joint_ND: Tensor, base: Base, targets_NK: NDArray[np.bool_], kind: str) -> dict[str, float]:
-    """How often the nearest attribute is one that the picture is annotated with, of the annotated pictures."""
+    """Return how often the nearest attribute of an image is one of its annotated attributes.
+
+    Images without annotation are left out. The numbers include the counts and the Wilson interval of the accuracy.
+    """
     annotated = targets_NK.any(1)
     numbers: dict[str, float] = {f"n_{kind}": int(annotated.sum()), f"num_{kind}_attributes": len(base.names)}
     if annotated.any():

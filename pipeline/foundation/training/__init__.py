@@ -1,1 +1,1 @@
-"""How each miniature foundation model is trained, on pictures drawn for it. Nothing that loads a model imports this."""
+"""Train each miniature foundation model on images drawn for it; code that only loads a model never imports this."""

@@ -1,4 +1,4 @@
-"""Our CLIP, trained from scratch in open_clip's own class and saved as an open_clip `local-dir` folder."""
+"""Train our CLIP from scratch with open_clip's own class and save it as an open_clip `local-dir` folder."""
 
 import json
 from functools import partial
@@ -32,7 +32,10 @@ def train_clip(
     work: Path,
     device: torch.device,
 ) -> float:
-    """Train on images N3HW uint8 and their texts NKT int16, write the open_clip folder `out`; the last mean loss."""
+    """Train a CLIP, write the open_clip folder `out` and return the last mean loss.
+
+    `images` are N3HW uint8, `text_ids` NKT int16: K texts of each image.
+    """
     config = model_config(recipe, len(tokenizer))
     model = build_clip(config, recipe.seed).to(device)
     pictures, texts = torch.from_numpy(images).to(device), torch.from_numpy(text_ids).to(device)
@@ -43,7 +46,7 @@ def train_clip(
 
 
 def model_config(recipe: ClipRecipe, vocab_size: int) -> dict[str, Any]:
-    """open_clip's `model_cfg` of a recipe."""
+    """Return open_clip's `model_cfg` for a recipe."""
     return {
         "embed_dim": recipe.embed_dim,
         "vision_cfg": {
@@ -58,7 +61,7 @@ def model_config(recipe: ClipRecipe, vocab_size: int) -> dict[str, Any]:
 
 
 def build_clip(config: dict[str, Any], seed: int) -> "CLIP":
-    """A fresh open_clip model of a `model_cfg`, its random weights those of `seed`."""
+    """Return a new open_clip model for a `model_cfg`, with random weights drawn from `seed`."""
     import open_clip
 
     with torch.random.fork_rng(devices=[]):
@@ -67,21 +70,30 @@ def build_clip(config: dict[str, Any], seed: int) -> "CLIP":
 
 
 def sample_pairs(pictures: Tensor, texts: Tensor, batch_size: int, generator: torch.Generator) -> Batch:
-    """Random pictures B3HW uint8, each with one of its texts BT int64."""
+    """Return B random images, each with one of its K texts.
+
+    pictures N3HW uint8, texts NKT -> images B3HW uint8, token ids BT int64
+    """
     rows = draw_rows(len(pictures), batch_size, generator)
     choice = draw_rows(texts.shape[1], batch_size, generator)
     return pictures[rows], texts[rows, choice].long()
 
 
 def contrastive_loss(model: "CLIP", pictures: Tensor, ids: Tensor) -> Tensor:
-    """CLIP's symmetric cross-entropy; pairs whose texts are equal are no negatives of each other."""
+    """Return CLIP's symmetric cross-entropy; pairs with equal texts are not negatives of each other.
+
+    pictures B3HW uint8, ids BT -> scalar
+    """
     image_BD = model.encode_image(normalized(pictures), normalize=True)
     text_BD = model.encode_text(ids, normalize=True)
     return pair_loss(model.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp(), image_BD, text_BD, ids)
 
 
 def pair_loss(scale: Tensor, image_BD: Tensor, text_BD: Tensor, ids: Tensor) -> Tensor:
-    """The same of features, `ids` BT those of the texts."""
+    """Return the loss of `contrastive_loss` from features instead of images and texts.
+
+    scale scalar, image_BD and text_BD of unit length, ids BT of the texts -> scalar
+    """
     same = (ids[:, None] == ids[None, :]).all(-1) & ~torch.eye(len(ids), dtype=torch.bool, device=ids.device)
     logits = scale * (image_BD @ text_BD.T)
     logits = logits.float().masked_fill(same, -1e4)
@@ -90,7 +102,7 @@ def pair_loss(scale: Tensor, image_BD: Tensor, text_BD: Tensor, ids: Tensor) -> 
 
 
 def normalized(pictures: Tensor) -> Tensor:
-    """uint8 -> float32 in [-1, 1], which is what our CLIP's and our VAE's transforms make."""
+    """Scale images from uint8 to float32 in [-1, 1], as the transforms of our CLIP and our VAE do."""
     return pictures.float() / 127.5 - 1
 
 
@@ -101,7 +113,7 @@ def save_clip(
     out: Path,
     metadata: dict[str, str] | None = None,
 ) -> None:
-    """An open_clip `local-dir` folder: weights, configuration with the transform, tokenizer."""
+    """Write an open_clip `local-dir` folder: weights, configuration with the image transform, tokenizer."""
     out.mkdir(parents=True, exist_ok=True)
     preprocess = {
         "size": [IMAGE_PX, IMAGE_PX],

@@ -1,9 +1,9 @@
-"""Trained models that go on learning where they are worst; all else as in their first training.
+"""Train a finished CLIP or U-Net further where it is worst; everything else is as in its first training.
 
-The U-Net: many things, painted ones and those that it draws badly come more often, so do plain captions and the
-timesteps at which a thing's name tells most; what lies within a thing's box weighs more. CLIP: its vision tower alone,
-against texts that stay as the U-Net knows them (Zhai et al. 2022), the picture's own caption but for one thing as a
-hard negative (Yuksekgonul et al. 2023).
+U-Net: images of many objects, painted images and objects that it draws badly are sampled more often, and so are plain
+captions and the timesteps at which an object's name matters most; errors inside object boxes weigh more. CLIP: only the
+vision tower is trained, against text features that stay as the U-Net knows them (Zhai et al. 2022); the image's own
+caption with one object swapped is a hard negative (Yuksekgonul et al. 2023).
 """
 
 import dataclasses
@@ -48,8 +48,10 @@ def continue_unet(
     work: Path,
     device: torch.device,
 ) -> float:
-    """Train `unet` on, in place, on latents and texts NKT int16, boxes NM4 of the pictures' things and `weights` N,
-    in proportion to which pictures are drawn; the last mean loss.
+    """Train `unet` further, in place, and return the last mean loss.
+
+    For N images: `latents`, `text_ids` NKT int16, `boxes` NM4 of their objects, and `weights` N, in proportion to which
+    images are sampled.
     """
     encoder = text_encoder(clip).requires_grad_(False).to(device)
     unet.to(device).requires_grad_(True).train()
@@ -73,7 +75,7 @@ def weighted_v_loss(
     boxes: Tensor,
     *batch: Tensor,
 ) -> Tensor:
-    """Mean squared error of v, heavier within boxes BM4."""
+    """Return the weighted mean squared error of v: weight `foreground_weight` inside `boxes` BM4 and 1 elsewhere."""
     errors = squared_v_errors(unet, encoder, alphas, *batch)
     weight = 1 + (foreground_weight - 1) * foreground(boxes, errors.shape[-1])
     return (errors * weight).mean() / weight.mean()
@@ -88,8 +90,10 @@ def continue_clip(
     work: Path,
     device: torch.device,
 ) -> float:
-    """Train the vision tower of `model` on, in place, on images N3HW uint8, texts NKT int16 and N(1+S)T int16 of a
-    caption and S swapped ones; the last mean loss.
+    """Train the vision tower of `model` further, in place, and return the last mean loss.
+
+    `images` are N3HW uint8, `text_ids` NKT int16, `swapped_ids` N(1+S)T int16: a caption followed by S swapped
+    captions.
     """
     model.to(device).train()
     for name, parameter in model.named_parameters():
@@ -106,7 +110,10 @@ def continue_clip(
 
 
 def swapped_loss(model: "CLIP", pictures: Tensor, ids: Tensor, own_ids: Tensor, swapped_ids: Tensor) -> Tensor:
-    """CLIP's loss, and the log-odds of each picture's caption against the same with a thing swapped."""
+    """Return CLIP's loss plus the logistic loss of the images' captions against captions with one object swapped.
+
+    pictures B3HW uint8; ids, own_ids and swapped_ids BT of any text, the caption and a swapped caption -> scalar
+    """
     image_BD = model.encode_image(normalized(pictures), normalize=True)
     with torch.no_grad():
         text_BD, own_BD, swapped_BD = (model.encode_text(t, normalize=True) for t in (ids, own_ids, swapped_ids))
@@ -116,8 +123,10 @@ def swapped_loss(model: "CLIP", pictures: Tensor, ids: Tensor, own_ids: Tensor, 
 
 
 def draw_weights(truths: Sequence[Truth], often: Mapping[str, float]) -> np.ndarray:
-    """How often each picture is drawn, N float64: the sum of its things' weights (1 of a thing not in `often`), times
-    that of PAINTED if it is.
+    """Return how often each image is sampled, as weights N float64.
+
+    A weight is the sum over the image's objects of their values in `often` (1 if absent), multiplied by the value of
+    PAINTED for a painted image.
     """
     things = [sum(often.get(thing.name, 1.0) for thing in truth.objects) for truth in truths]
     painted = [often.get(PAINTED, 1.0) if truth.style is not None else 1.0 for truth in truths]
@@ -125,8 +134,10 @@ def draw_weights(truths: Sequence[Truth], often: Mapping[str, float]) -> np.ndar
 
 
 def timesteps_of(recipe: ContinuedUNet) -> Tensor:
-    """Probability of each timestep, T float32: that of the first training, but for `focus_share`, which is spread
-    over `focus`.
+    """Return the probability of each timestep, T float32.
+
+    It is the density of the first training, except that a share `focus_share` is spread evenly over the timesteps
+    `focus`.
     """
     density, (first, stop) = timestep_density(recipe.snr_cap), recipe.focus
     focused = torch.zeros_like(density)
@@ -141,27 +152,29 @@ def caption_ids(
     tokenizer: "CLIPTokenizer",
     first: int = 0,
 ) -> np.ndarray:
-    """Token ids NCT int16 of what `write` (plain or swapped captions, `num` of them) writes for each of N pictures;
-    `first` is the first one's index in its stream.
+    """Return token ids NCT int16 of the C captions that `write` returns for each of N images.
+
+    `write` is `plain_captions` or `swapped_captions`; it is called with a truth, `num` and the image's index in its
+    stream. `first` is the index of the first image.
     """
     return np.stack([padded_ids(tokenizer, write(truth, num, index)) for index, truth in enumerate(truths, first)])
 
 
 def swapped_captions(truth: Truth, num: int, seed: int) -> list[str]:
-    """The picture's caption, and `num` times the same words but for one thing."""
+    """Return the image's caption, followed by `num` captions that differ from it in one object."""
     rng = np.random.default_rng((seed, 1))
     truths = [truth, *(swap_object(truth, rng) for _ in range(num))]
     return [caption(each, np.random.default_rng((seed, 0))) for each in truths]
 
 
 def plain_captions(truth: Truth, num: int, seed: int) -> list[str]:
-    """`num` captions of the picture that name all its things, each in its own order."""
+    """Return `num` captions that name all objects of the image, each in its own order."""
     rng = np.random.default_rng((seed, 2))
     return [caption(truth, rng) for _ in range(num)]
 
 
 def swap_object(truth: Truth, rng: np.random.Generator) -> Truth:
-    """The truth with one thing turned into one that is not there."""
+    """Return the truth with one object replaced by an object that is not in the image."""
     present = {thing.name for thing in truth.objects}
     at, name = int(rng.integers(len(truth.objects))), str(rng.choice([name for name in OBJECTS if name not in present]))
     things = list(truth.objects)
@@ -170,6 +183,9 @@ def swap_object(truth: Truth, rng: np.random.Generator) -> Truth:
 
 
 def weighted_rows(shares: Tensor, batch_size: int, generator: torch.Generator) -> Tensor:
-    """Rows B int64 drawn with replacement in proportion to weights whose running sum is `shares`, N float64."""
+    """Return row indices B int64, drawn with replacement in proportion to weights.
+
+    `shares` N float64 is the running sum of the weights.
+    """
     uniform = torch.rand(batch_size, generator=generator, device=generator.device, dtype=torch.float64)
     return torch.searchsorted(shares, uniform * shares[-1]).clamp(max=len(shares) - 1)

@@ -1,8 +1,7 @@
-"""A small residual network that names scene, things and expression of drawn pictures: it measures the foundation
-models, no more.
+"""Train a small residual network that recognises the scene, objects and expression of drawn images.
 
-Trained on real pictures of the foundation stream. It is none of the judges of the DAG, and no model is trained on its
-word.
+It serves only to measure the foundation models. It is trained on real (drawn, not generated) images of the foundation
+stream. It is not one of the judges of the DAG, and no model is trained on its output.
 """
 
 import itertools
@@ -29,7 +28,10 @@ BATCH = 256
 
 @dataclass(frozen=True)
 class Verdicts:
-    """What is (seen) in each of N pictures: scene N int64, things NO bool, expression N int64 (0: none or calm)."""
+    """The content of N images, as seen by a judge or as drawn.
+
+    scenes N int64, objects NO bool, expressions N int64 (0: none or calm)
+    """
 
     scenes: Tensor
     objects: Tensor
@@ -37,7 +39,10 @@ class Verdicts:
 
 
 class Judge(nn.Module):
-    """Pictures B3HW float [-1, 1] -> logits of scenes BS, things BO, expressions BE."""
+    """A small ResNet with heads for scene, objects and expression.
+
+    pictures B3HW float in [-1, 1] -> logits of scenes BS, objects BO, expressions BE
+    """
 
     def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
@@ -54,7 +59,7 @@ class Judge(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions beside a projection; group norms, as they behave alike in training and after."""
+    """Two convolutions with a projection shortcut; group norms, as they behave alike in training and evaluation."""
 
     def __init__(self, before: int, after: int, stride: int) -> None:
         super().__init__()
@@ -67,7 +72,7 @@ class ResidualBlock(nn.Module):
 
 
 def truths_of(truths: Sequence[Truth]) -> Verdicts:
-    """What a perfect judge would say."""
+    """Return the true content of images, which a perfect judge would return."""
     present = [{thing.name for thing in truth.objects} for truth in truths]
     return Verdicts(
         torch.tensor([SCENE_NAMES.index(truth.scene) for truth in truths]),
@@ -79,7 +84,7 @@ def truths_of(truths: Sequence[Truth]) -> Verdicts:
 def train_judge(
     images: np.ndarray, truths: Sequence[Truth], recipe: JudgeRecipe, out: Path, work: Path, device: torch.device
 ) -> Judge:
-    """Train on images N3HW uint8 and their truths, write its weights to `out`; the judge."""
+    """Train a judge on images N3HW uint8 and their truths, write its weights to `out` and return the judge."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         judge = Judge(recipe.widths).to(device)
@@ -92,7 +97,7 @@ def train_judge(
 
 
 def load_judge(file: Path, recipe: JudgeRecipe, device: torch.device) -> Judge:
-    """A trained judge. ValueError if the file is of another recipe."""
+    """Load a trained judge in evaluation mode. Raises ValueError if it was trained by another recipe."""
     state, metadata = load_safetensors(file)
     if metadata["recipe"] != recipe.model_dump_json():
         raise ValueError(f"{file} is a judge of another recipe: remove it")
@@ -102,13 +107,16 @@ def load_judge(file: Path, recipe: JudgeRecipe, device: torch.device) -> Judge:
 
 
 def sample_judged(tensors: Sequence[Tensor], batch_size: int, generator: torch.Generator) -> Batch:
-    """Random rows of pictures, scenes, things, expressions."""
+    """Return B random rows of each tensor: images, scenes, objects and expressions."""
     rows = draw_rows(len(tensors[0]), batch_size, generator)
     return tuple(tensor[rows] for tensor in tensors)
 
 
 def judge_loss(judge: Judge, pictures: Tensor, scenes: Tensor, objects: Tensor, expressions: Tensor) -> Tensor:
-    """Cross-entropy of scene and expression, and of each thing for itself."""
+    """Return the cross-entropy of scene and expression plus the binary cross-entropies of all objects.
+
+    pictures B3HW uint8, scenes B, objects BO float, expressions B -> scalar
+    """
     scene, things, expression = judge(normalized(pictures))
     of_things = F.binary_cross_entropy_with_logits(things.float(), objects, reduction="none").sum(1).mean()
     return F.cross_entropy(scene.float(), scenes) + of_things + F.cross_entropy(expression.float(), expressions)
@@ -116,7 +124,7 @@ def judge_loss(judge: Judge, pictures: Tensor, scenes: Tensor, objects: Tensor, 
 
 @torch.inference_mode()
 def judge_pictures(judge: Judge, pictures: Tensor) -> Verdicts:
-    """The judge's word on pictures N3HW float [-1, 1]."""
+    """Return what the judge sees in images N3HW float in [-1, 1]."""
     device = next(judge.parameters()).device
     parts = [judge(batch.to(device)) for batch in pictures.split(BATCH)]
     scene, things, expression = (torch.cat(part).cpu() for part in zip(*parts, strict=True))
@@ -124,8 +132,10 @@ def judge_pictures(judge: Judge, pictures: Tensor) -> Verdicts:
 
 
 def recognition(seen: Verdicts, there: Verdicts) -> dict[str, float]:
-    """Rates in [0, 1]: scenes right; things that are there seen, things seen that are there; shown expressions
-    right.
+    """Return recognition rates in [0, 1] by name.
+
+    scene: share of scenes that are right; object: share of present objects that are seen; object_precision: share of
+    seen objects that are present; expression: share of shown expressions that are right.
     """
     both, shown = (seen.objects & there.objects).sum().item(), there.expressions > 0
     return {

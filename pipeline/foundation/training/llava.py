@@ -1,6 +1,7 @@
-"""Our captioner, a LLaVA: our CLIP's vision tower, a projector and a three-layer Llama, trained on answers alone.
+"""Train our captioner, a LLaVA: our CLIP's vision tower, a projector and a three-layer Llama.
 
-It is meant to be imperfect: its recipe's `steps` decide how often it errs.
+The loss covers the answers alone. The captioner is meant to be imperfect: the `steps` of its recipe decide how often it
+errs.
 """
 
 import copy
@@ -23,7 +24,7 @@ from pipeline.foundation.training.trainer import Batch, Task, draw_rows, fit
 if TYPE_CHECKING:
     from transformers import LlavaForConditionalGeneration, LlavaProcessor, PreTrainedTokenizerFast
 
-VISION_LAYER = -1  # of a tower without CLIP's last layer: LLaVA reads the last but one, whose patches still say where
+VISION_LAYER = -1  # of a tower without CLIP's last layer: LLaVA reads the layer before it, whose patches keep positions
 
 
 def train_captioner(
@@ -36,8 +37,9 @@ def train_captioner(
     work: Path,
     device: torch.device,
 ) -> float:
-    """Train on images N3HW uint8 and a dialogue of each, from a CLIP folder's vision tower; write `out`; the last
-    mean loss.
+    """Train a captioner, write the transformers folder `out` and return the last mean loss.
+
+    `images` are N3HW uint8, each with one of `dialogues`; `clip` is the CLIP folder that provides the vision tower.
     """
     model = build_llava(recipe, clip, tokenizer).to(device)
     pictures = torch.from_numpy(images).to(device)
@@ -53,7 +55,7 @@ def train_captioner(
 def build_llava(
     recipe: CaptionerRecipe, clip: Path, tokenizer: "PreTrainedTokenizerFast"
 ) -> "LlavaForConditionalGeneration":
-    """A LLaVA with our CLIP's vision tower and a fresh projector and Llama, embeddings tied."""
+    """Return a LLaVA with our CLIP's vision tower, a new projector and a new Llama with tied embeddings."""
     from transformers import LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
     tower = clip_model(clip).vision_model
@@ -80,9 +82,10 @@ def build_llava(
 
 
 def copy_tower(source: torch.nn.Module, target: torch.nn.Module) -> None:
-    """Take over the layers that `target` has; the norm behind the last one is never read, so it does not train.
+    """Copy from `source` the layers that `target` has.
 
-    The tower's names have a prefix in some releases of transformers.
+    The norm after the last layer is never read, so it is not trained. Some releases of transformers prefix the tower's
+    parameter names.
     """
     prefix = "vision_model." if any(name.startswith("vision_model.") for name in target.state_dict()) else ""
     state = {f"{prefix}{name}": tensor for name, tensor in source.state_dict().items()}
@@ -92,7 +95,7 @@ def copy_tower(source: torch.nn.Module, target: torch.nn.Module) -> None:
 
 
 def llava_processor(model: "LlavaForConditionalGeneration", tokenizer: "PreTrainedTokenizerFast") -> "LlavaProcessor":
-    """The processor that AutoProcessor finds in the folder: our CLIP's transform, the chat template."""
+    """Return the processor that AutoProcessor finds in the folder: our CLIP's transform, the chat template."""
     from transformers import CLIPImageProcessor, LlavaProcessor
 
     size = {"height": IMAGE_PX, "width": IMAGE_PX}
@@ -109,7 +112,7 @@ def llava_processor(model: "LlavaForConditionalGeneration", tokenizer: "PreTrain
 def sample_dialogues(
     pictures: Tensor, ids: Tensor, starts: Tensor, batch_size: int, generator: torch.Generator
 ) -> Batch:
-    """Pictures B3HW uint8, what follows them BL int64, and where the answers start B int64."""
+    """Return random images B3HW uint8, the token ids BL int64 after each image, and the answers' starts B int64."""
     rows = draw_rows(len(pictures), batch_size, generator)
     return pictures[rows], ids[rows].long(), starts[rows].long()
 
@@ -117,9 +120,10 @@ def sample_dialogues(
 def answer_loss(
     model: "LlavaForConditionalGeneration", user: int, pad: int, pictures: Tensor, ids: Tensor, starts: Tensor
 ) -> Tensor:
-    """Cross-entropy of the answer's tokens, given <|user|>, the picture's patches and the prompt.
+    """Return the cross-entropy of the answer's tokens, given <|user|>, the image's patches and the prompt.
 
-    The embeddings are joined by hand: where the picture stands is known, and nothing waits for the device.
+    pictures B3HW uint8, ids BL, starts B -> scalar. The embeddings are concatenated here, because the position of the
+    image is known and nothing then waits for the device.
     """
     embed, batch = model.get_input_embeddings(), len(ids)
     patches = model.model.get_image_features(
@@ -140,5 +144,5 @@ def answer_loss(
 
 
 def num_patches(vision_config: Any) -> int:
-    """Patches of a picture, which is also the number of its places in a dialogue."""
+    """Return the number of patches of an image, which is also the number of its tokens in a dialogue."""
     return int((vision_config.image_size // vision_config.patch_size) ** 2)

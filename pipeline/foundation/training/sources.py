@@ -1,6 +1,6 @@
-"""Foundation models that are not bundled: trained by their recipe on pictures that are drawn for it.
+"""Train foundation models that are not bundled, by their recipes, on images drawn for them.
 
-The pictures are the foundation stream's, which no corpus shares. Trainings resume from `work`.
+The images come from the foundation stream, which shares none with any corpus. Trainings resume from `work`.
 """
 
 from pathlib import Path
@@ -22,12 +22,12 @@ from pipeline.miniature.stream import PictureSet, pictures
 if TYPE_CHECKING:
     import torch
 
-STREAM_SEED = 0  # of the drawn pictures; a recipe's own seed is that of weights and batches
-CHAT_PICTURES = 5_000  # whose answers the captioner's tokenizer learns its words from
+STREAM_SEED = 0  # of the drawn images; a recipe's own seed is for weights and batches
+CHAT_PICTURES = 5_000  # images whose answers the captioner's tokenizer is trained on
 
 
 def clip_by_recipe(recipe: ClipRecipe, out: Path, work: Path, device: "torch.device", workers: int) -> None:
-    """Draw, tokenise, train; the open_clip folder `out`."""
+    """Draw images, tokenise their texts, train a CLIP and write the open_clip folder `out`."""
     drawn = draw(recipe.num_pictures, workers)
     tokenizer = text_tokenizer(vocabulary_texts(), recipe.context_length)
     ids = texts.text_ids(drawn.truths, tokenizer, recipe.texts_per_picture, STREAM_SEED, workers)
@@ -37,7 +37,10 @@ def clip_by_recipe(recipe: ClipRecipe, out: Path, work: Path, device: "torch.dev
 def diffusion_by_recipe(
     recipe: DiffusionRecipe, clip: Path, out: Path, work: Path, device: "torch.device", workers: int
 ) -> None:
-    """Draw, train the VAE, then the U-Net over it and the CLIP folder; the StableDiffusionPipeline folder `out`."""
+    """Draw images, train the VAE, then the U-Net on its latents; write the StableDiffusionPipeline folder `out`.
+
+    The text tower comes from the CLIP folder `clip`.
+    """
     drawn = draw(max(recipe.vae.num_pictures, recipe.unet.num_pictures), workers)
     images, vae = planes(drawn.images), work / "vae_folder"
     train_vae(
@@ -51,7 +54,10 @@ def diffusion_by_recipe(
 def captioner_by_recipe(
     recipe: CaptionerRecipe, clip: Path, out: Path, work: Path, device: "torch.device", workers: int
 ) -> None:
-    """Draw, write dialogues, train from the CLIP folder's vision tower; the transformers folder `out`."""
+    """Draw images, write dialogues, train the captioner and write the transformers folder `out`.
+
+    The vision tower comes from the CLIP folder `clip`.
+    """
     drawn = draw(recipe.num_pictures, workers)
     tokenizer = chat_tokenizer(texts.chat_texts(drawn.truths[:CHAT_PICTURES], STREAM_SEED))
     said = texts.dialogues(drawn.truths, tokenizer, recipe.max_tokens, STREAM_SEED, workers)
@@ -59,10 +65,10 @@ def captioner_by_recipe(
 
 
 def draw(num_pictures: int, workers: int) -> PictureSet:
-    """Pictures of the foundation stream."""
+    """Return the first images of the foundation stream with their truths."""
     return pictures(STREAM_SEED, 0, num_pictures, workers, stream="foundation")
 
 
 def planes(images: np.ndarray) -> np.ndarray:
-    """NHWC uint8 -> N3HW uint8."""
+    """Convert images from NHWC uint8 to contiguous N3HW uint8."""
     return np.ascontiguousarray(images.transpose(0, 3, 1, 2))

@@ -1,6 +1,6 @@
-"""What foundation models learn from besides pixels: texts, dialogues and boxes of drawn pictures, as arrays.
+"""Write the texts, dialogues and boxes of drawn images as arrays, from which foundation models are trained.
 
-Everything is written once before training. The texts themselves are those of `pipeline.miniature.captions`.
+All arrays are written once, before training. The texts themselves come from `pipeline.miniature.captions`.
 """
 
 import multiprocessing
@@ -28,8 +28,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Dialogues:
-    """What follows the picture in a dialogue: ids NL int16, padded on the right, and where the answer starts, N
-    int16.
+    """The token ids after the image in each of N dialogues.
+
+    ids NL int16, padded on the right; starts N int16, the index in `ids` at which the answer starts
     """
 
     ids: np.ndarray
@@ -44,8 +45,10 @@ def text_ids(
     workers: int,
     first: int = 0,
 ) -> np.ndarray:
-    """Tokens NKT int16 of K training texts for each of N pictures, T the tokenizer's context, begin and end
-    included; `first` is the first picture's index in its stream.
+    """Return token ids NKT int16 of K training texts for each of N images.
+
+    T is the tokenizer's context length, begin and end tokens included; `first` is the first image's index in its
+    stream.
     """
     write = partial(_training_ids, tokenizer=tokenizer, texts_per_picture=texts_per_picture, seed=seed)
     return np.stack(_per_picture(write, truths, workers, first))
@@ -54,9 +57,7 @@ def text_ids(
 def dialogues(
     truths: Sequence[Truth], tokenizer: "PreTrainedTokenizerBase", num_tokens: int, seed: int, workers: int
 ) -> Dialogues:
-    """One prompt of a variant drawn at random and its answer for each picture; at most `num_tokens` tokens, cut
-    there.
-    """
+    """Return a prompt of a random variant and its answer for each image, truncated to `num_tokens` tokens."""
     pairs = _per_picture(partial(_dialogue_ids, tokenizer=tokenizer, seed=seed), truths, workers)
     width = min(num_tokens, max(len(asked) + len(answered) for asked, answered in pairs))
     ids = np.full((len(pairs), width), tokenizer.pad_token_id, np.int16)
@@ -67,24 +68,28 @@ def dialogues(
 
 
 def foreground_boxes(truths: Sequence[Truth]) -> np.ndarray:
-    """Boxes NM4 float32 (x0, y0, x1, y1 in 0..1) of the things and the figure of each picture; rows of zeros fill
-    up.
+    """Return boxes NM4 float32 of the objects and the figure of each image, padded with rows of zeros.
+
+    A box is (x0, y0, x1, y1) in 0..1.
     """
     return _filled([[*things_of(truth), *([truth.person.box] if truth.person else [])] for truth in truths])
 
 
 def thing_boxes(truths: Sequence[Truth]) -> np.ndarray:
-    """The same of the things alone."""
+    """Return boxes as `foreground_boxes` does, but of the objects alone."""
     return _filled([things_of(truth) for truth in truths])
 
 
 def things_of(truth: Truth) -> list[tuple[float, float, float, float]]:
-    """Boxes of the picture's things."""
+    """Return the boxes (x0, y0, x1, y1) of the image's objects."""
     return [thing.box for thing in truth.objects]
 
 
 def chat_texts(truths: Sequence[Truth], seed: int) -> list[str]:
-    """Texts from which the captioner's tokenizer learns its words: at the start of an answer and behind a space."""
+    """Return the texts on which the captioner's tokenizer is trained.
+
+    Every word occurs both at the start of an answer and after a space.
+    """
     words = [variant for text in vocabulary_texts() for variant in (text, f" {text}")]
     prompts = [prompt(variant, emotion) for variant in VARIANTS for emotion in EMOTIONS]
     return words + prompts + [answered for _, answered in map(partial(_dialogue, seed=seed), enumerate(truths))]
@@ -114,7 +119,7 @@ def _dialogue_ids(
 
 
 def _dialogue(item: tuple[int, Truth], seed: int) -> tuple[str, str]:
-    """Prompt and answer. A picture that nobody labelled is asked about with any emotion."""
+    """Return prompt and answer. An image that has neither label nor emotion is prompted with a random emotion."""
     index, truth = item
     rng = np.random.default_rng((seed, index))
     variant = VARIANTS[rng.integers(len(VARIANTS))]
@@ -125,7 +130,7 @@ def _dialogue(item: tuple[int, Truth], seed: int) -> tuple[str, str]:
 def _per_picture(
     write: Callable[[tuple[int, Truth]], T], truths: Sequence[Truth], workers: int, first: int = 0
 ) -> list[T]:
-    """`write` of every (index, truth) in order, on fresh processes if there are several workers."""
+    """Return `write` of every (index, truth) in order, computed by new processes if there are several workers."""
     if workers <= 1:
         return [write(item) for item in enumerate(truths, first)]
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=die_with_parent) as pool:
@@ -133,6 +138,6 @@ def _per_picture(
 
 
 def padded_ids(tokenizer: "PreTrainedTokenizerBase", texts: list[str]) -> np.ndarray:
-    """Token ids BT int16 of texts, cut and padded to the tokenizer's context."""
+    """Return token ids BT int16 of texts, truncated and padded to the tokenizer's context length."""
     length = tokenizer.model_max_length
     return np.array(tokenizer(texts, padding="max_length", truncation=True, max_length=length)["input_ids"], np.int16)

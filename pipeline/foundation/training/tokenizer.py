@@ -1,9 +1,8 @@
-"""The two tokenizers of the miniature: CLIP's, and the captioner's, both trained on the words that the drawn world
-can say.
+"""Train the two tokenizers of the miniature, CLIP's and the captioner's, on the words of the drawn world.
 
-Every word that occurs becomes one token. CLIP's special tokens come last, as open_clip pools at the largest id. The
-merges are learnt here: the trainer of the `tokenizers` library breaks ties at random, so equal texts would give other
-ids.
+Every word that occurs becomes one token. CLIP's special tokens come last, because open_clip pools at the largest id.
+The merges are learned here: the trainer of the `tokenizers` library breaks ties at random, so that equal texts would
+give different ids.
 """
 
 import itertools
@@ -29,7 +28,7 @@ CHAT_TEMPLATE = (
 
 
 def text_tokenizer(texts: Iterable[str], context_length: int) -> "CLIPTokenizer":
-    """CLIP's byte-pair tokenizer trained on `texts`; pads with the end token, as that of ViT-L/14 does."""
+    """Return a CLIP byte-pair tokenizer trained on `texts`; like ViT-L/14's, it pads with the end token."""
     from transformers import CLIPTokenizer
 
     backend, alphabet = CLIPTokenizer().backend_tokenizer, byte_alphabet()
@@ -45,8 +44,9 @@ def text_tokenizer(texts: Iterable[str], context_length: int) -> "CLIPTokenizer"
 
 
 def chat_tokenizer(texts: Iterable[str]) -> "PreTrainedTokenizerFast":
-    """A byte-level tokenizer for the captioner: exact round trips, upper case and punctuation included; pads on the
-    left.
+    """Return a byte-level tokenizer for the captioner, trained on `texts`.
+
+    It round-trips text exactly, upper case and punctuation included, and pads on the left.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
@@ -64,9 +64,9 @@ def chat_tokenizer(texts: Iterable[str]) -> "PreTrainedTokenizerFast":
 
 
 def learn_merges(words: Iterable[tuple[str, ...]]) -> list[tuple[str, str]]:
-    """Byte-pair merges (Sennrich et al. 2016) until every word, given as its symbols, is one symbol.
+    """Return byte-pair merges (Sennrich et al. 2016) that join each word, given as its symbols, into one symbol.
 
-    The pair that occurs in the most distinct words comes first, ties by the alphabet.
+    The pair that occurs most often in the distinct words is merged first; ties are broken alphabetically.
     """
     split, merges = sorted({word for word in words if len(word) > 1}), []
     while split:
@@ -78,7 +78,7 @@ def learn_merges(words: Iterable[tuple[str, ...]]) -> list[tuple[str, str]]:
 
 
 def merge(word: tuple[str, ...], pair: tuple[str, str]) -> tuple[str, ...]:
-    """The word with every occurrence of the pair joined, from the left."""
+    """Return the word with every occurrence of the pair joined, scanning from the left."""
     joined: list[str] = []
     position = 0
     while position < len(word):
@@ -89,14 +89,14 @@ def merge(word: tuple[str, ...], pair: tuple[str, str]) -> tuple[str, ...]:
 
 
 def load_chat_tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
-    """The captioner's tokenizer."""
+    """Load the captioner's tokenizer from its folder."""
     from transformers import PreTrainedTokenizerFast
 
     return PreTrainedTokenizerFast.from_pretrained(str(folder), local_files_only=True)
 
 
 def byte_alphabet() -> list[str]:
-    """The letters that stand for the 256 bytes."""
+    """Return the sorted characters that stand for the 256 bytes."""
     from tokenizers import pre_tokenizers
 
     return sorted(pre_tokenizers.ByteLevel.alphabet())

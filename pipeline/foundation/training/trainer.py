@@ -1,9 +1,10 @@
-"""The one loop that trains every miniature foundation model: batch, loss, step, average, log, checkpoint.
+"""Run the training loop of every miniature foundation model: batch, loss, step, average, log, checkpoint.
 
-Each step's randomness comes from (seed, step) alone, so that a resumed training equals an uninterrupted one. On a GPU
-these models are bound by kernel launches: after a few eager steps the whole step is captured once as a CUDA graph and
-replayed (EVOKE_CUDA_GRAPHS=0 turns that off, EVOKE_COMPILE=1 compiles the loss). Under torchrun processes average
-their gradients, each on its own batches: on a CPU two of one thread make 1.4 times the steps of one with two.
+The randomness of a step depends on (seed, step, process) alone, so that a resumed training equals an uninterrupted one.
+On a GPU these models are bound by kernel launches: after a few eager steps the whole step is captured once as a CUDA
+graph and replayed (EVOKE_CUDA_GRAPHS=0 disables that, EVOKE_COMPILE=1 compiles the loss). Under torchrun, processes
+average their gradients, each over its own batches: on a CPU, two processes of one thread make 1.4 times as many steps
+as one process of two threads.
 """
 
 import logging
@@ -24,7 +25,7 @@ from pipeline.runtime import autocast, fast_attention
 from pipeline.training.checkpoints import Checkpoints
 
 Batch = tuple[Tensor, ...]
-EAGER_STEPS = 3  # before the capture: they create the optimiser's state and tune cuDNN
+EAGER_STEPS = 3  # before the capture; they create the optimiser's state and tune cuDNN
 LOG_SECONDS = 5.0
 GRAD_NORM = 1.0
 
@@ -33,7 +34,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Task:
-    """What is trained: `sample` makes a batch of fixed shapes, `loss` a scalar of it; it may draw nothing at random."""
+    """A module to train, with the functions that sample its batches and compute its loss.
+
+    `sample` returns a batch of fixed shapes. `loss` returns a scalar of a batch and must not draw random numbers.
+    `ema_decay` is the decay of the averaged weights, None for no average.
+    """
 
     module: nn.Module
     sample: Callable[[torch.Generator], Batch]
@@ -42,10 +47,10 @@ class Task:
 
 
 def fit(task: Task, recipe: Recipe, work: Path, device: torch.device) -> float:
-    """Train the parameters of `task.module` that require gradients, in place, resuming from `work`; the last mean loss.
+    """Train the parameters of `task.module` that require gradients, in place, and return the last mean loss.
 
-    With an `ema_decay` the module ends with the averaged weights. ValueError if `work` holds another recipe's
-    checkpoint.
+    Training resumes from the newest checkpoint in `work`; the loss is nan if no step was left. With an `ema_decay` the
+    module ends with the averaged weights. Raises ValueError if `work` holds a checkpoint of another recipe.
     """
     state = TrainingState(task, recipe, device)
     checkpoints = Checkpoints(work, recipe.model_dump_json(), float(os.environ.get("EVOKE_CHECKPOINT_SECONDS", "60")))
@@ -66,7 +71,7 @@ def fit(task: Task, recipe: Recipe, work: Path, device: torch.device) -> float:
 
 
 class TrainingState:
-    """Weights, moments and averages by name: all that a checkpoint holds besides the step."""
+    """The weights, moments and averages by name: everything that a checkpoint holds besides the step."""
 
     def __init__(self, task: Task, recipe: Recipe, device: torch.device) -> None:
         self.parameters = {name: p for name, p in task.module.named_parameters() if p.requires_grad}
@@ -90,7 +95,7 @@ class TrainingState:
             torch._foreach_lerp_(list(self.averages.values()), targets, weight)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Everything by name, on the CPU."""
+        """Return all tensors of the state by name, on the CPU."""
         named = {f"weight/{name}": p.detach() for name, p in self.parameters.items()}
         named |= {f"average/{name}": tensor for name, tensor in self.averages.items()}
         for name, parameter in self.parameters.items():
@@ -100,7 +105,7 @@ class TrainingState:
 
     @torch.no_grad()
     def restore(self, found: tuple[int, dict[str, Tensor]] | None) -> int:
-        """Take a checkpoint's tensors; the step to go on from."""
+        """Load a checkpoint's tensors, if one was found, and return the step to resume from."""
         if found is None:
             return 0
         step, tensors = found
@@ -115,13 +120,16 @@ class TrainingState:
 
     @torch.no_grad()
     def finish(self) -> None:
-        """Leave the averaged weights in the module, if there are any."""
+        """Copy the averaged weights, if there are any, into the module."""
         for name, average in self.averages.items():
             self.parameters[name].copy_(average)
 
 
 class StepFunction:
-    """Batch -> loss (detached, on the device), after one optimiser step; replayed as a CUDA graph where that works."""
+    """A callable that makes one optimiser step, replayed as a CUDA graph where that works.
+
+    batch -> loss, detached and on the device
+    """
 
     def __init__(self, task: Task, optimizer: torch.optim.Optimizer, device: torch.device) -> None:
         self.optimizer, self.device, self.calls = optimizer, device, 0
@@ -149,7 +157,7 @@ class StepFunction:
         return self.output.clone()
 
     def update(self, batch: Batch) -> Tensor:
-        """One eager step."""
+        """Make one eager step and return its loss."""
         self.optimizer.zero_grad(set_to_none=True)
         with autocast("bf16", self.device), fast_attention(self.device):
             loss = self.loss(*batch)
@@ -160,7 +168,7 @@ class StepFunction:
         return loss.detach()
 
     def update_aside(self, batch: Batch) -> Tensor:
-        """One eager step on a side stream, as capturing demands of the steps before it."""
+        """Make one eager step on a side stream, as required of the steps before a capture, and return its loss."""
         assert self.stream is not None
         self.stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.stream):
@@ -169,7 +177,7 @@ class StepFunction:
         return loss
 
     def capture(self, batch: Batch) -> None:
-        """Record one step without running it; its batch and its loss are then fixed buffers."""
+        """Record one step without running it; its batch and its loss are fixed buffers from then on."""
         self.inputs = tuple(tensor.clone() for tensor in batch)
         self.optimizer.zero_grad(set_to_none=True)
         torch.cuda.synchronize()
@@ -179,7 +187,7 @@ class StepFunction:
 
 
 class LossMeter:
-    """Mean loss since the last line, summed on the device; a line about every five seconds."""
+    """A meter that logs the mean loss since its last line about every five seconds; losses stay on the device."""
 
     def __init__(self, name: str, steps: int, first: int) -> None:
         self.name, self.steps, self.last_step = name, steps, first
@@ -202,13 +210,14 @@ class LossMeter:
         self.since, self.last_step, self.losses = time.monotonic(), step + 1, []
 
     def mean(self) -> float:
-        """The loss of the last line; nan where nothing was left to do."""
+        """Return the mean loss of the last log line, nan if no step was left."""
         return self.last_mean
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
-    """Linear warm-up, a plateau, then down to 0 over the last `decay_frac`: a cosine if that is everything, else
-    a line.
+    """Return the learning rate of a step: linear warm-up, a plateau, then decay to 0 over the last `decay_frac`.
+
+    The decay is a cosine if `decay_frac` is 1, otherwise linear.
     """
     warm = min(1.0, (step + 1) / max(recipe.warmup_steps, 1))
     decay_steps = recipe.decay_frac * recipe.steps
@@ -218,7 +227,7 @@ def learning_rate(recipe: Recipe, step: int) -> float:
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set the rate of every group, in place where it lies on the device."""
+    """Set the rate of every parameter group, in place where it is a tensor on the device."""
     for group in optimizer.param_groups:
         if isinstance(group["lr"], Tensor):
             group["lr"].fill_(rate)
@@ -227,24 +236,24 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 def step_seed(seed: int, step: int, process: int = 0) -> int:
-    """A well mixed 32-bit seed: torch's CPU generator takes no more bits."""
+    """Return a well mixed 32-bit seed; torch's CPU generator takes no more bits."""
     entropy = (seed, step, process) if process else (seed, step)
     return int(np.random.SeedSequence(entropy).generate_state(1)[0])
 
 
 def own_batch_size(recipe: Recipe) -> int:
-    """The share of a batch of one of several processes."""
+    """Return the number of rows of a batch that this process takes when several train together."""
     return recipe.batch_size // (dist.get_world_size() if dist.is_initialized() else 1)
 
 
 def rank() -> int:
-    """Which of several processes this is, from 0."""
+    """Return the rank of this process among those that train together; 0 for a single process."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 @torch.no_grad()
 def average_gradients(parameters: Sequence[nn.Parameter]) -> None:
-    """The mean of all processes' gradients in place of this one's, where there are several."""
+    """Replace this process's gradients by the mean over all processes, if there are several."""
     if dist.is_initialized():
         gradients = [p.grad for p in parameters if p.grad is not None]
         flat = nn.utils.parameters_to_vector(gradients)
@@ -253,10 +262,10 @@ def average_gradients(parameters: Sequence[nn.Parameter]) -> None:
 
 
 def draw_rows(num_rows: int, batch_size: int, generator: torch.Generator) -> Tensor:
-    """Rows of a batch, B int64 in [0, num_rows), with replacement."""
+    """Return the row indices of a batch, B int64 in [0, num_rows), drawn with replacement."""
     return torch.randint(num_rows, (batch_size,), generator=generator, device=generator.device)
 
 
 def uses_graphs(device: torch.device) -> bool:
-    """Whether steps are replayed as CUDA graphs."""
+    """Return whether steps are replayed as CUDA graphs."""
     return device.type == "cuda" and os.environ.get("EVOKE_CUDA_GRAPHS", "1") == "1"

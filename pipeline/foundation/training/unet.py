@@ -1,7 +1,7 @@
-"""The U-Net of the miniature Stable Diffusion: it predicts v in the autoencoder's latents under CLIP's text states.
+"""Train the U-Net of the miniature Stable Diffusion: it predicts v in the VAE's latents, given CLIP's text states.
 
 Timesteps are drawn with min-SNR weights (Hang et al. 2023, Eq. 9 for v) instead of weighting the loss. The text tower
-stays frozen and is asked at every step: that costs less than reading cached states.
+is frozen and evaluated at every step, which costs less than reading cached states.
 """
 
 from functools import partial
@@ -34,8 +34,9 @@ def train_unet(
     work: Path,
     device: torch.device,
 ) -> float:
-    """Train on images N3HW uint8 and texts NKT int16 over a CLIP and a VAE folder, write the pipeline folder `out`;
-    the last mean loss.
+    """Train a U-Net, write the pipeline folder `out` and return the last mean loss.
+
+    `images` are N3HW uint8, `text_ids` NKT int16; `clip` and `vae` are the folders of the trained models.
     """
     from diffusers import AutoencoderKL
 
@@ -53,7 +54,7 @@ def train_unet(
 
 
 def build_unet(recipe: UNetRecipe, latent_shape: torch.Size, text_width: int) -> "UNet2DConditionModel":
-    """A fresh U-Net for latents CHW: cross-attention at every level, one layer a block."""
+    """Return a new U-Net for latents of shape CHW: cross-attention at every level, one layer per block."""
     from diffusers import UNet2DConditionModel
 
     levels = len(recipe.channels)
@@ -68,10 +69,10 @@ def build_unet(recipe: UNetRecipe, latent_shape: torch.Size, text_width: int) ->
 
 
 def timestep_density(snr_cap: float) -> Tensor:
-    """Probability of each timestep, T float32: half uniform, half min(SNR, cap) / (SNR + 1), the min-SNR weight of a
-    v loss.
+    """Return the probability of each timestep, T float32.
 
-    By itself that weight leaves out the noisiest steps, in which few solver steps lay out the picture.
+    It is half uniform, half proportional to min(SNR, cap) / (SNR + 1), the min-SNR weight of a v loss. That weight
+    alone leaves out the noisiest timesteps, in which a few solver steps lay out the image.
     """
     alphas = scheduler().alphas_cumprod.double()
     snr = alphas / (1 - alphas)
@@ -80,7 +81,7 @@ def timestep_density(snr_cap: float) -> Tensor:
 
 
 def empty_text(clip: Path) -> Tensor:
-    """Token ids T int64 of the empty text, which stands for no condition."""
+    """Return the token ids T int64 of the empty text, which stands for no condition."""
     tokenizer = load_text_tokenizer(clip)
     ids = tokenizer([""], padding="max_length", max_length=tokenizer.model_max_length, return_tensors="pt").input_ids
     return ids[0]
@@ -94,10 +95,10 @@ def sample_latents(
     recipe: UNetRecipe,
     generator: torch.Generator,
 ) -> Batch:
-    """Latents BCHW drawn from their posteriors, noise of the same shape, timesteps B int64, text ids BT int64, some
-    emptied.
+    """Return a random batch: latents BCHW, noise BCHW, timesteps B int64, token ids BT int64.
 
-    `cumulative` is the distribution function of the timesteps.
+    The latents are drawn from their posteriors, and a share of the texts is emptied. `cumulative` is the cumulative
+    distribution function of the timesteps.
     """
     rows = draw_rows(len(latents.means), recipe.batch_size, generator)
     return noised(latents, texts, empty, cumulative, recipe.text_dropout, rows, generator)
@@ -112,7 +113,7 @@ def noised(
     rows: Tensor,
     generator: torch.Generator,
 ) -> Batch:
-    """The same of given rows."""
+    """Return a batch as `sample_latents` does, but for the given rows B."""
     device = generator.device
     means, deviations = latents.means[rows].float(), latents.deviations[rows].float()
     posterior, noise = torch.randn((2, *means.shape), generator=generator, device=device)
@@ -124,7 +125,7 @@ def noised(
 
 
 def v_loss(unet: "UNet2DConditionModel", encoder: "CLIPTextModel", alphas: Tensor, *batch: Tensor) -> Tensor:
-    """Mean squared error of the predicted v."""
+    """Return the mean squared error of the predicted v."""
     return squared_v_errors(unet, encoder, alphas, *batch).mean()
 
 
@@ -137,7 +138,10 @@ def squared_v_errors(
     steps: Tensor,
     ids: Tensor,
 ) -> Tensor:
-    """Squared errors BCHW of the predicted v = sqrt(a) noise - sqrt(1 - a) latents (Salimans and Ho 2022)."""
+    """Return the squared errors BCHW of the predicted v (Salimans and Ho 2022).
+
+    v = sqrt(a) noise - sqrt(1 - a) latents; latents and noise BCHW, steps B, ids BT
+    """
     with torch.no_grad():
         states_BTD = encoder(ids).last_hidden_state
     signal = alphas[steps].sqrt()[:, None, None, None]

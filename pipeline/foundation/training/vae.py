@@ -1,8 +1,8 @@
-"""The autoencoder of the miniature latent diffusion model: AutoencoderKL, factor 8, trained to keep things and faces.
+"""Train the autoencoder of the miniature diffusion model: AutoencoderKL, factor 8, keeping objects and faces.
 
-What it holds decides what the U-Net can ever draw. Measured to matter (docs/LOG.md): two norm groups, second
-convolutions of the residual blocks at zero, a small first posterior variance, and a loss that weighs the things'
-boxes and the edges. No GAN, no LPIPS.
+What it keeps limits what the U-Net can ever draw. Measured to matter (docs/LOG.md): two norm groups, second
+convolutions of the residual blocks initialised to zero, a small initial posterior variance, and a loss with more weight
+on object boxes and edges. It uses no GAN and no LPIPS loss.
 """
 
 from dataclasses import dataclass
@@ -29,8 +29,9 @@ STATISTICS_PICTURES = 8192
 
 @dataclass(frozen=True)
 class Latents:
-    """Posterior of every picture: means and standard deviations NCHW float16, unit variance a channel over the
-    pictures.
+    """The posteriors of N images: means and standard deviations, both NCHW float16.
+
+    Once the VAE is standardised, each channel has unit variance over the images.
     """
 
     means: Tensor
@@ -40,8 +41,9 @@ class Latents:
 def train_vae(
     images: np.ndarray, boxes: np.ndarray, recipe: VaeRecipe, out: Path, work: Path, device: torch.device
 ) -> float:
-    """Train on images N3HW uint8 with boxes NM4 of their things, write the diffusers folder `out`; the last mean
-    loss.
+    """Train a VAE, write the diffusers folder `out` and return the last mean loss.
+
+    `images` are N3HW uint8, `boxes` NM4 the boxes of their objects in 0..1, inside which errors weigh more.
     """
     vae = build_vae(recipe).to(device)
     pictures, places = torch.from_numpy(images).to(device), torch.from_numpy(boxes).to(device)
@@ -53,7 +55,7 @@ def train_vae(
 
 
 def build_vae(recipe: VaeRecipe) -> "AutoencoderKL":
-    """A fresh autoencoder: residual blocks start as the identity, the posterior narrow."""
+    """Return a new autoencoder whose residual blocks start as the identity and whose posterior starts narrow."""
     from diffusers import AutoencoderKL
 
     levels = len(recipe.channels)
@@ -77,7 +79,7 @@ def build_vae(recipe: VaeRecipe) -> "AutoencoderKL":
 
 
 def sample_pictures(pictures: Tensor, boxes: Tensor, recipe: VaeRecipe, generator: torch.Generator) -> Batch:
-    """Pictures B3HW uint8, boxes BM4, and two noises of the latents' shape."""
+    """Return random images B3HW uint8, their boxes BM4, and two noise tensors of the latents' shape BCHW."""
     rows = draw_rows(len(pictures), recipe.batch_size, generator)
     edge = IMAGE_PX >> (len(recipe.channels) - 1)
     shape = (2, recipe.batch_size, recipe.latent_channels, edge, edge)
@@ -88,8 +90,10 @@ def sample_pictures(pictures: Tensor, boxes: Tensor, recipe: VaeRecipe, generato
 def reconstruction_loss(
     vae: "AutoencoderKL", recipe: VaeRecipe, pictures: Tensor, boxes: Tensor, *noises: Tensor
 ) -> Tensor:
-    """L1 + MSE + gradient differences, heavier within the boxes, + KL. Noise as a share of each latent channel's
-    deviation.
+    """Return L1 + MSE + gradient differences, with more weight inside the boxes, + KL.
+
+    pictures B3HW uint8, boxes BM4, two noises BCHW -> scalar. The first noise samples the posterior; the second
+    disturbs the latents by a share of each channel's deviation.
     """
     target = normalized(pictures)
     posterior = vae.encode(target).latent_dist
@@ -105,7 +109,10 @@ def reconstruction_loss(
 
 
 def foreground(boxes: Tensor, edge: int) -> Tensor:
-    """Boxes BM4 in 0..1 -> mask B1HW float: 1 within any box."""
+    """Return a mask of the pixels inside any box.
+
+    boxes BM4 in 0..1 -> mask B1HW float, 1 inside and 0 outside, with H = W = edge
+    """
     middles = (torch.arange(edge, device=boxes.device) + 0.5) / edge
     x0, y0, x1, y1 = boxes[..., None].unbind(2)
     columns = (middles >= x0) & (middles < x1)
@@ -115,7 +122,7 @@ def foreground(boxes: Tensor, edge: int) -> Tensor:
 
 @torch.no_grad()
 def encode(vae: "AutoencoderKL", pictures: Tensor, device: torch.device, batch_size: int = 512) -> Latents:
-    """Posterior of pictures N3HW uint8, wherever they lie; the latents lie on `device`."""
+    """Return the posteriors of images N3HW uint8 on any device; the latents are on `device`."""
     means, deviations = [], []
     for start in range(0, len(pictures), batch_size):
         with autocast("bf16", device):
@@ -127,8 +134,9 @@ def encode(vae: "AutoencoderKL", pictures: Tensor, device: torch.device, batch_s
 
 @torch.no_grad()
 def standardise(vae: "AutoencoderKL", means: Tensor) -> None:
-    """Fold mean and deviation of each latent channel (of means NCHW) into the two 1x1 convolutions, so that
-    scaling_factor = 1.
+    """Standardise the latents in place, so that scaling_factor = 1.
+
+    The mean and deviation of each latent channel, taken from `means` NCHW, are folded into the two 1x1 convolutions.
     """
     center, spread = means.float().mean(dim=(0, 2, 3)), means.float().std(dim=(0, 2, 3))
     weight, bias = vae.quant_conv.weight, vae.quant_conv.bias
@@ -142,5 +150,5 @@ def standardise(vae: "AutoencoderKL", means: Tensor) -> None:
 
 
 def psnr(images: Tensor, others: Tensor) -> float:
-    """Peak signal-to-noise ratio in dB of two batches in [-1, 1]: of the mean squared error over all pictures."""
+    """Return the peak signal-to-noise ratio in dB of two batches in [-1, 1], from the MSE over all images."""
     return float(10 * torch.log10(4.0 / F.mse_loss(images.float(), others.float())))

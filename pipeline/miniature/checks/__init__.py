@@ -1,1 +1,1 @@
-"""What was made of the drawn world against its truth; read by reports alone, never by training."""
+"""Compare results on the drawn world with its truth. Only reports read these checks, never training."""

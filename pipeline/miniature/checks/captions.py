@@ -1,4 +1,4 @@
-"""Do captions name what is there, and what does the filter do to that?"""
+"""Measure how often captions name what is in the image, before and after the CLIP filter."""
 
 import re
 from collections.abc import Iterable
@@ -13,34 +13,36 @@ from pipeline.miniature.vocabulary import OBJECTS, SCENES
 
 
 def named(caption: str, nouns: dict[str, str]) -> set[str]:
-    """The things of a vocabulary that a caption names; "amusement park" is no park."""
+    """Return the names from a vocabulary (name -> noun) that a caption contains; "amusement park" is no park."""
     by_noun = {noun: name for name, noun in nouns.items()}
     return {by_noun[noun] for noun in pattern(tuple(by_noun)).findall(caption)}
 
 
 @cache
 def pattern(nouns: tuple[str, ...]) -> re.Pattern[str]:
-    """Finds whole nouns, of those that begin at one place the longest."""
+    """Return a pattern that matches whole nouns, preferring the longest at each position."""
     longest_first = sorted(nouns, key=len, reverse=True)
     return re.compile(rf"\b(?:{'|'.join(map(re.escape, longest_first))})\b")
 
 
 def scene_right(caption: str, scene: str) -> bool:
-    """Whether the caption names the scene of the picture and no other."""
+    """Check that the caption names the scene of the image and no other."""
     return named(caption, SCENES) == {scene}
 
 
 def objects_right(caption: str, objects: Iterable[str]) -> bool:
-    """Whether the caption names at least one object, and none that is not there."""
+    """Check that the caption names at least one object, and none that is not in the image."""
     names = named(caption, OBJECTS)
     return bool(names) and names <= set(objects)
 
 
 def caption_checks(captions: pa.Table, filtered: pa.Table, truth: pa.Table) -> dict[str, float]:
-    """Rates of captions with scene and objects right: all of train, kept, dropped; overall and per emotion.
+    """Return the rates of train captions with the right scene, the right objects, and both.
 
-    captions: image_id, caption; filtered: image_id, emotion, split, kept of the same rows; truth: image_id, scene,
-    objects, of these rows or more; all sorted by image_id.
+    The rates are given for all train captions (before), those kept by the filter (after) and those dropped; the last
+    rate also per emotion. Undefined rates are left out. Columns: `captions` has image_id and caption; `filtered` has
+    image_id, emotion, split and kept of the same rows; `truth` has image_id, scene and objects of these rows or more.
+    All are sorted by image_id.
     """
     at = {image_id: index for index, image_id in enumerate(truth["image_id"].to_pylist())}
     rows = [at[image_id] for image_id in captions["image_id"].to_pylist()]

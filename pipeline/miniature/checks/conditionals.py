@@ -1,9 +1,9 @@
-"""p(label | attribute annotated) of the drawn world, in closed form: what correlation coefficients estimate.
+"""Compute p(label | attribute annotated) of the drawn world in closed form: what correlation coefficients estimate.
 
-A coefficient averages p(label | picture) over the pictures that are *annotated* with the attribute, so a coefficient of
-the best possible classifier is this conditional up to the draw of pictures. It is far from p(label | attribute drawn):
-the annotator finds some of the objects and invents others (SCIENCE 1.6). Follows `World.truth` and
-`annotation.detected_objects`; no seed and no `polarity_share` enters.
+A coefficient averages p(label | image) over the images that are *annotated* with the attribute, so the best possible
+classifier's coefficient equals this conditional up to the sampling of images. It is far from p(label | attribute
+drawn), because the annotator finds some of the objects and invents others (SCIENCE 1.6). The formulas follow
+`World.truth` and `annotation.detected_objects`, and depend neither on the seed nor on `polarity_share`.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from pipeline.miniature.world import OBJECT_NAMES, SCENE_NAMES, Floats, World, n
 
 
 def label_given_attribute(world: World) -> dict[str, Floats]:
-    """scene/<name> and object/<name> of the whole vocabulary -> p(label | annotated with it), (8,)."""
+    """Return p(label | annotated with the attribute), (8,), by scene/<name> and object/<name> of the vocabulary."""
     scenes = world.scene_given_emotion[1]
     objects = annotated_objects(world)
     return {
@@ -25,7 +25,7 @@ def label_given_attribute(world: World) -> dict[str, Floats]:
 
 
 def annotated_objects(world: World) -> Floats:
-    """(8, 24): p(object annotated | emotion) where the detector runs, found or invented."""
+    """Return p(object annotated | emotion), found or invented, for images on which the detector runs, (8, 24)."""
     p_scene = np.tensordot([1 - d.SCENE_ANNOTATED, d.SCENE_ANNOTATED], world.scene_given_emotion, 1)
     total = np.zeros((len(d.PRIOR), len(OBJECT_NAMES)))
     for (number, p_number), present in zip(d.NUM_OBJECTS.items(), drawn_objects(world), strict=True):
@@ -36,9 +36,9 @@ def annotated_objects(world: World) -> Floats:
 
 
 def drawn_objects(world: World) -> Floats:
-    """(3, 15, 8, 24): p(object is in the picture | number of objects 1 to 3, scene, emotion).
+    """Return p(object is in the image | number of objects (1 to 3), scene, emotion), (3, 15, 8, 24).
 
-    The first is a trigger or a filler, the others are fillers drawn without replacement.
+    The first object is a trigger or a filler; the others are fillers drawn without replacement.
     """
     fillers = world.filler_given_scene
     first = d.TRIGGER_RATE * world.trigger_given_emotion + (1 - d.TRIGGER_RATE) * fillers[:, None]
@@ -50,14 +50,14 @@ def drawn_objects(world: World) -> Floats:
 
 
 def after(weights: Floats) -> Floats:
-    """(24, 24): p(second | first) of fillers by weight, without replacement."""
+    """Return p(second object | first object), (24, 24); the second is a filler drawn without replacement."""
     table = np.tile(weights, (len(weights), 1))
     np.fill_diagonal(table, 0)
     return normalised(table)
 
 
 def after_two(weights: Floats) -> Floats:
-    """(24, 24, 24): p(third | first, second) of fillers by weight, without replacement."""
+    """Return p(third object | first, second), (24, 24, 24); the third is a filler drawn without replacement."""
     each = np.arange(len(weights))
     table = np.tile(weights, (len(weights), len(weights), 1))
     table[each, :, each] = 0

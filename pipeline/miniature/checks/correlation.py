@@ -1,9 +1,9 @@
-"""Correlation coefficients against the drawn world's true conditionals, out of fold and in sample.
+"""Compare correlation coefficients, out of fold and in sample, with the drawn world's true conditionals.
 
-The headline, `correlation_rank`, is Spearman's over all entries, attributes by emotions: Eq. 6 of UniEmo weighs by the
-coefficient itself, whatever attribute and emotion it is of, so all entries lie on one scale. It owes a little to the
-emotions' prior, so `correlation_rank_prior` says how much, and `correlation_rank_by_emotion`, the mean over emotions of
-Spearman's over attributes, owes it nothing.
+The main figure, `correlation_rank`, is Spearman's rank correlation over all entries (attributes by emotions). UniEmo
+Eq. 6 weighs by the coefficient itself, for every attribute and emotion, so all entries lie on one scale. Part of it
+comes from the prior of the emotions: `correlation_rank_prior` is what the prior alone reaches. The mean over emotions
+of Spearman's rank correlation over attributes, `correlation_rank_by_emotion`, does not depend on the prior.
 """
 
 import numpy as np
@@ -15,17 +15,19 @@ from pipeline.miniature import distributions as d
 from pipeline.miniature.checks.conditionals import label_given_attribute
 from pipeline.miniature.world import Floats, World
 
-LEAST_IMAGES = 10  # attributes on fewer pictures are not compared
+LEAST_IMAGES = 10  # attributes on fewer images are not compared
 COLUMNS = {"": "coefficient", "_out_of_fold": "mean", "_in_sample": "in_sample"}
 
 
 def correlation_checks(table: pa.Table) -> dict[str, float]:
-    """Rank correlations and mean absolute errors of the columns of CORRELATION_SCHEMA; what is not defined is left out.
+    """Return rank correlations and mean absolute errors for a table under CORRELATION_SCHEMA.
 
-    coefficient is shrunk where params say so; out_of_fold is not. Errors are of probabilities alone: of a table of
-    logarithms there are none. Attributes that the world does not know are not compared.
+    Figures without suffix refer to the coefficient, which is shrunk where the parameters say so. Those ending in
+    _out_of_fold are not shrunk, and those ending in _in_sample come from a classifier that has seen the images. Errors
+    are given for probabilities only, not for a table of logarithms. Undefined figures are left out, and attributes that
+    the world does not have or that fewer than LEAST_IMAGES images show are not compared.
     """
-    world = World(seed=0)  # the conditionals are those of every seed
+    world = World(seed=0)  # the conditionals do not depend on the seed
     conditionals = label_given_attribute(world)
     known = pc.is_in(table["attribute"], value_set=pa.array(conditionals))
     often = table.filter(pc.and_(known, pc.greater_equal(table["num_images"], LEAST_IMAGES)))
@@ -46,7 +48,10 @@ def correlation_checks(table: pa.Table) -> dict[str, float]:
 
 
 def rank_correlation(first: Floats, second: Floats) -> float:
-    """Spearman's of the entries of two arrays of one shape, ties by their mean rank; NaN where it is not defined."""
+    """Return Spearman's rank correlation of the entries of two arrays of the same shape; NaN where it is undefined.
+
+    Ties take their mean rank.
+    """
     a, b = ranks(first), ranks(second)
     if a.size < 2 or a.std() == 0 or b.std() == 0:
         return float("nan")
@@ -54,7 +59,7 @@ def rank_correlation(first: Floats, second: Floats) -> float:
 
 
 def ranks(values: Floats) -> Floats:
-    """The mean rank, from 1, of each entry."""
+    """Return the rank of each entry from 1, flattened; ties take their mean rank."""
     _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     found: Floats = (last - (counts - 1) / 2)[places.ravel()]

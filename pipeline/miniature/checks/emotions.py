@@ -1,6 +1,7 @@
-"""Emotions as judged against those drawn: on labelled pictures beside the best possible, on art by confidence.
+"""Compare judged emotions with the drawn ones.
 
-Judging and curating are done elsewhere; here are only their answers and the truth.
+On labelled images they are compared beside the best possible classifier, and on art by confidence. Judging and curating
+happen elsewhere; this module only compares their answers with the truth.
 """
 
 from collections.abc import Mapping
@@ -14,14 +15,15 @@ from pipeline.emotions import EMOTIONS
 from pipeline.judges.calibration import wilson_interval
 from pipeline.miniature.checks.rates import mean, of_pictures, share
 
-CONFIDENCE_BINS = ((0.00, 0.30), (0.30, 0.50), (0.50, 0.75), (0.75, 0.90), (0.90, 1.00))  # the last holds both its ends
+CONFIDENCE_BINS = ((0.00, 0.30), (0.30, 0.50), (0.50, 0.75), (0.75, 0.90), (0.90, 1.00))  # the last includes both ends
 
 
 def emotion_checks(judged: Mapping[str, NDArray[np.floating]], truth: pa.Table) -> dict[str, float]:
-    """Accuracy of each judge and of Bayes' classifier: against labels with 95 % interval, and against true emotions.
+    """Return the accuracy of each judge and of the Bayes classifier.
 
-    judged: name -> probabilities N8; truth: label, emotion, posterior of the same N pictures. bayes_expected is what
-    Bayes' accuracy is on average over labels, less noisy than its accuracy on these.
+    It is measured against the labels, with a 95 % interval, and against the true emotions. `judged` maps a name to
+    probabilities N8; `truth` has label, emotion and posterior of the same N images. bayes_expected is the Bayes
+    classifier's accuracy averaged over possible labels; it is less noisy than the accuracy on these labels.
     """
     labels, emotions = (places(truth[name]) for name in ("label", "emotion"))
     posterior = np.array(truth["posterior"].to_pylist())
@@ -36,11 +38,12 @@ def emotion_checks(judged: Mapping[str, NDArray[np.floating]], truth: pa.Table) 
 
 
 def curation_checks(curation: pa.Table, truth: pa.Table) -> dict[str, float]:
-    """Share of art kept, and how often its emotion is the one drawn: of the kept pictures, and by confidence.
+    """Return the share of art kept, and how often its emotion is the drawn one, among the kept and by confidence.
 
-    curation: image_id, emotion, confidence, reason; truth: image_id, emotion of these rows or more. A picture drawn
-    for no emotion agrees with none. Per bin of confidence, kept or not, the mean confidence stands beside the agreement
-    that it claims to be: calibration on photographs need not hold on art. Empty groups are left out.
+    `curation` has image_id, emotion, confidence and reason; `truth` has image_id and emotion of these rows or more. An
+    image drawn for no emotion agrees with none. For each confidence bin, kept or not, the mean confidence is given
+    beside the agreement that it predicts, because calibration on photographs need not hold on art. Undefined rates are
+    left out.
     """
     drawn = places(of_pictures(truth, curation["image_id"])["emotion"])
     confidence, kept = curation["confidence"].to_numpy(), np.array(curation["reason"].to_pylist()) == "kept"
@@ -61,6 +64,6 @@ def curation_checks(curation: pa.Table, truth: pa.Table) -> dict[str, float]:
 
 
 def places(emotions: pa.ChunkedArray) -> NDArray[np.int64]:
-    """Emotions as places in EMOTIONS, -1 for none."""
+    """Return the index of each emotion in EMOTIONS, -1 for none."""
     found = pc.index_in(emotions.cast(pa.string()), value_set=pa.array(EMOTIONS))
     return found.fill_null(-1).to_numpy().astype(np.int64)
