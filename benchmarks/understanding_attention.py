@@ -22,7 +22,7 @@ from PIL import Image
 from pipeline.artifacts import read_shards
 from pipeline.features import batches, pictures
 from pipeline.foundation.clip import load_clip
-from pipeline.training.figures import contact_sheet
+from pipeline.sheet import contact_sheet
 from pipeline.uniemo.attention import Map, compare_masses, coverage, overlay
 from pipeline.uniemo.chain import UnderstandingChain, build_chain
 from pipeline.uniemo.folder import Understanding, load_understanding

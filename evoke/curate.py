@@ -140,7 +140,7 @@ def _work_folder(
     from pipeline.work import WorkFolder, fingerprint
 
     params = {"settings": settings.model_dump(mode="json"), "seed": seed, "name": name, "units": repr(units)}
-    code = code_of(Path("evoke/curate.py"), Path(pipeline.__path__[0]).parent)
+    code = code_of(Path(pipeline.__path__[0]).parent, Path("evoke/curate.py"))
     deps = [*sorted({path for unit in units for path in _files(unit)}), models.clip, models.classifier]
     mark = fingerprint("curate", params, code, deps, numbers())
     return WorkFolder("curate", mark, out.resolve().with_name(f".{out.resolve().name}.work"))

@@ -66,7 +66,7 @@ def expected_body(declaration: Declaration) -> dict[str, Any]:
     def paths(artifacts: tuple[Artifact, ...], *kinds: str) -> list[str]:
         return [artifact.template(name, is_foreach) for artifact in artifacts if not kinds or artifact.kind in kinds]
 
-    code = [] if CODE in declaration.writes else [f"{CODE.path}/{name}.txt"]
+    code = [] if CODE in declaration.writes else [f"{CODE.path}/{declaration.code_name('${item}')}.txt"]
     return {
         "cmd": f"python -m stages.{name}" + (" --item ${item}" if is_foreach else ""),
         "deps": [*code, *paths(declaration.reads)],

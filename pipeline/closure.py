@@ -17,9 +17,12 @@ PLUMBING = frozenset(
 )
 
 
-def code_of(path: Path, root: Path) -> str:
-    """Return one line for a file and for each file that it imports: 16 hex digits and the path relative to root."""
-    files = sorted([path, *import_closure(path, root)])
+def code_of(root: Path, *paths: Path) -> str:
+    """Return one line for each given file and each file that it imports: 16 hex digits and the path relative to root.
+
+    The given paths are relative to root, too.
+    """
+    files = sorted({file for path in paths for file in (path, *import_closure(path, root))})
     return "".join(f"{syntax_hash(root / file)} {file.as_posix()}\n" for file in files)
 
 
@@ -86,7 +89,11 @@ def _imported(path: Path, root: Path) -> Iterator[Path]:
 
 def _modules(path: Path, root: Path) -> Iterator[str]:
     """Yield the dotted names that a file imports. `from a import b` gives a.b if that is a module, else a."""
-    for node in _imports((root / path).read_text(encoding="utf-8")):
+    try:
+        nodes = _imports((root / path).read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        raise ValueError(f"{path}, line {error.lineno}: not Python: {error.msg}; mend it and run again") from None
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         else:

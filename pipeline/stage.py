@@ -27,6 +27,7 @@ import numpy as np
 from pipeline import artifacts, runtime, warm
 from pipeline.artifacts import Artifact
 from pipeline.closure import code_of
+from pipeline.generation.kinds import loader_of
 from pipeline.params import Params, load_params
 from pipeline.work import WorkFolder, die_with_parent, fingerprint, place
 
@@ -43,6 +44,18 @@ class Declaration:
     sections: tuple[str, ...]
     item: str | None
     trains: bool = False
+    generates: bool = False
+
+    def code_name(self, item: str) -> str:
+        """Return the name of the code of one item: <stage>, or <stage>@<item> where each item has a code of its own."""
+        return f"{self.stage}@{item}" if self.generates else self.stage
+
+    def code_files(self, item: str | None) -> list[Path]:
+        """Return the files whose imports, and they, are the code of one item."""
+        own = Path("stages") / f"{self.stage}.py"
+        if not self.generates:
+            return [own]
+        return [own, Path(*loader_of(str(item)).split(".")).with_suffix(".py")]
 
 
 @dataclass
@@ -152,17 +165,21 @@ def stage(
     item: str | None = None,
     sections: tuple[str, ...] | None = None,
     trains: bool = False,
+    generates: bool = False,
 ) -> Callable[[Callable[[Run], None]], click.Command]:
     """Return a decorator that makes `main(run)` the command of the stage named after its file.
 
     item: what one item of a foreach stage is (such as a corpus); None for a stage that runs once. sections: every
     top-level key of params.yaml that the stage uses, including `seed`; by default the section of its own name. trains:
-    whether the stage uses the one training loop, so that EVOKE_PROCESSES processes of it may run together.
+    whether the stage uses the one training loop, so that EVOKE_PROCESSES processes of it may run together. generates:
+    whether it loads the generator of its item, a method, so that each item depends on the code of its own method.
     """
 
     def decorate(main: Callable[[Run], None]) -> click.Command:
         name = Path(inspect.getfile(main)).stem
-        declaration = Declaration(name, reads, writes, (name,) if sections is None else sections, item, trains)
+        declaration = Declaration(
+            name, reads, writes, (name,) if sections is None else sections, item, trains, generates
+        )
 
         def command(item: str | None = None) -> None:
             with _one_line_errors():
@@ -246,7 +263,7 @@ def _fingerprint(unit: str, declaration: Declaration, params: Params, item: str 
         if not dep.exists():
             raise ValueError(f"{dep}: there is no such input; `dvc repro {unit}` makes what is missing")
     sections = params.model_dump(mode="json", include=set(declaration.sections))
-    code = code_of(Path("stages") / f"{declaration.stage}.py", Path())
+    code = code_of(Path(), *declaration.code_files(item))
     return fingerprint(unit, sections, code, deps, runtime.numbers())
 
 

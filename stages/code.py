@@ -1,20 +1,22 @@
-"""Stage code: write the files that each stage consists of, each with a hash of its syntax."""
+"""Stage code: hash the syntax of every file that a stage imports, so that an edit reruns the stages that it reaches."""
 
 from pathlib import Path
 
 from pipeline.artifacts import CODE, PIPELINE, STAGES
-from pipeline.stage import Run, stage
+from pipeline.stage import Run, declaration_of, stage
 
 
-@stage(reads=(PIPELINE, STAGES), writes=(CODE,), sections=())
+@stage(reads=(PIPELINE, STAGES), writes=(CODE,), sections=("methods",))
 def main(run: Run) -> None:
-    """Write code/<stage>.txt for every stage, so that an edit reruns only the stages whose file it changes."""
+    """Write code/<stage>.txt for every stage, and code/<stage>@<method>.txt where a stage loads a generator."""
     from pipeline.closure import code_of
 
     folder = run.out_folder(CODE)
-    for path in sorted(run.path(STAGES).glob("[a-z]*.py")):
-        if path.stem != run.declaration.stage:
-            (folder / f"{path.stem}.txt").write_text(code_of(path, Path()), encoding="utf-8")
+    names = {path.stem for path in run.path(STAGES).glob("[a-z]*.py")} - {run.declaration.stage}
+    for declaration in (declaration_of(f"stages.{name}") for name in sorted(names)):
+        for item in run.section("methods") if declaration.generates else [""]:
+            code = code_of(Path(), *declaration.code_files(item))
+            (folder / f"{declaration.code_name(item)}.txt").write_text(code, encoding="utf-8")
 
 
 if __name__ == "__main__":

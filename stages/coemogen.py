@@ -29,8 +29,8 @@ def main(run: Run) -> None:
     from pipeline.coemogen.model import build
     from pipeline.generation.folder import load_foundation, save_generator
     from pipeline.runtime import device, seed_of, torch_generator
+    from pipeline.training.curves import save_training
     from pipeline.training.denoising import noise_schedule
-    from pipeline.training.figures import save_training
     from pipeline.training.latents import LatentCache
     from pipeline.training.loop import fit
 

@@ -25,11 +25,11 @@ def main(run: Run) -> None:
     from pipeline.baselines.model import DreamBoothModel
     from pipeline.baselines.training import inputs, summary, task
     from pipeline.generation.folder import load_foundation, save_generator
+    from pipeline.rows import train_split
     from pipeline.runtime import device, seed_of, torch_generator
-    from pipeline.training.figures import save_training
+    from pipeline.training.curves import save_training
     from pipeline.training.latents import LatentCache
     from pipeline.training.loop import fit
-    from pipeline.uniemo.understanding import train_split
 
     foundation = load_foundation(run.path(FOUNDATION_DIFFUSION), run.path(FOUNDATION_CLIP), device())
     train = train_split(run.read(EMOSET, ["image_id", "emotion", "split"]))

@@ -36,11 +36,11 @@ def main(run: Run) -> None:
     from pipeline.features import feature_matrix
     from pipeline.generation.folder import load_foundation, save_generator
     from pipeline.judges.head import load_head
+    from pipeline.rows import train_split
     from pipeline.runtime import device, seed_of, torch_generator
-    from pipeline.training.figures import save_training
+    from pipeline.training.curves import save_training
     from pipeline.training.latents import LatentCache
     from pipeline.training.loop import fit
-    from pipeline.uniemo.understanding import train_split
 
     foundation = load_foundation(run.path(FOUNDATION_DIFFUSION), run.path(FOUNDATION_CLIP), device())
     pipeline, encoder, settings = foundation.pipeline, foundation.encoder, run.params

@@ -16,8 +16,8 @@ FEATURES = FEATURES.of("emoset")
 )
 def main(run: Run) -> None:
     """Train or import the classifier, calibrate it on val and report on test."""
-    from pipeline.judges import figures
     from pipeline.judges.classifier import Pictures, imported_classifier, trained_classifier
+    from pipeline.judges.errors import save_calibration, save_confusion
     from pipeline.judges.head import save_head
     from pipeline.judges.report import emotion_metrics
 
@@ -37,8 +37,8 @@ def main(run: Run) -> None:
         "epoch": head.epoch or None,
     }
     run.metrics(emotion_metrics(probabilities, temperature, test.emotions) | told)
-    figures.confusion(probabilities, test.emotions, plots / "confusion.png")
-    figures.calibration(probabilities, temperature, test.emotions, plots / "calibration.png")
+    save_confusion(probabilities, test.emotions, plots)
+    save_calibration(probabilities, temperature, test.emotions, plots)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pipeline.stage import Run, stage
 
 @stage(
     reads=(GENERATOR, IMAGES, FOUNDATION_CLIP, FOUNDATION_DIFFUSION), writes=(PLOTS,), item="method",
-    sections=("grids", "images"),
+    sections=("grids", "images"), generates=True,
 )  # fmt: skip
 def main(run: Run) -> None:
     """Draw the sheets of one method."""

@@ -8,7 +8,7 @@ from pipeline.stage import Run, stage
 
 @stage(
     reads=(GENERATOR, FOUNDATION_CLIP, FOUNDATION_DIFFUSION), writes=(IMAGES,), item="method",
-    sections=("seed", "images"),
+    sections=("seed", "images"), generates=True,
 )  # fmt: skip
 def main(run: Run) -> None:
     """Generate the images of one method."""

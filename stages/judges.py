@@ -13,7 +13,7 @@ from pipeline.stage import Run, stage
 @stage(reads=(EMOSET, PRETRAINED), writes=(JUDGES, METRICS, PLOTS), sections=("seed", "judges"))
 def main(run: Run) -> None:
     """Train on one half of the train split, calibrate on val and report on test."""
-    from pipeline.judges import figures
+    from pipeline.judges.errors import save_confusion
     from pipeline.judges.examples import COLUMNS, attribute_names, examples, in_split, train_half
     from pipeline.judges.fitting import check_weights, fit_judges
     from pipeline.judges.panel import save_judges
@@ -33,7 +33,7 @@ def main(run: Run) -> None:
     trial = try_judges(judges, tables(), torch_generator(run.seed, "judges", "destroyed"))
     told = {"half": params.half, "backbone": params.backbone, "num_train": len(train.targets)}
     run.metrics(summary(trial, judges) | told)
-    figures.confusion(trial.verdicts.emotions, trial.targets.emotions, run.out_folder(PLOTS) / "confusion.png")
+    save_confusion(trial.verdicts.emotions, trial.targets.emotions, run.out_folder(PLOTS))
 
 
 if __name__ == "__main__":

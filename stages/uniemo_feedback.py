@@ -37,7 +37,7 @@ def main(run: Run) -> None:
     from pipeline.foundation.diffusion import image_px
     from pipeline.generation.folder import load_foundation
     from pipeline.runtime import device, seed_of
-    from pipeline.training.figures import save_training
+    from pipeline.training.curves import save_training
     from pipeline.training.latents import LatentCache, encode_pictures
     from pipeline.training.loop import fit
     from pipeline.training.rows import mixed_order

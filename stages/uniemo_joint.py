@@ -27,7 +27,7 @@ def main(run: Run) -> None:
     """Continue training from the understanding model, through the frozen Stable Diffusion."""
     from pipeline.generation.folder import load_foundation
     from pipeline.runtime import device, seed_of, torch_generator
-    from pipeline.training.figures import save_training
+    from pipeline.training.curves import save_training
     from pipeline.training.latents import LatentCache
     from pipeline.training.loop import fit
     from pipeline.training.rows import row_order

@@ -13,9 +13,10 @@ from pipeline.stage import Run, stage
 def main(run: Run) -> None:
     """Train on EmoSet's train split, keep the weights that are best on val and report on test."""
     from pipeline.foundation.clip import load_clip
-    from pipeline.judges import figures
+    from pipeline.judges.errors import save_calibration, save_confusion
+    from pipeline.rows import train_split
     from pipeline.runtime import device, seed_of, torch_generator
-    from pipeline.training.figures import save_curve, save_training
+    from pipeline.training.curves import save_curve, save_training
     from pipeline.training.loop import fit
     from pipeline.uniemo import understanding
     from pipeline.uniemo.attributes import bases_of
@@ -26,7 +27,7 @@ def main(run: Run) -> None:
     corpus = run.read(EMOSET, ["image_id", "emotion", "split", "scene", "objects"])
     images = (read_table(path, columns=["image"]) for path in run.shards(EMOSET))
     squares = cached_squares(run.work, images, settings.image_px)
-    bases = bases_of(understanding.train_split(corpus), clip)
+    bases = bases_of(train_split(corpus), clip)
     found = understanding.inputs_of(corpus, squares, bases, settings)
     learner = understanding.build(clip, bases, settings, torch_generator(run.seed, "uniemo_understanding", "model"))
     task = understanding.task(learner, found, run.generator("rows"))
@@ -39,8 +40,8 @@ def main(run: Run) -> None:
     run.metrics(told.metrics)
     save_training(trained, plots)
     save_curve(trained.scores, plots / "val")
-    figures.confusion(told.probabilities, told.emotions, plots / "confusion.png")
-    figures.calibration(told.probabilities, told.temperature, told.emotions, plots / "calibration.png")
+    save_confusion(told.probabilities, told.emotions, plots)
+    save_calibration(told.probabilities, told.temperature, told.emotions, plots)
 
 
 if __name__ == "__main__":

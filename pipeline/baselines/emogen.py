@@ -13,14 +13,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.attributes import attributes_of, words
 from pipeline.baselines.generators import PART
 from pipeline.baselines.training import More
 from pipeline.conditioning.encoder import ConditionEncoder
 from pipeline.conditioning.prompts import tokenize
 from pipeline.generation.space import Space, fit_space
 from pipeline.judges.head import EmotionHead
-from pipeline.uniemo.attributes import words
-from pipeline.uniemo.correlation import attributes_of, emotion_ids
+from pipeline.rows import emotion_indices
 
 BATCH = 250  # texts per forward pass
 
@@ -52,7 +52,7 @@ def points_of(head: EmotionHead, features: NDArray[np.float32]) -> NDArray[np.fl
 
 def space_of(points: NDArray[np.float32], corpus: pa.Table) -> Space:
     """Return the Gaussians of the emotion space over the train split, with the points of the val split as real ones."""
-    splits, emotions = np.array(corpus["split"].to_pylist()), emotion_ids(corpus)
+    splits, emotions = np.array(corpus["split"].to_pylist()), emotion_indices(corpus)
     train, val = splits == "train", splits == "val"
     return fit_space({PART: (points[train], emotions[train], points[val], emotions[val])})
 

@@ -1,7 +1,6 @@
 """Load the trained baselines from their folders."""
 
 from pathlib import Path
-from typing import Literal
 
 import torch
 
@@ -14,14 +13,12 @@ from pipeline.params import Dreambooth, Emogen, TextualInversion, parse_section
 from pipeline.training.weights import load_trained
 
 
-def load_baseline(
-    kind: Literal["textual_inversion", "dreambooth", "emogen"], folder: Path, foundation: Foundation, source: Source
-) -> EmotionGenerator:
+def load(folder: Path, foundation: Foundation, source: Source) -> EmotionGenerator:
     """Return the generator of a baseline's folder on its foundation."""
-    pipeline, encoder = foundation.pipeline, foundation.encoder
-    params, file = read_meta(folder)["params"], folder / META
+    pipeline, encoder, meta = foundation.pipeline, foundation.encoder, read_meta(folder)
+    params, file = meta["params"], folder / META
     draws = torch.Generator().manual_seed(0)
-    match kind:
+    match meta["kind"]:
         case "textual_inversion":
             inversion = TextualInversionModel(pipeline, encoder, parse_section(TextualInversion, params, file))
             load_trained(inversion, folder / STATE)
@@ -36,3 +33,4 @@ def load_baseline(
             mapped = EmoGenModel(pipeline, encoder, settings, width, nothing, nothing, draws)
             load_trained(mapped, folder / STATE)
             return WordGenerator(mapped.to(pipeline.device).eval(), pipeline.tokenizer, space, source)
+    raise AssertionError(f"{folder} holds no baseline")

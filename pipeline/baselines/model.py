@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline.coemogen.hilora import add_adapters
+from pipeline.adapters import add_adapters
 from pipeline.conditioning.encoder import Condition, ConditionEncoder
 from pipeline.conditioning.prompts import GAP, tokenize
 from pipeline.emotions import EMOTIONS

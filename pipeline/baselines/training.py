@@ -12,12 +12,12 @@ from torch import Tensor
 
 from pipeline.baselines.model import Baseline
 from pipeline.emotions import EMOTIONS
+from pipeline.rows import emotion_indices
+from pipeline.training.curves import NO_LOSSES
 from pipeline.training.denoising import draw_diffusion
-from pipeline.training.figures import NO_LOSSES
 from pipeline.training.latents import LatentCache, draw_mirrored
 from pipeline.training.loop import Batch, Task, Trained
 from pipeline.training.rows import row_order
-from pipeline.uniemo.correlation import emotion_ids
 
 if TYPE_CHECKING:
     from pipeline.params import DiffusionTraining
@@ -36,7 +36,7 @@ def inputs(train: pa.Table, latents: LatentCache) -> Inputs:
     """Return the inputs of a training. `train` has image_id and emotion of the train images."""
     place = {image_id: index for index, image_id in enumerate(latents.image_ids)}
     return Inputs(
-        emotion_ids(train), torch.tensor([place[image_id] for image_id in train["image_id"].to_pylist()]), latents
+        emotion_indices(train), torch.tensor([place[image_id] for image_id in train["image_id"].to_pylist()]), latents
     )
 
 

@@ -1,7 +1,6 @@
 """Draw CoEmoGen's Figure 3 for our captions: similarities before and after the filter, words per emotion, examples."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,18 +9,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.emotions import EMOTIONS
+from pipeline.figure import DROPPED_COLOR, KEPT_COLOR, drawn
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from PIL import Image
 
 STOP_WORDS = frozenset([
     "a", "an", "and", "the", "with", "of", "in", "on", "is", "are", "there", "image", "shows", "this", "that", "it",
     "its", "to",
 ])  # fmt: skip
-STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 110}
 NUM_BINS = 40
-KEPT_COLOR, DROPPED_COLOR = "#2b6f8f", "#d9713f"
 
 
 def similarity_histograms(filtered: pa.Table, path: Path) -> None:
@@ -94,21 +91,6 @@ def examples(
                 parse_math=False,  # a caption may hold dollars
             )
         figure.subplots_adjust(0.01, 0.06, 0.99, 0.96, 0.05, 0.35)
-
-
-@contextmanager
-def drawn(path: Path, num_rows: int, num_columns: int, **options: Any) -> "Iterator[tuple[Figure, Any]]":
-    """Yield a figure in the project's style and its axes to draw on.
-
-    The figure is saved when the block ends; equal figures give equal bytes.
-    """
-    import matplotlib.pyplot as plt
-
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(num_rows, num_columns, **options)
-        yield figure, axes
-        figure.savefig(path, metadata={"Software": None})
-        plt.close(figure)
 
 
 def extremes(filtered: pa.Table) -> list[int]:

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
+from pipeline.adapters import ADAPTERS, gates_of, joined
 from pipeline.coemogen.card import card
 from pipeline.coemogen.generator import CoEmoGenGenerator
-from pipeline.coemogen.hilora import ADAPTERS, gates_of, joined
 from pipeline.generation.request import Request, request, weight_matrix
 from pipeline.weights import save_safetensors
 from pipeline.work import written_aside

@@ -3,15 +3,19 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from pipeline.coemogen.model import CoEmoGen
+from pipeline.coemogen.model import CoEmoGen, build
 from pipeline.conditioning.prompts import tokenize
+from pipeline.generation.folder import META, STATE, Foundation, read_meta
 from pipeline.generation.request import Request, strengths, weight_matrix
-from pipeline.generation.space import Source, Space
+from pipeline.generation.space import Source, Space, load_space
+from pipeline.training.denoising import noise_schedule
+from pipeline.training.weights import load_trained
 
 PART = "visual"
 
@@ -54,3 +58,15 @@ class CoEmoGenGenerator:
     @property
     def _device(self) -> torch.device:
         return self.model.encoder.projection.device
+
+
+def load(folder: Path, foundation: Foundation, source: Source) -> CoEmoGenGenerator:
+    """Return the generator of a folder on its foundation, whose U-Net receives the adapters."""
+    from pipeline.params import Coemogen, parse_section
+
+    pipeline, space = foundation.pipeline, load_space(folder)
+    settings = parse_section(Coemogen, read_meta(folder)["params"], folder / META)
+    draws = torch.Generator().manual_seed(0)
+    model = build(settings, pipeline, foundation.encoder, noise_schedule(pipeline), space.width(PART), draws)
+    load_trained(model, folder / STATE)
+    return CoEmoGenGenerator(model.to(pipeline.device).eval(), pipeline.tokenizer, space, source)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from pipeline.adapters import HiLora, add_adapters
 from pipeline.coemogen.embedding import EmotionEmbedding, Mapper, PerceptionEncoder
-from pipeline.coemogen.hilora import HiLora, add_adapters
 from pipeline.coemogen.losses import semantic_loss
 from pipeline.conditioning.encoder import ConditionEncoder
 from pipeline.conditioning.prompts import Prompts, tokenize

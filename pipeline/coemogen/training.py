@@ -12,14 +12,16 @@ from torch import Tensor
 
 from pipeline.coemogen.generator import PART, CoEmoGenGenerator
 from pipeline.coemogen.model import CoEmoGen
-from pipeline.emotions import EMOTIONS, INDEX
+from pipeline.emotions import EMOTIONS
 from pipeline.features import feature_matrix
 from pipeline.generation.folder import Foundation
 from pipeline.generation.request import request
 from pipeline.generation.sampling import sample, sampling_of
 from pipeline.generation.space import Space, fit_space
+from pipeline.rows import emotion_indices
+from pipeline.sheet import contact_sheet
+from pipeline.training.curves import NO_LOSSES
 from pipeline.training.denoising import draw_diffusion
-from pipeline.training.figures import NO_LOSSES, contact_sheet
 from pipeline.training.latents import LatentCache, draw_mirrored
 from pipeline.training.loop import Batch, Task, Trained
 from pipeline.training.rows import row_order
@@ -60,11 +62,6 @@ def inputs(corpus: pa.Table, features: pa.Table, captions: pa.Table, kept: pa.Ta
         torch.tensor([place[ids[row]] for row in rows]),
         latents,
     )
-
-
-def emotion_indices(corpus: pa.Table) -> NDArray[np.int64]:
-    """Return the emotion of each row as an index from 0 to 7, N."""
-    return np.array([INDEX[emotion] for emotion in corpus["emotion"].to_pylist()])
 
 
 def drawer(found: Inputs, model: CoEmoGen, settings: "Coemogen") -> Callable[[Tensor, torch.Generator], Batch]:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.captions.figures import drawn
 from pipeline.corpora.funnel import STEPS, Counts, Funnel
 from pipeline.emotions import EMOTIONS
+from pipeline.figure import drawn
 
 # The four positive emotions have light and warm colors, the four negative ones dark colors.
 HUES = ("#f7c548", "#8ecae6", "#95c27e", "#f08a4b", "#b3263e", "#6b7a2f", "#4b3b6b", "#3c5a7d")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.captions.figures import drawn
 from pipeline.conditioning.prompts import GAP
 from pipeline.emotions import EMOTIONS
+from pipeline.figure import drawn
 from pipeline.generation.request import Request, request
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from pipeline.features import pictures
 from pipeline.generation.request import Request, request
 from pipeline.runtime import seed_of
 from pipeline.schemas import IMAGES_SCHEMA
-from pipeline.training.figures import contact_sheet
+from pipeline.sheet import contact_sheet
 
 if TYPE_CHECKING:
     from pipeline.params import Images

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,7 +12,9 @@ from torch import Tensor
 from pipeline.conditioning.encoder import ConditionEncoder
 from pipeline.conditioning.prompts import GAP, tokenize
 from pipeline.emotions import EMOTIONS
+from pipeline.generation.folder import META, Foundation, read_meta
 from pipeline.generation.request import Request
+from pipeline.generation.space import Source
 
 
 @dataclass(frozen=True)
@@ -36,3 +39,11 @@ class PromptGenerator:
     @contextmanager
     def applied(self, requests: Sequence[Request]) -> Iterator[None]:
         yield
+
+
+def load(folder: Path, foundation: Foundation, source: Source) -> PromptGenerator:
+    """Return the generator of a folder on its foundation; no Gaussian has a part in it."""
+    from pipeline.params import StableDiffusion, parse_section
+
+    pipeline, settings = foundation.pipeline, parse_section(StableDiffusion, read_meta(folder)["params"], folder / META)
+    return PromptGenerator(foundation.encoder, pipeline.tokenizer, settings.prompt, pipeline.device)

@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.emotions import INDEX
 from pipeline.features import feature_matrix
 from pipeline.judges.halves import in_half
 from pipeline.judges.head import EmotionHead, calibrate, fit_head, load_head
+from pipeline.rows import emotion_indices
 from pipeline.runtime import seed_of
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Pictures:
         ids, splits = (np.array(rows[name].to_pylist(), object) for name in ("image_id", "split"))
         if features["image_id"].to_pylist() != ids.tolist():
             raise ValueError("the features are not of the pictures of the corpus; `dvc repro` makes them again")
-        emotions = np.array([INDEX[emotion] for emotion in rows["emotion"].to_pylist()], np.int64)
+        emotions = emotion_indices(rows)
         return cls(ids, splits, emotions, feature_matrix(features), features["norm"].to_numpy())
 
     def where(self, wanted: NDArray[np.bool_]) -> "Pictures":

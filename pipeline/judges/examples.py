@@ -14,9 +14,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from pipeline.emotions import INDEX
 from pipeline.features import decoded
 from pipeline.judges.halves import in_half
+from pipeline.rows import emotion_indices
 
 if TYPE_CHECKING:
     from pipeline.params import Half
@@ -73,7 +73,7 @@ def targets(rows: pa.Table, names: Names) -> Targets:
     Of several objects, the first is used, which is the largest.
     """
     first = [objects[0] if objects else None for objects in rows["objects"].to_pylist()]
-    emotions = np.array([INDEX[emotion] for emotion in rows["emotion"].to_pylist()], np.int64)
+    emotions = emotion_indices(rows)
     return Targets(emotions, _indices(rows["scene"].to_pylist(), names.scenes), _indices(first, names.objects))
 
 

@@ -161,7 +161,7 @@ class Costs:
             if rank:
                 from peft import LoraConfig
 
-                from pipeline.coemogen.hilora import TARGETS
+                from pipeline.adapters import TARGETS
 
                 unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(TARGETS)))
         return unet

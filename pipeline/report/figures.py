@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 from pipeline.corpora.images import to_rgb
-from pipeline.training.figures import contact_sheet
+from pipeline.report.plots import DRAWINGS, draw
+from pipeline.sheet import contact_sheet
 
 PLOT_PX, PAGE_PX = 1280, 4096  # maximum width and height of a plot; its text stays readable
 PICTURE_PX = 128  # edge of an image in a grid
@@ -43,7 +44,7 @@ def figure(picture: Image.Image, alt: str, caption: str = "", longest_px: int | 
 
 def plot(path: Path, alt: str, caption: str = "") -> Figure:
     """Return a plot file written by a stage as a figure."""
-    with Image.open(path) as picture:
+    with draw(path) if path.name in DRAWINGS else Image.open(path) as picture:
         return figure(picture, alt, caption)
 
 

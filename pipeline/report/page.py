@@ -15,7 +15,7 @@ from pipeline.report.readings import Seen
 from pipeline.report.sources import Counted, Method
 
 CAPTIONS, SHEETS = ("examples", "similarity"), ("transfer", "fusion", "strength")
-LOOKS = ("confusion.png", "calibration.png", "heatmap.png")
+LOOKS = ("confusion.csv", "calibration.csv", "heatmap.png")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from pipeline.params import Params
 from pipeline.report.figures import PICTURE_PX, Figure, figure, plot, sheet
 
 NUM_SHOWN = 4  # images per emotion and method
-FOREACH = ("caption_filter", "coemogen", "grids")  # stages with a folder of plots for each corpus or method
+# stages with a folder of plots for each corpus or method
+FOREACH = ("caption_filter", "coemogen", "grids", "textual_inversion", "dreambooth", "emogen")
 FUNNEL = ("collected", "readable", "confident", "frequent", "captioned", "kept")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.captions.figures import drawn
+from pipeline.figure import drawn
 from pipeline.understanding.scores import EMOTION, FOLDS, POLARITY, SPLIT, Key, Score
 
 if TYPE_CHECKING:

@@ -16,15 +16,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.attributes import ATTRIBUTE_KINDS
-from pipeline.uniemo.correlation import attributes_of
+from pipeline.attributes import ATTRIBUTE_KINDS, attributes_of, words
 from pipeline.weights import load_safetensors, save_safetensors
 
 if TYPE_CHECKING:
     from pipeline.foundation.clip import Clip
 
 FILE = "attributes.safetensors"
-PROMPT = "{}"
 BATCH = 250  # texts per forward pass
 Masks = Mapping[str, NDArray[np.bool_]]
 
@@ -52,11 +50,6 @@ class Base:
             [(self.names[place], value) for place, value in zip(row_places, row_values, strict=True)]
             for row_places, row_values in zip(places.tolist(), values.tolist(), strict=True)
         ]
-
-
-def words(name: str) -> str:
-    """Return an annotated name as a text for CLIP, such as "alarm clock" for "Alarm clock" or "alarm_clock"."""
-    return PROMPT.format(name.replace("_", " ").lower())
 
 
 def bases_of(train: pa.Table, clip: "Clip") -> dict[str, Base]:

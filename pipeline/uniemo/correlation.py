@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline.emotions import EMOTIONS, INDEX
+from pipeline.attributes import Attributes, attributes_of
+from pipeline.emotions import EMOTIONS
+from pipeline.rows import emotion_indices
 
 if TYPE_CHECKING:
     from pipeline.params import Correlation
@@ -24,18 +25,6 @@ Floats = NDArray[np.floating]
 Integers = NDArray[np.int64]
 LEAST_PROBABILITY = 1e-5  # floor of logarithms: about 1 of EmoSet's 94,481 train images; smaller is not measurable
 RARE_IMAGES = 10  # an attribute on fewer images is rare
-
-
-@dataclass(frozen=True)
-class Attributes:
-    """Pairs of image and attribute: image rows[p] has the attribute names[ids[p]]; each pair occurs once.
-
-    `names` are kind/name, sorted by code point.
-    """
-
-    names: tuple[str, ...]
-    rows: Integers
-    ids: Integers
 
 
 @dataclass(frozen=True)
@@ -71,26 +60,6 @@ def correlate(train: pa.Table, judged: "Judged", settings: "Correlation") -> pa.
         "standard_error": vectors_of(found.standard_error),
         "in_sample": vectors_of(moments(seen, attributes).mean),
     })  # fmt: skip
-
-
-def attributes_of(pictures: pa.Table) -> Attributes:
-    """Return the annotated scenes and objects of images (columns scene, objects).
-
-    An attribute that an image lists twice counts once.
-    """
-    scenes, objects = pictures["scene"].combine_chunks(), pictures["objects"].combine_chunks()
-    keys = pa.concat_arrays(
-        [
-            pc.binary_join_element_wise("scene", scenes.drop_null(), "/"),
-            pc.binary_join_element_wise("object", pc.list_flatten(objects), "/"),
-        ]
-    ).dictionary_encode()
-    rows = np.concatenate([np.flatnonzero(scenes.is_valid()), pc.list_parent_indices(objects)]).astype(np.int64)
-    names = keys.dictionary.to_pylist()
-    order = sorted(range(len(names)), key=names.__getitem__)
-    ids = np.argsort(order)[keys.indices.to_numpy()]
-    pairs = np.unique(rows * max(1, len(names)) + ids)
-    return Attributes(tuple(names[place] for place in order), *np.divmod(pairs, max(1, len(names))))
 
 
 def moments(values: Floats, attributes: Attributes) -> Moments:
@@ -158,7 +127,7 @@ def label_frequencies(table: pa.Table, train: pa.Table) -> tuple[Integers, Float
     The frequencies, rows by 8, are the shares of the annotated emotions among the images that have the attribute.
     """
     attributes = attributes_of(train)
-    shares = moments(np.eye(len(EMOTIONS))[emotion_ids(train)], attributes).mean
+    shares = moments(np.eye(len(EMOTIONS))[emotion_indices(train)], attributes).mean
     at = {name: index for index, name in enumerate(attributes.names)}
     names = table["attribute"].to_pylist()
     rows = np.array([row for row, name in enumerate(names) if name in at], dtype=np.int64)
@@ -170,11 +139,6 @@ def pearson(first: Floats, second: Floats) -> float:
     if first.size < 2 or first.std() == 0 or second.std() == 0:
         return float("nan")
     return float(np.corrcoef(first.ravel(), second.ravel())[0, 1])
-
-
-def emotion_ids(pictures: pa.Table) -> Integers:
-    """Return the emotions as indices into EMOTIONS, N int64."""
-    return np.array([INDEX[emotion] for emotion in pictures["emotion"].to_pylist()], dtype=np.int64)
 
 
 def matrix(table: pa.Table, column: str) -> Floats:

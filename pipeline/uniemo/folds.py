@@ -11,9 +11,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.emotions import EMOTIONS, INDEX
+from pipeline.emotions import EMOTIONS
 from pipeline.features import feature_matrix
 from pipeline.judges.head import fit_head
+from pipeline.rows import emotion_indices
 from pipeline.runtime import numpy_generator, seed_of
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def judge_train(
     split = np.array(pictures["split"].to_pylist())
     train, val = np.flatnonzero(split == "train"), np.flatnonzero(split == "val")
     vectors, norms = feature_matrix(features), features["norm"].to_numpy()
-    emotions = np.array([INDEX[emotion] for emotion in pictures["emotion"].to_pylist()], np.int64)
+    emotions = emotion_indices(pictures)
 
     def judged(fitted: Integers, asked: Integers, part: int) -> Probabilities:
         head_seed = seed_of(seed, "correlation", part)

@@ -3,17 +3,20 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from pipeline.conditioning.prompts import tokenize
+from pipeline.generation.folder import Foundation
 from pipeline.generation.request import Request
-from pipeline.generation.space import Source, Space
+from pipeline.generation.space import Source, Space, load_space
 from pipeline.runtime import seed_of
 from pipeline.uniemo.fusion import CLASS
 from pipeline.uniemo.joint import UniEmo
+from pipeline.uniemo.joint_folder import load_joint
 
 
 @dataclass(frozen=True)
@@ -65,3 +68,9 @@ class UniEmoGenerator:
     @property
     def _device(self) -> torch.device:
         return self.model.encoder.projection.device
+
+
+def load(folder: Path, foundation: Foundation, source: Source) -> UniEmoGenerator:
+    """Return the generator of a folder on its foundation."""
+    model, _ = load_joint(folder, foundation)
+    return UniEmoGenerator(model.eval(), foundation.pipeline.tokenizer, load_space(folder), source)

@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.attributes import ATTRIBUTE_KINDS
-from pipeline.captions.figures import drawn
 from pipeline.emotions import EMOTIONS
+from pipeline.figure import drawn
 from pipeline.uniemo.correlation import RARE_IMAGES, matrix
 
 if TYPE_CHECKING:

@@ -19,13 +19,14 @@ from pipeline.generation.folder import Foundation
 from pipeline.generation.request import request
 from pipeline.generation.sampling import sample, sampling_of
 from pipeline.generation.space import Space, fit_space
+from pipeline.rows import emotion_indices
+from pipeline.sheet import contact_sheet
+from pipeline.training.curves import NO_LOSSES
 from pipeline.training.denoising import draw_diffusion
-from pipeline.training.figures import NO_LOSSES, contact_sheet
 from pipeline.training.latents import LatentCache, draw_mirrored
 from pipeline.training.loop import Batch, Task, Trained
 from pipeline.training.rows import RowOrder
 from pipeline.uniemo import understanding
-from pipeline.uniemo.correlation import emotion_ids
 from pipeline.uniemo.folder import Understanding
 from pipeline.uniemo.generator import UniEmoGenerator
 from pipeline.uniemo.joint import UniEmo, pooled
@@ -94,7 +95,7 @@ def with_generated(pictures: Inputs, generated: pa.Table, squares: Squares) -> I
     return replace(
         pictures,
         squares=squares,
-        emotions=np.concatenate([pictures.emotions, emotion_ids(generated)]),
+        emotions=np.concatenate([pictures.emotions, emotion_indices(generated)]),
         splits=np.concatenate([pictures.splits, np.full(len(generated), GENERATED, object)]),
         targets=unannotated(pictures.targets),
         contrasted=unannotated(pictures.contrasted),

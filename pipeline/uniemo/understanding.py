@@ -6,19 +6,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.judges.calibration import fit_temperature, negative_log_likelihood, softmax, wilson_interval
 from pipeline.judges.report import emotion_metrics
+from pipeline.rows import emotion_indices
 from pipeline.training.loop import Batch, Task, Trained
 from pipeline.training.rows import row_order
 from pipeline.uniemo.attributes import Base, Masks, targets_of
 from pipeline.uniemo.chain import UnderstandingChain, build_chain
 from pipeline.uniemo.contrast import contrast_weights
-from pipeline.uniemo.correlation import emotion_ids
 from pipeline.uniemo.learner import Learner
 from pipeline.uniemo.pictures import ClipInput, Squares, draw_crops
 
@@ -52,11 +51,6 @@ class Inputs:
         return found
 
 
-def train_split(corpus: pa.Table) -> pa.Table:
-    """Return the rows of the train split."""
-    return corpus.filter(pc.equal(corpus["split"].cast(pa.string()), "train"))
-
-
 def inputs_of(corpus: pa.Table, squares: Squares, bases: Mapping[str, Base], settings: "UniemoUnderstanding") -> Inputs:
     """Return the inputs of the understanding stage.
 
@@ -65,7 +59,7 @@ def inputs_of(corpus: pa.Table, squares: Squares, bases: Mapping[str, Base], set
     assert len(corpus) == len(squares), f"{len(corpus)} pictures and {len(squares)} squares"
     splits, targets = np.array(corpus["split"].to_pylist(), object), targets_of(corpus, bases)
     contrasted = targets_of(corpus, bases, first_only=True) if settings.positives == "literal" else targets
-    return Inputs(squares, emotion_ids(corpus), splits, targets, contrasted)
+    return Inputs(squares, emotion_indices(corpus), splits, targets, contrasted)
 
 
 def build(

@@ -130,6 +130,7 @@ def test_emogens_loss_is_weighed_by_the_coefficient_of_the_pictures_attribute(mo
 
 
 def test_emogens_emotion_loss_is_the_classifiers_cross_entropy_and_trains_nothing_of_it(models: Path) -> None:
+    torch.manual_seed(0)  # a head whose hidden units are all off would give no gradient
     foundation = fresh(models)
     plain = model_of("emogen", foundation, emotion_weight=0.5)
     head = EmotionHead(foundation.encoder.joint_width, 6)

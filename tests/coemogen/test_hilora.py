@@ -6,7 +6,7 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 
-from pipeline.coemogen.hilora import ADAPTERS, HiLora, add_adapters, gates_of, joined
+from pipeline.adapters import ADAPTERS, HiLora, add_adapters, gates_of, joined
 from pipeline.emotions import EMOTIONS
 from pipeline.foundation.diffusion import load_module
 

@@ -30,8 +30,14 @@ ROOT = Path(__file__).parents[2]
 SECTIONS = ("claims", "funnel", "captions", "words", "sheets", "themes", "transfer", "attention", "tables", "curves",
             "confusion", "feedback", "provenance")  # fmt: skip
 PLOTS = ("caption_filter/emoset/examples", "caption_filter/emoset/words", "caption_filter/emoart/words",
-         "emoart_funnel/funnel", "judges/confusion", "uniemo_joint/curve", "coemogen/emoset/curve",
-         "grids/stable_diffusion/transfer", "grids/coemogen_emoset/fusion")  # fmt: skip
+         "emoart_funnel/funnel", "correlation/heatmap", "grids/stable_diffusion/transfer", "grids/coemogen_emoset/fusion")  # fmt: skip
+TABLES = {
+    "uniemo_joint/curve": "step,ldm,cond,scene,object\n1,2,3,4,5\n2,1,2,3,4\n",
+    "coemogen/emoset/curve": "step,ldm,sem,rate_factor\n1,2,3,1\n2,1,2,0\n",
+    "coemogen/gone/curve": "step,ldm\n1,2\n",
+    "judges/confusion": "labelled,classified,images\n"
+    + "".join(f"{one},{other},{int(one == other)}\n" for one in EMOTIONS for other in EMOTIONS),
+}
 VOID = ("meta", "img", "br")
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -73,10 +79,14 @@ def write_repository(models: Path) -> None:
         images = [generated(one) | {"prompt": "<script>&{S}", "model": f"hash-of-{method}"}
                   for one in rows(range(48)).to_pylist() if one["emotion"] not in skipped]  # fmt: skip
         write_rows(Path(IMAGES.of(method).path), IMAGES.schema, images)
-    for index, name in enumerate((*PLOTS, "grids/gone/transfer", "coemogen/gone/curve")):
+    for index, name in enumerate((*PLOTS, "grids/gone/transfer")):
         path = Path(f"plots/{name}.png")
         path.parent.mkdir(parents=True, exist_ok=True)
         picture(index, (1500, 300)).save(path)
+    for name, table in TABLES.items():
+        path = Path(f"plots/{name}.csv")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(table)
     write_metrics()
 
 
@@ -184,10 +194,11 @@ def test_every_method_shows_every_emotion_that_it_knows(checked: Checker) -> Non
 def test_plots_are_shown_but_for_those_of_other_params(checked: Checker) -> None:
     shown = [str(each["alt"]) for each in checked.images]
     for alt in ("examples, caption_filter emoset", "words, caption_filter emoart", "funnel of emoart_funnel",
-                "curve of coemogen emoset", "transfer, grids stable_diffusion"):  # fmt: skip
+                "curve of coemogen emoset", "curve of uniemo_joint", "confusion of judges",
+                "transfer, grids stable_diffusion"):  # fmt: skip
         assert shown.count(alt) == 1, alt
     assert not any("gone" in alt for alt in shown)
-    wide = [each for each in checked.images if each["alt"] == "curve of uniemo_joint"]
+    wide = [each for each in checked.images if each["alt"] == "funnel of emoart_funnel"]
     assert (wide[0]["width"], wide[0]["height"]) == ("1280", "256")
 
 

@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline.artifacts import read_table, write_table
+from pipeline.attributes import Attributes, attributes_of
 from pipeline.emotions import EMOTIONS, INDEX
 from pipeline.params import Correlation, EmotionClassifier
 from pipeline.schemas import CORRELATION_SCHEMA
 from pipeline.uniemo.correlation import (
     LEAST_PROBABILITY,
-    Attributes,
     Moments,
-    attributes_of,
     correlate,
     matrix,
     moments,

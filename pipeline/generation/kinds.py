@@ -1,0 +1,20 @@
+"""The kinds of generators, and where each is loaded.
+
+Modules are named as text and imported when they are needed: so the images of one method depend on the code of that
+method alone, and a new method resamples nobody else's (pipeline/closure.py reads import statements).
+"""
+
+LOADERS = {
+    "prompt": "pipeline.generation.plain",
+    "coemogen": "pipeline.coemogen.generator",
+    "uniemo": "pipeline.uniemo.generator",
+    "textual_inversion": "pipeline.baselines.folder",
+    "dreambooth": "pipeline.baselines.folder",
+    "emogen": "pipeline.baselines.folder",
+}
+
+
+def loader_of(method: str) -> str:
+    """Return the module that loads a method of params.yaml, such as pipeline.uniemo.generator for uniemo_joint."""
+    family = method.partition("_")[0]
+    return LOADERS["prompt" if method == "stable_diffusion" else method if method in LOADERS else family]
