@@ -30,7 +30,8 @@ ROOT = Path(__file__).parents[2]
 SECTIONS = ("claims", "funnel", "captions", "words", "sheets", "themes", "transfer", "attention", "tables", "curves",
             "confusion", "feedback", "provenance")  # fmt: skip
 PLOTS = ("caption_filter/emoset/examples", "caption_filter/emoset/words", "caption_filter/emoart/words",
-         "emoart_funnel/funnel", "correlation/heatmap", "grids/stable_diffusion/transfer", "grids/coemogen_emoset/fusion")  # fmt: skip
+         "emoart_funnel/funnel", "correlation/heatmap", "grids/stable_diffusion/transfer",
+         "grids/coemogen_emoset/fusion")  # fmt: skip
 TABLES = {
     "uniemo_joint/curve": "step,ldm,cond,scene,object\n1,2,3,4,5\n2,1,2,3,4\n",
     "coemogen/emoset/curve": "step,ldm,sem,rate_factor\n1,2,3,1\n2,1,2,0\n",
