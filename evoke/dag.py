@@ -42,6 +42,16 @@ def graph_of(stages: Mapping[str, Any]) -> dict[str, list[str]]:
     }
 
 
+def stage_items(stage: str, params: Params) -> list[str]:
+    """Return the items of a stage by the `foreach` of dvc.yaml and params; one without a name for any other stage."""
+    entry = read_yaml(Path(__file__).parents[1] / "dvc.yaml")["stages"][stage]
+    if "foreach" not in entry:
+        return [""]
+    section, _, key = entry["foreach"].strip("${}").partition(".")
+    value = getattr(params, section)
+    return list(getattr(value, key) if key else value)
+
+
 def differences(stages: Mapping[str, Any], root: Path) -> list[str]:
     """Return one line for each difference between the stages of dvc.yaml and the modules in stages/."""
     problems = [f"{name}: in stages/ and not in dvc.yaml" for name in sorted(_modules(root) - set(stages))]

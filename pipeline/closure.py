@@ -71,13 +71,13 @@ def import_closure(path: Path, root: Path) -> list[Path]:
     waiting = [path]
     while waiting:
         current = waiting.pop()
-        new = {file for file in _imported(current, root) if file.as_posix() not in PLUMBING} - found
+        new = {file for file in imported_files(current, root) if file.as_posix() not in PLUMBING} - found
         found |= new
         waiting.extend(new)
     return sorted(file for file in found - {path} if not _only_docstring(root / file))
 
 
-def _imported(path: Path, root: Path) -> Iterator[Path]:
+def imported_files(path: Path, root: Path) -> Iterator[Path]:
     """Yield the files of the modules that one file imports, and of the packages that contain them."""
     for module in _modules(path, root):
         parts = module.split(".")

@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 110}
-KEPT_COLOR, DROPPED_COLOR = "#2b6f8f", "#d9713f"
 
 
 @contextmanager

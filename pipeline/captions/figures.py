@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipeline.colors import DROPPED_COLOR, KEPT_COLOR
 from pipeline.emotions import EMOTIONS
-from pipeline.figure import DROPPED_COLOR, KEPT_COLOR, drawn
+from pipeline.figure import drawn
 
 if TYPE_CHECKING:
     from PIL import Image

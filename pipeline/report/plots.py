@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from pipeline.colors import DROPPED_COLOR, KEPT_COLOR
 from pipeline.emotions import EMOTIONS
-from pipeline.figure import DROPPED_COLOR, KEPT_COLOR, drawn
+from pipeline.figure import drawn
 
 NO_LOSSES = ("step", "rate_factor")  # columns of a curve that are not losses
 COLORS = {"before": DROPPED_COLOR, "after": KEPT_COLOR}
