@@ -21,6 +21,9 @@ Graph = Mapping[str, set[str]]  # each stage and the stages that it needs
 Priority = Callable[[str], float]
 
 RUNS = Path("runs")
+PLAN = (  # `evoke plan --csv`, ended by the death of `evoke repro`
+    "from pipeline.work import die_with_parent; die_with_parent(); from evoke.cli import main; main(['plan', '--csv'])"
+)
 FIRST_LOOK = "coemogen@emoset"  # its training ends with the first sheet of images, which people wait for
 LAUNCH_S = 2.0  # DVC's overhead per stage, which the stage itself does not record
 CONFIDENCE_S = 120.0  # weight of the plan, in seconds of ended stages
@@ -110,7 +113,7 @@ def estimate_of(graph: Graph) -> Estimate:
     recorded = recorded_seconds()
     estimate = Estimate(recorded)
     if any(name not in recorded for name in graph):
-        command = [sys.executable, "-m", "evoke", "plan", "--csv"]
+        command = [sys.executable, "-c", PLAN]
         estimate.planning = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     return estimate
 

@@ -102,7 +102,7 @@ class Watch:
         """Write how many stages ran, how long they took, and where the results are."""
         took = duration(time.monotonic() - self.begin)
         same = len(self.graph) - self.num_ran
-        self.say(f"{self.num_ran} stages ran{f', {same} were up to date' if same else ''}: {took} in all")
+        self.say(f"{self.num_ran} stages ran{f', {same} up to date' if same else ''}: {took} in all")
         if "report" in self.graph:
             self.say("look at report/index.html; images are in data/images, models in models, sheets in plots/grids")
 

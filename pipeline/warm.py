@@ -137,3 +137,4 @@ def _follow(connection: socket.socket) -> None:
 
 if __name__ == "__main__":
     serve(Path(sys.argv[1]))
+    os._exit(0)  # as in the forks: libraries would complain of what is left
