@@ -4,42 +4,64 @@ It adds intervals, verdicts, and the reasons why numbers are not comparable.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from pipeline.report.tables import Compared
 
 METRICS, RESULTS, PARAMS, LOCK = Path("metrics"), Path("experiments/results"), Path("params.yaml"), Path("dvc.lock")
 
 
 @click.command()
 @click.argument("name", metavar="1|2a|2b|2c|I|II|III|IV|V|VI|VII|VIII")
-@click.option("--csv", "as_csv", is_flag=True, help="One line a number, for other programs.")
-def table(name: str, as_csv: bool) -> None:
+@click.option("--csv", is_flag=True, help="One line a number, for other programs.")
+@click.option("--latex", is_flag=True, help="One row a method, for a paper; needs the package booktabs.")
+@click.option("--markdown", is_flag=True, help="One row a method, in GitHub's Markdown.")
+def table(name: str, **formats: bool) -> None:
     """Print a table of CoEmoGen (1, 2a, 2b, 2c) or of UniEmo (I to VIII), this project's numbers beside the paper's.
 
     \b
     evoke table 1
     evoke table VI --csv > table.csv
+    evoke table 2b --latex > table.tex
 
     This project's numbers come from experiments/results/, which has means over seeds, differences and verdicts, or,
     where it has none, from metrics/ if params.yaml agrees with the row. A number that has not been measured is shown as
-    - with the command that measures it. A line on standard error says which sections of params.yaml have changed since
-    the last run.
+    - with the command that measures it; --latex and --markdown, which have one row a method, leave the command out. A
+    line on standard error says which sections of params.yaml have changed since the last run.
     """
     from pipeline.params import load_params
     from pipeline.report.measured import Measured
     from pipeline.report.papers import load_papers
-    from pipeline.report.tables import compare, to_csv, to_text
+    from pipeline.report.tables import compare
 
+    chosen = [option for option, is_chosen in formats.items() if is_chosen]
+    if len(chosen) > 1:
+        raise ValueError(f"--{' and --'.join(chosen)} exclude each other; give one of them, or none for text")
     papers = {str(key): value for key, value in load_papers().items()}
     if name not in papers:
         raise ValueError(f"there is no table {name!r}; these are: {', '.join(papers)}")
-    compared = compare(name, papers[name], Measured.of(METRICS, RESULTS, load_params(PARAMS)))
+    params = load_params(PARAMS)
+    compared = compare(name, papers[name], Measured.of(METRICS, RESULTS, params))
     if changed := _changed():
         told = (
             f"params.yaml has changed since the last run in {', '.join(changed)}: the metrics are of the values before"
         )
         click.echo(f"{told}; run `dvc repro`", err=True)
-    click.echo(to_csv([compared]) if as_csv else to_text(compared), nl=not as_csv)
+    click.echo(_written(compared, chosen[0] if chosen else "text", drawn=bool(params.miniature.layouts)))
+
+
+def _written(table: "Compared", form: str, drawn: bool) -> str:
+    """Return a table in one of the forms; pandas is imported only for LaTeX and Markdown."""
+    from pipeline.report.tables import to_csv, to_text
+
+    if form in ("text", "csv"):
+        return to_text(table) if form == "text" else to_csv([table]).removesuffix("\n")
+    from pipeline.report.wide import to_latex, to_markdown
+
+    return to_latex(table, drawn) if form == "latex" else to_markdown(table, drawn)
 
 
 def _changed() -> list[str]:

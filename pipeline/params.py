@@ -459,15 +459,17 @@ class Scores(Section):
     alexnet_weights: Annotated[
         FileName | None, Field(description="AlexNet of LPIPS in models/pretrained; null: distances by the judge alone")
     ]
-    lpips_heads: Annotated[FileName | None, Field(description="its calibrated heads, there too")]
+    lpips_heads: Annotated[
+        FileName | None, Field(description="its calibrated heads, there too; null: those of the lpips package")
+    ]
     perceptual_px: Annotated[int, Field(ge=32, le=1024, description="edge of the squares that AlexNet sees")]
 
     @model_validator(mode="after")
     def _lpips_is_whole(self) -> Self:
         _check_distinct("protocols", self.protocols)
-        if (self.alexnet_weights is None) != (self.lpips_heads is None):
+        if self.alexnet_weights is None and self.lpips_heads is not None:
             raise ValueError(
-                f"alexnet_weights = {self.alexnet_weights!r}, lpips_heads = {self.lpips_heads!r}: name both or neither"
+                f"alexnet_weights = None, lpips_heads = {self.lpips_heads!r}: heads need AlexNet; name it, or neither"
             )
         return self
 

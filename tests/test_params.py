@@ -102,7 +102,7 @@ def test_a_number_that_came_as_text_is_explained() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("scores.alexnet_weights", "a.safetensors", "name both or neither"),
+        ("scores.lpips_heads", "a.safetensors", "lpips_heads = 'a.safetensors': heads need AlexNet; name it"),
         ("scores.protocols", ["clean", "clean"], "each name at most once"),
         ("judges.half", "both", "the emotion classifier learns from 'first'; take `first` for one and `second`"),
         ("emotion_classifier.half", "both", "learns from 'both'; take `first` for one"),
@@ -121,6 +121,13 @@ def test_a_number_that_came_as_text_is_explained() -> None:
 def test_rules_between_fields_are_checked(key: str, value: Any, message: str) -> None:
     with pytest.raises(ParamsError, match=message):
         parse_params(with_value(key, value))
+
+
+@pytest.mark.parametrize("heads", [None, "b.safetensors"])
+def test_alexnet_may_stand_without_heads_of_its_own(heads: str | None) -> None:
+    values = with_value("scores.alexnet_weights", "a.safetensors")
+    values["scores"]["lpips_heads"] = heads
+    assert parse_params(values).scores.lpips_heads == heads
 
 
 def test_a_folder_that_nothing_draws_is_refused() -> None:

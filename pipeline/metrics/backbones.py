@@ -1,9 +1,11 @@
 """Provide the networks that FID and LPIPS use: the judge on pixels, or the papers' networks from local files.
 
 The files are safetensors with the published names: Inception from pt_inception-2015-12-05, AlexNet from torchvision
-(alexnet-owt-7be5be79), and its heads from the lpips package (weights/v0.1/alex.pth).
+(alexnet-owt-7be5be79). LPIPS is computed by the lpips package, which brings AlexNet's calibrated heads; nothing is
+downloaded.
 """
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,11 +19,13 @@ from pipeline.judges.examples import square
 from pipeline.judges.pretrained import load_backbone
 from pipeline.metrics.emogen import squashed
 from pipeline.metrics.inception import IMAGE_PX, Inception
-from pipeline.metrics.lpips import Perceptual
+from pipeline.metrics.lpips import Perceptual, feature_distance
 from pipeline.metrics.result import Protocol
 from pipeline.weights import load_safetensors
 
 if TYPE_CHECKING:
+    from lpips import LPIPS
+
     from pipeline.judges.panel import Judges
     from pipeline.params import Scores
 
@@ -29,10 +33,9 @@ WANTED = {
     "inception_weights": "pt_inception-2015-12-05", "alexnet_weights": "torchvision's alexnet-owt-7be5be79",
     "lpips_heads": "lpips' weights/v0.1/alex.pth",
 }  # fmt: skip
-ALEXNET_LAYERS = ((0, 2), (2, 5), (5, 8), (8, 10), (10, 12))  # slices of torchvision's features, each up to a ReLU
+HEADS = "weights/v0.1/alex.pth"  # in the lpips package
 PERCEPTUAL_PX = 512  # images of Stable Diffusion 1.5, which the papers compare at full size
 NUM_CLASSES = (365, 1000)  # Places365 and ImageNet
-SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # for pixels in [-1, 1], rounded as in lpips
 
 
 def judge_name(judges: "Judges") -> str:
@@ -74,55 +77,73 @@ def check_weights(settings: "Scores", folder: Path) -> None:
 def perceptual_networks(
     judges: "Judges", settings: "Scores", folder: Path, device: torch.device | str = "cpu"
 ) -> tuple[Perceptual, ...]:
-    """Return the judge's network, and AlexNet if the section `scores` names its files, which lie in `folder`."""
+    """Return the judge's network, and AlexNet if the section `scores` names its weights, which lie in `folder`."""
     networks = [judge_perceptual(judges)]
-    if settings.alexnet_weights and settings.lpips_heads:
-        files = folder / settings.alexnet_weights, folder / settings.lpips_heads
-        networks.append(alexnet_perceptual(*files, settings.perceptual_px, device))
+    if settings.alexnet_weights:
+        heads = folder / settings.lpips_heads if settings.lpips_heads else None
+        networks.append(alexnet_perceptual(folder / settings.alexnet_weights, heads, settings.perceptual_px, device))
     return tuple(networks)
 
 
 def judge_perceptual(judges: "Judges") -> Perceptual:
-    """Return the levels of the pixel judge as a perceptual network without heads."""
+    """Return the distance by the levels of the pixel judge, which has no calibrated heads."""
+    return feature_distance(judge_name(judges), judges.image_px, lambda pixels: judge_maps(judges, pixels))
+
+
+def judge_maps(judges: "Judges", pixels: Tensor) -> list[Tensor]:
+    """Return the maps BCHW of each level of the pixel judge; pixels BCHW in [-1, 1]."""
     device = judges.network.temperature.device
-
-    def maps(pixels: Tensor) -> list[Tensor]:
-        return judges.network.feature_maps((pixels.to(device).permute(0, 2, 3, 1) + 1) * 127.5)
-
-    return Perceptual(judge_name(judges), judges.image_px, maps)
+    return judges.network.feature_maps((pixels.to(device).permute(0, 2, 3, 1) + 1) * 127.5)
 
 
-def alexnet_perceptual(weights: Path, heads: Path, image_px: int, device: torch.device | str = "cpu") -> Perceptual:
-    """Return the network of the original LPIPS: AlexNet with calibrated heads.
+def alexnet_perceptual(
+    weights: Path, heads: Path | None, image_px: int, device: torch.device | str = "cpu"
+) -> Perceptual:
+    """Return the original LPIPS at image_px. For the files and the errors see load_lpips."""
+    net = load_lpips(weights, heads).to(device)
+
+    def between(pixels: Tensor, first: Tensor, second: Tensor) -> Tensor:
+        pixels = pixels.to(device)
+        return net(pixels[first], pixels[second]).flatten()
+
+    return Perceptual("lpips", alexnet_name(image_px), image_px, between)
+
+
+def load_lpips(weights: Path, heads: Path | None) -> "LPIPS":
+    """Return the network of the lpips package with AlexNet's weights and heads; for None, the package's own heads.
 
     Raises ValueError that names the file if one is missing or is something else.
     """
+    from lpips import LPIPS
     from torchvision.models import alexnet
 
-    net = alexnet(weights=None)
-    load_backbone(net, weights)
-    slices = [net.features[begin:end].to(device).eval() for begin, end in ALEXNET_LAYERS]
-    shift, scale = (torch.tensor(values, device=device)[:, None, None] for values in (SHIFT, SCALE))
-
-    def maps(pixels: Tensor) -> list[Tensor]:
-        level = (pixels.to(device) - shift) / scale
-        return [level := part(level) for part in slices]
-
-    widths = [part[-2].out_channels for part in slices]
-    return Perceptual(alexnet_name(image_px), image_px, maps, load_heads(heads, widths, device))
+    trunk = alexnet(weights=None)
+    load_backbone(trunk, weights)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module="torchvision")  # the package's old arguments
+        net = LPIPS(net="alex", pnet_rand=True, pretrained=False, verbose=False)  # otherwise AlexNet is downloaded
+    layers = trunk.features.state_dict()
+    net.net.load_state_dict({name: layers[name.partition(".")[2]] for name in net.net.state_dict()})
+    net.load_state_dict(load_heads(heads, net.chns), strict=False)
+    return net.eval()
 
 
-def load_heads(file: Path, widths: list[int], device: torch.device | str = "cpu") -> tuple[Tensor, ...]:
-    """Return the weights C of each layer, stored under the names of the lpips package.
+def load_heads(file: Path | None, widths: list[int]) -> dict[str, Tensor]:
+    """Return the weights 1 x C x 1 x 1 of each layer under the names of the lpips package.
 
+    They are those of a safetensors file or, for None, those that the package brings, a pickle read as tensors alone.
     Raises ValueError that names the file if the shapes do not match `widths`.
     """
+    import lpips
+
+    if file is None:
+        return torch.load(Path(lpips.__file__).parent / HEADS, map_location="cpu", weights_only=True)
     state, _ = load_safetensors(file)
     names = [f"lin{index}.model.1.weight" for index in range(len(widths))]
     shapes = [tuple(state[name].shape) if name in state else None for name in names]
     if shapes != [(1, width, 1, 1) for width in widths]:
-        raise ValueError(f"{file}: heads have shapes {shapes}; wanted is lpips' weights/v0.1/alex.pth as safetensors")
-    return tuple(state[name].flatten().to(device) for name in names)
+        raise ValueError(f"{file}: heads have shapes {shapes}; wanted is lpips' {HEADS} as safetensors, or null")
+    return {name: state[name] for name in names}
 
 
 @torch.inference_mode()

@@ -1,13 +1,16 @@
-"""Compute LPIPS of pairs of images: how differently a network sees them, layer by layer (Zhang et al., 2018, Eq. 1).
+"""Compute distances of pairs of images: how differently a network sees them by layer (Zhang et al., 2018, Eq. 1).
 
-    d(x, y) = sum over layers l of the mean over places h, w of sum over channels c of w_lc (x^_hwc - y^_hwc)^2
+LPIPS proper is computed by the lpips package (backbones.py), with weights calibrated on human judgements. Without such
+weights the result is a different quantity, named `feature_distance`, which is computed here:
 
-The maps x^ have unit length over channels. LPIPS proper uses AlexNet with weights w calibrated on human judgements.
-Without them w is 1 and the result is a different quantity, named `feature_distance`.
+    d(x, y) = sum over layers l of the mean over places h, w of sum over channels c of (x^_hwc - y^_hwc)^2
+
+The maps x^ have unit length over channels.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -29,17 +32,30 @@ Pictures = Callable[[Sequence[int]], Sequence[Image.Image]]
 class Perceptual:
     """A network for perceptual distances.
 
-    `maps` returns maps BCHW of pixels BCHW in [-1, 1], for squares of image_px. `heads` holds weights C for each map,
-    or is None.
+    `between` returns the distances P of P pairs: pixels BCHW in [-1, 1], squares of image_px, and the indices P of the
+    first and of the second images.
     """
 
+    name: Literal["lpips", "feature_distance"]
     backbone: str
     image_px: int
-    maps: Maps
-    heads: tuple[Tensor, ...] | None = None
+    between: Callable[[Tensor, Tensor, Tensor], Tensor]
 
     def measure(self, protocol: Protocol) -> Measure:
-        return Measure("feature_distance" if self.heads is None else "lpips", self.backbone, protocol)
+        return Measure(self.name, self.backbone, protocol)
+
+
+def feature_distance(backbone: str, image_px: int, maps: Maps) -> Perceptual:
+    """Return the distance by the feature maps of a network, whose channels weigh alike.
+
+    `maps` returns maps BCHW of pixels BCHW in [-1, 1].
+    """
+
+    def between(pixels: Tensor, first: Tensor, second: Tensor) -> Tensor:
+        levels = [unit(level) for level in maps(pixels)]
+        return distances([level[first] for level in levels], [level[second] for level in levels])
+
+    return Perceptual("feature_distance", backbone, image_px, between)
 
 
 def lpips(
@@ -58,22 +74,20 @@ def lpips(
 def pair_distances(
     pairs: Pairs, pictures: Pictures, network: Perceptual, batch_size: int, protocol: Protocol
 ) -> NDArray[np.float32]:
-    """Return the distances P of P pairs. An image goes through the network once per batch of pairs."""
+    """Return the distances P of P pairs. An image is read once per batch of pairs."""
     parts = [np.empty(0, np.float32)]
     for start in range(0, len(pairs), batch_size):
         ends = np.stack([pairs.first, pairs.second])[:, start : start + batch_size]
         rows, places = np.unique(ends, return_inverse=True)
         pixels = torch.stack([as_pixels(picture, network.image_px, protocol) for picture in pictures(rows.tolist())])
-        maps = [unit(level) for level in network.maps(pixels)]
         first, second = torch.from_numpy(places.reshape(ends.shape))
-        found = distances([level[first] for level in maps], [level[second] for level in maps], network.heads)
-        parts.append(found.float().cpu().numpy())
+        parts.append(network.between(pixels, first, second).float().cpu().numpy())
     return np.concatenate(parts)
 
 
-def distances(first: Sequence[Tensor], second: Sequence[Tensor], heads: Sequence[Tensor] | None = None) -> Tensor:
+def distances(first: Sequence[Tensor], second: Sequence[Tensor]) -> Tensor:
     """Return the distances of B pairs: maps BCHW of each layer, of unit length over channels -> distances B."""
-    weights = heads or [torch.ones(level.shape[1], device=level.device) for level in first]
+    weights = [torch.ones(level.shape[1], device=level.device) for level in first]  # a plain sum differs in low bits
     layers = zip(first, second, weights, strict=True)
     return sum(torch.einsum("bchw,c->b", (x - y).square(), w) / (x.shape[2] * x.shape[3]) for x, y, w in layers)
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from evoke.cli import main
 from evoke.preset import apply_preset
 from pipeline.params import read_yaml
 from pipeline.report.papers import TableName, load_papers
+from pipeline.report.tables import number
+from pipeline.report.wide import LATEX
 
 ROOT = Path(__file__).parents[2]
 
@@ -246,6 +249,113 @@ def test_an_undefined_figure_is_a_dash() -> None:
     assert lines[0].split() == ["FID", "-", "-", "-", "-", "40.66"]
     assert lines[2].split() == ["Emo-A", "-", "-", "-", "-", "80.15"]
     assert lines[-1].strip() == "- of FID, Emo-A: too few images; raise images.num_per_emotion"
+
+
+def latex_rows(text: str) -> dict[str, list[str]]:
+    lines = [line.removesuffix(r" \\").split(" & ") for line in text.splitlines() if line.endswith(r" \\")]
+    return {name: values for name, *values in lines}
+
+
+def test_latex_has_a_row_for_each_method_with_ours_small_intervals_and_the_papers_numbers() -> None:
+    write_scores()
+    result = run("1", "--latex")
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines, rows = result.output.splitlines(), latex_rows(result.output)
+    assert lines[:2] == [r"\begin{table*}", r"\centering"]
+    assert rows["CoEmoGen"] == [
+        r"31.00 {\scriptsize [27.90, 34.10]}", "40.66", r"0.300$^\dagger$ {\scriptsize [0.270, 0.330]}", "0.732",
+        r"90.00 {\scriptsize [85.00, 95.00]}", "80.15", r"80.00 {\scriptsize [70.00, 90.00]}",
+        r"0.500 {\scriptsize [0.450, 0.550]}", "0.641", r"0.0100 {\scriptsize [0.0090, 0.0110]}", "0.0349",
+    ]  # fmt: skip
+    assert rows["Stable Diffusion"][:4] == ["--", "44.05", "--", "0.687"]
+    assert [line for line in lines if r"\multicolumn" in line] == [
+        r" & \multicolumn{2}{c}{FID} & \multicolumn{2}{c}{LPIPS} & \multicolumn{2}{c}{Emo-A} & Emo-A (judge) & "
+        r"\multicolumn{2}{c}{Sem-C} & \multicolumn{2}{c}{Sem-D} \\"
+    ]
+    assert r"\begin{tabular}{lrrrrrrrrrrr}" in lines
+    assert r"\label{tab:evoke-1}" in lines
+    assert lines[-2] == r"\end{table*}"
+    assert lines[-1].startswith("% Not the same quantity as the paper's number: FID")
+
+
+def test_latex_is_escaped() -> None:
+    write_scores()
+    text = run("1", "--latex").output
+    body = [line for line in text.splitlines() if not line.startswith("% ")]
+    assert r"w/o L\_SEM" in latex_rows(text)
+    assert r"Ours with the 95 \% interval in brackets" in text
+    assert not re.search(r"(?<!\\)[_%#]", "\n".join(body))
+    assert LATEX.escape(r"a_b & 5 % of {x} \ $y^2 ~ #") == (
+        r"a\_b \& 5 \% of \{x\} \textbackslash{} \$y\textasciicircum{}2 \textasciitilde{} \#"
+    )
+
+
+def test_markdown_has_the_same_numbers() -> None:
+    write_scores()
+    result = run("1", "--markdown")
+    assert result.exit_code == 0, result.output
+    told, table, caveat = result.output.rstrip("\n").split("\n\n")
+    heads, rule, *rows = [[part.strip() for part in line.strip("|").split("|")] for line in table.splitlines()]
+    assert heads[:5] == ["", "FID, ours", "FID, paper", "LPIPS, ours", "LPIPS, paper"]
+    assert {len(row) for row in rows} == {len(heads)} == {12}
+    assert "Emo-A (judge), paper" not in heads
+    assert (rule[0].rstrip("-"), rule[1].lstrip("-")) == (":", ":")
+    found = {row[0]: row[1:] for row in rows}
+    assert found["CoEmoGen"][:4] == [
+        "31.00 <small>[27.90, 34.10]</small>", "40.66", "0.300† <small>[0.270, 0.330]</small>", "0.732"
+    ]  # fmt: skip
+    assert found[r"w/o L\_SEM"][:2] == ["-", "50.32"]
+    assert "A dagger marks a distance of the judge's features, which is not LPIPS." in told
+    assert caveat.startswith("Not the same quantity as the paper's number: FID")
+
+
+def folder_keys(values: dict[str, Any]) -> list[tuple[str, str]]:
+    return [
+        (section, key)
+        for section, entries in values.items()
+        if isinstance(entries, dict)
+        for key in entries
+        if key.endswith("folder") and isinstance(entries[key], str)
+    ]
+
+
+@pytest.mark.parametrize("form", ["--latex", "--markdown"])
+def test_a_caption_says_what_is_not_comparable(form: str) -> None:
+    told = "Numbers on the drawn miniature are not comparable with the paper's."
+    assert told in run("1", form).output
+    write_scores(**measure("fid/inception/emogen", 40.0, published=True), **measure("lpips/alexnet/emogen", 0.7, True))
+    assert told in run("1", form).output
+    assert "dagger marks" not in run("1", form).output
+    values = read_yaml(Path("params.yaml"))
+    values["miniature"]["layouts"], values["truth_checks"]["corpora"] = [], []
+    for section, key in folder_keys(values):
+        values[section][key] = values[section][key].replace("data/miniature/", "data/real/")
+    write("params.yaml", values)
+    text = run("1", form).output
+    assert told not in text
+    assert "Ours are not comparable with the paper's in Emo-A, Emo-A (judge), Sem-C, Sem-D." in text
+
+
+@pytest.mark.parametrize("options", [("--csv", "--latex"), ("--latex", "--markdown"), ("--csv", "--markdown")])
+def test_forms_exclude_each_other_in_one_line(options: tuple[str, str]) -> None:
+    result = run("1", *options)
+    assert result.exit_code == 1
+    assert result.output == f"Error: {' and '.join(options)} exclude each other; give one of them, or none for text\n"
+
+
+@pytest.mark.parametrize("name", load_papers())
+@pytest.mark.parametrize("form", ["--latex", "--markdown"])
+def test_every_table_has_each_of_the_papers_numbers_once(name: TableName, form: str) -> None:
+    result, table = run(name, form), load_papers()[name]
+    assert result.exit_code == 0, result.output
+    start, between = (r"\midrule", " & ") if form == "--latex" else ("\n|:-", "|")
+    body = result.output.partition(start)[2].partition("\n\n")[0].removesuffix("|")
+    lines = [line for line in body.splitlines()[1:] if between in line]
+    assert len(lines) == len(table.rows)
+    for row, line in zip(table.rows, lines, strict=True):
+        wanted = [number(value, metric) for value, metric in zip(row.numbers, table.metrics, strict=True) if value]
+        parts = [part.strip(" \\") for part in line.strip("|").split(between)]
+        assert [part for part in parts[1:] if part not in ("-", "--")] == wanted
 
 
 @pytest.mark.parametrize("name", load_papers())
