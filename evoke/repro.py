@@ -235,8 +235,12 @@ def end_all(processes: Iterable[BaseProcess]) -> None:
     """
     import psutil
 
-    roots = [psutil.Process(process.pid) for process in processes if process.is_alive()]
-    below = [child for root in roots for child in root.children(recursive=True)]
+    roots, below = [], []
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            root = psutil.Process(process.pid)
+            below += root.children(recursive=True)
+            roots.append(root)
     with contextlib.suppress(KeyboardInterrupt):
         for child in below:
             with contextlib.suppress(psutil.NoSuchProcess):
