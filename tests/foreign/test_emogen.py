@@ -15,6 +15,7 @@ import torch
 
 from pipeline.artifacts import read_table
 from pipeline.emotions import EMOTIONS, INDEX
+from pipeline.foreign import emogen
 from pipeline.foreign.artefacts import ARTEFACTS, attribute_key, attributes, coefficients, image_encoder, place
 from pipeline.foreign.emogen import Row, import_emogen
 from pipeline.foreign.outputs import ATTRIBUTES_SCHEMA, BALANCE_SCHEMA, VOCABULARY_SCHEMA
@@ -155,7 +156,7 @@ def test_the_emotion_space_is_in_the_order_of_the_emotions(folder: Path, tmp_pat
     ],
 )
 def test_a_foreign_path_tells_emotion_and_attribute(path: str, wanted: tuple[Any, ...]) -> None:
-    assert place(path) == wanted
+    assert tuple(place(path).values()) == wanted
 
 
 @pytest.mark.parametrize("path", ["/", "a/../../b.jpg", "/mnt/()/(3)/x.jpg", "/mnt/object/(3)/x.jpg"])
@@ -170,7 +171,7 @@ def test_many_names_of_which_one_repeats_are_refused_at_once() -> None:
     names = {f"attribute {index}": row for index in range(20_000)}
     begin = os.times()
     with pytest.raises(RefusedError, match="equal in snake_case: 1 names: 'attribute_1'"):
-        coefficients(pickled(names | {"Attribute_1": row}))
+        coefficients(pickled(names | {"Attribute_1": row}), "scene")
     assert os.times().user - begin.user < 4
 
 
@@ -283,6 +284,18 @@ def test_copies_are_one_artefact_and_different_files_of_one_name_are_refused(fol
     assert [(row.status, str(row.reason).split(":")[0]) for row in different] == [("refused", "ambiguous")] * 2
 
 
+def test_files_larger_than_any_honest_one_are_refused_unread(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(emogen, "MAX_PICKLE_BYTES", (folder / BALANCE).stat().st_size)
+    monkeypatch.setattr(emogen, "MAX_CHECKPOINT_BYTES", (folder / CLASSIFIER).stat().st_size - 1)
+    with (folder / OBJECT_COEFFICIENTS).open("ab") as file:
+        file.truncate((folder / BALANCE).stat().st_size + 1)
+    refused = {row.kind: row.reason for row in import_emogen(folder, tmp_path / "out") if row.status == "refused"}
+    assert refused.keys() == {"classifier", "coefficients/object"}
+    assert all(str(why).startswith("file_too_large: ") for why in refused.values())
+
+
 def test_links_out_of_the_folder_and_pipes_are_not_opened(folder: Path, tmp_path: Path) -> None:
     secret = tmp_path / "secret.pkl"
     secret.write_bytes((folder / OBJECT_COEFFICIENTS).read_bytes())
@@ -328,4 +341,4 @@ def test_the_image_encoder_is_converted_where_it_was_fetched(folder: Path, tmp_p
 
 def test_words_of_an_emotion_must_be_a_list_of_text() -> None:
     with pytest.raises(RefusedError, match="wrong_type"):
-        attributes(pickled({f"attr_{emotion}": "tree" for emotion in EMOTIONS}))
+        attributes(pickled({f"attr_{emotion}": "tree" for emotion in EMOTIONS}), "scene")
