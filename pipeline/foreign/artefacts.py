@@ -8,7 +8,6 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +45,7 @@ class Artefact:
     kind: str
     member: str
     pattern: str
-    read: Callable[[bytes], Any]
+    read: Callable[[bytes, str], Any]  # of the bytes and the member
 
     @property
     def label(self) -> str:
@@ -54,7 +53,7 @@ class Artefact:
         return f"{self.kind}/{self.member}" if self.member else self.kind
 
 
-def classifier(data: bytes) -> "dict[str, torch.Tensor]":
+def classifier(data: bytes, _member: str = "") -> "dict[str, torch.Tensor]":
     """Return weight 8 x 768 and bias 8 of the Linear layer by which EmoGen classifies emotions.
 
     Its input is CLIP features that are not of unit length.
@@ -66,7 +65,7 @@ def classifier(data: bytes) -> "dict[str, torch.Tensor]":
     return {name.removeprefix("fc."): checked(name, tensors[name], shape) for name, shape in shapes.items()}
 
 
-def image_encoder(data: bytes) -> "dict[str, torch.Tensor]":
+def image_encoder(data: bytes, _member: str = "") -> "dict[str, torch.Tensor]":
     """Return the state dict of the ResNet-50 whose 768 outputs are EmoGen's emotion space.
 
     The network is recognised by the shapes of its layers 2048 -> 768 and 768 -> 8.
@@ -82,10 +81,10 @@ def image_encoder(data: bytes) -> "dict[str, torch.Tensor]":
     return tensors
 
 
-def gaussian(data: bytes, statistic: str) -> "torch.Tensor":
+def gaussian(data: bytes, member: str) -> "torch.Tensor":
     """Return the mean or the standard deviations of an emotion in EmoGen's emotion space: 768 float32."""
-    values = checked(statistic, load_tensor(data), (CLIP_WIDTH,))
-    if statistic == "std" and bool((values < 0).any()):
+    values = checked(member, load_tensor(data), (CLIP_WIDTH,))
+    if member.endswith("_std") and bool((values < 0).any()):
         raise RefusedError("out_of_range", f"a standard deviation is {float(values.min()):g}, at least 0 is one")
     return values
 
@@ -97,7 +96,7 @@ def coefficients(data: bytes, kind: str) -> Rows:
     coefficient, mean and in_sample all hold the published values, which are not shrunk and come from a classifier that
     had seen the images.
     """
-    table = {_text(name): _probabilities(name, value) for name, value in _items(data, dict).items()}
+    table = {_text(name): _probabilities(name, value) for name, value in _container(parse(data), dict).items()}
     keys = [attribute_key(name) for name in table]
     repeated = sorted(key for key, number in Counter(keys).items() if number > 1)
     if repeated:
@@ -112,7 +111,7 @@ def coefficients(data: bytes, kind: str) -> Rows:
 
 def attributes(data: bytes, kind: str) -> Rows:
     """Return the attributes by which EmoGen guides each emotion, in EmoGen's order."""
-    table = _items(data, dict)
+    table = _container(parse(data), dict)
     if set(table) != {f"attr_{emotion}" for emotion in EMOTIONS}:
         raise RefusedError("wrong_keys", f"{_some(table)}, wanted attr_ and each of {', '.join(EMOTIONS)}")
     return [
@@ -122,15 +121,15 @@ def attributes(data: bytes, kind: str) -> Rows:
     ]
 
 
-def vocabulary(data: bytes) -> Rows:
+def vocabulary(data: bytes, _member: str = "") -> Rows:
     """Return all attributes that EmoGen knows, scenes and objects together, in EmoGen's order."""
-    names = _items(data, list)
+    names = _container(parse(data), list)
     return [{"name": attribute_key(_text(name)), "position": position} for position, name in enumerate(names)]
 
 
 def balance(data: bytes, kind: str) -> Rows:
     """Return the list by which EmoGen oversamples: places from paths of another machine, in training order."""
-    paths = enumerate(_items(data, list))
+    paths = enumerate(_container(parse(data), list))
     return [{"kind": kind, "position": position, **place(_text(path, MAX_PATH_CHARS))} for position, path in paths]
 
 
@@ -160,10 +159,6 @@ def attribute_key(name: str) -> str:
     if not key or "/" in key:
         raise RefusedError("wrong_keys", f"{shown(name)} is no attribute's name")
     return key
-
-
-def _items(data: bytes, kind: type) -> Any:
-    return _container(parse(data), kind)
 
 
 def _container(value: Any, kind: type) -> Any:
@@ -204,18 +199,12 @@ def _some(names: Any) -> str:
 ARTEFACTS: tuple[Artefact, ...] = (
     Artefact("image_encoder", "", "image_encoder/*.pth", image_encoder),
     Artefact("classifier", "", "time_*.pth", classifier),
-    *(
-        Artefact(name, kind, pattern.format(kind), partial(read, kind=kind))
-        for name, pattern, read in (
-            ("coefficients", "attr_coefficient_emotion_{}.pkl", coefficients),
-            ("attributes", "{}_attr.pkl", attributes),
-        )
-        for kind in ATTRIBUTE_KINDS
-    ),
+    *(Artefact("coefficients", kind, f"attr_coefficient_emotion_{kind}.pkl", coefficients) for kind in ATTRIBUTE_KINDS),
+    *(Artefact("attributes", kind, f"{kind}_attr.pkl", attributes) for kind in ATTRIBUTE_KINDS),
     Artefact("vocabulary", "", "all_attribute_object_scene.pkl", vocabulary),
-    *(Artefact("balance", kind, f"{kind}_norepeat.pkl", partial(balance, kind=kind)) for kind in ATTRIBUTE_KINDS),
+    *(Artefact("balance", kind, f"{kind}_norepeat.pkl", balance) for kind in ATTRIBUTE_KINDS),
     *(
-        Artefact("emotion_space", f"{emotion}_{name}", f"{emotion}_{name}_v2.pt", partial(gaussian, statistic=name))
+        Artefact("emotion_space", f"{emotion}_{name}", f"{emotion}_{name}_v2.pt", gaussian)
         for emotion in EMOTIONS
         for name in ("mean", "std")
     ),

@@ -69,7 +69,10 @@ def import_emogen(folder: Path, out: Path) -> list[Row]:
         elif values:
             output.write(out / output.target, values, _provenance(members.values()))
     rows = [row for own, _ in results.values() for row in own]
-    write_manifest(out / MANIFEST, rows)
+    text = json.dumps({"artefacts": [asdict(row) for row in rows]}, indent=2, sort_keys=True)
+    out.mkdir(parents=True, exist_ok=True)
+    with written_aside(out / MANIFEST) as aside:
+        aside.write_text(text + "\n", encoding="utf-8")
     return rows
 
 
@@ -98,14 +101,6 @@ def find(door: Folder) -> dict[str, list[str]]:
     return found
 
 
-def write_manifest(path: Path, rows: Sequence[Row]) -> None:
-    """Write the rows as JSON; equal rows give equal bytes."""
-    text = json.dumps({"artefacts": [asdict(row) for row in rows]}, indent=2, sort_keys=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with written_aside(path) as aside:
-        aside.write_text(text + "\n", encoding="utf-8")
-
-
 def _convert(door: Folder, artefact: Artefact, paths: Sequence[str]) -> tuple[list[Row], Any]:
     """Return one row per file of an artifact, and the values of the first usable file if there is one.
 
@@ -118,7 +113,9 @@ def _convert(door: Folder, artefact: Artefact, paths: Sequence[str]) -> tuple[li
     try:
         if len(contents) > 1:
             raise RefusedError("ambiguous", f"{len(contents)} different files have this name; leave one of them")
-        values = [_read(artefact, data) for data in contents.values()]
+        if any(data[:100].lstrip().lower().startswith(_HTML) for data in contents.values()):
+            raise RefusedError("html_page", "a web page under this name; download the file itself")
+        values = [artefact.read(data, artefact.member) for data in contents.values()]
     except RefusedError as why:
         return _refused(rows, why), None
     first = next((row for row in rows if row.status == "converted"), None)
@@ -142,12 +139,6 @@ def _opened(door: Folder, artefact: Artefact, path: str, contents: dict[str | No
         return replace(row, status="lfs_pointer", reason=_pointer(data), target=None)
     contents[row.sha256] = data
     return row
-
-
-def _read(artefact: Artefact, data: bytes) -> Any:
-    if data[:100].lstrip().lower().startswith(_HTML):
-        raise RefusedError("html_page", "a web page under this name; download the file itself")
-    return artefact.read(data)
 
 
 def _pointer(data: bytes) -> str:

@@ -76,11 +76,6 @@ def write_classifier(path: Path, values: Values, metadata: Metadata) -> None:
     save_head(head, path.parent, metadata)
 
 
-def write_image_encoder(path: Path, values: Values, metadata: Metadata) -> None:
-    """Write the state dict under its own names."""
-    save_safetensors(path, values[""], metadata)
-
-
 def write_emotion_space(path: Path, values: Values, metadata: Metadata) -> None:
     """Write EmoGen's diagonal Gaussians: mean and std, 8 x 768 float32 each, rows in the order of EMOTIONS."""
     import torch
@@ -104,5 +99,7 @@ OUTPUTS: dict[str, Output] = {
     "vocabulary": Output("vocabulary.parquet", partial(write_rows, schema=VOCABULARY_SCHEMA)),
     "balance": Output("balance.parquet", partial(write_rows, schema=BALANCE_SCHEMA)),
     "emotion_space": Output("emotion_space.safetensors", write_emotion_space, needs_all=True),
-    "image_encoder": Output("image_encoder.safetensors", write_image_encoder),
+    "image_encoder": Output(
+        "image_encoder.safetensors", lambda path, values, metadata: save_safetensors(path, values[""], metadata)
+    ),
 }
