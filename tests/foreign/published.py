@@ -20,8 +20,19 @@ ENCODER = "weights/image_encoder/2023-08-22-best.pth"
 OBJECT_COEFFICIENTS = "dataset_balance/attr_coefficient_emotion_object.pkl"
 SCENE_COEFFICIENTS = "dataset_balance/attr_coefficient_emotion_scene.pkl"
 BALANCE = "dataset_balance/object_norepeat.pkl"
+DOUBLED = b"Nq\x00" + b"".join(b"h%c\x86q%c" % (depth, depth + 1) for depth in range(60))  # t = (t, t), sixty times
 OBJECTS = ("tower", "tree", "alarm_clock")
 SCENES = ("tower", "beach")
+
+
+class Calls:
+    """Pickles as a call of anything, with any state."""
+
+    def __init__(self, function: Any, *arguments: Any, state: Any = None) -> None:
+        self.call = (function, arguments, state)[: 2 if state is None else 3]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.call
 
 
 def state_dict() -> dict[str, Tensor]:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from tests.foreign.published import (
     OBJECT_COEFFICIENTS,
     POINTER,
     SCENE_COEFFICIENTS,
+    Calls,
     checkout,
     pickled,
     probabilities,
@@ -180,14 +180,6 @@ def test_attribute_names_are_those_of_emosets_vocabulary() -> None:
     assert attribute_key("Organ (Musical Instrument)") == "organ_(musical_instrument)"
 
 
-def hostile(canary: Path) -> bytes:
-    class Shell:
-        def __reduce__(self) -> Any:
-            return os.system, (f"touch {canary}",)
-
-    return pickle.dumps({"tree": probabilities(), "deep": {"er": [Shell()]}})
-
-
 def table(**changes: Any) -> bytes:
     return pickled({"tree": probabilities(), **changes})
 
@@ -196,7 +188,7 @@ BAD: dict[str, tuple[str, bytes, str]] = {
     "empty": (OBJECT_COEFFICIENTS, b"", "empty_file"),
     "html": (OBJECT_COEFFICIENTS, b"\n<!DOCTYPE html><html>Sign in</html>", "html_page"),
     "truncated": (OBJECT_COEFFICIENTS, table()[:-9], "malformed_pickle"),
-    "hostile": (OBJECT_COEFFICIENTS, b"", "forbidden_global"),  # made for the canary of the test
+    "hostile": (OBJECT_COEFFICIENTS, pickled({"deep": [Calls(os.system, "touch canary")]}), "forbidden_global"),
     "list": (OBJECT_COEFFICIENTS, pickled(["tree"]), "wrong_type"),
     "no_entries": (OBJECT_COEFFICIENTS, pickled({}), "wrong_keys"),
     "no_array": (OBJECT_COEFFICIENTS, table(lake=[0.125] * 8), "wrong_type"),
@@ -219,10 +211,11 @@ BAD: dict[str, tuple[str, bytes, str]] = {
 
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_artefact_is_refused_by_name_and_the_others_are_converted(
-    name: str, folder: Path, tmp_path: Path
+    name: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     path, content, reason = BAD[name]
-    (folder / path).write_bytes(hostile(tmp_path / "canary") if name == "hostile" else content)
+    (folder / path).write_bytes(content)
     rows = import_emogen(folder, tmp_path / "out")
     refused = [row for row in rows if row.status == "refused"]
     assert [(row.source, str(row.reason).split(":")[0], row.target) for row in refused] == [(path, reason, None)]
