@@ -74,7 +74,7 @@ def vector(name: str, value: Any, width: int) -> NDArray[np.float32]:
     match value:
         case Call("_reconstruct", (Call("ndarray", None), (0,), _), (_, tuple(shape), Call("dtype") as dtype, _, data)):
             pass
-        case Call("_frombuffer", (data, Call("dtype") as dtype, tuple(shape), *_)):
+        case Call("_frombuffer", (data, Call("dtype") as dtype, tuple(shape), "C" | "F", *_)):
             pass
         case Call():
             raise RefusedError("malformed_pickle", f"{shown(name)} is no array as numpy writes it")
@@ -107,9 +107,10 @@ def _check_opcodes(data: bytes) -> None:
             raise RefusedError("forbidden_opcode", f"{opcode.name} at byte {position}")
         if count > MAX_OPCODES:
             raise RefusedError("too_many_opcodes", f"more than {MAX_OPCODES}")
-        if opcode.name in ("BINPUT", "LONG_BINPUT") and int(argument or 0) > count:
-            raise RefusedError("malformed_pickle", f"memo index {argument} at opcode {count}")
         end = (position or 0) + 1
+        limits = {"PROTO": 5 if count == 1 else -1, "FRAME": len(data) - end - 8, "BINPUT": count, "LONG_BINPUT": count}
+        if opcode.name in limits and int(argument or 0) > limits[opcode.name]:
+            raise RefusedError("malformed_pickle", f"{opcode.name} {argument} at byte {position}")
     if end != len(data):
         raise RefusedError("malformed_pickle", f"{len(data) - end} bytes after its end")
 

@@ -15,7 +15,7 @@ import torch
 from pipeline.artifacts import read_table
 from pipeline.emotions import EMOTIONS, INDEX
 from pipeline.foreign import emogen
-from pipeline.foreign.artefacts import ARTEFACTS, attribute_key, attributes, coefficients, image_encoder, place
+from pipeline.foreign.artefacts import ARTEFACTS, attribute_key, coefficients, image_encoder, place
 from pipeline.foreign.emogen import Row, import_emogen
 from pipeline.foreign.outputs import ATTRIBUTES_SCHEMA, BALANCE_SCHEMA, VOCABULARY_SCHEMA
 from pipeline.foreign.refusal import RefusedError
@@ -204,6 +204,7 @@ BAD: dict[str, tuple[str, bytes, str]] = {
     "surrogate": (OBJECT_COEFFICIENTS, table(**{"\ud800": probabilities()}), "wrong_keys"),
     "number": (BALANCE, pickled([1]), "wrong_type"),
     "emotions": ("dataset_balance/object_attr.pkl", pickled({"attr_joy": ["tree"]}), "wrong_keys"),
+    "words": ("dataset_balance/object_attr.pkl", pickled({f"attr_{e}": "tree" for e in EMOTIONS}), "wrong_type"),
     "zip": (CLASSIFIER, saved(state_dict())[:-70], "malformed_archive"),
     "page": (CLASSIFIER, b"<html>", "html_page"),
 }
@@ -330,8 +331,3 @@ def test_the_image_encoder_is_converted_where_it_was_fetched(folder: Path, tmp_p
         image_encoder(saved({"fc_1.weight": torch.ones(768, 2048)}))
     with pytest.raises(RefusedError, match="not_finite"):
         image_encoder(saved({**encoder, "bn.bias": torch.tensor([torch.nan])}))
-
-
-def test_words_of_an_emotion_must_be_a_list_of_text() -> None:
-    with pytest.raises(RefusedError, match="wrong_type"):
-        attributes(pickled({f"attr_{emotion}": "tree" for emotion in EMOTIONS}), "scene")

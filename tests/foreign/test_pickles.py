@@ -91,10 +91,11 @@ RECONSTRUCT, NDARRAY, DTYPE = b"cnumpy._core.multiarray\n_reconstruct\n", b"cnum
         (GOOD[4] + b"more", "malformed_pickle"),
         (GOOD[4] + GOOD[4], "malformed_pickle"),
         (GOOD[4][:-20], "malformed_pickle"),
+        (GOOD[4][:-1] + GOOD[4], "malformed_pickle"),
         (b"\x80\x04]r\xff\xff\xff\x7f.", "malformed_pickle"),  # a memo of 2^31
         (b"\x80\x04\x8d" + struct.pack("<Q", 2**62) + b"a.", "malformed_pickle"),
         (b"\x80\x05\x96" + struct.pack("<Q", 2**40) + b"a.", "malformed_pickle"),  # a bytearray of 2^40
-        (b"\x80\x04\x95" + struct.pack("<Q", 2**40) + b"}.", "wrong_keys"),  # a frame of 2^40
+        (b"\x80\x04\x95" + struct.pack("<Q", 2**40) + GOOD[4][2:], "malformed_pickle"),  # a frame of 2^40
         (b"\x80\x02U\x01ai\x01.", "forbidden_opcode"),
         (b"\x80\x02(dK\x00.", "forbidden_opcode"),
         (b"\x80\x02X\x01\x00\x00\x00aQ.", "forbidden_opcode"),  # persistent id
