@@ -4,7 +4,10 @@ import io
 import itertools
 import pickle
 import pickletools
+import tracemalloc
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +36,17 @@ class Calls:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return self.call
+
+
+@contextmanager
+def little_memory() -> Iterator[None]:
+    """Asserts that what runs inside allocates less than 64 MB at any time."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < 2**26
+    finally:
+        tracemalloc.stop()
 
 
 def state_dict() -> dict[str, Tensor]:

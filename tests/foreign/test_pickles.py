@@ -17,7 +17,7 @@ from pipeline.foreign import pickles
 from pipeline.foreign.artefacts import attributes, balance, coefficients
 from pipeline.foreign.pickles import parse, vector
 from pipeline.foreign.refusal import RefusedError
-from tests.foreign.published import DOUBLED, Calls, pickled, probabilities
+from tests.foreign.published import DOUBLED, Calls, little_memory, pickled, probabilities
 
 GOOD = {protocol: pickled({"tree": probabilities(), "beach": probabilities(1)}, protocol) for protocol in (2, 3, 4, 5)}
 
@@ -108,8 +108,8 @@ RECONSTRUCT, NDARRAY, DTYPE = b"cnumpy._core.multiarray\n_reconstruct\n", b"cnum
         (b"\x80\x02]Nbq\x00h\x00\x86.", "malformed_pickle"),  # sets the state of a list
         (b"\x80\x02X\x01\x00\x00\x00a)R.", "malformed_pickle"),  # calls a text
         (b"\x80\x02}" + DOUBLED + b"K\x01s.", "wrong_keys"),  # would take for ever to hash
-        (b"\x80\x02}N" + b"\x85" * 300_000 + b"K\x01s.", "wrong_keys"),  # would overflow the stack
-        (b"\x80\x02}(N" + b"\x85" * 300_000 + b"K\x01u.", "wrong_keys"),
+        (b"\x80\x02}N" + b"\x85" * 100_000 + b"K\x01s.", "wrong_keys"),  # would overflow the stack
+        (b"\x80\x02}(N" + b"\x85" * 100_000 + b"K\x01u.", "wrong_keys"),
         (b"\x80\x02" + RECONSTRUCT + b"}X\x08\x00\x00\x00functionNsb.", "malformed_pickle"),  # a function's state
         (b"\x80\x02" + RECONSTRUCT + b"N}X\x08\x00\x00\x00functionNs\x86b.", "wrong_type"),
         (b"\x80\x02" + NDARRAY + b"N}X\x06\x00\x00\x00valuesNs\x86b.", "malformed_pickle"),
@@ -117,8 +117,9 @@ RECONSTRUCT, NDARRAY, DTYPE = b"cnumpy._core.multiarray\n_reconstruct\n", b"cnum
         (b"\x80\x02" + DTYPE + b"X\x02\x00\x00\x00O8\x85RN}X\x01\x00\x00\x00aNs\x86b.", "wrong_type"),
     ],
 )  # fmt: skip
-def test_what_no_honest_pickle_holds_is_refused_by_name_and_changes_nothing(data: bytes, wanted: str) -> None:
-    assert reason(data) == wanted
+def test_what_no_honest_pickle_holds_is_refused_by_name_and_takes_little_memory(data: bytes, wanted: str) -> None:
+    with little_memory():
+        assert reason(data) == wanted
     assert len(coefficients(GOOD[4], "scene")) == 2
 
 
