@@ -1,7 +1,7 @@
 """Read the artifacts that EmoGen published, by name and required content (REFERENCE D, "Artefacts of EmoGen").
 
-Each reader takes the bytes of one file and returns checked plain values, or raises RefusedError. Writing is left to
-`pipeline.foreign.outputs`.
+Each reader takes the bytes of one file and returns tensors, or rows of the table that they become. It raises
+RefusedError for any other content. Writing is left to `pipeline.foreign.outputs`.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PureWindowsPath
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,8 @@ from pipeline.corpora.emoset import snake_case
 from pipeline.corpora.records import shown
 from pipeline.emotions import EMOTIONS, INDEX
 from pipeline.foreign.checkpoint import checked, load_state_dict, load_tensor
-from pipeline.foreign.refusal import Refusal, RefusedError
-from pipeline.foreign.unpickle import Array, unpickle
+from pipeline.foreign.pickles import parse, vector
+from pipeline.foreign.refusal import RefusedError
 
 if TYPE_CHECKING:
     import torch
@@ -30,21 +30,22 @@ RESNET_WIDTH = 2048
 MAX_NAME_CHARS = 200
 MAX_PATH_CHARS = 1024
 SUM_TOLERANCE = 1e-3  # of the sum of eight float32 probabilities
-STATISTICS = ("mean", "std")
 _COUNT = re.compile(r"^\(\d+\)")
+
+Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Artefact:
-    """A published file, with the reader of its bytes.
+    """A published file whose path ends with `pattern`, with the reader of its bytes.
 
-    Its path ends with `pattern`. Artifacts of one kind are distinguished by `member` and become one output.
+    Artifacts of one kind are distinguished by `member` and become one output.
     """
 
     kind: str
     member: str
     pattern: str
-    read: Callable[[bytes], Any]
+    read: Callable[[bytes, str], Any]  # of the bytes and the member
 
     @property
     def label(self) -> str:
@@ -52,27 +53,19 @@ class Artefact:
         return f"{self.kind}/{self.member}" if self.member else self.kind
 
 
-class Place(NamedTuple):
-    """A row of a balance list: `file` is the last three parts of its path, such as object/(5636)Tree/awe_00001.jpg."""
-
-    emotion: str | None
-    attribute: str | None
-    file: str
-
-
-def classifier(data: bytes) -> "tuple[torch.Tensor, torch.Tensor]":
+def classifier(data: bytes, _member: str = "") -> "dict[str, torch.Tensor]":
     """Return weight 8 x 768 and bias 8 of the Linear layer by which EmoGen classifies emotions.
 
     Its input is CLIP features that are not of unit length.
     """
     tensors = load_state_dict(data)
     if tensors.keys() != {"fc.weight", "fc.bias"}:
-        raise RefusedError(Refusal.wrong_keys, f"{_some(tensors)}, wanted fc.weight and fc.bias")
-    weight = checked("fc.weight", tensors["fc.weight"], (len(EMOTIONS), CLIP_WIDTH))
-    return weight, checked("fc.bias", tensors["fc.bias"], (len(EMOTIONS),))
+        raise RefusedError("wrong_keys", f"{_some(tensors)}, wanted fc.weight and fc.bias")
+    shapes = {"fc.weight": (len(EMOTIONS), CLIP_WIDTH), "fc.bias": (len(EMOTIONS),)}
+    return {name.removeprefix("fc."): checked(name, tensors[name], shape) for name, shape in shapes.items()}
 
 
-def image_encoder(data: bytes) -> "dict[str, torch.Tensor]":
+def image_encoder(data: bytes, _member: str = "") -> "dict[str, torch.Tensor]":
     """Return the state dict of the ResNet-50 whose 768 outputs are EmoGen's emotion space.
 
     The network is recognised by the shapes of its layers 2048 -> 768 and 768 -> 8.
@@ -80,64 +73,67 @@ def image_encoder(data: bytes) -> "dict[str, torch.Tensor]":
     tensors = load_state_dict(data)
     shapes = {tuple(tensor.shape) for tensor in tensors.values()}
     if not shapes >= {(CLIP_WIDTH, RESNET_WIDTH), (len(EMOTIONS), CLIP_WIDTH)}:
-        raise RefusedError(Refusal.wrong_shape, f"no 768 x 2048 and 8 x 768 layer among {_some(tensors)}")
+        raise RefusedError("wrong_shape", f"no 768 x 2048 and 8 x 768 layer among {_some(tensors)}")
     for name, tensor in tensors.items():
-        _text(name, MAX_NAME_CHARS)
+        _text(name)
         if tensor.is_floating_point():
             checked(shown(name), tensor, tuple(tensor.shape))
     return tensors
 
 
-def mean(data: bytes) -> "torch.Tensor":
-    """Return an emotion's mean in EmoGen's emotion space: 768 float32."""
-    return checked("mean", load_tensor(data), (CLIP_WIDTH,))
-
-
-def deviation(data: bytes) -> "torch.Tensor":
-    """Return an emotion's standard deviations in EmoGen's emotion space: 768 float32, at least 0."""
-    values = checked("std", load_tensor(data), (CLIP_WIDTH,))
-    if bool((values < 0).any()):
-        raise RefusedError(Refusal.out_of_range, f"a standard deviation is {float(values.min()):g}, at least 0 is one")
+def gaussian(data: bytes, member: str) -> "torch.Tensor":
+    """Return the mean or the standard deviations of an emotion in EmoGen's emotion space: 768 float32."""
+    values = checked(member, load_tensor(data), (CLIP_WIDTH,))
+    if member.endswith("_std") and bool((values < 0).any()):
+        raise RefusedError("out_of_range", f"a standard deviation is {float(values.min()):g}, at least 0 is one")
     return values
 
 
-def coefficients(data: bytes) -> dict[str, NDArray[np.float32]]:
-    """Return attribute -> mean probability of each emotion (8, sums to 1), as released (UniEmo Eq. 5).
+def coefficients(data: bytes, kind: str) -> Rows:
+    """Return the mean probabilities of the emotions (8, sum 1) of each attribute, as released (UniEmo Eq. 5).
 
-    Attribute names are in snake_case.
+    What was not published is not invented: num_images (M_j) is 0 for unknown, and standard_error is 0. The columns
+    coefficient, mean and in_sample all hold the published values, which are not shrunk and come from a classifier that
+    had seen the images.
     """
-    table = _container(unpickle(data), dict)
-    values = {_text(name, MAX_NAME_CHARS): _probabilities(name, row) for name, row in table.items()}
-    keys = [attribute_key(name) for name in values]
+    table = {_text(name): _probabilities(name, value) for name, value in _container(parse(data), dict).items()}
+    keys = [attribute_key(name) for name in table]
     repeated = sorted(key for key, number in Counter(keys).items() if number > 1)
     if repeated:
-        raise RefusedError(Refusal.wrong_keys, f"names that are equal in snake_case: {_some(repeated)}")
-    return dict(zip(keys, values.values(), strict=True))
-
-
-def attributes(data: bytes) -> list[tuple[str, str]]:
-    """Return (emotion, attribute) of the attributes by which EmoGen guides each emotion, in EmoGen's order."""
-    table = _container(unpickle(data), dict)
-    if set(table) != {f"attr_{emotion}" for emotion in EMOTIONS}:
-        raise RefusedError(Refusal.wrong_keys, f"{_some(table)}, wanted attr_ and each of {', '.join(EMOTIONS)}")
+        raise RefusedError("wrong_keys", f"names that are equal in snake_case: {_some(repeated)}")
+    unknown = {"num_images": 0, "standard_error": np.zeros(len(EMOTIONS), np.float32)}
     return [
-        (emotion, attribute_key(_text(name, MAX_NAME_CHARS)))
+        {"attribute": f"{kind}/{key}", "kind": kind, "name": key, **unknown}
+        | dict.fromkeys(("coefficient", "mean", "in_sample"), values)
+        for key, values in zip(keys, table.values(), strict=True)
+    ]
+
+
+def attributes(data: bytes, kind: str) -> Rows:
+    """Return the attributes by which EmoGen guides each emotion, in EmoGen's order."""
+    table = _container(parse(data), dict)
+    if set(table) != {f"attr_{emotion}" for emotion in EMOTIONS}:
+        raise RefusedError("wrong_keys", f"{_some(table)}, wanted attr_ and each of {', '.join(EMOTIONS)}")
+    return [
+        {"emotion": emotion, "kind": kind, "name": attribute_key(_text(name))}
         for emotion in EMOTIONS
         for name in _container(table[f"attr_{emotion}"], list)
     ]
 
 
-def vocabulary(data: bytes) -> list[str]:
+def vocabulary(data: bytes, _member: str = "") -> Rows:
     """Return all attributes that EmoGen knows, scenes and objects together, in EmoGen's order."""
-    return [attribute_key(_text(name, MAX_NAME_CHARS)) for name in _container(unpickle(data), list)]
+    names = _container(parse(data), list)
+    return [{"name": attribute_key(_text(name)), "position": position} for position, name in enumerate(names)]
 
 
-def balance(data: bytes) -> list[Place]:
+def balance(data: bytes, kind: str) -> Rows:
     """Return the list by which EmoGen oversamples: places from paths of another machine, in training order."""
-    return [place(_text(path, MAX_PATH_CHARS)) for path in _container(unpickle(data), list)]
+    paths = enumerate(_container(parse(data), list))
+    return [{"kind": kind, "position": position, **place(_text(path, MAX_PATH_CHARS))} for position, path in paths]
 
 
-def place(path: str) -> Place:
+def place(path: str) -> dict[str, str | None]:
     """Return the emotion, the attribute and the last three parts of a path of another machine.
 
     The emotion is found in the file's name or in a folder's name; the attribute is the name of the file's folder.
@@ -145,10 +141,13 @@ def place(path: str) -> Place:
     foreign = PureWindowsPath(path)  # accepts both path separators
     parts = foreign.relative_to(foreign.anchor).parts[-3:]
     if not parts or ".." in parts:
-        raise RefusedError(Refusal.wrong_keys, f"{shown(path)} names no file")
+        raise RefusedError("wrong_keys", f"{shown(path)} names no file")
     words = [parts[-1].rpartition("_")[0].lower(), *(part.lower() for part in parts[:-1])]
-    emotion = next((word for word in words if word in INDEX), None)
-    return Place(emotion, attribute_key(parts[-2]) if len(parts) > 1 else None, "/".join(parts))
+    return {
+        "emotion": next((word for word in words if word in INDEX), None),
+        "attribute": attribute_key(parts[-2]) if len(parts) > 1 else None,
+        "file": "/".join(parts),
+    }
 
 
 def attribute_key(name: str) -> str:
@@ -158,41 +157,37 @@ def attribute_key(name: str) -> str:
     """
     key = snake_case(_COUNT.sub("", name))
     if not key or "/" in key:
-        raise RefusedError(Refusal.wrong_keys, f"{shown(name)} is no attribute's name")
+        raise RefusedError("wrong_keys", f"{shown(name)} is no attribute's name")
     return key
 
 
 def _container(value: Any, kind: type) -> Any:
-    if type(value) is not kind:
-        raise RefusedError(Refusal.wrong_type, f"{type(value).__name__}, wanted {kind.__name__}")
+    if not isinstance(value, kind):
+        raise RefusedError("wrong_type", f"{type(value).__name__}, wanted {kind.__name__}")
     if not value:
-        raise RefusedError(Refusal.wrong_keys, f"an empty {kind.__name__}")
+        raise RefusedError("wrong_keys", f"an empty {kind.__name__}")
     return value
 
 
-def _text(value: Any, max_chars: int) -> str:
+def _text(value: Any, max_chars: int = MAX_NAME_CHARS) -> str:
     """Return the value if it is text that a table can hold and a terminal can show; raises RefusedError otherwise."""
     if type(value) is not str:
-        raise RefusedError(Refusal.wrong_type, f"{type(value).__name__}, wanted text")
+        raise RefusedError("wrong_type", f"{type(value).__name__}, wanted text")
     if not 0 < len(value) <= max_chars or not value.isprintable():
-        raise RefusedError(Refusal.wrong_keys, f"{shown(value)}: empty, unprintable or over {max_chars} characters")
+        raise RefusedError("wrong_keys", f"{shown(value)}: empty, unprintable or over {max_chars} characters")
     return value
 
 
-def _probabilities(name: str, row: Any) -> NDArray[np.float32]:
-    """Return the eight values of one attribute. Raises RefusedError unless they are probabilities.
+def _probabilities(name: str, value: Any) -> NDArray[np.float32]:
+    """Return the eight values of one attribute.
 
-    They must sum to 1, within SUM_TOLERANCE.
+    Raises RefusedError unless they are probabilities and sum to 1, within SUM_TOLERANCE.
     """
-    if type(row) is not Array or row.values.dtype.kind != "f":
-        raise RefusedError(Refusal.wrong_type, f"{shown(name)} has {type(row).__name__}, wanted floating numbers")
-    if row.values.shape != (len(EMOTIONS),):
-        raise RefusedError(Refusal.wrong_shape, f"{shown(name)} is {list(row.values.shape)}, wanted {[len(EMOTIONS)]}")
-    values: NDArray[np.float32] = row.values.astype(np.float32)
+    values = vector(name, value, len(EMOTIONS))
     if not np.isfinite(values).all():
-        raise RefusedError(Refusal.not_finite, f"{shown(name)} holds NaN or an infinity")
+        raise RefusedError("not_finite", f"{shown(name)} holds NaN or an infinity")
     if values.min() < 0.0 or abs(float(values.sum(dtype=np.float64)) - 1.0) > SUM_TOLERANCE:
-        raise RefusedError(Refusal.out_of_range, f"{shown(name)} is {values.tolist()}, no probabilities that sum to 1")
+        raise RefusedError("out_of_range", f"{shown(name)} is {values.tolist()}, no probabilities that sum to 1")
     return values
 
 
@@ -209,8 +204,8 @@ ARTEFACTS: tuple[Artefact, ...] = (
     Artefact("vocabulary", "", "all_attribute_object_scene.pkl", vocabulary),
     *(Artefact("balance", kind, f"{kind}_norepeat.pkl", balance) for kind in ATTRIBUTE_KINDS),
     *(
-        Artefact("emotion_space", f"{emotion}_{statistic}", f"{emotion}_{statistic}_v2.pt", read)
+        Artefact("emotion_space", f"{emotion}_{name}", f"{emotion}_{name}_v2.pt", gaussian)
         for emotion in EMOTIONS
-        for statistic, read in zip(STATISTICS, (mean, deviation), strict=True)
+        for name in ("mean", "std")
     ),
 )

@@ -1,97 +1,78 @@
 """Load tensors from a torch checkpoint in zip format, on the CPU, by torch's weights_only loading.
 
-The archive is checked and rewritten before torch sees it, so that torch reads the checked entries and no others; it may
-hold only dense tensors. TorchScript and the tar and pickle formats of torch before 1.6 are refused.
+The archive is checked and rewritten first, so that torch reads the checked entries and no others; it may hold only
+dense tensors. TorchScript and the tar and pickle formats of torch before 1.6 are refused.
 """
 
 import io
 import re
-import struct
 import zipfile
-import zlib
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from pipeline.corpora.records import shown
-from pipeline.foreign.opcodes import PLAIN, scan
-from pipeline.foreign.refusal import Refusal, RefusedError
-from pipeline.foreign.unpickle import LOADER_ERRORS
+from pipeline.foreign.pickles import ORDERED_DICT, parse
+from pipeline.foreign.refusal import RefusedError, refused_as
 
 if TYPE_CHECKING:
     import torch
 
 MAX_CHECKPOINT_BYTES = 512 << 20  # EmoGen's largest, a ResNet-50, has 109 MB
 MAX_ENTRIES = 10_000
-LEGACY = "a file of torch before 1.6, or no checkpoint; load it where you trust it and torch.save it again"
 
-_PROTOCOL = b"\x80\x02"
 _DIRECTORY_ENTRY = b"PK\x01\x02"
-_STORAGES = frozenset(f"torch {kind}Storage" for kind in ("BFloat16", "Half", "Float", "Double", "Int", "Long"))
-_GLOBALS = _STORAGES | {"collections OrderedDict", "torch._utils _rebuild_tensor_v2"}
-_OPCODES = (PLAIN - {"STACK_GLOBAL"}) | {"BINPERSID"}
+_STORAGES = frozenset(f"torch.{kind}Storage" for kind in ("BFloat16", "Half", "Float", "Double", "Int", "Long"))
+_NAMES = _STORAGES | {ORDERED_DICT, "torch._utils._rebuild_tensor_v2"}  # torch allows more: bytearray(2**33), say
 _ENTRY = re.compile(
-    r"(?P<root>[^/\\\x00]+)/"
+    r"(?!\.\.?/)[^/\\\x00]+/"
     r"(data\.pkl|data/\d+|version|byteorder|\.format_version|\.storage_alignment|\.data/serialization_id)"
 )
-_ZIP_ERRORS = (
-    zipfile.BadZipFile, zlib.error, struct.error, EOFError, LookupError, NotImplementedError, OSError, RuntimeError,
-    ValueError,
-)  # fmt: skip
 
 
 def load_state_dict(data: bytes) -> "dict[str, torch.Tensor]":
-    """Return the tensors of a saved state dict by name, on the CPU whatever device they were saved on.
-
-    Raises RefusedError if the file does not hold a state dict.
-    """
-    import torch
-
+    """Return the tensors of a saved state dict by name. Raises RefusedError if the file does not hold one."""
     loaded = _load(data)
-    if not isinstance(loaded, dict) or not all(type(tensor) is torch.Tensor for tensor in loaded.values()):
-        raise RefusedError(Refusal.wrong_type, f"{type(loaded).__name__}, not a dictionary of tensors")
-    return {name: _whole(name, tensor, len(data)) for name, tensor in loaded.items()}
+    if not isinstance(loaded, dict):
+        raise RefusedError("wrong_type", f"{type(loaded).__name__}, not a dictionary of tensors")
+    tensors = {name: _whole(name, tensor, len(data)) for name, tensor in dict.items(loaded)}
+    num_bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    if num_bytes > MAX_CHECKPOINT_BYTES:  # many views of one storage
+        raise RefusedError("wrong_shape", f"tensors of {num_bytes} bytes, at most {MAX_CHECKPOINT_BYTES} are read")
+    return {name: tensor.contiguous() for name, tensor in tensors.items()}
 
 
 def load_tensor(data: bytes) -> "torch.Tensor":
-    """Return the only tensor of a file, on the CPU. Raises RefusedError if the file does not hold one tensor."""
-    import torch
-
-    loaded = _load(data)
-    if type(loaded) is not torch.Tensor:
-        raise RefusedError(Refusal.wrong_type, f"{type(loaded).__name__}, not one tensor")
-    return _whole("the tensor", loaded, len(data))
+    """Return the only tensor of a file. Raises RefusedError if the file does not hold one tensor."""
+    return _whole("the file", _load(data), len(data)).contiguous()
 
 
 def checked(name: str, tensor: "torch.Tensor", shape: tuple[int, ...]) -> "torch.Tensor":
-    """Return a floating-point tensor of the given shape as float32.
-
-    Raises RefusedError for any other tensor: wrong_shape, wrong_type or not_finite.
-    """
+    """Return a tensor as float32. Raises RefusedError unless it is of that shape, floating-point and finite."""
     if tuple(tensor.shape) != shape:
-        raise RefusedError(Refusal.wrong_shape, f"{name} is {list(tensor.shape)}, wanted {list(shape)}")
+        raise RefusedError("wrong_shape", f"{name} is {list(tensor.shape)}, wanted {list(shape)}")
     if not tensor.is_floating_point():
-        raise RefusedError(Refusal.wrong_type, f"{name} is {tensor.dtype}, wanted floating numbers")
+        raise RefusedError("wrong_type", f"{name} is {tensor.dtype}, wanted floating numbers")
     single = tensor.float()
     if not single.isfinite().all():
-        raise RefusedError(Refusal.not_finite, f"{name} holds NaN or an infinity")
+        raise RefusedError("not_finite", f"{name} holds NaN or an infinity")
     return single
 
 
 def _load(data: bytes) -> Any:
     import torch
 
-    if len(data) > MAX_CHECKPOINT_BYTES:
-        raise RefusedError(Refusal.malformed_archive, f"{len(data)} bytes, at most {MAX_CHECKPOINT_BYTES} are read")
     entries = _entries(data)
-    (pickled,) = (entries[name] for name in entries if name.endswith("/data.pkl"))
-    if not pickled.startswith(_PROTOCOL):
-        raise RefusedError(Refusal.malformed_pickle, f"data.pkl begins with {pickled[:8]!r}, not with protocol 2")
-    forbidden = scan(pickled, _OPCODES, calls_may_repeat=False) - _GLOBALS
-    if forbidden:
-        raise RefusedError(Refusal.forbidden_global, f"it calls for {shown(min(forbidden))}; nothing of it ran")
-    try:
-        return torch.load(_archive(entries), weights_only=True, map_location="cpu")
-    except (*LOADER_ERRORS, AssertionError, OSError) as error:
-        raise RefusedError(Refusal.malformed_archive, f"torch cannot load it: {shown(str(error))}") from None
+    (pickled,) = (content for name, content in entries.items() if name.endswith("/data.pkl"))
+    if not pickled.startswith(b"\x80\x02"):
+        raise RefusedError("malformed_pickle", f"data.pkl begins with {pickled[:8]!r}, not with protocol 2")
+    parse(pickled, _NAMES)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    buffer.seek(0)
+    with refused_as("malformed_archive"):
+        return torch.load(buffer, weights_only=True, map_location="cpu")
 
 
 def _entries(data: bytes) -> dict[str, bytes]:
@@ -100,45 +81,30 @@ def _entries(data: bytes) -> dict[str, bytes]:
     Entries must be stored without compression and occur once, so that they cannot hold more than the file does.
     """
     if not data.startswith(b"PK\x03\x04"):
-        raise RefusedError(Refusal.not_a_torch_zip, LEGACY)
+        remedy = "load it where you trust it and torch.save it again"
+        raise RefusedError("not_a_torch_zip", f"a file of torch before 1.6, or no checkpoint; {remedy}")
     if data.count(_DIRECTORY_ENTRY) > MAX_ENTRIES:
-        raise RefusedError(Refusal.malformed_archive, f"more than {MAX_ENTRIES} entries")
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            _check_listing(archive.infolist(), len(data))
-            return {info.filename: archive.read(info) for info in archive.infolist()}
-    except RefusedError:
-        raise
-    except _ZIP_ERRORS as error:
-        raise RefusedError(Refusal.malformed_archive, f"truncated or damaged: {shown(str(error))}") from None
+        raise RefusedError("malformed_archive", f"more than {MAX_ENTRIES} entries")
+    with refused_as("malformed_archive"), zipfile.ZipFile(io.BytesIO(data)) as archive:
+        infos = archive.infolist()
+        names = Counter(info.filename for info in infos)
+        for info in infos:
+            if not _ENTRY.fullmatch(info.filename) or info.compress_type != zipfile.ZIP_STORED:
+                raise RefusedError("malformed_archive", f"{shown(info.filename)} is compressed or none of torch.save's")
+        if len(infos) != len(names) or sum(info.file_size for info in infos) > len(data):
+            raise RefusedError("malformed_archive", "entries that repeat or overlap")
+        roots = {name.partition("/")[0] for name in names}
+        if len(roots) != 1 or f"{min(roots)}/data.pkl" not in names:
+            raise RefusedError("malformed_archive", "not one folder with one data.pkl")
+        return {name: archive.read(name) for name in names}
 
 
-def _check_listing(infos: list[zipfile.ZipInfo], num_bytes: int) -> None:
-    matches = [_ENTRY.fullmatch(info.filename) for info in infos]
-    for info, match in zip(infos, matches, strict=True):
-        if match is None or match["root"] in (".", ".."):
-            raise RefusedError(Refusal.malformed_archive, f"entry {shown(info.filename)} is none of torch.save's")
-        if info.compress_type != zipfile.ZIP_STORED:
-            raise RefusedError(Refusal.malformed_archive, f"entry {shown(info.filename)} is compressed")
-    names = [info.filename for info in infos]
-    if len(set(names)) != len(names) or sum(info.file_size for info in infos) > num_bytes:
-        raise RefusedError(Refusal.malformed_archive, "entries that repeat or overlap")
-    if sum(name.endswith("/data.pkl") for name in names) != 1 or len({match["root"] for match in matches if match}) > 1:
-        raise RefusedError(Refusal.malformed_archive, "not one folder with one data.pkl")
+def _whole(name: str, tensor: Any, num_bytes: int) -> "torch.Tensor":
+    """Return a dense tensor, detached. Raises RefusedError if it claims to be larger than its file."""
+    import torch
 
-
-def _archive(entries: dict[str, bytes]) -> io.BytesIO:
-    """Return the entries as a new zip archive."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name, content in entries.items():
-            archive.writestr(name, content)
-    buffer.seek(0)
-    return buffer
-
-
-def _whole(name: str, tensor: "torch.Tensor", num_bytes: int) -> "torch.Tensor":
-    """Return the tensor, contiguous and detached. Raises RefusedError if it claims to be larger than its file."""
+    if type(tensor) is not torch.Tensor:
+        raise RefusedError("wrong_type", f"{shown(name)} holds {type(tensor).__name__}, not one tensor")
     if tensor.numel() * tensor.element_size() > num_bytes or tensor.untyped_storage().nbytes() > num_bytes:
-        raise RefusedError(Refusal.wrong_shape, f"{shown(name)} is {list(tensor.shape)}, larger than its file")
-    return tensor.detach().contiguous()
+        raise RefusedError("wrong_shape", f"{shown(name)} is {list(tensor.shape)}, larger than its file")
+    return tensor.detach()

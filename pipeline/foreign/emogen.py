@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any, Literal
@@ -17,8 +17,9 @@ from pipeline.corpora.images import Folder
 from pipeline.corpora.records import Reason, RejectedError, shown
 from pipeline.foreign.artefacts import ARTEFACTS, Artefact
 from pipeline.foreign.checkpoint import MAX_CHECKPOINT_BYTES
-from pipeline.foreign.outputs import OUTPUTS, Source
-from pipeline.foreign.refusal import Refusal, RefusedError
+from pipeline.foreign.outputs import OUTPUTS
+from pipeline.foreign.pickles import MAX_PICKLE_BYTES
+from pipeline.foreign.refusal import RefusedError
 from pipeline.work import written_aside
 
 MANIFEST = "manifest.json"
@@ -27,7 +28,6 @@ Status = Literal["converted", "absent", "lfs_pointer", "refused"]
 _LFS = b"version https://git-lfs.github.com/spec/v1"
 _HTML = (b"<!doctype html", b"<html")
 _SUFFIXES = tuple({PurePath(artefact.pattern).suffix for artefact in ARTEFACTS})  # skips most files, which are images
-_WHOLE = frozenset(kind for kind, output in OUTPUTS.items() if output.needs_all)
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,6 @@ class Row:
     target: str | None = None
 
 
-@dataclass(frozen=True)
-class _Piece:
-    """A row with the payload that was read for it."""
-
-    artefact: Artefact
-    row: Row
-    payload: Any = None
-
-
 def import_emogen(folder: Path, out: Path) -> list[Row]:
     """Convert the EmoGen files below `folder` into `out`, and return one row per file or absent artifact.
 
@@ -67,18 +58,21 @@ def import_emogen(folder: Path, out: Path) -> list[Row]:
     if not any(found.values()):
         names = ", ".join(artefact.pattern for artefact in ARTEFACTS)
         raise ValueError(f"nothing of EmoGen below {folder}; looked for {names}")
-    pieces = [piece for artefact in ARTEFACTS for piece in _pieces(door, artefact, found[artefact.label])]
-    pieces = _without_incomplete(pieces)
+    results = {artefact: _convert(door, artefact, found[artefact.label]) for artefact in ARTEFACTS}
     for kind, output in OUTPUTS.items():
-        sources = {
-            piece.artefact.member: Source(str(piece.row.source), str(piece.row.sha256), piece.payload)
-            for piece in pieces
-            if piece.artefact.kind == kind and piece.payload is not None
-        }
-        if sources:
-            output.write(out / output.target, sources)
-    rows = [piece.row for piece in pieces]
-    write_manifest(out / MANIFEST, rows)
+        members = {artefact: results[artefact] for artefact in ARTEFACTS if artefact.kind == kind}
+        values = {artefact.member: value for artefact, (_, value) in members.items() if value is not None}
+        lacking = [artefact.member for artefact in members if artefact.member not in values]
+        if output.needs_all and lacking:
+            why = RefusedError("incomplete", f"lacks {', '.join(lacking)}")
+            results |= {artefact: (_refused(rows, why), None) for artefact, (rows, _) in members.items()}
+        elif values:
+            output.write(out / output.target, values, _provenance(members.values()))
+    rows = [row for own, _ in results.values() for row in own]
+    text = json.dumps({"artefacts": [asdict(row) for row in rows]}, indent=2, sort_keys=True)
+    out.mkdir(parents=True, exist_ok=True)
+    with written_aside(out / MANIFEST) as aside:
+        aside.write_text(text + "\n", encoding="utf-8")
     return rows
 
 
@@ -107,65 +101,44 @@ def find(door: Folder) -> dict[str, list[str]]:
     return found
 
 
-def write_manifest(path: Path, rows: Sequence[Row]) -> None:
-    """Write the rows as JSON; equal rows give equal bytes."""
-    text = json.dumps({"artefacts": [asdict(row) for row in rows]}, indent=2, sort_keys=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with written_aside(path) as aside:
-        aside.write_text(text + "\n", encoding="utf-8")
-
-
-def _pieces(door: Folder, artefact: Artefact, paths: Sequence[str]) -> list[_Piece]:
-    """Return one piece per file of an artifact.
+def _convert(door: Folder, artefact: Artefact, paths: Sequence[str]) -> tuple[list[Row], Any]:
+    """Return one row per file of an artifact, and the values of the first usable file if there is one.
 
     Of files with equal bytes one is read; files that differ are all refused.
     """
     if not paths:
-        return [_Piece(artefact, Row(artefact.label, "absent", reason=f"no {artefact.pattern}"))]
-    pieces = [_opened(door, artefact, path) for path in paths]
-    usable = [piece for piece in pieces if piece.payload is not None]
-    contents = {piece.row.sha256 for piece in usable}
-    if len(contents) > 1:
-        why = RefusedError(Refusal.ambiguous, f"{len(contents)} different files have this name; leave one of them")
-        return [_refused(piece, why) if piece.payload is not None else piece for piece in pieces]
-    read = _read(usable[0]) if usable else None
-    return [_resolved(piece, read) if read and piece.payload is not None else piece for piece in pieces]
-
-
-def _opened(door: Folder, artefact: Artefact, path: str) -> _Piece:
-    """Return the piece of one file, with its bytes as payload unless it is a pointer or cannot be read."""
-    piece = _Piece(
-        artefact, Row(artefact.label, "converted", shown(path, 5000)[1:-1], target=OUTPUTS[artefact.kind].target)
-    )
+        return [Row(artefact.label, "absent", reason=f"no {artefact.pattern}")], None
+    contents: dict[str | None, bytes] = {}
+    rows = [_opened(door, artefact, path, contents) for path in paths]
     try:
-        data = door.read(path, MAX_CHECKPOINT_BYTES, Reason.unreadable_file)
-    except RejectedError as why:
-        return _refused(piece, why)
-    row = replace(piece.row, sha256=hashlib.sha256(data).hexdigest())
-    if data.startswith(_LFS):
-        return _Piece(artefact, replace(row, status="lfs_pointer", reason=_pointer(data), target=None))
-    return _Piece(artefact, row, data)
-
-
-def _read(piece: _Piece) -> _Piece:
-    """Return the piece with the values parsed from its bytes as payload, or refused."""
-    try:
-        if piece.payload[:100].lstrip().lower().startswith(_HTML):
-            raise RefusedError(Refusal.html_page, "a web page under this name; download the file itself")
-        return replace(piece, payload=piece.artefact.read(piece.payload))
+        if len(contents) > 1:
+            raise RefusedError("ambiguous", f"{len(contents)} different files have this name; leave one of them")
+        if any(data[:100].lstrip().lower().startswith(_HTML) for data in contents.values()):
+            raise RefusedError("html_page", "a web page under this name; download the file itself")
+        values = [artefact.read(data, artefact.member) for data in contents.values()]
     except RefusedError as why:
-        return _refused(piece, why)
+        return _refused(rows, why), None
+    first = next((row for row in rows if row.status == "converted"), None)
+    if first is None:
+        return rows, None
+    copy = f"same bytes as {first.source}"
+    copies = [row for row in rows if row.status == "converted" and row is not first]
+    return [replace(row, reason=copy) if row in copies else row for row in rows], values[0]
 
 
-def _resolved(piece: _Piece, read: _Piece) -> _Piece:
-    """Return the outcome of a file with the same bytes as the one that was read.
-
-    The outcome is the same, but only the file that was read keeps the values.
-    """
-    if piece.row.source == read.row.source:
-        return read
-    reason = read.row.reason or f"same bytes as {read.row.source}"
-    return _Piece(piece.artefact, replace(read.row, source=piece.row.source, reason=reason))
+def _opened(door: Folder, artefact: Artefact, path: str, contents: dict[str | None, bytes]) -> Row:
+    """Return the row of one file; unless it is a pointer or cannot be read, `contents` gets its bytes by SHA-256."""
+    row = Row(artefact.label, "converted", shown(path, 5000)[1:-1], target=OUTPUTS[artefact.kind].target)
+    limit = MAX_PICKLE_BYTES if path.endswith(".pkl") else MAX_CHECKPOINT_BYTES
+    try:
+        data = door.read(path, limit, Reason.unreadable_file)
+    except RejectedError as why:
+        return _refused([row], why)[0]
+    row = replace(row, sha256=hashlib.sha256(data).hexdigest())
+    if data.startswith(_LFS):
+        return replace(row, status="lfs_pointer", reason=_pointer(data), target=None)
+    contents[row.sha256] = data
+    return row
 
 
 def _pointer(data: bytes) -> str:
@@ -174,21 +147,18 @@ def _pointer(data: bytes) -> str:
     return f"a Git-LFS pointer to {stands_for}; `git lfs pull` in the checkout fetches it"
 
 
-def _refused(piece: _Piece, why: RefusedError | RejectedError) -> _Piece:
-    """Return the piece as refused, without its payload."""
-    return _Piece(piece.artefact, replace(piece.row, status="refused", reason=str(why), target=None))
-
-
-def _without_incomplete(pieces: Sequence[_Piece]) -> list[_Piece]:
-    """Return the pieces, refusing converted ones whose kind is usable only whole and lacks a member."""
-    have = {piece.artefact.label for piece in pieces if piece.payload is not None}
-    lacking = {kind: [a.member for a in ARTEFACTS if a.kind == kind and a.label not in have] for kind in _WHOLE}
+def _refused(rows: Sequence[Row], why: RefusedError | RejectedError) -> list[Row]:
+    """Return the rows, with those that were converted refused."""
     return [
-        _refused(piece, RefusedError(Refusal.incomplete, f"lacks {', '.join(lacking[piece.artefact.kind])}"))
-        if piece.row.status == "converted" and lacking.get(piece.artefact.kind)
-        else piece
-        for piece in pieces
+        replace(row, status="refused", reason=str(why), target=None) if row.status == "converted" else row
+        for row in rows
     ]
+
+
+def _provenance(results: Iterable[tuple[list[Row], Any]]) -> dict[str, str]:
+    """Return the metadata of a weights file: its origin, and the SHA-256 of each source file by path."""
+    firsts = [next(row for row in rows if row.status == "converted") for rows, value in results if value is not None]
+    return {"origin": "EmoGen", "sources": json.dumps({row.source: row.sha256 for row in firsts})}
 
 
 def _raise(error: OSError) -> None:

@@ -7,18 +7,19 @@ both scene and object, and EmoGen lets the object overwrite the scene; here both
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from pipeline.artifacts import write_table
 from pipeline.attributes import ATTRIBUTE_KINDS
 from pipeline.emotions import EMOTIONS
-from pipeline.foreign.artefacts import CLIP_WIDTH, STATISTICS, Place
-from pipeline.schemas import CORRELATION_SCHEMA, WORD, Column, Schema
+from pipeline.foreign.artefacts import CLIP_WIDTH
+from pipeline.schemas import CORRELATION_SCHEMA, VECTOR, WORD, Column, Schema
 from pipeline.weights import save_safetensors
 
 ATTRIBUTES_SCHEMA = Schema(
@@ -48,16 +49,8 @@ BALANCE_SCHEMA = Schema(
 )
 
 
-@dataclass(frozen=True)
-class Source:
-    """One file that was read: its path below the imported folder, its SHA-256 (hex) and its reader's result."""
-
-    path: str
-    sha256: str
-    payload: Any
-
-
-Sources = Mapping[str, Source]  # keyed by member, such as scene
+Values = Mapping[str, Any]  # member, such as scene -> its reader's result
+Metadata = Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -69,119 +62,44 @@ class Output:
     """
 
     target: str
-    write: Callable[[Path, Sources], None]
+    write: Callable[[Path, Values, Metadata], None]
     needs_all: bool = False
 
 
-def write_classifier(path: Path, sources: Sources) -> None:
+def write_classifier(path: Path, values: Values, metadata: Metadata) -> None:
     """Write EmoGen's classifier as our head: one Linear(768, 8) on CLIP features of their original length."""
-    import torch
-
     from pipeline.judges.head import EmotionHead, save_head
 
-    weight, bias = sources[""].payload
     head = EmotionHead(width=CLIP_WIDTH, hidden=None, normalized=False)
     (layer,) = head.layers
-    with torch.no_grad():
-        layer.weight.copy_(weight)
-        layer.bias.copy_(bias)
-    save_head(head, path.parent, _provenance(sources))
+    layer.load_state_dict(values[""])
+    save_head(head, path.parent, metadata)
 
 
-def write_image_encoder(path: Path, sources: Sources) -> None:
-    """Write the state dict under its own names."""
-    save_safetensors(path, sources[""].payload, _provenance(sources))
-
-
-def write_coefficients(path: Path, sources: Sources) -> None:
-    """Write the published tables in the schema CORRELATION_SCHEMA (UniEmo Eq. 5).
-
-    What was not published is not invented: num_images (M_j) is 0 for unknown, and standard_error is 0. The columns
-    coefficient, mean and in_sample all hold the published values, which are not shrunk and come from a classifier that
-    had seen the images.
-    """
-    rows = sorted(
-        (f"{kind}/{name}", kind, name, values)
-        for kind, source in sources.items()
-        for name, values in source.payload.items()
-    )  # the values are never compared, as no two first columns are equal
-    matrix = np.stack([values for *_, values in rows])
-    table = pa.table(
-        {
-            "attribute": [attribute for attribute, *_ in rows],
-            "kind": [kind for _, kind, *_ in rows],
-            "name": [name for _, _, name, _ in rows],
-            "num_images": pa.array(np.zeros(len(rows), np.int32)),
-            "coefficient": _vectors(matrix),
-            "mean": _vectors(matrix),
-            "standard_error": _vectors(np.zeros_like(matrix)),
-            "in_sample": _vectors(matrix),
-        }
-    )
-    write_table(path, table, CORRELATION_SCHEMA)
-
-
-def write_attributes(path: Path, sources: Sources) -> None:
-    """Write the attributes of each emotion, scenes before objects, in EmoGen's order."""
-    rows = [(emotion, kind, name) for kind in sources for emotion, name in sources[kind].payload]
-    rows.sort(key=lambda row: row[0])
-    columns = dict(zip(ATTRIBUTES_SCHEMA.names, zip(*rows, strict=True), strict=True))
-    write_table(
-        path, pa.table({name: pa.array(column, pa.string()) for name, column in columns.items()}), ATTRIBUTES_SCHEMA
-    )
-
-
-def write_vocabulary(path: Path, sources: Sources) -> None:
-    """Write all attributes, sorted by name, with their position in EmoGen's list."""
-    rows = sorted((name, position) for position, name in enumerate(sources[""].payload))
-    names, positions = zip(*rows, strict=True)
-    table = pa.table({"name": list(names), "position": pa.array(positions, pa.int32())})
-    write_table(path, table, VOCABULARY_SCHEMA)
-
-
-def write_balance(path: Path, sources: Sources) -> None:
-    """Write the oversampling lists in their order, objects before scenes."""
-    places: list[tuple[str, int, Place]] = [
-        (kind, position, place) for kind in sorted(sources) for position, place in enumerate(sources[kind].payload)
-    ]
-    table = pa.table(
-        {
-            "kind": [kind for kind, _, _ in places],
-            "position": pa.array([position for _, position, _ in places], pa.int32()),
-            "emotion": pa.array([place.emotion for _, _, place in places], pa.string()),
-            "attribute": pa.array([place.attribute for _, _, place in places], pa.string()),
-            "file": [place.file for _, _, place in places],
-        }
-    )
-    write_table(path, table, BALANCE_SCHEMA)
-
-
-def write_emotion_space(path: Path, sources: Sources) -> None:
+def write_emotion_space(path: Path, values: Values, metadata: Metadata) -> None:
     """Write EmoGen's diagonal Gaussians: mean and std, 8 x 768 float32 each, rows in the order of EMOTIONS."""
     import torch
 
-    tensors = {
-        statistic: torch.stack([sources[f"{emotion}_{statistic}"].payload for emotion in EMOTIONS])
-        for statistic in STATISTICS
-    }
-    save_safetensors(path, tensors, {"emotions": json.dumps(EMOTIONS), **_provenance(sources)})
+    tensors = {name: torch.stack([values[f"{emotion}_{name}"] for emotion in EMOTIONS]) for name in ("mean", "std")}
+    save_safetensors(path, tensors, {"emotions": json.dumps(EMOTIONS), **metadata})
 
 
-def _provenance(sources: Sources) -> dict[str, str]:
-    """Return the metadata of a weights file: its origin, and the SHA-256 of each source file by path."""
-    return {"origin": "EmoGen", "sources": json.dumps({source.path: source.sha256 for source in sources.values()})}
-
-
-def _vectors(matrix: NDArray[np.float32]) -> pa.FixedSizeListArray:
-    return pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), matrix.shape[1])
+def write_rows(path: Path, values: Values, _: Metadata, schema: Schema) -> None:
+    """Write the rows of all members, sorted by the schema's key; rows with equal keys keep their order."""
+    rows = sorted(chain(*values.values()), key=itemgetter(schema.key))
+    types = {VECTOR: pa.list_(pa.float32(), len(EMOTIONS)), WORD: pa.string()}  # write_table encodes the words
+    arrow = pa.schema([(column.name, types.get(column.type, column.type)) for column in schema.columns])
+    write_table(path, pa.Table.from_pylist(rows, arrow), schema)
 
 
 OUTPUTS: dict[str, Output] = {
     "classifier": Output("classifier/head.safetensors", write_classifier),
-    "coefficients": Output("coefficients.parquet", write_coefficients),
-    "attributes": Output("attributes.parquet", write_attributes),
-    "vocabulary": Output("vocabulary.parquet", write_vocabulary),
-    "balance": Output("balance.parquet", write_balance),
+    "coefficients": Output("coefficients.parquet", partial(write_rows, schema=CORRELATION_SCHEMA)),
+    "attributes": Output("attributes.parquet", partial(write_rows, schema=ATTRIBUTES_SCHEMA)),
+    "vocabulary": Output("vocabulary.parquet", partial(write_rows, schema=VOCABULARY_SCHEMA)),
+    "balance": Output("balance.parquet", partial(write_rows, schema=BALANCE_SCHEMA)),
     "emotion_space": Output("emotion_space.safetensors", write_emotion_space, needs_all=True),
-    "image_encoder": Output("image_encoder.safetensors", write_image_encoder),
+    "image_encoder": Output(
+        "image_encoder.safetensors", lambda path, values, metadata: save_safetensors(path, values[""], metadata)
+    ),
 }

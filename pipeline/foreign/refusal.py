@@ -1,33 +1,42 @@
-"""Define why a foreign file is refused: one word for tests and scripts to compare, and a detail for people."""
+"""Define the error for a foreign file that is refused: one word for tests and scripts, and a detail for people."""
 
-from enum import StrEnum
+import pickle
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
 
+from pipeline.corpora.records import shown
 
-class Refusal(StrEnum):
-    """The reason why the contents of a foreign file are refused. Unreadable files have pipeline.corpora's Reason."""
+Refusal = Literal[
+    "html_page", "not_a_pickle", "malformed_pickle", "forbidden_opcode", "forbidden_global", "too_many_opcodes",
+    "not_a_torch_zip", "malformed_archive", "wrong_type", "wrong_keys", "wrong_shape", "not_finite", "out_of_range",
+    "ambiguous", "incomplete",
+]  # fmt: skip
 
-    html_page = "html_page"  # a download that returned an error or login page
-    not_a_pickle = "not_a_pickle"  # another format, or a protocol before 2, which Python 3 never writes by default
-    malformed_pickle = "malformed_pickle"  # ends early, or its opcodes do not fit together
-    forbidden_opcode = "forbidden_opcode"  # builds objects that no list, dictionary or array needs
-    forbidden_global = "forbidden_global"  # names code, as hostile pickles do
-    repeated_container = "repeated_container"  # one object in several places, as in a billion-laughs attack
-    too_many_opcodes = "too_many_opcodes"  # more than an honest file within the size limit has
-    not_a_torch_zip = "not_a_torch_zip"  # a tar file or bare pickle of an old torch, or not a checkpoint
-    malformed_archive = "malformed_archive"  # truncated, or with entries that torch.save does not write
-    wrong_type = "wrong_type"  # not the container or element type of EmoGen's file
-    wrong_keys = "wrong_keys"  # missing, excess or unusable names
-    wrong_shape = "wrong_shape"
-    not_finite = "not_finite"  # NaN or an infinity
-    out_of_range = "out_of_range"  # not probabilities, or a deviation below 0
-    ambiguous = "ambiguous"  # several files of one name with different bytes
-    incomplete = "incomplete"  # one of several files that are only usable together is missing
+# Errors of parsers on damaged or hostile bytes; a hostile length leads to MemoryError.
+_PARSER_ERRORS = (
+    ArithmeticError, AssertionError, AttributeError, BufferError, EOFError, LookupError, MemoryError, OSError,
+    RuntimeError, TypeError, ValueError, pickle.UnpicklingError, struct.error, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 class RefusedError(ValueError):
     """Raised for one foreign file; the importer records it and continues with the next."""
 
-    def __init__(self, reason: StrEnum, detail: str) -> None:
+    def __init__(self, reason: Refusal, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
-        self.detail = detail
+
+
+@contextmanager
+def refused_as(reason: Refusal) -> Iterator[None]:
+    """Raise RefusedError in place of the errors of a parser."""
+    try:
+        yield
+    except RefusedError:
+        raise
+    except _PARSER_ERRORS as error:
+        raise RefusedError(reason, f"damaged, {type(error).__name__}: {shown(str(error))}") from None

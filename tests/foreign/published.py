@@ -4,7 +4,10 @@ import io
 import itertools
 import pickle
 import pickletools
+import tracemalloc
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +23,30 @@ ENCODER = "weights/image_encoder/2023-08-22-best.pth"
 OBJECT_COEFFICIENTS = "dataset_balance/attr_coefficient_emotion_object.pkl"
 SCENE_COEFFICIENTS = "dataset_balance/attr_coefficient_emotion_scene.pkl"
 BALANCE = "dataset_balance/object_norepeat.pkl"
+DOUBLED = b"Nq\x00" + b"".join(b"h%c\x86q%c" % (depth, depth + 1) for depth in range(60))  # t = (t, t), sixty times
 OBJECTS = ("tower", "tree", "alarm_clock")
 SCENES = ("tower", "beach")
+
+
+class Calls:
+    """Pickles as a call of anything, with any state."""
+
+    def __init__(self, function: Any, *arguments: Any, state: Any = None) -> None:
+        self.call = (function, arguments, state)[: 2 if state is None else 3]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.call
+
+
+@contextmanager
+def little_memory() -> Iterator[None]:
+    """Asserts that what runs inside allocates less than 64 MB at any time."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < 2**26
+    finally:
+        tracemalloc.stop()
 
 
 def state_dict() -> dict[str, Tensor]:

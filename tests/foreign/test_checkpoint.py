@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from pipeline.foreign import checkpoint
 from pipeline.foreign.artefacts import classifier
 from pipeline.foreign.checkpoint import checked, load_state_dict, load_tensor
-from pipeline.foreign.refusal import Refusal, RefusedError
-from tests.foreign.published import archived, entries_of, rewritten, saved, state_dict
+from pipeline.foreign.refusal import RefusedError
+from tests.foreign.published import DOUBLED, Calls, archived, entries_of, little_memory, rewritten, saved, state_dict
 
 GOOD = saved(state_dict())
 NAMES = {info.filename: content for info, content in entries_of(GOOD)}
@@ -63,15 +63,8 @@ def test_a_view_of_a_larger_storage_and_a_parameter_are_tensors_of_their_own() -
 @pytest.mark.parametrize("protocol", [2, 4])
 def test_a_hostile_data_pkl_is_refused_and_nothing_of_it_runs(protocol: int, tmp_path: Path) -> None:
     canary = tmp_path / "canary"
-
-    class Shell:
-        def __reduce__(self) -> Any:
-            return os.system, (f"touch {canary}",)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        data = pickle.dumps(OrderedDict({"fc.weight": Shell()}), protocol)
-    wanted = {2: Refusal.forbidden_global, 4: Refusal.malformed_pickle}[protocol]
+    data = pickle.dumps(OrderedDict({"fc.weight": Calls(os.system, f"touch {canary}")}), protocol)
+    wanted = {2: "forbidden_global", 4: "malformed_pickle"}[protocol]
     assert reason(archived(NAMES | {PICKLE: data})) == wanted
     assert reason(archived({PICKLE: data})) == wanted
     assert not canary.exists()
@@ -79,9 +72,53 @@ def test_a_hostile_data_pkl_is_refused_and_nothing_of_it_runs(protocol: int, tmp
     assert canary.exists()
 
 
-def test_globals_that_torch_itself_would_allow_are_refused_too() -> None:
-    assert reason(saved({"sparse": torch.eye(3).to_sparse()})) == Refusal.forbidden_global
-    assert reason(saved({"size": torch.Size([3])})) == Refusal.forbidden_global
+def test_a_state_dict_of_a_module_is_read_with_its_metadata() -> None:
+    linear = torch.nn.Linear(768, 8)
+    assert "_metadata" in vars(linear.state_dict())
+    data = saved(OrderedDict((f"fc.{name}", tensor) for name, tensor in linear.state_dict().items()))
+    assert torch.equal(classifier(data)["weight"], linear.weight)
+    assert load_state_dict(saved(linear.state_dict())).keys() == {"weight", "bias"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [torch.eye(3).to_sparse(), torch.Size([3]), torch.nn.Parameter(torch.ones(1)), {1}],
+    ids=lambda value: type(value).__name__,
+)
+def test_globals_that_torch_itself_would_allow_are_refused_too(value: Any) -> None:
+    assert reason(saved({"value": value})) == "forbidden_global"
+
+
+STORAGE = b"X\x07\x00\x00\x00storagectorch\nFloatStorage\nh\x3cX\x03\x00\x00\x00cpuK\x01"
+
+
+@pytest.mark.parametrize(
+    ("pickled", "wanted"),
+    [
+        (b"}" + DOUBLED + b"K\x01s.", "wrong_keys"),
+        (b"ccollections\nOrderedDict\n" + DOUBLED + b"K\x01\x86\x85\x85R.", "malformed_pickle"),
+        (b"ccollections\nOrderedDict\n)R" + DOUBLED + b"K\x01\x86\x85b.", "malformed_pickle"),
+        (DOUBLED + b"(" + STORAGE + b"tQ.", "forbidden_opcode"),
+    ],
+    ids=["key", "argument", "state", "storage"],
+)
+def test_what_would_take_for_ever_to_hash_is_refused_at_once(pickled: bytes, wanted: str) -> None:
+    assert reason(archived(NAMES | {PICKLE: b"\x80\x02" + pickled})) == wanted
+
+
+def test_the_state_of_a_dictionary_does_not_hide_its_entries() -> None:
+    hidden = OrderedDict(state_dict())
+    vars(hidden).update(itemz=1)
+    data = rewritten(saved(hidden), b"itemz", b"items")
+    assert classifier(data).keys() == {"weight", "bias"}
+
+
+def test_views_that_together_are_larger_than_any_checkpoint_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    matrix = torch.ones(100, 90)
+    data = saved({str(index): matrix.T for index in range(20)})
+    assert len(load_state_dict(data)) == 20
+    monkeypatch.setattr(checkpoint, "MAX_CHECKPOINT_BYTES", 500_000)
+    assert reason(data) == "wrong_shape"
 
 
 def lying(old: bytes, new: bytes) -> bytes:
@@ -121,61 +158,65 @@ def repeated() -> bytes:
 @pytest.mark.parametrize(
     ("data", "wanted"),
     [
-        pytest.param(b"", Refusal.not_a_torch_zip, id="empty"),
-        pytest.param(b"PK\x03\x04", Refusal.malformed_archive, id="signature_only"),
-        pytest.param(legacy(), Refusal.not_a_torch_zip, id="legacy"),
-        pytest.param(tarred(), Refusal.not_a_torch_zip, id="tar"),
-        pytest.param(scripted(), Refusal.malformed_archive, id="torchscript"),
-        pytest.param(pickle.dumps(1), Refusal.not_a_torch_zip, id="pickle"),
-        pytest.param(GOOD[: len(GOOD) // 2], Refusal.malformed_archive, id="truncated"),
-        pytest.param(GOOD[:-1], Refusal.malformed_archive, id="truncated_by_one"),
-        pytest.param(archived({}), Refusal.not_a_torch_zip, id="no_entries"),
-        pytest.param(archived({"archive/version": b"3"}), Refusal.malformed_archive, id="no_pickle"),
-        pytest.param(archived(NAMES | {"../evil": b""}), Refusal.malformed_archive, id="parent"),
-        pytest.param(archived(NAMES | {"/etc/passwd": b""}), Refusal.malformed_archive, id="absolute"),
-        pytest.param(archived(NAMES | {"../data.pkl": b""}), Refusal.malformed_archive, id="parent_pickle"),
-        pytest.param(archived(NAMES | {"archive/data/../x": b""}), Refusal.malformed_archive, id="parent_inside"),
-        pytest.param(archived(NAMES | {"other/data/0": b""}), Refusal.malformed_archive, id="two_roots"),
-        pytest.param(archived(NAMES | {"archive/code/x.py": b""}), Refusal.malformed_archive, id="code"),
-        pytest.param(archived(NAMES, zipfile.ZIP_DEFLATED), Refusal.malformed_archive, id="compressed"),
-        pytest.param(archived({**NAMES, PICKLE: b""}), Refusal.malformed_pickle, id="empty_pickle"),
-        pytest.param(repeated(), Refusal.malformed_archive, id="repeated"),
-        pytest.param(archived({**NAMES, "archive/data/0": b"\0" * 8}), Refusal.malformed_archive, id="short_storage"),
-        pytest.param(lying(struct.pack("<H", 6144), b"\xff\xff"), Refusal.malformed_archive, id="storage_lies"),
-        pytest.param(lying(b"\x08M\x00\x03\x86", b"\xffM\xff\xff\x86"), Refusal.malformed_archive, id="size_lies"),
-        pytest.param(lying(b"\x08M\x00\x03\x86", b"\x08Mcd\x86"), Refusal.malformed_archive, id="beyond_storage"),
-        pytest.param(saved([torch.ones(2)]), Refusal.wrong_type, id="list"),
-        pytest.param(saved({"a": 1}), Refusal.wrong_type, id="numbers"),
-        pytest.param(saved(torch.ones(2)), Refusal.wrong_type, id="tensor"),
-        pytest.param(saved({"a": torch.ones(1).expand(9, 2**20)}), Refusal.wrong_shape, id="expanded"),
+        pytest.param(b"", "not_a_torch_zip", id="empty"),
+        pytest.param(b"PK\x03\x04", "malformed_archive", id="signature_only"),
+        pytest.param(legacy(), "not_a_torch_zip", id="legacy"),
+        pytest.param(tarred(), "not_a_torch_zip", id="tar"),
+        pytest.param(scripted(), "malformed_archive", id="torchscript"),
+        pytest.param(pickle.dumps(1), "not_a_torch_zip", id="pickle"),
+        pytest.param(GOOD[: len(GOOD) // 2], "malformed_archive", id="truncated"),
+        pytest.param(GOOD[:-1], "malformed_archive", id="truncated_by_one"),
+        pytest.param(archived({}), "not_a_torch_zip", id="no_entries"),
+        pytest.param(archived({"archive/version": b"3"}), "malformed_archive", id="no_pickle"),
+        pytest.param(archived(NAMES | {"../evil": b""}), "malformed_archive", id="parent"),
+        pytest.param(archived(NAMES | {"/etc/passwd": b""}), "malformed_archive", id="absolute"),
+        pytest.param(archived(NAMES | {"../data.pkl": b""}), "malformed_archive", id="parent_pickle"),
+        pytest.param(archived(NAMES | {"archive/data/../x": b""}), "malformed_archive", id="parent_inside"),
+        pytest.param(archived(NAMES | {"other/data/0": b""}), "malformed_archive", id="two_roots"),
+        pytest.param(archived(NAMES | {"archive/code/x.py": b""}), "malformed_archive", id="code"),
+        pytest.param(archived(NAMES, zipfile.ZIP_DEFLATED), "malformed_archive", id="compressed"),
+        pytest.param(archived({**NAMES, PICKLE: b""}), "malformed_pickle", id="empty_pickle"),
+        pytest.param(repeated(), "malformed_archive", id="repeated"),
+        pytest.param(archived({**NAMES, "archive/data/0": b"\0" * 8}), "malformed_archive", id="short_storage"),
+        pytest.param(lying(struct.pack("<H", 6144), b"\xff\xff"), "malformed_archive", id="storage_lies"),
+        pytest.param(lying(b"\x08M\x00\x03\x86", b"\xffM\xff\xff\x86"), "malformed_archive", id="size_lies"),
+        pytest.param(lying(b"\x08M\x00\x03\x86", b"\x08Mcd\x86"), "malformed_archive", id="beyond_storage"),
+        pytest.param(
+            archived(NAMES | {"archive/data/1": bytes(2**27)}, zipfile.ZIP_DEFLATED), "malformed_archive", id="bomb"
+        ),
+        pytest.param(saved({"a": Calls(bytearray, 2**33)}), "forbidden_global", id="bytearray"),
+        pytest.param(saved({"a": torch.ones(1).expand(2**33)}), "wrong_shape", id="much_expanded"),
+        pytest.param(saved([torch.ones(2)]), "wrong_type", id="list"),
+        pytest.param(saved({"a": 1}), "wrong_type", id="numbers"),
+        pytest.param(saved(torch.ones(2)), "wrong_type", id="tensor"),
+        pytest.param(saved({"a": torch.ones(1).expand(9, 2**20)}), "wrong_shape", id="expanded"),
     ],
 )
-def test_what_is_no_whole_checkpoint_is_refused_by_name(data: bytes, wanted: Refusal) -> None:
-    assert reason(data) == wanted
+def test_what_is_no_whole_checkpoint_is_refused_by_name_and_takes_little_memory(data: bytes, wanted: str) -> None:
+    with little_memory():
+        assert reason(data) == wanted
 
 
-def test_too_many_entries_and_too_many_bytes_are_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_entries_are_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint, "MAX_ENTRIES", 3)
-    assert reason(GOOD) == Refusal.malformed_archive
-    monkeypatch.setattr(checkpoint, "MAX_CHECKPOINT_BYTES", 100)
-    assert reason(GOOD) == Refusal.malformed_archive
+    assert reason(GOOD) == "malformed_archive"
 
 
 @pytest.mark.parametrize(
     ("changes", "wanted"),
     [
-        ({"fc.weight": torch.ones(8, 512)}, Refusal.wrong_shape),
-        ({"fc.weight": torch.ones(768, 8).T.reshape(8, 768)[:7]}, Refusal.wrong_shape),
-        ({"fc.bias": torch.ones(())}, Refusal.wrong_shape),
-        ({"fc.bias": torch.full((8,), torch.nan)}, Refusal.not_finite),
-        ({"fc.weight": torch.full((8, 768), -torch.inf)}, Refusal.not_finite),
-        ({"fc.bias": torch.ones(8, dtype=torch.int64)}, Refusal.wrong_type),
-        ({"extra": torch.ones(1)}, Refusal.wrong_keys),
+        ({"fc.weight": torch.ones(8, 512)}, "wrong_shape"),
+        ({"fc.weight": torch.ones(768, 8).T.reshape(8, 768)[:7]}, "wrong_shape"),
+        ({"fc.bias": torch.ones(())}, "wrong_shape"),
+        ({"fc.bias": torch.full((8,), torch.nan)}, "not_finite"),
+        ({"fc.weight": torch.full((8, 768), -torch.inf)}, "not_finite"),
+        ({"fc.bias": torch.ones(8, dtype=torch.int64)}, "wrong_type"),
+        ({"extra": torch.ones(1)}, "wrong_keys"),
     ],
 )
-def test_a_classifier_of_another_make_is_refused_by_name(changes: dict[str, Any], wanted: Refusal) -> None:
+def test_a_classifier_of_another_make_is_refused_by_name(changes: dict[str, Any], wanted: str) -> None:
     assert reason(saved(state_dict() | changes), classifier) == wanted
-    assert reason(saved({"fc.weight": torch.ones(8, 768)}), classifier) == Refusal.wrong_keys
+    assert reason(saved({"fc.weight": torch.ones(8, 768)}), classifier) == "wrong_keys"
 
 
 @settings(max_examples=150)
@@ -186,8 +227,9 @@ def test_whatever_bytes_are_changed_it_is_a_classifier_or_refused(data: st.DataO
     for _ in range(data.draw(st.integers(1, 3))):
         changed[data.draw(st.integers(0, len(changed) - 1))] = data.draw(st.integers(0, 255))
     try:
-        weight, bias = classifier(archived(NAMES | {PICKLE: bytes(changed)}) if in_pickle else bytes(changed))
+        layer = classifier(archived(NAMES | {PICKLE: bytes(changed)}) if in_pickle else bytes(changed))
     except RefusedError:
         return
+    weight, bias = layer["weight"], layer["bias"]
     assert (weight.shape, bias.shape) == ((8, 768), (8,))
     assert bool(weight.isfinite().all() and bias.isfinite().all())
