@@ -12,8 +12,8 @@ from PIL import Image
 from pipeline.colors import DROPPED_COLOR, KEPT_COLOR
 from pipeline.emotions import EMOTIONS
 from pipeline.figure import drawn
+from pipeline.training.curves import NO_LOSSES
 
-NO_LOSSES = ("step", "rate_factor")  # columns of a curve that are not losses
 COLORS = {"before": DROPPED_COLOR, "after": KEPT_COLOR}
 Draw = Callable[[pd.DataFrame, IO[bytes]], None]
 
