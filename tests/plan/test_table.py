@@ -8,11 +8,10 @@ import pytest
 
 from pipeline.plan import rates
 from pipeline.plan.costs import Cost
-from pipeline.plan.rates import Device, Speed, device_of, known_devices, load_rates, name_of
-from pipeline.plan.schedule import schedule, timed
-from pipeline.plan.table import Plan, sums, to_csv
-from pipeline.plan.work import Part, Setting, Stage
-from pipeline.plan.workload import workload
+from pipeline.plan.inputs import Setting
+from pipeline.plan.rates import Device, Figure, Speed, device_of, figure, known_devices, load_rates, name_of
+from pipeline.plan.stages import workload
+from pipeline.plan.table import Part, Stage, Timed, schedule, sums, timed, to_csv
 
 Make = Callable[..., Setting]
 AVX2_PROBE, AVX2_SECONDS = 95e9, 1300.0
@@ -21,67 +20,71 @@ SPEEDS = {
     for effort in ("train", "infer", "answer")
     for precision in ("bf16", "fp32")
 }
-HAND = Device("by hand", SPEEDS, 1e-5, 10, 0.0, ())  # type: ignore[arg-type]
 
 
-def stage(cost: Cost, spread: str = "one", pieces: int = 1, core_s: float = 0.0, number: int = 100) -> Stage:
-    effort = "train" if spread == "processes" else "infer"
-    return Stage(number, "steps", (Part(number, cost, effort, "bf16"),), core_s=core_s, spread=spread, pieces=pieces)  # type: ignore[arg-type]
+def device(workers: int = 10, startup_s: float = 1e-9) -> Device:
+    startup = Figure(value=startup_s, status="assumed", source="by hand")
+    return Device("by hand", SPEEDS, 1e-5 if workers else 0.0, workers, startup)  # type: ignore[arg-type]
 
 
-def seconds(of: Stage, gpus: int = 1, device: Device = HAND) -> float:
-    return timed(of, device, gpus).hours * 3600
+def a_pass(cost: Cost, gpus: int = 1, workers: int = 10, **work: float) -> Timed:
+    return timed(Stage(100, "images", (Part(100, cost),), **work), device(workers), gpus)  # type: ignore[arg-type]
+
+
+def a_training(cost: Cost, gpus: int, batch_size: int) -> Timed:
+    part = Part(100 * batch_size, cost, "train", batch_size=batch_size)
+    return timed(Stage(100, "steps", (part,), pieces=batch_size), device(), gpus)
+
+
+def seconds(row: Timed) -> float:
+    return row.hours * 3600
 
 
 def test_convolutions_and_products_take_their_own_time() -> None:
-    assert seconds(stage(Cost(2e12, 3e12))) == pytest.approx(100 * (1 + 3))
+    assert seconds(a_pass(Cost(2e12, 3e12))) == pytest.approx(100 * (1 + 3))
 
 
 def test_a_small_step_takes_as_long_as_its_launches() -> None:
-    found = timed(stage(Cost(0, 1e6, 5000)), HAND)
-    assert found.hours * 3600 == pytest.approx(100 * 0.05)
-    assert "kernel launches" in found.bound
+    found = a_pass(Cost(0, 1e6, 5000))
+    assert seconds(found) == pytest.approx(100 * 0.05)
+    assert found.bound == f"kernel launches, {figure('kernel_us').status}"
 
 
 def test_decoding_goes_on_beside_the_device_where_there_are_processes_for_it() -> None:
-    work = stage(Cost(0, 1e12), core_s=500)
-    assert seconds(work) == pytest.approx(100)
-    assert seconds(stage(Cost(0, 1e12), core_s=5000)) == pytest.approx(500)
-    alone = Device("cpu", SPEEDS, 0.0, 0, 0.0, ())  # type: ignore[arg-type]
-    assert seconds(work, device=alone) == pytest.approx(600)
+    assert seconds(a_pass(Cost(0, 1e12), core_s=500)) == pytest.approx(100)
+    waiting = a_pass(Cost(0, 1e12), core_s=5000)
+    assert seconds(waiting) == pytest.approx(500)
+    assert waiting.bound == f"decoding and drawing on processor cores, {figure('decoding_ms').status}"
+    assert seconds(a_pass(Cost(0, 1e12), core_s=500, workers=0)) == pytest.approx(600)
+
+
+@pytest.mark.parametrize("name", ["h200", "cpu"])
+def test_a_short_stage_is_bound_by_its_start_of_which_the_status_is_told(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rates, "probed", lambda _: AVX2_PROBE)
+    startup = figure("cpu_startup_s" if name == "cpu" else "gpu_startup_s")
+    row = timed(Stage(1, "rows"), device_of(name))
+    assert row.bound == f"start of the stage, {startup.status}"
+    assert seconds(row) == pytest.approx(startup.value)
 
 
 def test_shards_are_shared_by_at_most_as_many_gpus() -> None:
-    assert seconds(stage(Cost(0, 1e12), "shards", pieces=16), 8) == pytest.approx(100 / 8)
-    assert timed(stage(Cost(0, 1e12), "shards", pieces=3), HAND, 8).gpus == 3
+    assert seconds(a_pass(Cost(0, 1e12), 8, pieces=16)) == pytest.approx(100 / 8)
+    assert a_pass(Cost(0, 1e12), 8, pieces=3).gpus == 3
 
 
 def test_a_training_of_one_picture_a_step_gains_nothing_and_launches_are_not_shared() -> None:
-    assert timed(stage(Cost(0, 1e12), "processes", pieces=1), HAND, 8).gpus == 1
-    assert timed(stage(Cost(0, 1e12), "processes", pieces=12), HAND, 8).gpus == 6
-    assert seconds(stage(Cost(0, 1e12, 5e4), "processes", pieces=8), 8) == pytest.approx(100 * 0.5)
+    assert [a_training(Cost(0, 1e12), 8, size).gpus for size in (1, 12)] == [1, 6]
+    assert seconds(a_training(Cost(0, 1e12), 8, 8)) == pytest.approx(100)
+    assert seconds(a_training(Cost(0, 1e9, 5e4), 8, 8)) == pytest.approx(100 * 0.5)
 
 
 @pytest.mark.parametrize("gpus", [1, 4])
 def test_the_processes_of_a_training_share_their_caches(gpus: int) -> None:
-    unit = Stage(1, "steps", work_bytes=1e10, spread="processes", pieces=4)
-    plan = Plan("", [timed(unit, HAND, gpus)], [])
-    assert plan.work_bytes == 1e10
-    assert "up to 10 GB in .work" in sums(plan)[1]
-    assert next(csv.DictReader(io.StringIO(to_csv(plan))))["work_bytes"] == "10000000000"
-
-
-def test_twice_the_steps_are_twice_the_hours(setting: Make) -> None:
-    h200 = device_of("h200")
-    section = setting("paper").params.textual_inversion
-    before, after = (
-        {row.stage.unit: row.hours * 3600 - h200.startup_s for row in schedule(workload(each), h200)}
-        for each in (setting("paper"), setting("paper", textual_inversion={"steps": 2 * section.steps}))
-    )
-    changed = {unit for unit in before if after[unit] != pytest.approx(before[unit])}
-    unit = "textual_inversion@emoset"
-    assert changed == {unit}
-    assert after[unit] == pytest.approx(2 * before[unit])
+    rows = [timed(Stage(1, "steps", work_bytes=1e10, pieces=4), device(), gpus)]
+    assert "up to 10 GB in .work" in sums(rows)[1]
+    assert next(csv.DictReader(io.StringIO(to_csv(rows))))["work_bytes"] == "10000000000"
 
 
 def test_a_faster_card_is_faster_and_more_of_them_too(setting: Make) -> None:
@@ -96,7 +99,7 @@ def test_a_faster_card_is_faster_and_more_of_them_too(setting: Make) -> None:
 def test_a_cpu_has_shares_of_what_this_machine_reaches_in_a_probe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rates, "probed", {"fp32": 100e9, "bf16": 300e9}.get)
     monkeypatch.setattr(rates, "precision_of", lambda wanted, _: wanted)
-    native, shares = rates.cpu(), rates.load_rates().cpu_shares
+    native, shares = rates.cpu(), load_rates().cpu_shares
     assert native.speeds["train", "bf16"].products == shares["train"].value * 300e9
     assert native.speeds["train", "fp32"].products == shares["train"].value * 100e9
     assert native.speeds["answer", "bf16"].products == shares["answer"].value * 100e9, "the captioner is in fp32"
@@ -115,7 +118,7 @@ def test_the_plan_of_the_miniature_on_a_cpu_is_near_what_it_took(
     """Seconds of all stages on a CPU held back to AVX2, whose probe reached so much (docs/LOG.md)."""
     monkeypatch.setattr(rates, "probed", lambda _: AVX2_PROBE)
     rows = schedule(workload(setting("miniature")), device_of("cpu"))
-    assert 0.7 * AVX2_SECONDS < sum(row.hours for row in rows) * 3600 < 1.3 * AVX2_SECONDS
+    assert 0.7 * AVX2_SECONDS < sum(map(seconds, rows)) < 1.3 * AVX2_SECONDS
 
 
 def test_an_unknown_device_and_gpus_of_a_cpu_are_refused() -> None:
