@@ -37,10 +37,11 @@ def test_parameters_are_those_of_the_published_models(full: Models) -> None:
     assert full.diffusion_bytes == 4 * (859_520_964 + 83_653_863 + 123_060_480), "U-Net, VAE and text tower"
 
 
-def test_the_text_tower_costs_what_its_matrices_do(full: Models) -> None:
+def test_the_text_tower_costs_what_its_matrices_do_and_a_caption_two_flops_a_parameter(full: Models) -> None:
     tokens, width, layers = 77, 768, 12
     by_hand = 2 * tokens * layers * (12 * width**2 + 2 * tokens * width) + 2 * width**2
     assert full.clip_text.flops == pytest.approx(by_hand, rel=0.01)
+    assert full.captioner.cost(tokens).flops == 2 * 1000 * tokens
 
 
 def test_queries_cost_tokens_and_a_frozen_vit_no_gradient_of_its_weights(full: Models) -> None:
@@ -49,10 +50,6 @@ def test_queries_cost_tokens_and_a_frozen_vit_no_gradient_of_its_weights(full: M
     assert 1.15 * full.clip_image.flops < forward < 1.35 * full.clip_image.flops
     assert trained == pytest.approx(3 * forward, rel=0.02)
     assert frozen < 0.75 * trained
-
-
-def test_a_caption_costs_two_flops_a_parameter_and_token(full: Models) -> None:
-    assert full.captioner.cost(300).flops == 2 * 1000 * 300
 
 
 def test_costs_add_and_multiply_and_a_batch_launches_what_a_sample_does() -> None:

@@ -4,10 +4,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import save_file
 
 from pipeline.params import load_params
+from pipeline.plan.costs import Captioner
 from pipeline.plan.inputs import Curated, Setting, corpora_of, count_art, count_emoset, models_of
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +31,21 @@ def test_models_are_read_without_their_weights_and_a_recipe_gives_the_same() -> 
     assert bundled.notes == recipe.notes == ()
     assert all(getattr(recipe, name) == getattr(bundled, name) for name in COSTS)
     assert recipe.captioner.parameters == pytest.approx(bundled.captioner.parameters, rel=0.2)
+
+
+def test_a_hub_model_is_read_in_its_folder_or_assumed_by_its_name(tmp_path: Path) -> None:
+    params = load_params(ROOT / "params.yaml")
+    hub = {"source": "hub", "hub_id": "somebody/some-3B"}
+    section = params.foundation_captioner.model_copy(update=hub)
+    params = params.model_copy(update={"foundation_captioner": section})
+    named = models_of(params, ROOT / "models/miniature", {})
+    assert (named.captioner.parameters, named.captioner.image_tokens) == (3_000_000_000, None)
+    assert named.notes == ("somebody/some-3B is not on the disk: 3 billion parameters by its name, in bf16",)
+    (tmp_path / "config.json").write_text('{"image_seq_length": 9}')
+    save_file({"weight": np.zeros((2, 5), np.float16)}, tmp_path / "model.safetensors")
+    read = models_of(params, ROOT / "models/miniature", {"foundation_captioner": tmp_path})
+    assert read.captioner == Captioner(10, 9, (tmp_path / "model.safetensors").stat().st_size)
+    assert read.notes == ()
 
 
 def test_emoset_is_counted_where_it_is_and_published_where_it_is_not(tmp_path: Path) -> None:
