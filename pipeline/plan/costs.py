@@ -105,11 +105,10 @@ class Models:
         self.joint_width, self.vision_width = clip["embed_dim"], clip["vision_cfg"]["width"]
         self._pixels = empty(1, 3, *[clip["vision_cfg"]["image_size"]] * 2)
         self._states = empty(1, clip["text_cfg"].get("context_length", 77), unet["cross_attention_dim"])
+        ids = torch.zeros(self._states.shape[:2], dtype=torch.long, device=META)
 
         self.clip_image = counted(lambda: self._clip.encode_image(self._pixels))
-        self.clip_text = counted(
-            lambda: self._clip.encode_text(torch.zeros(self._states.shape[:2], dtype=torch.long, device=META))
-        )
+        self.clip_text = counted(lambda: self._clip.encode_text(ids))
         self.vae_encode = counted(lambda: autoencoder.encode(empty(1, 3, self.image_px, self.image_px)))
         self.vae_decode = counted(lambda: autoencoder.decode(empty(1, channels, side, side)))
         self.unet = counted(lambda: _denoise(self._unet, self._states))
