@@ -13,7 +13,7 @@ import torch
 from pipeline.conditioning.encoder import ConditionEncoder
 from pipeline.foundation.clip import Clip
 from pipeline.generation.folder import Foundation
-from pipeline.plan.shapes import UNET, VAE
+from pipeline.plan.inputs import UNET, VAE
 
 TEXT = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12,
         "eos_token_id": 49407, "bos_token_id": 49406, "pad_token_id": 49407}  # fmt: skip

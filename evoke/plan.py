@@ -8,8 +8,7 @@ import click
 
 if TYPE_CHECKING:
     from pipeline.params import Params
-    from pipeline.plan.counts import Curated
-    from pipeline.plan.work import Setting
+    from pipeline.plan.inputs import Curated, Setting
 
 PARAMS, LOCK = Path("params.yaml"), Path("dvc.lock")
 FOUNDATION = ("foundation_clip", "foundation_diffusion", "foundation_captioner")
@@ -33,9 +32,8 @@ def plan(preset: str | None, device: str | None, gpus: int, as_csv: bool) -> Non
     that the notes name; for this machine's CPU they come from a probe that runs now. Nothing is downloaded.
     """
     from pipeline.plan.rates import device_of
-    from pipeline.plan.schedule import schedule
-    from pipeline.plan.table import Plan, to_csv, to_text
-    from pipeline.plan.workload import workload
+    from pipeline.plan.stages import workload
+    from pipeline.plan.table import schedule, to_csv, to_text
     from pipeline.runtime import forbid_downloads
 
     forbid_downloads()
@@ -44,9 +42,9 @@ def plan(preset: str | None, device: str | None, gpus: int, as_csv: bool) -> Non
     found = device_of(device or this_device())
     of = f"{PARAMS.name} with the preset {preset}" if preset else PARAMS.name
     title = f"{of}, on {gpus if gpus > 1 else 'one'} {found.name}"
-    notes = (*setting.counts.notes, *setting.costs.shapes.notes, *found.notes)
-    planned = Plan(title, schedule(workload(setting), found, gpus), notes)
-    click.echo(to_csv(planned) if as_csv else to_text(planned), nl=not as_csv)
+    notes = (*setting.corpora.notes, *setting.models.notes, *found.notes)
+    rows = schedule(workload(setting), found, gpus)
+    click.echo(to_csv(rows) if as_csv else to_text(title, rows, notes), nl=not as_csv)
 
 
 def this_device() -> str:
@@ -80,15 +78,12 @@ def wanted_params(preset: str | None) -> "Params":
 
 
 def setting_of(params: "Params") -> "Setting":
-    """Return the shapes and counts for some params, using the files in this repository."""
+    """Return the models and corpora of some params, using the files in this repository."""
     from pipeline.artifacts import BUNDLED_CLIP, MINIATURE
-    from pipeline.plan.costs import costs_of
-    from pipeline.plan.counts import counts_of
-    from pipeline.plan.shapes import shapes_of
-    from pipeline.plan.work import Setting
+    from pipeline.plan.inputs import Setting, corpora_of, models_of
 
-    shapes = shapes_of(params, Path(BUNDLED_CLIP.path).parent, made_folders(params))
-    return Setting(params, counts_of(params, Path(MINIATURE.path).parent, curated()), costs_of(shapes))
+    models = models_of(params, Path(BUNDLED_CLIP.path).parent, made_folders(params))
+    return Setting(params, corpora_of(params, Path(MINIATURE.path).parent, curated()), models)
 
 
 def made_folders(params: "Params") -> Mapping[str, Path]:
@@ -115,7 +110,7 @@ def made_folders(params: "Params") -> Mapping[str, Path]:
 def curated() -> "Curated | None":
     """Return the counts of what the last run of emoart kept, or None if it has not run."""
     from pipeline.artifacts import METRICS, read_json
-    from pipeline.plan.counts import Curated
+    from pipeline.plan.inputs import Curated
 
     file = Path(METRICS.template("emoart", is_foreach=False))
     if not file.is_file():

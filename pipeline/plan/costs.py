@@ -1,34 +1,39 @@
-"""Count what one image, text or step costs on a device: FLOPs and kernels, on torch's meta device.
+"""Count what one sample costs in each network: FLOPs and kernels, on torch's meta device.
 
-The real modules run on tensors without data, under torch's own FlopCounterMode (two FLOPs per multiply-add), so that
-the count follows from the configurations. Convolutions are counted separately, because in fp32 torch lets a GPU round
-them to TF32.
+The real modules run on tensors without data under torch's FlopCounterMode (two FLOPs per multiply-add), so the counts
+follow from the configurations alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from copy import deepcopy
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from pipeline.plan.shapes import Shapes
-
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from pipeline.judges.pixels import Backbone
     from pipeline.params import UniemoUnderstanding
+    from pipeline.plan.inputs import Corpus
 
+Config = Mapping[str, Any]
+FP16, FP32 = 2, 4  # bytes per number
 META = torch.device("meta")
-FORWARD_AND_BACKWARD = 3  # cost of a step that trains all weights, in forward passes
+TOKEN_PX = 28  # edge of the square that a Qwen-VL reads as one token
 
 
 @dataclass(frozen=True)
 class Cost:
-    """FLOPs of convolutions and all other products, and the number of kernels (operations launched one by one)."""
+    """FLOPs of convolutions and of all other products, and the number of kernels (operations launched one by one).
+
+    Convolutions are separate because in fp32 torch lets a GPU round them to TF32.
+    """
 
     convolutions: float = 0.0
     products: float = 0.0
@@ -46,48 +51,43 @@ class Cost:
     def __mul__(self, times: float) -> "Cost":
         return Cost(self.convolutions * times, self.products * times, self.kernels * times)
 
-    def batched(self, size: int) -> "Cost":
+    def batched(self, size: float) -> "Cost":
         """Return the cost of a batch of `size` samples, which launches no more kernels than one sample."""
         return Cost(self.convolutions * size, self.products * size, self.kernels)
 
 
-NOTHING = Cost()
+@dataclass(frozen=True)
+class Network:
+    """The cost of one sample, forward or in a training step, and the size of the weights in fp32."""
+
+    cost: Cost
+    num_bytes: int
 
 
-class Costs:
-    """The costs of one sample through models of the given shapes, each counted at its first use."""
+@dataclass(frozen=True)
+class Captioner:
+    """The size of a captioner: its parameters, the tokens of an image (None: they grow with it) and its bytes."""
 
-    def __init__(self, shapes: Shapes) -> None:
-        self.shapes = shapes
+    parameters: int
+    image_tokens: int | None
+    num_bytes: int
 
-    @cached_property
-    def unet(self) -> Cost:
-        """Return the cost of a forward pass of the U-Net."""
-        unet = self._unet(0)
-        return counted(lambda: self._denoise(unet), grad=False)
+    def cost(self, tokens: float) -> Cost:
+        """Return the cost of reading and writing so many tokens: two FLOPs per parameter and token."""
+        return Cost(products=2 * self.parameters * tokens)
 
-    def unet_step(self, rank: int) -> Cost:
-        """Return the cost of forward and backward through the frozen U-Net to its text states and adapters.
+    def tokens_of(self, images: "Corpus") -> int:
+        """Return the number of tokens of an image of the corpus."""
+        return self.image_tokens or round(images.width_px / TOKEN_PX) * round(images.height_px / TOKEN_PX)
 
-        `rank` is the total rank of all adapters. Each further rank costs the same, so that three counts give all
-        others.
-        """
-        if rank == 0:
-            return self._steps[0]
-        _, one, two = self._steps
-        each = two.flops - one.flops
-        return Cost(one.convolutions, one.products + (rank - 1) * each, one.kernels)
 
-    @cached_property
-    def vae_encode(self) -> Cost:
-        vae, edge = self._vae(), self.shapes.image_px
-        return counted(lambda: vae.encode(empty(1, 3, edge, edge)), grad=False)
+class Models:
+    """The foundation models, by open_clip's model_cfg and diffusers' configurations; each cost is that of one sample.
 
-    @cached_property
-    def vae_decode(self) -> Cost:
-        vae, side = self._vae(), self.shapes.unet["sample_size"]
-        return counted(lambda: vae.decode(empty(1, self.shapes.vae["latent_channels"], side, side)), grad=False)
+    `notes` state which configurations are assumed. The diffusion model shares CLIP's text tower.
+    """
 
+<<<<<<< HEAD
     @cached_property
     def clip_image(self) -> Cost:
         clip, edge = self._clip(), self.shapes.clip_px
@@ -173,39 +173,97 @@ class Costs:
             return AutoencoderKL.from_config(dict(self.shapes.vae))
 
     def _clip(self) -> Any:
+=======
+    def __init__(
+        self, clip: Config, unet: Config, vae: Config, captioner: Captioner, notes: tuple[str, ...] = ()
+    ) -> None:
+>>>>>>> plan
         import open_clip
+        from diffusers import AutoencoderKL, UNet2DConditionModel
 
         with META:
-            return open_clip.model.CLIP(**{key: dict(value) if isinstance(value, dict) else value
-                                           for key, value in self.shapes.clip.items()}).eval()  # fmt: skip
+            self._clip = open_clip.model.CLIP(**{key: dict(value) if isinstance(value, Mapping) else value
+                                                 for key, value in clip.items()}).eval()  # fmt: skip
+            self._unet = UNet2DConditionModel.from_config(dict(unet)).requires_grad_(False)
+            autoencoder = AutoencoderKL.from_config(dict(vae))
+        self.captioner, self.notes = captioner, notes
+        side, channels = unet["sample_size"], vae["latent_channels"]
+        self.image_px = side * 2 ** (len(vae["block_out_channels"]) - 1)  # edge of a generated image
+        self.latent_numbers = channels * side**2
+        self.joint_width, self.vision_width = clip["embed_dim"], clip["vision_cfg"]["width"]
+        self._pixels = empty(1, 3, *[clip["vision_cfg"]["image_size"]] * 2)
+        self._states = empty(1, clip["text_cfg"].get("context_length", 77), unet["cross_attention_dim"])
+        ids = torch.zeros(self._states.shape[:2], dtype=torch.long, device=META)
+
+        self.clip_image = counted(lambda: self._clip.encode_image(self._pixels))
+        self.clip_text = counted(lambda: self._clip.encode_text(ids))
+        self.vae_encode = counted(lambda: autoencoder.encode(empty(1, 3, self.image_px, self.image_px)))
+        self.vae_decode = counted(lambda: autoencoder.decode(empty(1, channels, side, side)))
+        self.unet = counted(lambda: _denoise(self._unet, self._states))
+
+        text = [self._clip.token_embedding, self._clip.transformer, self._clip.ln_final]
+        positions = FP32 * self._clip.positional_embedding.numel()
+        self.clip_bytes = size_of(self._clip)
+        self.diffusion_bytes = sum(map(size_of, [self._unet, autoencoder, *text])) + positions
+
+    @cache  # noqa: B019 (models live as long as the process)
+    def unet_step(self, rank: int) -> Network:
+        """Return a step forward and backward through the frozen U-Net to its text states and adapters.
+
+        `rank` is the total rank of all adapters, and the size is that of the adapters. Each further rank costs the
+        same, so that only ranks 0, 1 and 2 are counted.
+        """
+        if rank > 2:
+            one, two = self.unet_step(1), self.unet_step(2)
+            added = Cost(products=(rank - 1) * (two.cost.flops - one.cost.flops))
+            return Network(one.cost + added, rank * one.num_bytes)
+        from peft import LoraConfig
+
+        from pipeline.coemogen.hilora import TARGETS
+
+        with META:
+            unet = type(self._unet).from_config(self._unet.config).requires_grad_(False)
+            if rank:
+                unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(TARGETS)))
+        states = self._states.clone().requires_grad_()
+        cost = counted(lambda: _denoise(unet, states).sum().backward(), is_trained=True)
+        return Network(cost, FP32 * sum(weight.numel() for weight in unet.parameters() if weight.requires_grad))
+
+    @cache  # noqa: B019 (models live as long as the process)
+    def chain(self, settings: "UniemoUnderstanding", backbone_rate: float | None = None) -> Network:
+        """Return UniEmo's understanding chain: forward, or a training step if a rate is given.
+
+        At a rate of 0 the ViT's own weights are not trained.
+        """
+        from pipeline.uniemo.chain import build_chain
+
+        settings = settings.model_copy(update={"backbone_rate": backbone_rate or 0.0})
+        chain = build_chain(deepcopy(self._clip.visual), settings, torch.Generator())
+
+        def run() -> None:
+            read = chain(self._pixels)
+            if backbone_rate is not None:
+                (read.logits.sum() + sum(seen.joint.sum() for seen in read.seen.values())).backward()
+
+        return Network(counted(run, is_trained=backbone_rate is not None), size_of(chain))
 
 
-def costs_of(shapes: Shapes) -> Costs:
-    """Return the costs of these shapes, counted once per process."""
-    return _KNOWN.setdefault(repr(shapes), Costs(shapes))
-
-
-_KNOWN: dict[str, Costs] = {}
+def _denoise(unet: Any, states: "Tensor") -> "Tensor":
+    side = unet.config.sample_size
+    noisy = empty(1, unet.config.in_channels, side, side)
+    predicted: Tensor = unet(noisy, torch.zeros(1, device=META), states, return_dict=False)[0]
+    return predicted
 
 
 @cache
-def judge(backbone: "Backbone", image_px: int) -> Cost:
-    """Return the cost of a forward pass of the pixel judge."""
-    network = _judge(backbone)
-    squares = torch.zeros(1, image_px, image_px, 3, dtype=torch.uint8, device=META)
-    return counted(lambda: network(squares), grad=False)
-
-
-@cache
-def judge_parameters(backbone: "Backbone") -> int:
-    return size_of(_judge(backbone))
-
-
-def _judge(backbone: "Backbone") -> Any:
+def judge(backbone: "Backbone", image_px: int) -> Network:
+    """Return the pixel judge."""
     from pipeline.judges.pixels import PixelJudge
 
     with META:
-        return PixelJudge(backbone, 0, 0).eval()
+        network = PixelJudge(backbone, 0, 0).eval()
+    squares = torch.zeros(1, image_px, image_px, 3, dtype=torch.uint8, device=META)
+    return Network(counted(lambda: network(squares)), size_of(network))
 
 
 @cache
@@ -217,54 +275,33 @@ def inception() -> Cost:
 
     with META:
         network = inception_v3(weights=None, aux_logits=False, init_weights=False).eval()
-    return counted(lambda: network(empty(1, 3, IMAGE_PX, IMAGE_PX)), grad=False)
-
-
-@cache
-def _chain(costs: Costs, settings: "UniemoUnderstanding", grad: bool) -> Cost:
-    chain = _build_chain(costs, settings)
-    pixels = empty(1, 3, costs.shapes.clip_px, costs.shapes.clip_px)
-
-    def run() -> None:
-        found = chain(pixels)
-        if grad:
-            (found.logits.sum() + sum(seen.joint.sum() for seen in found.seen.values())).backward()
-
-    return counted(run, grad)
-
-
-@cache
-def _build_chain(costs: Costs, settings: "UniemoUnderstanding") -> Any:
-    from pipeline.uniemo.chain import build_chain
-
-    return build_chain(costs._clip().visual, settings, torch.Generator())
+    return counted(lambda: network(empty(1, 3, IMAGE_PX, IMAGE_PX)))
 
 
 class _Kernels(TorchDispatchMode):
     """A dispatch mode that counts the operations that are not views."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.number = 0
+    number = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.number += not func.is_view
         return func(*args, **(kwargs or {}))
 
 
-def counted(run: Callable[[], object], grad: bool) -> Cost:
+def counted(run: Callable[[], object], is_trained: bool = False) -> Cost:
     """Return what calling `run` on the meta device would cost."""
-    with nullcontext() if grad else torch.no_grad(), FlopCounterMode(display=False) as counter, _Kernels() as kernels:
+    gradients = nullcontext() if is_trained else torch.no_grad()
+    with gradients, FlopCounterMode(display=False) as counter, _Kernels() as kernels:
         run()
-    of = {str(name): flops for name, flops in counter.get_flop_counts()["Global"].items()}
-    convolutions = sum(flops for name, flops in of.items() if "convolution" in name)
-    return Cost(convolutions, sum(of.values()) - convolutions, kernels.number)
+    flops = {str(name): number for name, number in counter.get_flop_counts()["Global"].items()}
+    convolutions = sum(number for name, number in flops.items() if "convolution" in name)
+    return Cost(convolutions, sum(flops.values()) - convolutions, kernels.number)
 
 
-def empty(*shape: int) -> Tensor:
+def empty(*shape: int) -> "Tensor":
     return torch.empty(shape, device=META)
 
 
 def size_of(module: Any) -> int:
-    """Return the number of parameters of a module."""
-    return sum(parameter.numel() for parameter in module.parameters())
+    """Return the size of a module's parameters in bytes, in fp32."""
+    return FP32 * sum(parameter.numel() for parameter in module.parameters())

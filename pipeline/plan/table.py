@@ -1,56 +1,132 @@
-"""Format the plan as text for people and as CSV for programs, with sums and the basis of its figures."""
+"""Time the work of each stage on a device, and format the plan as text for people or as CSV for programs.
+
+Stages run one after the other, as in `dvc repro`, each on as many of the GPUs as can share it: shards under Ray,
+batches under accelerate. Decoding overlaps with computing if there are processes for it.
+"""
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pipeline.plan.schedule import Timed
+from pipeline.plan.costs import Cost
+from pipeline.plan.rates import Device, Effort, figure
+from pipeline.runtime import Precision
 
 HEAD = ("stage", "number", "of", "GFLOP each", "PFLOP", "written", "hours", "GPUs", "what sets the time")
 LEFT = (0, 2, 8)  # columns of words, aligned on the left
 COLUMNS = (
     "stage", "number", "of", "gflop_each", "pflop", "bytes", "work_bytes", "download_bytes", "hours", "gpus", "bound",
 )  # fmt: skip
+HOUR_S = 3600.0
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A plan: `title` names what runs on which device, `notes` state what the figures are based on."""
+class Part:
+    """`number` samples of this cost, in batches, in the precision in which the code runs them."""
 
-    title: str
-    rows: Sequence[Timed]
-    notes: Sequence[str]
+    number: float
+    cost: Cost
+    effort: Effort = "infer"
+    precision: Precision = "fp32"
+    batch_size: float = 1
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The work of one unit of dvc.yaml: `number` items (`of` names them) and all parts of their computing.
+
+    `core_s` is the time in seconds on one core for images that other processes may decode ahead. `num_bytes` is the
+    size of all outs, `work_bytes` of the files in .work while the stage runs, `download_bytes` of what comes from
+    elsewhere. `pieces` is what several GPUs can share: the shards, or the batch of a training.
+    """
+
+    number: int
+    of: str
+    parts: tuple[Part, ...] = ()
+    num_bytes: float = 0.0
+    work_bytes: float = 0.0
+    download_bytes: float = 0.0
+    core_s: float = 0.0
+    pieces: int = 1
+    unit: str = ""
 
     @property
-    def hours(self) -> float:
-        """Return the hours of all stages, one after the other."""
-        return sum(row.hours for row in self.rows)
+    def is_training(self) -> bool:
+        return self.of == "steps"
 
     @property
-    def num_bytes(self) -> float:
-        """Return the bytes of the outs of all stages."""
-        return sum(row.stage.num_bytes for row in self.rows)
+    def flops(self) -> float:
+        """Return the FLOPs of the whole stage."""
+        return sum(part.number * part.cost.flops for part in self.parts)
 
     @property
-    def work_bytes(self) -> float:
-        """Return the most bytes in .work at a time; the processes of a training share their caches."""
-        return max(row.stage.work_bytes for row in self.rows)
+    def flops_each(self) -> float:
+        """Return the FLOPs per picture, caption, image or step, with its share of all accompanying work."""
+        return self.flops / self.number if self.number else 0.0
 
-    @property
-    def corpus_bytes(self) -> float:
-        """Return the bytes of corpora to download. Foundation models do not count, because they become outs."""
-        return sum(row.stage.download_bytes for row in self.rows if not row.stage.unit.startswith("foundation_"))
-
-    @property
-    def download_bytes(self) -> float:
-        return sum(row.stage.download_bytes for row in self.rows)
+    def shared_by(self, gpus: int) -> int:
+        """Return how many of the GPUs the stage uses: one per shard at most, or a divisor of a training's batch."""
+        if not self.is_training:
+            return min(gpus, self.pieces)
+        return max(number for number in range(1, gpus + 1) if self.pieces % number == 0)
 
 
-def to_text(plan: Plan) -> str:
+@dataclass(frozen=True)
+class Timed:
+    """A stage with its hours, the number of GPUs that it uses, and what determines its time."""
+
+    stage: Stage
+    hours: float
+    gpus: int
+    bound: str
+
+
+def schedule(stages: Iterable[Stage], device: Device, gpus: int = 1) -> list[Timed]:
+    """Return every stage with its hours. Raises ValueError if `gpus` is below 1, or above 1 with a CPU."""
+    if gpus < 1 or (gpus > 1 and not device.kernel_s):
+        raise ValueError(f"--gpus {gpus}: allowed is a number >= 1, and 1 with --device cpu")
+    return [timed(stage, device, gpus) for stage in stages]
+
+
+def timed(stage: Stage, device: Device, gpus: int = 1) -> Timed:
+    """Return a stage with its hours on up to `gpus` devices.
+
+    If images are decoded ahead, the longer of computing and decoding counts, otherwise their sum.
+    """
+    shared = stage.shared_by(gpus)
+    parts = [_part_s(part, stage, device, shared) for part in stage.parts]
+    busy, bound = sum(seconds for seconds, _ in parts), max(parts, default=(0.0, ""))[1]
+    waiting = stage.core_s / max(device.workers, 1) / (1 if stage.is_training else shared)
+    seconds = max(busy, waiting) if device.workers else busy + waiting
+    if waiting > busy:
+        bound = f"decoding and drawing on processor cores, {figure('decoding_ms').status}"
+    if seconds < device.startup.value:
+        bound = f"start of the stage, {device.startup.status}"
+    return Timed(stage, (seconds + device.startup.value) / HOUR_S, shared, bound)
+
+
+def _part_s(part: Part, stage: Stage, device: Device, gpus: int) -> tuple[float, str]:
+    """Return the seconds of a part on `gpus` GPUs, and what determines them.
+
+    The processes of a training share only its steps, and each launches as many kernels as a single process would.
+    """
+    speed = device.speeds[part.effort, part.precision]
+    busy = part.number * (part.cost.convolutions / speed.convolutions + part.cost.products / speed.products)
+    launching = part.number / part.batch_size * part.cost.kernels * device.kernel_s
+    if part.effort == "train" or not stage.is_training:
+        busy /= gpus
+    if not stage.is_training:
+        launching /= gpus
+    if launching > busy:
+        return launching, f"kernel launches, {figure('kernel_us').status}"
+    return busy, speed.source
+
+
+def to_text(title: str, rows: Sequence[Timed], notes: Sequence[str]) -> str:
     """Return the plan as text: title, table, sums, notes."""
-    cells = [HEAD, *(_cells(row) for row in plan.rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(HEAD))]
+    cells = [HEAD, *(_cells(row) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [
         "  ".join(
             cell.ljust(width) if column in LEFT else cell.rjust(width)
@@ -58,36 +134,37 @@ def to_text(plan: Plan) -> str:
         ).rstrip()
         for line in cells
     ]
-    return "\n".join([plan.title, "", *lines, "", *sums(plan), "", *(f"- {note}" for note in plan.notes)])
+    return "\n".join([title, "", *lines, "", *sums(rows), "", *(f"- {note}" for note in notes)])
 
 
-def sums(plan: Plan) -> list[str]:
-    """Return the lines that state total hours, disk space and downloads."""
-    told = [
-        f"total: {_hours(plan.hours)} hours, stages one after the other; "
-        f"{sum(row.stage.flops for row in plan.rows) / 1e15:,.1f} PFLOP",
-        f"disk: {size(plan.num_bytes)} of outs, {size(plan.corpus_bytes)} of corpora to fetch, up to "
-        f"{size(plan.work_bytes)} in .work while a stage runs; DVC's cache holds the outs once more where the file "
-        "system cannot share them",
+def sums(rows: Sequence[Timed]) -> list[str]:
+    """Return the lines that state total hours, disk space and downloads.
+
+    Foundation models are no corpora, because they become outs. The processes of a training share their caches.
+    """
+    stages = [row.stage for row in rows]
+    corpora = sum(stage.download_bytes for stage in stages if not stage.unit.startswith("foundation_"))
+    largest = max(stages, key=lambda stage: stage.download_bytes)
+    downloads = (
+        f"{size(sum(stage.download_bytes for stage in stages))}, the largest {size(largest.download_bytes)} for "
+        f"{largest.unit}; corpora are yours to fetch"
+    )
+    return [
+        f"total: {_hours(sum(row.hours for row in rows))} hours, stages one after the other; "
+        f"{sum(stage.flops for stage in stages) / 1e15:,.1f} PFLOP",
+        f"disk: {size(sum(stage.num_bytes for stage in stages))} of outs, {size(corpora)} of corpora to fetch, up to "
+        f"{size(max(stage.work_bytes for stage in stages))} in .work while a stage runs; DVC's cache holds the outs "
+        "once more where the file system cannot share them",
+        f"downloads: {downloads if largest.download_bytes else 'none'}",
     ]
-    fetched = [row.stage for row in plan.rows if row.stage.download_bytes]
-    if fetched:
-        most = max(fetched, key=lambda stage: stage.download_bytes)
-        told.append(
-            f"downloads: {size(plan.download_bytes)}, the largest {size(most.download_bytes)} for {most.unit}; corpora "
-            "are yours to fetch"
-        )
-    else:
-        told.append("downloads: none")
-    return told
 
 
-def to_csv(plan: Plan) -> str:
+def to_csv(rows: Sequence[Timed]) -> str:
     """Return the plan as CSV, one line per stage with sizes in bytes; the notes are left out."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for row in plan.rows:
+    for row in rows:
         stage = row.stage
         writer.writerow([
             stage.unit, stage.number, stage.of, f"{stage.flops_each / 1e9:.6g}", f"{stage.flops / 1e15:.6g}",
@@ -107,17 +184,9 @@ def size(num_bytes: float) -> str:
 
 def _cells(row: Timed) -> tuple[str, ...]:
     stage = row.stage
-    return (
-        stage.unit,
-        f"{stage.number:,}" if stage.number else "-",
-        stage.of if stage.number else "",
-        _number(stage.flops_each / 1e9),
-        _number(stage.flops / 1e15),
-        size(stage.num_bytes),
-        _hours(row.hours),
-        str(row.gpus),
-        row.bound,
-    )
+    count = (f"{stage.number:,}", stage.of) if stage.number else ("-", "")
+    flops = _number(stage.flops_each / 1e9), _number(stage.flops / 1e15)
+    return (stage.unit, *count, *flops, size(stage.num_bytes), _hours(row.hours), str(row.gpus), row.bound)
 
 
 def _number(value: float) -> str:

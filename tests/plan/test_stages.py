@@ -1,17 +1,16 @@
 """The work of every stage: held against dvc.yaml, against figures by hand, and moved by the params that it follows."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from pipeline.params import read_yaml
-from pipeline.plan.counts import Curated, count_art, count_emoset, counts_of
-from pipeline.plan.work import Setting, Stage
-from pipeline.plan.workload import ITEMS, STAGES, workload
+from pipeline.plan.inputs import Setting
+from pipeline.plan.rates import device_of, figure
+from pipeline.plan.stages import ITEMS, STAGES, workload
+from pipeline.plan.table import Stage, schedule
 
 ROOT = Path(__file__).parents[2]
 Make = Callable[..., Setting]
@@ -40,12 +39,11 @@ def test_items_are_those_that_dvc_expands(setting: Make, preset: str) -> None:
 def test_the_paper_preset_has_the_published_numbers_of_pictures(setting: Make) -> None:
     found = by_unit(setting("paper"))
     assert not any(unit.startswith(("miniature", "truth_checks")) for unit in found)
-    assert found["features@emoset"].number == 118_102
-    assert found["latents@emoset"].number == 94_481
-    assert found["emoart"].number == 81_444
-    assert found["captions@emoart"].number == pytest.approx(13_633, abs=1)
-    assert found["images@coemogen_emoset"].number == 8_000
-    assert found["images@coemogen_emoart"].number == 6_000
+    numbers = {
+        "features@emoset": 118_102, "latents@emoset": 94_481, "emoart": 81_444, "captions@emoart": 13_634,
+        "images@coemogen_emoset": 8_000, "images@coemogen_emoart": 6_000,
+    }  # fmt: skip
+    assert {unit: found[unit].number for unit in numbers} == numbers
 
 
 def test_bytes_follow_from_schemas_and_shapes(setting: Make) -> None:
@@ -71,13 +69,19 @@ def test_an_image_is_two_passes_a_solver_step_and_the_decoder(setting: Make) -> 
     assert found.flops_each == pytest.approx((50 * 2 * 803.3 + 2514.5 + 13.3) * 1e9, rel=0.001)
 
 
-def test_twice_the_steps_are_twice_the_work_of_that_stage_alone(setting: Make) -> None:
-    section = setting("paper").params.coemogen
-    before = by_unit(setting("paper"))
-    after = by_unit(setting("paper", coemogen={"steps": 2 * section.steps}))
+@pytest.mark.parametrize("section", ["coemogen", "textual_inversion"])
+def test_twice_the_steps_are_twice_the_work_and_hours_of_that_stage_alone(setting: Make, section: str) -> None:
+    steps, h200 = getattr(setting("paper").params, section).steps, device_of("h200")
+    startup = figure("gpu_startup_s").value
+    before, after = (
+        {row.stage.unit: row for row in schedule(workload(each), h200)}
+        for each in (setting("paper"), setting("paper", **{section: {"steps": 2 * steps}}))
+    )
     for unit in before:
-        times = 2 if unit.startswith("coemogen@") else 1
-        assert after[unit].flops == pytest.approx(times * before[unit].flops), unit
+        times = 2 if unit.startswith(f"{section}@") else 1
+        assert after[unit].stage.flops == pytest.approx(times * before[unit].stage.flops), unit
+        seconds = [row[unit].hours * 3600 - startup for row in (before, after)]
+        assert seconds[1] == pytest.approx(times * seconds[0], abs=1e-6), unit
 
 
 def test_more_images_cost_more_and_no_guidance_costs_half(setting: Make) -> None:
@@ -95,31 +99,3 @@ def test_what_params_switch_off_is_not_counted(setting: Make) -> None:
     assert plain["scores@emogen"].flops < 0.5 * before["scores@emogen"].flops
     assert plain["real_scores"].number == 17_716
     assert by_unit(setting("paper", emotion_classifier={"source": "imported"}))["emotion_classifier"].flops == 0
-
-
-def test_emoset_is_counted_where_it_is_and_published_where_it_is_not(tmp_path: Path) -> None:
-    assert "published" in count_emoset(tmp_path).source
-    (tmp_path / "image/awe").mkdir(parents=True)
-    Image.new("RGB", (80, 40)).save(tmp_path / "image/awe/awe_00001.jpg")
-    for split, number in (("train", 8), ("val", 1), ("test", 3)):
-        (tmp_path / f"{split}.json").write_text(json.dumps([["awe", "image/awe/awe_00001.jpg", "x"]] * number))
-    found = count_emoset(tmp_path)
-    assert (found.train, found.val, found.test, found.total) == (8, 1, 3, 12)
-    assert (found.width_px, found.height_px) == (80, 40)
-    assert found.picture_bytes == (tmp_path / "image/awe/awe_00001.jpg").stat().st_size
-    assert "counted in" in found.source
-    assert not found.is_missing
-
-
-def test_art_may_be_any_folder_of_pictures_and_damaged_ones_still_count(tmp_path: Path) -> None:
-    Image.new("RGB", (30, 20)).save(tmp_path / "a.png")
-    (tmp_path / "b.jpg").write_bytes(b"no picture")
-    found = count_art(tmp_path)
-    assert (found.total, found.width_px) == (2, 30)
-
-
-def test_what_the_last_run_kept_counts_if_it_was_of_as_many(setting: Make) -> None:
-    params = setting("miniature").params
-    drawn = Path("data/miniature")
-    assert counts_of(params, drawn, Curated(8000, 0.21, 8)).emoart.total == 1680
-    assert counts_of(params, drawn, Curated(7000, 0.21, 8)).emoart.total == 1339
