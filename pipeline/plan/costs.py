@@ -87,97 +87,9 @@ class Models:
     `notes` state which configurations are assumed. The diffusion model shares CLIP's text tower.
     """
 
-<<<<<<< HEAD
-    @cached_property
-    def clip_image(self) -> Cost:
-        clip, edge = self._clip(), self.shapes.clip_px
-        return counted(lambda: clip.encode_image(empty(1, 3, edge, edge)), grad=False)
-
-    @cached_property
-    def clip_text(self) -> Cost:
-        """Return the cost of CLIP's text tower, which the diffusion model shares."""
-        clip = self._clip()
-        ids = torch.zeros(1, self.shapes.context_length, dtype=torch.long, device=META)
-        return counted(lambda: clip.encode_text(ids), grad=False)
-
-    def chain(self, settings: "UniemoUnderstanding") -> Cost:
-        """Return the cost of a forward pass of UniEmo's understanding chain."""
-        return _chain(self, settings, grad=False)
-
-    def chain_step(self, settings: "UniemoUnderstanding", backbone_rate: float) -> Cost:
-        """Return the cost of forward and backward through UniEmo's understanding chain.
-
-        The ViT's own weights are trained unless `backbone_rate` is 0.
-        """
-        return _chain(self, settings.model_copy(update={"backbone_rate": backbone_rate}), grad=True)
-
-    def caption(self, tokens: float) -> Cost:
-        """Return the cost of one caption: two FLOPs per parameter and token."""
-        return Cost(products=2 * self.shapes.captioner.parameters * tokens)
-
-    def adapter_parameters(self, rank: int) -> int:
-        """Return the number of parameters of one adapter of this rank."""
-        return rank * self._rank_parameters
-
-    def chain_parameters(self, settings: "UniemoUnderstanding") -> int:
-        return size_of(_build_chain(self, settings))
-
-    def parameters(self) -> dict[str, int]:
-        """Return the numbers of parameters of CLIP, U-Net and VAE, and of CLIP's text tower alone (`text`)."""
-        clip = self._clip()
-        texts = [clip.token_embedding, clip.transformer, clip.ln_final]
-        return {
-            "clip": size_of(clip), "unet": size_of(self._unet(0)), "vae": size_of(self._vae()),
-            "text": sum(map(size_of, texts)) + clip.positional_embedding.numel(),
-        }  # fmt: skip
-
-    @cached_property
-    def _steps(self) -> tuple[Cost, ...]:
-        """Return the costs of `unet_step` for ranks 0, 1 and 2."""
-        states = empty(1, self.shapes.context_length, self.shapes.unet["cross_attention_dim"]).requires_grad_()
-
-        def step(unet: Any) -> Cost:
-            return counted(lambda: self._denoise(unet, states).sum().backward(), grad=True)
-
-        return tuple(step(self._unet(rank)) for rank in range(3))
-
-    @cached_property
-    def _rank_parameters(self) -> int:
-        return sum(parameter.numel() for parameter in self._unet(1).parameters() if parameter.requires_grad)
-
-    def _denoise(self, unet: Any, states: Tensor | None = None) -> Tensor:
-        channels, side = unet.config.in_channels, unet.config.sample_size
-        if states is None:
-            states = empty(1, self.shapes.context_length, unet.config.cross_attention_dim)
-        out: Tensor = unet(empty(1, channels, side, side), torch.zeros(1, device=META), states, return_dict=False)[0]
-        return out
-
-    def _unet(self, rank: int) -> Any:
-        """Return the frozen U-Net on the meta device, with an adapter unless the rank is 0."""
-        from diffusers import UNet2DConditionModel
-
-        with META:
-            unet = UNet2DConditionModel.from_config(dict(self.shapes.unet)).requires_grad_(False)
-            if rank:
-                from peft import LoraConfig
-
-                from pipeline.adapters import TARGETS
-
-                unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(TARGETS)))
-        return unet
-
-    def _vae(self) -> Any:
-        from diffusers import AutoencoderKL
-
-        with META:
-            return AutoencoderKL.from_config(dict(self.shapes.vae))
-
-    def _clip(self) -> Any:
-=======
     def __init__(
         self, clip: Config, unet: Config, vae: Config, captioner: Captioner, notes: tuple[str, ...] = ()
     ) -> None:
->>>>>>> plan
         import open_clip
         from diffusers import AutoencoderKL, UNet2DConditionModel
 
@@ -219,7 +131,7 @@ class Models:
             return Network(one.cost + added, rank * one.num_bytes)
         from peft import LoraConfig
 
-        from pipeline.coemogen.hilora import TARGETS
+        from pipeline.adapters import TARGETS
 
         with META:
             unet = type(self._unet).from_config(self._unet.config).requires_grad_(False)
