@@ -44,7 +44,7 @@ class Rates(_Checked):
 
     devices: Mapping[str, Card]
     shares: Mapping[Effort, Figure]
-    cpu_shares: Mapping[Effort, Figure]
+    cpu_shares: Mapping[Precision, Mapping[Effort, Figure]]
     figures: Mapping[str, Figure]
 
 
@@ -113,16 +113,16 @@ def device_of(name: str) -> Device:
 
 def cpu() -> Device:
     """Return the speeds of one thread of this CPU: shares, measured earlier, of what it reaches in a probe now."""
-    shares = load_rates().cpu_shares
     probes = {precision: probed(precision_of(precision, "cpu")) for precision in PRECISIONS}
+    shares = {precision: load_rates().cpu_shares[precision_of(precision, "cpu")] for precision in PRECISIONS}
     speeds: dict[tuple[Effort, Precision], Speed] = {}
-    for effort, share in shares.items():
-        for precision in PRECISIONS:
+    for precision in PRECISIONS:
+        for effort, share in shares[precision].items():
             flops = share.value * probes["fp32" if effort == "answer" else precision]  # the captioner computes in fp32
             speeds[effort, precision] = Speed(flops, flops, f"{flops / 1e9:.0f} GFLOP/s, {share.value:.0%} of a probe")
     reached = ", ".join(f"{flops / 1e9:.0f} in {precision_of(precision, 'cpu')}" for precision, flops in probes.items())
     note = f"this machine: {cpu_name()}, one thread; a probe of products and convolutions reaches GFLOP/s: {reached}"
-    return Device("CPU", speeds, 0.0, 0, figure("cpu_startup_s"), (note, *_notes(shares, "probe")))
+    return Device("CPU", speeds, 0.0, 0, figure("cpu_startup_s"), (note, *_notes(shares["bf16"], "probe")))
 
 
 def name_of(described: str) -> str:

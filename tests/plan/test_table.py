@@ -100,11 +100,13 @@ def test_a_cpu_has_shares_of_what_this_machine_reaches_in_a_probe(monkeypatch: p
     monkeypatch.setattr(rates, "probed", {"fp32": 100e9, "bf16": 300e9}.get)
     monkeypatch.setattr(rates, "precision_of", lambda wanted, _: wanted)
     native, shares = rates.cpu(), load_rates().cpu_shares
-    assert native.speeds["train", "bf16"].products == shares["train"].value * 300e9
-    assert native.speeds["train", "fp32"].products == shares["train"].value * 100e9
-    assert native.speeds["answer", "bf16"].products == shares["answer"].value * 100e9, "the captioner is in fp32"
+    assert native.speeds["train", "bf16"].products == shares["bf16"]["train"].value * 300e9
+    assert native.speeds["train", "fp32"].products == shares["fp32"]["train"].value * 100e9
+    assert native.speeds["answer", "bf16"].products == shares["bf16"]["answer"].value * 100e9, (
+        "the captioner is in fp32"
+    )
     monkeypatch.setattr(rates, "precision_of", lambda *_: "fp32")
-    assert rates.cpu().speeds["train", "bf16"].products == shares["train"].value * 100e9
+    assert rates.cpu().speeds["train", "bf16"].products == shares["fp32"]["train"].value * 100e9
     assert any("one thread; a probe of products and convolutions" in note for note in native.notes)
 
 
