@@ -66,6 +66,8 @@ def repro(targets: tuple[str, ...], jobs: int | None, dry: bool, verbose: bool) 
 
     for name, value in runtime_environment().items():
         os.environ.setdefault(name, value)
+    own_programs = str(Path(sys.executable).parent)  # `python` of dvc.yaml is this one, also where nothing is activated
+    os.environ["PATH"] = os.pathsep.join([own_programs, os.environ.get("PATH", "")])
     jobs = jobs or default_jobs()
     found = stale_stages(targets)
     if not found.graph:

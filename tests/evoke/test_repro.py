@@ -110,3 +110,13 @@ def test_ctrl_c_ends_all_that_runs_within_ten_seconds(stubborn: bool) -> None:
     assert time.monotonic() - begin < 10
     assert said == (["stopped"] if stubborn else ["saved", "saved", "stopped"])
     assert not [child for child in below if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_stages_run_by_the_python_of_evoke_where_no_environment_is_activated(tmp_path: Path) -> None:
+    command = "python -c \"import sys; open('out', 'w').write(sys.prefix)\""
+    quoted = command.replace("'", "''")
+    (tmp_path / "dvc.yaml").write_text(f"stages:\n  one:\n    cmd: '{quoted}'\n    outs: [out]\n")
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HOME": str(tmp_path), "DVC_NO_ANALYTICS": "1"}
+    for words in (["dvc", "init", "--no-scm", "-q"], ["evoke", "repro"]):
+        subprocess.run([sys.executable, "-m", *words], cwd=tmp_path, env=environment, check=True, capture_output=True)
+    assert (tmp_path / "out").read_text() == sys.prefix
