@@ -21,7 +21,7 @@ def load_generator(folder: Path, foundation: Foundation, source: Source = "diago
             f"{folder} was trained on the diffusion model {shown(str(meta['diffusion']))}, and this is "
             f"{foundation.digest}; give it its own, or train it again by `dvc repro`"
         )
-    if meta["kind"] not in LOADERS:
+    if meta["kind"] not in list(LOADERS):  # it may be anything that JSON holds
         raise ValueError(f"{folder}: unknown kind {shown(str(meta['kind']))}; known are {', '.join(LOADERS)}")
     generator: EmotionGenerator = importlib.import_module(LOADERS[meta["kind"]]).load(folder, foundation, source)
     return generator
