@@ -106,9 +106,10 @@ def test_ctrl_c_ends_all_that_runs_within_ten_seconds(stubborn: bool) -> None:
     below = psutil.Process(process.pid).children(recursive=True)
     begin = time.monotonic()
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
-    said = process.stdout.read().split()
+    said = process.stdout.read()
     assert time.monotonic() - begin < 10
-    assert said == (["stopped"] if stubborn else ["saved", "saved", "stopped"])
+    assert said.count("saved") == (0 if stubborn else 2)  # of two processes at once, on one line or two
+    assert said.endswith("stopped\n")
     assert not [child for child in below if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
 
 
