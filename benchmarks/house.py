@@ -15,7 +15,7 @@ import numpy as np
 
 from evoke.dag import stage_items
 from pipeline.closure import PLUMBING, code_of, imported_files
-from pipeline.params import load_params
+from pipeline.params import read_yaml
 from pipeline.stage import declaration_of
 
 ROOT = Path(__file__).parents[1]
@@ -29,10 +29,10 @@ CONSTANTS = {  # files that hold a constant whose edit should reach few, or the 
 
 def units() -> dict[str, set[str]]:
     """Return the files of the code of every unit of the default run, such as images@uniemo_joint."""
-    params, found = load_params(ROOT / "params.yaml"), {}
-    for name in sorted(path.stem for path in (ROOT / "stages").glob("[a-z]*.py") if path.stem != "code"):
+    params, found = read_yaml(ROOT / "params.yaml"), {}
+    for name, entry in read_yaml(ROOT / "dvc.yaml")["stages"].items():
         declaration = declaration_of(f"stages.{name}")
-        for item in stage_items(name, params):
+        for item in stage_items(entry, params) if name != "code" else ():
             lines = code_of(ROOT, *declaration.code_files(item)).splitlines()
             found[f"{name}@{item}" if item else name] = {line.split()[1] for line in lines}
     return found

@@ -42,14 +42,12 @@ def graph_of(stages: Mapping[str, Any]) -> dict[str, list[str]]:
     }
 
 
-def stage_items(stage: str, params: Params) -> list[str]:
-    """Return the items of a stage by the `foreach` of dvc.yaml and params; one without a name for any other stage."""
-    entry = read_yaml(Path(__file__).parents[1] / "dvc.yaml")["stages"][stage]
+def stage_items(entry: Mapping[str, Any], params: Mapping[str, Any]) -> list[str]:
+    """Return the items of a stage of dvc.yaml by its `foreach` and the params; [""] for a stage that runs once."""
     if "foreach" not in entry:
         return [""]
     section, _, key = entry["foreach"].strip("${}").partition(".")
-    value = getattr(params, section)
-    return list(getattr(value, key) if key else value)
+    return list(params[section][key] if key else params[section])
 
 
 def differences(stages: Mapping[str, Any], root: Path) -> list[str]:

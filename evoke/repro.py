@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from evoke.estimate import Graph, Priority, simulate
+from evoke.estimate import RUNS, Graph, Priority, simulate
 from pipeline.runtime import device_class, threads
 from pipeline.work import die_with_parent
 
@@ -34,7 +34,6 @@ MOST_JOBS = 4  # default limit, because every stage holds a model in memory
 LEAVE_S = 8.0  # time for a terminated stage to finish its step and write a checkpoint
 POLL_S = 0.5
 CODE = "code"  # the stage that determines which others an edit of the code affects
-LOGS = Path("runs")
 # Settings that glibc's malloc reads when a process starts: freed memory stays with the stage, in huge pages. A training
 # step takes a tenth less time.
 ALLOCATION = (
@@ -69,7 +68,7 @@ def repro(targets: tuple[str, ...], jobs: int | None, dry: bool, verbose: bool) 
     own_programs = str(Path(sys.executable).parent)  # `python` of dvc.yaml is this one, also where nothing is activated
     os.environ["PATH"] = os.pathsep.join([own_programs, os.environ.get("PATH", "")])
     jobs = jobs or default_jobs()
-    found = stale_stages(targets)
+    found = stale_stages(targets, explains=dry)
     if not found.graph:
         click.echo("everything is up to date")
         return
@@ -117,18 +116,18 @@ def default_jobs() -> int:
 
 @dataclass(frozen=True)
 class Stale:
-    """The stages that are not up to date, each with the stale stages that it needs and the reason why it would run."""
+    """The stages that are not up to date, each with the stale stages that it needs and, if asked for, the reason."""
 
     graph: Graph
     reasons: Mapping[str, str]
 
 
-def stale_stages(targets: tuple[str, ...]) -> Stale:
+def stale_stages(targets: tuple[str, ...], explains: bool = True) -> Stale:
     """Return what is not up to date among the targets and all that they need, or among all stages.
 
     A stage that needs a stale stage is included, although it may turn out to be up to date; DVC decides when its turn
-    comes. The stage `code` is run at once, because it determines which other stages an edit of the code affects. Raises
-    ValueError for DVC's errors.
+    comes. The stage `code` is run at once, because it determines which other stages an edit of the code affects.
+    explains: whether to find the reasons, which reads params and DVC's cache. Raises ValueError for DVC's errors.
     """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo, lock_repo
@@ -142,7 +141,7 @@ def stale_stages(targets: tuple[str, ...]) -> Stale:
                 wanted = {stage for target in targets for stage in repo.stage.collect(target)}
                 code_is_stale = any(stage.name == CODE for stage in repo.index.stages) and repo.status([CODE])
                 if not code_is_stale:
-                    return stale(repo, wanted or set(repo.index.graph))
+                    return stale(repo, wanted or set(repo.index.graph), explains)
             except DvcException:
                 if not mend_lock_file(repo):
                     raise
@@ -151,7 +150,7 @@ def stale_stages(targets: tuple[str, ...]) -> Stale:
         raise ValueError(str(error)) from error
     if code_is_stale:
         make_code()
-    return stale_stages(targets)
+    return stale_stages(targets, explains)
 
 
 def make_code() -> None:
@@ -162,10 +161,10 @@ def make_code() -> None:
     process.start()
     process.join()
     if process.exitcode:
-        raise ValueError(f"the code of the stages cannot be read; the end of {LOGS}/{CODE}.log:\n{tail(CODE)}")
+        raise ValueError(f"the code of the stages cannot be read; the end of {RUNS}/{CODE}.log:\n{tail(CODE)}")
 
 
-def stale(repo: "Repo", wanted: "set[Stage]") -> Stale:
+def stale(repo: "Repo", wanted: "set[Stage]", explains: bool) -> Stale:
     """Return what is not up to date among some stages and all that they need. Raises DvcException."""
     import networkx as nx
 
@@ -179,7 +178,8 @@ def stale(repo: "Repo", wanted: "set[Stage]") -> Stale:
     found |= {below for stage in found for below in nx.ancestors(needed, stage)}
     in_order = [stage for stage in repo.index.stages if stage in found]
     needs = {s.addressing: {above.addressing for above in needed.successors(s) if above in found} for s in in_order}
-    return Stale(needs, {s.addressing: reasons(s, status.get(s.addressing), needs[s.addressing]) for s in in_order})
+    explained = in_order if explains else []
+    return Stale(needs, {s.addressing: reasons(s, status.get(s.addressing), needs[s.addressing]) for s in explained})
 
 
 class Observer(Protocol):
@@ -291,8 +291,8 @@ def warm_process(num_stages: int) -> Any:
 
 def by_dvc_quietly(name: str) -> None:
     """Run one stage by DVC, with all output going to runs/<stage>.log."""
-    LOGS.mkdir(exist_ok=True)
-    with (LOGS / f"{name}.log").open("wb") as log:
+    RUNS.mkdir(exist_ok=True)
+    with (RUNS / f"{name}.log").open("wb") as log:
         for stream in (1, 2):
             os.dup2(log.fileno(), stream)
     by_dvc(name)

@@ -36,7 +36,7 @@ LOG = logging.getLogger("evoke")
 
 @dataclass(frozen=True)
 class Declaration:
-    """What a stage declares about itself. dvc.yaml is checked against it."""
+    """The declaration of a stage: what it reads, writes and uses. dvc.yaml is checked against it."""
 
     stage: str
     reads: tuple[Artifact, ...]
@@ -216,7 +216,7 @@ def run_stage(declaration: Declaration, main: Callable[[Run], None], item: str |
         raise ValueError(f"--item = {item!r}: allowed are letters, digits and underscores")
     unit = f"{declaration.stage}@{item}" if item else declaration.stage
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Formatter(f"{unit}: %(message)s"))
+    handler.setFormatter(_Formatter(unit))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     for name in ("evoke", "pipeline"):
         logging.getLogger(name).setLevel(runtime.log_level())
@@ -236,13 +236,16 @@ def run_stage(declaration: Declaration, main: Callable[[Run], None], item: str |
 
 
 class _Formatter(logging.Formatter):
-    """A log formatter that marks this project's warnings, so that `evoke repro` can tell them from others."""
+    """A log formatter that names the unit and marks this project's warnings for `evoke repro`."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self.unit = unit
 
     def format(self, record: logging.LogRecord) -> str:
         is_ours = record.name.partition(".")[0] in ("evoke", "pipeline")
-        if is_ours and record.levelno >= logging.WARNING:
-            record.msg = f"warning: {record.msg}"
-        return super().format(record)
+        mark = "warning: " if is_ours and record.levelno >= logging.WARNING else ""
+        return f"{self.unit}: {mark}{super().format(record)}"
 
 
 def _become_launcher(stage: str, item: str | None) -> None:

@@ -32,7 +32,7 @@ def test_every_command_of_the_table_exists(name: str) -> None:
 
 
 def cpu_seconds() -> float:
-    """Of the children that have ended: a busy machine makes them no slower."""
+    """Return the CPU seconds of all children that have ended, which a busy machine does not prolong."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from evoke.dag import differences
+from evoke.dag import differences, stage_items
 from pipeline.closure import PLUMBING, import_closure
 from pipeline.params import Params, read_yaml
 
@@ -40,7 +40,7 @@ def paths(name: str, *keys: str) -> set[str]:
 
 def reruns(section: str) -> set[str]:
     """The stages that a change in a section of params.yaml reruns, any item of them: that name it, and all below."""
-    nodes = [(name, item) for name in STAGES for item in items(name)]
+    nodes = [(name, item) for name in STAGES for item in stage_items(STAGES[name], PARAMS)]
     waiting = deque(node for node in nodes if section in body(node[0]).get("params", []))
     found: set[tuple[str, str]] = set()
     while waiting:
@@ -55,15 +55,6 @@ def reruns(section: str) -> set[str]:
 def meets(outs: set[str], deps: set[str]) -> bool:
     """Whether an out is a dep, or lies in a folder that is one, as DVC ties stages."""
     return any(f"{out}/".startswith(f"{dep}/") for out in outs for dep in deps)
-
-
-def items(name: str) -> list[str]:
-    """Of a foreach, by params.yaml; one without a name of any other stage."""
-    if "foreach" not in STAGES[name]:
-        return [""]
-    section, _, key = STAGES[name]["foreach"].strip("${}").partition(".")
-    found: list[str] = PARAMS[section][key] if key else PARAMS[section]
-    return found
 
 
 def expanded(name: str, item: str, *keys: str) -> set[str]:

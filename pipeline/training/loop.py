@@ -37,7 +37,7 @@ log = logging.getLogger("evoke.training")
 
 @dataclass(frozen=True)
 class Task:
-    """What the loop needs to train a module.
+    """A module to train, with all that the loop needs for it.
 
     - `module` maps a batch to losses by name, of which `total` is minimised. Its parameters that require gradients are
       trained.

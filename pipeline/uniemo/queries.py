@@ -17,7 +17,7 @@ BETA_START = 0.1  # of Eq. 3: Qhat starts close to Q; from 0 the block would har
 
 @dataclass(frozen=True)
 class Seen:
-    """What the queries of one kind saw: Qhat BQW, and its mean in CLIP's joint space, BD of unit length.
+    """The result of the queries of one kind: Qhat BQW, and its mean in CLIP's joint space, BD of unit length.
 
     `attention` is BN over the patches and sums to 1; it is None unless it was requested.
     """

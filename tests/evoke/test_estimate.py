@@ -1,4 +1,4 @@
-"""What a run will take: by earlier runs, by the plan, and by what has ended of this one."""
+"""The estimate of a run rests on earlier runs, on the plan, and on what has ended of this one."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a person sees of a run on a pipe: a line a stage, what is left, and of logs only what matters."""
+"""A run on a pipe shows a line for each stage and the time left, and of logs only what matters."""
 
 import json
 import os

@@ -148,7 +148,7 @@ def test_more_opcodes_than_an_honest_file_has_are_refused(monkeypatch: pytest.Mo
 
 
 def array(**lies: Any) -> Any:
-    """What pickles as an array whose parts may lie."""
+    """Return an object that pickles as an array whose parts may lie."""
     parts = {"shape": (8,), "dtype": np.dtype("f4"), "data": probabilities().tobytes()} | lies
     empty = np.empty(0, np.float32).__reduce__()
     state = lies.get("state", (1, parts["shape"], parts["dtype"], False, parts["data"]))

@@ -1,4 +1,4 @@
-"""What a run starts from: configurations of models, and images counted on the disk or as published."""
+"""Find what a run starts from: configurations of models, and images counted on the disk or as published."""
 
 import json
 from collections.abc import Callable
