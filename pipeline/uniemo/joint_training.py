@@ -21,7 +21,7 @@ from pipeline.generation.sampling import sample, sampling_of
 from pipeline.generation.space import Space, fit_space
 from pipeline.rows import emotion_indices
 from pipeline.sheet import contact_sheet
-from pipeline.training.curves import NO_LOSSES
+from pipeline.training.curves import final_values
 from pipeline.training.denoising import draw_diffusion
 from pipeline.training.latents import LatentCache, draw_mirrored
 from pipeline.training.loop import Batch, Task, Trained
@@ -218,7 +218,5 @@ def leave(
 
 
 def summary(trained: Trained, found: JointInputs) -> dict[str, float]:
-    """Return the number of generated images, the final losses, and the active fraction of L_cond (Eq. 7)."""
-    losses = {f"loss_{name}": values[-1] for name, values in trained.curve.items() if name not in NO_LOSSES}
-    losses["cond_active_frac"] = losses.pop("loss_cond_active")
-    return {"num_generated": found.num_generated, **losses}
+    """Return the number of generated images, the final losses, and what UniEmo.forward observes beside them."""
+    return {"num_generated": found.num_generated, **final_values(trained)}
