@@ -7,7 +7,7 @@ square (area and aspect ratio as in Inception's crops), mirrored half of the tim
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,8 @@ from pipeline.corpora.images import read_image, to_rgb
 from pipeline.runtime import threads
 
 if TYPE_CHECKING:
+    from open_clip.transformer import VisionTransformer
+
     from pipeline.work import WorkFolder
 
 MAX_ASPECT = 4 / 3  # largest aspect ratio of a crop, wide or tall
@@ -74,7 +76,7 @@ def mirror_map(mirrored_B: Tensor) -> Tensor:
 class ClipInput(nn.Module):
     """Input transform of a CLIP: squares BHW3 uint8 -> pixels BCHW with its size, mean and deviation."""
 
-    def __init__(self, visual: Any) -> None:
+    def __init__(self, visual: "VisionTransformer") -> None:
         from open_clip.model import get_model_preprocess_cfg
 
         super().__init__()
