@@ -462,7 +462,8 @@ class Scores(Section):
     batch_size: BatchSize
     num_pairs: Annotated[Count, Field(description="pairs of images of each emotion, for LPIPS and Sem-D (EmoGen: 10)")]
     protocols: Annotated[
-        tuple[Protocol, ...], Field(strict=False, min_length=1, description="clean; emogen: as published, defects too")
+        tuple[Protocol, ...],
+        Field(strict=False, min_length=1, description="clean: crops; emogen: as published; clean-fid: FID, squashed"),
     ]
     inception_weights: Annotated[
         FileName | None, Field(description="Inception of FID in models/pretrained; null: FID by CLIP and judge alone")
@@ -476,8 +477,12 @@ class Scores(Section):
     perceptual_px: Annotated[int, Field(ge=32, le=1024, description="edge of the squares that AlexNet sees")]
 
     @model_validator(mode="after")
-    def _lpips_is_whole(self) -> Self:
+    def _networks_are_whole(self) -> Self:
         _check_distinct("protocols", self.protocols)
+        if "clean-fid" in self.protocols and self.inception_weights is None:
+            raise ValueError(
+                "protocols has 'clean-fid', inception_weights = None: it is FID by Inception; name its weights"
+            )
         if self.alexnet_weights is None and self.lpips_heads is not None:
             raise ValueError(
                 f"alexnet_weights = None, lpips_heads = {self.lpips_heads!r}: heads need AlexNet; name it, or neither"

@@ -104,6 +104,7 @@ def test_a_number_that_came_as_text_is_explained() -> None:
     [
         ("scores.lpips_heads", "a.safetensors", "lpips_heads = 'a.safetensors': heads need AlexNet; name it"),
         ("scores.protocols", ["clean", "clean"], "each name at most once"),
+        ("scores.protocols", ["clean-fid"], "inception_weights = None: it is FID by Inception; name its weights"),
         ("judges.half", "both", "the emotion classifier learns from 'first'; take `first` for one and `second`"),
         ("emotion_classifier.half", "both", "learns from 'both'; take `first` for one"),
         ("foundation_clip.source", "hub", "foundation_clip.hub_id = None: must be given when source is hub"),

@@ -233,13 +233,15 @@ def scores(run: Setting, images: Corpus) -> Stage:
     """Return the work of scoring the test split of a corpus by CLIP, pixel judges and Inception.
 
     Under protocol emogen the pixel judges see an image twice more (squashed to a square, and as stored), Inception sees
-    it squashed, and CLIP twice (as stored, and with pixels rescaled twice).
+    it squashed, and CLIP twice (as stored, and with pixels rescaled twice). Under clean-fid Inception sees it again.
     """
     cost = run.models.clip_image + squared(run)
     width = 2 * len(EMOTIONS) + run.models.joint_width + JUDGE_WIDTH[run.params.judges.backbone]
     width += INCEPTION_WIDTH if run.params.scores.inception_weights else 0
     if run.is_published:
         cost, width = cost + squared(run) + pixel_judges(run) + run.models.clip_image * 2, 2 * width
+    if "clean-fid" in run.params.scores.protocols:
+        cost, width = cost + inception(), width + INCEPTION_WIDTH
     return a_pass(images, cost, run.params.scores.batch_size, FP32 * width, number=images.test)
 
 

@@ -40,15 +40,15 @@ def cached_squares(work: "WorkFolder", shards: Iterable[pa.Table], image_px: int
         with aside.open("wb") as file, ThreadPoolExecutor(threads()) as pool:
             for shard in shards:
                 encoded = (row["bytes"] for row in shard["image"].to_pylist())
-                for square in pool.map(lambda data: square_of(read_image(data), image_px), encoded):
+                for square in pool.map(lambda data: square_of(to_rgb(read_image(data)), image_px), encoded):
                     file.write(square.tobytes())
 
     return np.memmap(work.once("squares", write), np.uint8, "r").reshape(-1, image_px, image_px, 3)
 
 
 def square_of(picture: Image.Image, image_px: int) -> Squares:
-    """Return the central square of an image of any mode as HW3 uint8 with edge `image_px`."""
-    return np.array(ImageOps.fit(to_rgb(picture), (image_px, image_px), Image.Resampling.BICUBIC))
+    """Return the central square of an upright RGB image as HW3 uint8 with edge `image_px`."""
+    return np.array(ImageOps.fit(picture, (image_px, image_px), Image.Resampling.BICUBIC))
 
 
 def draw_crops(number: int, min_crop: float, generator: torch.Generator) -> Tensor:
