@@ -520,7 +520,7 @@ class UniemoJoint(DiffusionTraining):
     prompt: Annotated[Prompt, Field(description="training prompt; {S} is c of Eq. 6")] = "{S}"
     parts: Annotated[
         Literal["all", "class", "class_scene", "class_object"],
-        Field(description="terms of Eq. 6 in use (UniEmo Table V)"),
+        Field(description="terms of Eq. 6 in use (UniEmo Table V: all)"),
     ] = "all"
     coefficients: Annotated[
         Literal["correlated", "constant", "shuffled"], Field(description="alpha of Eq. 6, or a control in its place")
@@ -558,7 +558,7 @@ class Feedback(Section):
     ] = "descending"
     per_emotion: Annotated[bool, Field(description="rank within each emotion instead of over all images")] = False
     control: Annotated[
-        Literal["none", "random"], Field(description="random: select as many images by chance instead")
+        Literal["none", "random"], Field(description="the ranks, or as many images selected by chance")
     ] = "none"
 
     @model_validator(mode="after")
@@ -603,7 +603,7 @@ class Images(Section):
     strength: Annotated[NonNegative, Field(description="strength of the adapters; 1 as trained")] = 1.0
     solver: Annotated[
         Literal["sde-dpmsolver++", "dpmsolver++", "unipc", "ddim", "euler"],
-        Field(description="diffusers' solver; sde adds noise at each step (EmoGen: unipc)"),
+        Field(description="solver; sde adds noise at each step (EmoGen: unipc)"),
     ] = "sde-dpmsolver++"
     steps: Annotated[Count, Field(description="solver steps (EmoGen: 50)")] = 12
     guidance: Annotated[float, Field(ge=1, description="scale of classifier-free guidance; 1: none (EmoGen: 7.5)")] = (
@@ -924,7 +924,7 @@ def _problem(detail: Any) -> str:
     names = [part for part in detail["loc"] if isinstance(part, str)]
     if detail["type"] in ("extra_forbidden", "invalid_key"):  # invalid_key: a key that is not text
         *above, last = detail["loc"]
-        nearest = difflib.get_close_matches(str(last), list(_schema_of(above)["properties"]), 1, 0.0)
+        nearest = difflib.get_close_matches(str(last), list(schema_of(above)["properties"]), 1, 0.0)
         return f"{_SHORT.repr(key)[1:-1]}: unknown key; the nearest right name is {'.'.join([*above, *nearest])}"
     if detail["type"] == "value_error":
         prefix = f"{'.'.join(names)}." if names else ""
@@ -937,7 +937,7 @@ def _hint(value: object, names: list[str]) -> str:
 
     YAML reads a number as text if it is quoted or written in a form that YAML does not take for a number.
     """
-    schema = _schema_of(names)
+    schema = schema_of(names)
     if not isinstance(value, str):
         return ""
     if words := schema.get("items", schema).get("enum"):
@@ -950,7 +950,7 @@ def _hint(value: object, names: list[str]) -> str:
         return " (this is text, not a number)"
 
 
-def _schema_of(names: list[str]) -> dict[str, Any]:
+def schema_of(names: list[str]) -> dict[str, Any]:
     """Return the JSON schema of a key given by its parts, or the whole schema if there are no parts."""
     schema = root = _root_schema()
     for name in names:
@@ -966,7 +966,7 @@ def _root_schema() -> dict[str, Any]:
 
 def allowed(names: list[str]) -> str:
     """Return the allowed values of a key in words, such as 'a number >= 0 and < 1'."""
-    return _words(_schema_of(names))
+    return _words(schema_of(names))
 
 
 def _words(schema: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from pipeline.coemogen.model import build
 from pipeline.generation.request import request
 from pipeline.generation.sampling import Sampling, sample
 from pipeline.generation.space import fit_space
-from pipeline.params import parse_params, read_yaml
+from pipeline.params import Coemogen
 from pipeline.training.denoising import noise_schedule
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 def test_a_step_and_an_image_at_the_size_of_stable_diffusion_1_5() -> None:
     foundation = full_size(with_clip=False).foundation
     pipeline = foundation.pipeline
-    settings = parse_params(read_yaml(ROOT / "presets/miniature.yaml")).coemogen
+    settings = Coemogen()
     schedule = noise_schedule(pipeline)
     model = build(settings, pipeline, foundation.encoder, schedule, 768, torch.Generator().manual_seed(0))
     adapters = model.hilora.parameters()

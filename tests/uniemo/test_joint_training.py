@@ -17,7 +17,7 @@ from pipeline.generation.folder import Foundation, load_foundation, model_hash
 from pipeline.generation.load import load_generator
 from pipeline.generation.request import request
 from pipeline.generation.space import Space, load_space
-from pipeline.params import UniemoFeedback, UniemoJoint, parse_params, read_yaml
+from pipeline.params import Params, UniemoFeedback, UniemoJoint
 from pipeline.runtime import numpy_generator
 from pipeline.training.latents import LatentCache, encode_pictures
 from pipeline.training.loop import Trained, fit
@@ -44,7 +44,7 @@ from pipeline.uniemo.reader import EmotionReader
 from pipeline.uniemo.understanding import inputs_of
 from pipeline.work import WorkFolder
 
-DEFAULTS = parse_params(read_yaml(Path(__file__).parents[2] / "presets/miniature.yaml"))
+DEFAULTS = Params()
 SETTINGS = DEFAULTS.uniemo_joint.model_copy(
     update={"steps": 2, "batch_size": 4, "sheet_steps": 2, "precision": "fp32", "warmup_steps": 0}
 )
