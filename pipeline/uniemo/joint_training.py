@@ -227,7 +227,7 @@ def leave(
 
 
 def summary(trained: Trained, found: JointInputs) -> dict[str, float]:
-    """Return the number of generated images, the final losses, and the active fraction of L_cond (Eq. 7)."""
+    """Return the numbers of real and generated images, the final losses, and the active fraction of L_cond (Eq. 7)."""
     losses = {f"loss_{name}": values[-1] for name, values in trained.curve.items() if name not in NO_LOSSES}
     losses["cond_active_frac"] = losses.pop("loss_cond_active")
-    return {"num_generated": found.num_generated, **losses}
+    return {"num_train": found.num_real, "num_generated": found.num_generated, **losses}

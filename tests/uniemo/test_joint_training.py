@@ -232,6 +232,27 @@ def test_generated_images_are_trained_on_without_attributes_and_stay_out_of_the_
     assert told["num_generated"] == 5
 
 
+def test_with_all_splits_every_real_image_is_trained_on_and_in_the_gaussians_and_no_generated_one(
+    models: Path, made: Made, tmp_path: Path
+) -> None:
+    model, known = load_joint(made.folder, made.foundation)
+    back = table(5, "uniemo_joint/awe").drop_columns(["split", "scene", "objects"])
+    found = found_of(tmp_path, made.foundation, known, back)
+    whole = inputs(table(NUM), found.pictures, AnyLatents(), back, splits="all")
+    assert (whole.num_real, found.num_real, whole.num_generated) == (NUM, 14, 5)
+    assert whole.trained.tolist() == list(range(NUM + 5))
+    of_train = gaussians(model, found.pictures).tensors
+    model.settings = model.settings.model_copy(update={"training_splits": "all"})
+    of_all = gaussians(model, found.pictures).tensors
+    assert sum(not torch.equal(of_all[name], of_train[name]) for name in of_train if name.endswith("mean")) > 0
+
+
+class AnyLatents:
+    """Stands for a cache that has the latents of every image."""
+
+    image_ids = (*table(NUM)["image_id"].to_pylist(), *table(5, "uniemo_joint/awe")["image_id"].to_pylist())
+
+
 def test_gaussians_are_fitted_anew_for_other_weights_alone(made: Made, tmp_path: Path) -> None:
     model, known = load_joint(made.folder, made.foundation)
     spaces = Gaussians(model, found_of(tmp_path, made.foundation, known).pictures)
