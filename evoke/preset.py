@@ -66,8 +66,8 @@ def preset(name: str, revisions: tuple[str, ...]) -> None:
     Whole presets set every key:
       miniature      the defaults; keeps nothing
       smoke          the miniature in seconds, for tests; keeps nothing
-      paper          the papers' setting, with what does not work replaced (docs/PAPER_PRESET.md)
-      paper-literal  the papers' setting to the letter, including what fails
+      paper          the papers' setting, with what fails replaced (docs/PAPER_PRESET.md)
+      paper-literal  paper with the papers' own values, including those that fail
 
     paper and paper-literal keep the seeds, the folders and the caption overrides that you have changed from the
     default, and the pins of the same hub models.
