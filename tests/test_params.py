@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.params import Params, ParamsError, _schema_of, dotted_keys, load_params, parse_params, read_yaml
+from pipeline.params import Params, ParamsError, default_values, dotted_keys, load_params, parse_params, schema_of
 
 ROOT = Path(__file__).parents[1]
 KEYS = list(dotted_keys())
-DEFAULTS = read_yaml(ROOT / "presets" / "miniature.yaml")
+DEFAULTS = default_values()
 
 
 def holder(values: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
@@ -33,7 +33,7 @@ def with_value(key: str, value: Any) -> dict[str, Any]:
 
 def wrong_values(key: str) -> list[Any]:
     """Values that a key must refuse, from its JSON schema: other types, and beyond each bound."""
-    schema = _schema_of(key.split("."))
+    schema = schema_of(key.split("."))
     kinds = {choice.get("type") for choice in schema.get("anyOf", [schema])}
     wrong: list[Any] = [{"x": 1}, 1.5 if kinds == {"integer"} else [[]]]
     wrong += [] if "null" in kinds else [None]
@@ -149,7 +149,7 @@ def test_a_file_that_is_no_mapping_is_one_clear_error(tmp_path: Path, text: str)
 
 
 def test_every_field_says_what_it_is() -> None:
-    undescribed = [key for key in KEYS if "description" not in _schema_of(key.split("."))]
+    undescribed = [key for key in KEYS if "description" not in schema_of(key.split("."))]
     assert not undescribed
 
 

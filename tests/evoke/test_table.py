@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from evoke.cli import main
-from evoke.preset import apply_preset
+from evoke.preset import apply_preset, load_preset
 from pipeline.params import read_yaml
 from pipeline.report.papers import TableName, load_papers
 from pipeline.report.tables import number
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 def _repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "params.yaml", "params.yaml")
-    apply_preset(Path("params.yaml"), read_yaml(ROOT / "presets" / "full.yaml"), {})  # with the baselines
+    apply_preset(Path("params.yaml"), load_preset("full", ROOT / "presets"), {})  # with the baselines
 
 
 def measure(key: str, value: float, published: bool = False) -> dict[str, Any]:
