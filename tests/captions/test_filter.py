@@ -90,7 +90,7 @@ def test_a_picture_without_a_caption_is_neither_ranked_nor_kept_and_no_other_pay
 
 
 def test_a_fraction_of_one_is_refused() -> None:
-    with pytest.raises(ValueError, match="drop_fraction is 1"):
+    with pytest.raises(ValueError, match="drop_fraction = 1"):
         drop_worst(table([], [], []), 1.0)
 
 
