@@ -193,8 +193,8 @@ FEEDBACK_SCHEMA = Schema(
         Column("emotion", WORD, "requested emotion", words=EMOTIONS),
         Column("probability", pa.float32(), "P_emo, probability of that emotion by the emotion classifier"),
         Column("clarity", pa.float32(), "S, semantic clarity (Sem-C) of the image"),
-        Column("emotion_rank", pa.float32(), "rank of P_emo, 0 to 1, in the order set by params"),
-        Column("clarity_rank", pa.float32(), "rank of S, 0 to 1, likewise"),
+        Column("emotion_rank", pa.float32(), "position in the order sorted by P_emo, a fraction in [0, 1)"),
+        Column("clarity_rank", pa.float32(), "position in the order sorted by S, likewise"),
         Column("kept", pa.bool_(), "True if training may use it"),
         Column("reason", WORD, "why it is kept or not", words=FEEDBACK_REASONS),
     )
