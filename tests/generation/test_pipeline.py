@@ -107,7 +107,7 @@ def test_a_folder_that_lacks_something_is_told(folder: Path, models: Path, tmp_p
     with pytest.raises(ValueError, match="allowed are diagonal, full, mean, real"):
         EmotionPipeline.from_pretrained(folder, source="median")  # type: ignore[arg-type]
     moved = shutil.copytree(folder, tmp_path / "elsewhere/model")
-    with pytest.raises(ValueError, match=r"foundation/diffusion: .*dvc repro foundation_diffusion"):
+    with pytest.raises(ValueError, match=r"foundation/diffusion does not exist: .*dvc repro foundation_diffusion"):
         EmotionPipeline.from_pretrained(moved)
     foundation = models / "foundation"
     there = EmotionPipeline.from_pretrained(moved, foundation / "diffusion", foundation / "clip", "cpu", "mean")

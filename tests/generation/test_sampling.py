@@ -84,7 +84,7 @@ def test_a_request_for_a_noun_and_for_two_emotions_is_worded(
 
 
 @pytest.mark.parametrize(
-    ("emotions", "message"), [("joy", "unknown emotion 'joy'"), ({"awe": 0.0}, "must be a number > 0")]
+    ("emotions", "message"), [("joy", "unknown emotion 'joy'"), ({"awe": 0.0}, "allowed is a number > 0")]
 )
 def test_a_wrong_request_says_why(emotions: str | dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):

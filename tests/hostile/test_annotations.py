@@ -60,7 +60,7 @@ def test_a_hostile_info_is_a_warning_and_the_folder_is_read_all_the_same(place: 
         os.mkfifo(tiny.root / "info.json")
     result = run("validate", "data")
     assert result.exit_code == 0
-    assert "3 usable images of 3 rows" in result.output
+    assert "3 usable images in 3 rows" in result.output
 
 
 @pytest.mark.parametrize("name", ["train.json", "val.json"])

@@ -170,7 +170,7 @@ def damaged_file() -> None:
         ),
         (
             lambda: write_params(min_confidence=1.0, max_reject_frac=0.1),
-            "reaches min_confidence = 1.0; lower it, or add",
+            "reaches min_confidence = 1.0; lower it or add",
         ),
         (lambda: shutil.rmtree("data/wikiart/data"), "has no images: expected are data/*.parquet"),
     ],
