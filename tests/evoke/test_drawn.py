@@ -26,4 +26,4 @@ def test_only_the_bundled_clip_is_warned_of(
         text = text.replace(own, pinned, 1).replace("hub_revision: null", f"hub_revision: '{'1' * 40}'", 1)
     Path("params.yaml").write_text("lr: 0.1\n" if preset == "of something else" else text)
     warn_of_drawings("--clip")
-    assert ("drawn pictures alone; for photographs give --clip" in capsys.readouterr().err) == says
+    assert ("drawn images only; for photographs, give --clip" in capsys.readouterr().err) == says
