@@ -3,7 +3,8 @@
 import numpy as np
 
 from pipeline.foundation.training.tokenizer import END, START, chat_tokenizer, learn_merges, text_tokenizer
-from pipeline.miniature.captions import training_text, vocabulary_texts
+from pipeline.miniature.captions import vocabulary_texts
+from pipeline.miniature.training_texts import training_text
 from tests.foundation.conftest import World
 
 
