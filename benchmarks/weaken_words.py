@@ -31,6 +31,7 @@ from pipeline.foundation.diffusion import load_module
 from pipeline.foundation.recipes import WeakenedUNet
 from pipeline.foundation.training import continuing, sources, texts
 from pipeline.foundation.training.vae import Latents, encode
+from pipeline.miniature.identity import world_hash
 from pipeline.miniature.stream import drawn
 from pipeline.miniature.training_texts import EmotionWords
 from pipeline.miniature.world import World
@@ -73,7 +74,8 @@ def unet(args: argparse.Namespace) -> None:
     model.cpu().save_pretrained(str(args.out / "unet" / "unet"))
     shutil.copytree(clip, args.out / "clip", dirs_exist_ok=True)
     save_pipeline(model, load_module(AutoencoderKL, args.models / "diffusion" / "vae"), clip, args.out / "diffusion")
-    (args.out / "unet.json").write_text(json.dumps(facts("unet", recipe, loss, args.bundle), indent=2))
+    told = facts("unet", recipe, loss, args.bundle) | {"world": world_hash()}
+    (args.out / "unet.json").write_text(json.dumps(told, indent=2))
 
 
 def recipe_of(args: argparse.Namespace) -> WeakenedUNet:
