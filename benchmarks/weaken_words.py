@@ -66,11 +66,12 @@ def unet(args: argparse.Namespace) -> None:
 
     recipe, clip = recipe_of(args), args.models / "clip"
     model = load_module(UNet2DConditionModel, args.models / "diffusion" / "unet")
-    means, deviations = (torch.from_numpy(cached(args, name)).to(device()) for name in ("means", "deviations"))
+    names = ("means", "deviations", "boxes", "weights")
+    means, deviations, boxes, weights = (cached(args, name)[: recipe.num_pictures] for name in names)
+    latents = Latents(torch.from_numpy(means).to(device()), torch.from_numpy(deviations).to(device()))
     loss = continuing.continue_unet(
-        model, clip, Latents(means, deviations), word_ids(args, recipe), cached(args, "boxes"), cached(args, "weights"),
-        recipe, args.work / recipe_hash(recipe), device(),
-    )  # fmt: skip
+        model, clip, latents, word_ids(args, recipe), boxes, weights, recipe, args.work / recipe_hash(recipe), device()
+    )
     model.cpu().save_pretrained(str(args.out / "unet" / "unet"))
     shutil.copytree(clip, args.out / "clip", dirs_exist_ok=True)
     save_pipeline(model, load_module(AutoencoderKL, args.models / "diffusion" / "vae"), clip, args.out / "diffusion")
