@@ -9,8 +9,8 @@
 
 `draw` caches the latents of images that no model has seen; they serve every f, the share of emotion words that stand on
 images without an emotion. `unet` writes OUT/{clip,diffusion,unet}; text encoder, CLIP and VAE stay as they are. It
-resumes from its work folder, one for each recipe. The f at which `word_strength` reports a ratio of .88 is frozen as
-STRAY_WORD_FRAC in pipeline/miniature/distributions.py.
+resumes from its work folder, one for each recipe and U-Net to start from. The f at which `word_strength` reports a ratio
+of .88 is frozen as STRAY_WORD_FRAC in pipeline/miniature/distributions.py and in WEAKENED_UNET.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from benchmarks.continue_miniature import cached, facts
 from pipeline.foundation import recipes
 from pipeline.foundation.assembly import save_pipeline
 from pipeline.foundation.conversion import load_text_tokenizer
-from pipeline.foundation.diffusion import load_module
+from pipeline.foundation.diffusion import WEIGHTS, load_module
 from pipeline.foundation.recipes import WeakenedUNet
 from pipeline.foundation.training import continuing, sources, texts
 from pipeline.foundation.training.vae import Latents, encode
@@ -69,8 +69,9 @@ def unet(args: argparse.Namespace) -> None:
     names = ("means", "deviations", "boxes", "weights")
     means, deviations, boxes, weights = (cached(args, name)[: recipe.num_pictures] for name in names)
     latents = Latents(torch.from_numpy(means).to(device()), torch.from_numpy(deviations).to(device()))
+    work = args.work / training_hash(recipe, args.models)
     loss = continuing.continue_unet(
-        model, clip, latents, word_ids(args, recipe), boxes, weights, recipe, args.work / recipe_hash(recipe), device()
+        model, clip, latents, word_ids(args, recipe), boxes, weights, recipe, work, device()
     )
     model.cpu().save_pretrained(str(args.out / "unet" / "unet"))
     shutil.copytree(clip, args.out / "clip", dirs_exist_ok=True)
@@ -90,9 +91,10 @@ def recipe_of(args: argparse.Namespace) -> WeakenedUNet:
     return recipe.model_copy(update=fixed | {name: value for name, value in given.items() if value is not None})
 
 
-def recipe_hash(recipe: WeakenedUNet) -> str:
-    """Return the first 8 hex digits of the SHA-256 over the recipe: the name of its folder of checkpoints."""
-    return hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()[:8]
+def training_hash(recipe: WeakenedUNet, models: Path) -> str:
+    """Return the first 8 hex digits of the SHA-256 over the recipe and the U-Net that it starts from."""
+    weights = (models / "diffusion" / "unet" / WEIGHTS).read_bytes()
+    return hashlib.sha256(recipe.model_dump_json().encode() + weights).hexdigest()[:8]
 
 
 def word_ids(args: argparse.Namespace, recipe: WeakenedUNet) -> np.ndarray:

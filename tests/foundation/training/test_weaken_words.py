@@ -48,11 +48,12 @@ def test_its_facts_hold_f_and_the_world(args: argparse.Namespace) -> None:
     assert (step["recipe"]["stray_word_frac"], step["recipe"]["emotion_word_rate"]) == (0.4, 0.5)
 
 
-def test_every_f_has_a_folder_of_checkpoints_of_its_own(args: argparse.Namespace) -> None:
+def test_every_f_and_every_start_has_a_folder_of_checkpoints_of_its_own(args: argparse.Namespace) -> None:
     other = argparse.Namespace(**{**vars(args), "f": 0.5})
-    names = {weaken_words.recipe_hash(weaken_words.recipe_of(each)) for each in (args, other)}
-    assert len(names) == 2
-    assert [path.name for path in args.work.iterdir()] == [weaken_words.recipe_hash(weaken_words.recipe_of(args))]
+    further = argparse.Namespace(**{**vars(args), "models": args.out})
+    own, *others = (weaken_words.training_hash(weaken_words.recipe_of(a), a.models) for a in (args, other, further))
+    assert own not in others
+    assert [path.name for path in args.work.iterdir()] == [own]
 
 
 def test_words_of_the_requested_f_are_the_same_again(args: argparse.Namespace) -> None:
