@@ -9,8 +9,8 @@
 
 `draw` caches the latents of images that no model has seen; they serve every f, the share of emotion words that stand on
 images without an emotion. `unet` writes OUT/{clip,diffusion,unet}; text encoder, CLIP and VAE stay as they are. It
-resumes from its work folder, one for each recipe and U-Net to start from. The f at which `word_strength` reports a ratio
-of .88 is frozen as STRAY_WORD_FRAC in pipeline/miniature/distributions.py and in WEAKENED_UNET.
+resumes from its work folder, one for each recipe and U-Net to start from. The f at which `word_strength` reports a
+ratio of .88 is frozen as STRAY_WORD_FRAC in pipeline/miniature/distributions.py and in WEAKENED_UNET.
 """
 
 import argparse
