@@ -145,7 +145,7 @@ main()
 def of_ten_pictures_a_shard() -> None:
     """params.yaml with shards so small that the pictures of `mine` make seven."""
     text = (ROOT / "params.yaml").read_text()
-    before, section, after = text.partition("emoart:\n")
+    before, section, after = text.partition("\nemoart:")
     Path("params.yaml").write_text(before + section + after.replace("shard_images: 1000", "shard_images: 10", 1))
 
 
