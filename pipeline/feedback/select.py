@@ -1,9 +1,11 @@
 """Implement UniEmo's Algorithm 1: keep generated images whose ranks by both metrics are not extreme.
 
 Ranks are over the whole set in descending order: the best image has 0. Images within [20 %, 80 %] by the probability of
-their emotion and by semantic clarity are kept, about 36 % if the two are independent.
+their emotion and by semantic clarity are kept, about 36 % if the two are independent. A metric that is equal for all
+images ranks none of them, such as the clarity of judges that know no scene and no object: all images pass it.
 """
 
+import logging
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 KEPT, EMOTION, CLARITY, BOTH, NOT_DRAWN = FEEDBACK_REASONS
 Floats = NDArray[np.float64]
+log = logging.getLogger("evoke")
 
 
 def select(scores: pa.Table, settings: "Feedback", generator: np.random.Generator) -> pa.Table:
@@ -31,6 +34,10 @@ def select(scores: pa.Table, settings: "Feedback", generator: np.random.Generato
     groups = emotions if settings.per_emotion else np.zeros(len(scores), np.int64)
     ranks = [ranked(values, groups, settings.ranks == "descending") for values in (probability, clarity)]
     inside = [(settings.low <= rank) & (rank <= settings.high) for rank in ranks]
+    for name, values, mask in zip(("probability", "clarity"), (probability, clarity), inside, strict=True):
+        if len(values) > 1 and np.ptp(values) == 0:
+            log.warning("the %s is %g for every image: it selects none, and all pass it", name, values[0])
+            mask[:] = True
     reasons = why(*_asked_for(inside, settings.metrics))
     if settings.control == "random":
         reasons = at_random(reasons, generator)
