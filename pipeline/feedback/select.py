@@ -34,9 +34,9 @@ def select(scores: pa.Table, settings: "Feedback", generator: np.random.Generato
     groups = emotions if settings.per_emotion else np.zeros(len(scores), np.int64)
     ranks = [ranked(values, groups, settings.ranks == "descending") for values in (probability, clarity)]
     inside = [(settings.low <= rank) & (rank <= settings.high) for rank in ranks]
-    for name, values, mask in zip(("probability", "clarity"), (probability, clarity), inside, strict=True):
-        if len(values) > 1 and np.ptp(values) == 0:
-            log.warning("the %s is %g for every image: it selects none, and all pass it", name, values[0])
+    for name, values, mask in zip(("emotion", "clarity"), (probability, clarity), inside, strict=True):
+        if settings.metrics in (name, "both") and len(values) > 1 and np.ptp(values) == 0:
+            log.warning("feedback by %s: it is %g for every image, so that all pass it", name, values[0])
             mask[:] = True
     reasons = why(*_asked_for(inside, settings.metrics))
     if settings.control == "random":
