@@ -17,6 +17,7 @@ from pipeline.training.curves import NO_LOSSES
 from pipeline.training.denoising import draw_diffusion
 from pipeline.training.latents import LatentCache, draw_mirrored
 from pipeline.training.loop import Batch, Task, Trained
+from pipeline.training.optimization import optimization_of
 from pipeline.training.rows import row_order
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def task(
             **(more(rows, draws) if more else {}),
         }
 
-    return Task(name, model, row_order(found.emotions, settings.sampler, generator), draw)
+    order = row_order(found.emotions, settings.sampler, generator)
+    return Task(name, model, order, draw, optimization_of(settings))
 
 
 def summary(trained: Trained, found: Inputs) -> dict[str, float]:

@@ -24,6 +24,7 @@ from pipeline.training.curves import NO_LOSSES
 from pipeline.training.denoising import draw_diffusion
 from pipeline.training.latents import LatentCache, draw_mirrored
 from pipeline.training.loop import Batch, Task, Trained
+from pipeline.training.optimization import optimization_of
 from pipeline.training.rows import row_order
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def task(
 
     order = row_order(found.emotions, settings.sampler, generator)
     rates = {"embedding": settings.embedding_rate}
-    return Task("coemogen", model, order, drawer(found, model, settings), rates, sheet)
+    return Task("coemogen", model, order, drawer(found, model, settings), optimization_of(settings), rates, sheet)
 
 
 def summary(trained: Trained, model: CoEmoGen, found: Inputs) -> dict[str, float]:

@@ -25,6 +25,7 @@ from pipeline.training.curves import NO_LOSSES
 from pipeline.training.denoising import draw_diffusion
 from pipeline.training.latents import LatentCache, draw_mirrored
 from pipeline.training.loop import Batch, Task, Trained
+from pipeline.training.optimization import optimization_of
 from pipeline.training.rows import RowOrder
 from pipeline.uniemo import understanding
 from pipeline.uniemo.folder import Understanding
@@ -168,7 +169,7 @@ def task(
         "learner.queries": settings.query_rate,
         "learner.head": settings.head_rate,
     }
-    return Task(name, model, order, drawer(found, model), rates, sheet)
+    return Task(name, model, order, drawer(found, model), optimization_of(settings), rates, sheet)
 
 
 @torch.inference_mode()

@@ -37,7 +37,7 @@ def module_of(foundation: Foundation, **changes: Any) -> UniEmo:
     torch.manual_seed(0)
     fusion = Fusion(32, encoder.width, tables, parts_of(settings, learner.chain.kinds), encoder.token_size)
     prompts = {name: tokenize(pipeline.tokenizer, [text]) for name, text in (("trained", "{S}"), ("empty", ""))}
-    return UniEmo(learner, fusion, pipeline.unet, encoder, noise_schedule(pipeline), settings, prompts)
+    return UniEmo(learner, fusion, pipeline.unet, encoder, noise_schedule(pipeline.scheduler), settings, prompts)
 
 
 def batch_of(module: UniEmo, num: int = 6) -> dict[str, Tensor]:

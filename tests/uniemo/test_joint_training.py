@@ -117,7 +117,7 @@ def train(models: Path, work: Path, settings: UniemoJoint = SETTINGS) -> Made:
     found = found_of(work, foundation, known)
     order = row_order(found.emotions, settings.sampler, numpy_generator(0))
     spaces = Gaussians(model, found.pictures)
-    trained = fit(task("uniemo_joint", model, foundation, found, IMAGES, order, spaces), settings, 0, work, "test")
+    trained = fit(task("uniemo_joint", model, foundation, found, IMAGES, order, spaces), 0, work, "test")
     folder = work / "models/uniemo_joint"
     return Made(model, trained, folder, foundation, leave(folder, model, trained, found, known, foundation, spaces))
 
@@ -225,9 +225,7 @@ def test_generated_images_are_trained_on_without_attributes_and_stay_out_of_the_
     assert all(torch.equal(with_them[name], without[name]) for name in without)
     order = mixed_order(found.emotions[: found.num_real], "oversample", 5, 0.5)
     spaces = Gaussians(model, found.pictures)
-    fitted = fit(
-        task("uniemo_feedback", model, made.foundation, found, IMAGES, order, spaces), model.settings, 0, tmp_path, "f"
-    )
+    fitted = fit(task("uniemo_feedback", model, made.foundation, found, IMAGES, order, spaces), 0, tmp_path, "f")
     told = leave(tmp_path / "model", model, fitted, found, known, made.foundation, spaces)
     assert told["num_generated"] == 5
 
