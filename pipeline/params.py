@@ -119,6 +119,22 @@ class FoundationClip(Foundation):
     recipe: ClipRecipe
 
 
+class FoundationVit(Foundation):
+    """Another CLIP than foundation_clip for UniEmo's understanding chain (UniEmo Tables I-III: ViT-B/32, B/16, L/14).
+
+    The chain, its attributes and their correlation with the queries are its; the condition c has the width of the
+    diffusion model's text encoder whatever it is.
+    """
+
+    recipe: Annotated[ClipRecipe | None, Field(description="with source: train only")] = None
+
+    @model_validator(mode="after")
+    def _training_needs_a_recipe(self) -> Self:
+        if self.source == "train" and self.recipe is None:
+            raise ValueError("recipe = None: must be given when source is train, such as foundation_clip.recipe")
+        return self
+
+
 class FoundationDiffusion(Foundation):
     """The latent diffusion model that is trained on emotions (papers: Stable Diffusion 1.5)."""
 
@@ -545,6 +561,7 @@ class Params(Section):
     methods: Annotated[tuple[Method, ...], Field(strict=False, min_length=1, description="generators that make images")]
     miniature: Miniature
     foundation_clip: FoundationClip
+    foundation_vit: Annotated[FoundationVit | None, Field(description="CLIP of UniEmo's chain; null: foundation_clip")]
     foundation_diffusion: FoundationDiffusion
     foundation_captioner: FoundationCaptioner
     emoset: Emoset
@@ -673,7 +690,10 @@ def parse_section(section: type[Part], values: Any, file: Path) -> Part:
 
 
 def dotted_keys(model: type[BaseModel] = Params, prefix: str = "") -> Iterator[str]:
-    """Yield every key of params.yaml in dotted form, each section before its own keys."""
+    """Yield every key of params.yaml in dotted form, each section before its own keys.
+
+    A section that may be null has none.
+    """
     for name, field in model.model_fields.items():
         yield prefix + name
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
@@ -693,7 +713,7 @@ def _problem(detail: Any) -> str:
         return f"{key}: missing; allowed is {allowed(names)}"
     if detail["type"] in ("extra_forbidden", "invalid_key"):  # invalid_key: a key that is not text
         *above, last = detail["loc"]
-        nearest = difflib.get_close_matches(str(last), list(_schema_of(above)["properties"]), 1, 0.0)
+        nearest = difflib.get_close_matches(str(last), list(_section_in(_schema_of(above))["properties"]), 1, 0.0)
         return f"{_SHORT.repr(key)[1:-1]}: unknown key; the nearest right name is {'.'.join([*above, *nearest])}"
     if detail["type"] == "value_error":
         prefix = f"{'.'.join(names)}." if names else ""
@@ -721,11 +741,20 @@ def _hint(value: object, names: list[str]) -> str:
 
 def _schema_of(names: list[str]) -> dict[str, Any]:
     """Return the JSON schema of a key given by its parts, or the whole schema if there are no parts."""
-    schema = root = _root_schema()
+    schema = _root_schema()
     for name in names:
-        schema = schema["properties"][name]
-        schema = root["$defs"][schema["$ref"].split("/")[-1]] if "$ref" in schema else schema
+        schema = _resolved(_section_in(schema)["properties"][name])
     return schema
+
+
+def _section_in(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a section, or of the section that a section or null may be."""
+    return next(part for part in map(_resolved, schema.get("anyOf", [schema])) if "properties" in part)
+
+
+def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema, or the one that it refers to."""
+    return _root_schema()["$defs"][schema["$ref"].split("/")[-1]] if "$ref" in schema else schema
 
 
 @cache
@@ -740,7 +769,7 @@ def allowed(names: list[str]) -> str:
 
 def _words(schema: dict[str, Any]) -> str:
     if "anyOf" in schema:
-        return " or ".join(_words(choice) for choice in schema["anyOf"])
+        return " or ".join(_words(_resolved(choice)) for choice in schema["anyOf"])
     if "enum" in schema or "const" in schema:
         choices = schema.get("enum", [schema.get("const")])
         return f"one of {', '.join(choices)}" if len(choices) > 1 else choices[0]

@@ -66,7 +66,7 @@ def bases_of(train: pa.Table, clip: "Clip") -> dict[str, Base]:
     for kind in ATTRIBUTE_KINDS:
         names = tuple(name.removeprefix(f"{kind}/") for name in found if name.startswith(f"{kind}/"))
         if not names:
-            log.warning("no image of the train split has a %s: L_%s is off and its coefficient is 1", kind, kind)
+            log.warning("no %s is annotated in the train split: its loss is off, its coefficient is 1", kind)
         batches = [names[start : start + BATCH] for start in range(0, len(names), BATCH)]
         encoded = [clip.encode_texts([words(name) for name in batch]) for batch in batches]
         bases[kind] = Base(names, torch.cat([torch.empty(0, clip.width), *encoded]))
