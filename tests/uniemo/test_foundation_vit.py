@@ -103,7 +103,7 @@ def test_feedback_trains_on_and_carries_it_too(vit: Path, made: whole.Made, tmp_
     found = whole.found_of(tmp_path, made.foundation, known, back)
     order, spaces = mixed_order(found.emotions[: found.num_real], "plain", 5, 0.5), Gaussians(model, found.pictures)
     asked = task("uniemo_feedback", model, made.foundation, found, whole.IMAGES, order, spaces)
-    trained = fit(asked, model.settings, 0, tmp_path / "work")
+    trained = fit(asked, 0, tmp_path / "work", "f")
     leave(tmp_path / "model", model, trained, found, known, made.foundation, spaces)
     assert clip_digest(tmp_path / "model" / UNDERSTANDING / OWN_CLIP) == clip_digest(vit)
     load_generator(tmp_path / "model", made.foundation)

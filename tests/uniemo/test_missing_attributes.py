@@ -66,7 +66,7 @@ def test_stage_1_trains_without_the_losses_that_have_no_attribute(without: tuple
     assert set(losses) == {"total", "emotion", *ATTRIBUTE_KINDS} - set(without)
     parts = sum(0.25 * losses[kind] for kind in ATTRIBUTE_KINDS if kind not in without)
     assert torch.allclose(losses["total"], 0.5 * losses["emotion"] + parts)
-    trained = fit(understanding_task(learner, found, np.random.default_rng(0)), settings, 0, tmp_path)
+    trained = fit(understanding_task(learner, found, np.random.default_rng(0)), 0, tmp_path, "test")
     metrics = report(learner, trained, found, bases).metrics
     assert all(np.isfinite(tensor).all() for tensor in trained.weights.values())
     assert {metrics[f"num_{kind}_attributes"] for kind in without} == {0}
@@ -85,7 +85,7 @@ def test_joint_training_and_feedback_run_and_their_folders_sample(
     found = whole.found_of(tmp_path / "again", made.foundation, known, back)
     order, spaces = mixed_order(found.emotions[: found.num_real], "plain", 5, 0.5), Gaussians(model, found.pictures)
     asked = task("uniemo_feedback", model, made.foundation, found, whole.IMAGES, order, spaces)
-    trained = fit(asked, model.settings, 0, tmp_path / "feedback")
+    trained = fit(asked, 0, tmp_path / "feedback", "f")
     leave(tmp_path / "model", model, trained, found, known, made.foundation, spaces)
     for folder in (made.folder, tmp_path / "model"):
         generator = load_generator(folder, whole.load_foundation(models / "foundation/diffusion", made.foundation.clip))
