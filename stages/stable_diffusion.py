@@ -8,13 +8,10 @@ from pipeline.stage import Run, stage
 def main(run: Run) -> None:
     """Record the prompt, the digest of the foundation model, and EmoSet's emotions, which the other methods draw."""
     from pipeline.generation.folder import digest_of, save_generator
-    from pipeline.rows import trained_emotions
+    from pipeline.rows import train_split, trained_emotions
 
-    digest, emotions = (
-        digest_of(run.path(FOUNDATION_DIFFUSION)),
-        trained_emotions(run.read(EMOSET, ["emotion", "split"])),
-    )
-    params = run.params.model_dump(mode="json")
+    emotions = trained_emotions(train_split(run.read(EMOSET, ["emotion", "split"])))
+    digest, params = digest_of(run.path(FOUNDATION_DIFFUSION)), run.params.model_dump(mode="json")
     save_generator(run.out_folder(STABLE_DIFFUSION), "prompt", params, digest, emotions=emotions)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -12,6 +12,9 @@ from pipeline.baselines.model import DreamBoothModel, EmoGenModel, TextualInvers
 from pipeline.conditioning.prompts import GAP, tokenize
 from pipeline.generation.request import Request, strengths, weight_matrix
 from pipeline.generation.space import Source, Space
+
+if TYPE_CHECKING:
+    from transformers import CLIPTokenizer
 
 PART = "emotion"  # the only part of EmoGen's space
 
@@ -24,7 +27,7 @@ class WordGenerator:
     """
 
     model: TextualInversionModel | EmoGenModel
-    tokenizer: Any
+    tokenizer: "CLIPTokenizer"
     emotions: tuple[str, ...]
     space: Space | None = None
     source: Source = "diagonal"
@@ -53,7 +56,7 @@ class DreamBoothGenerator:
     """
 
     model: DreamBoothModel
-    tokenizer: Any
+    tokenizer: "CLIPTokenizer"
     prompt: str
     emotions: tuple[str, ...]
     has_adapters: bool = True

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
         FoundationCaptioner,
         FoundationClip,
         FoundationDiffusion,
-        FoundationVit,
         Params,
     )
 
@@ -128,6 +127,11 @@ class Setting:
     def corpus(self, name: str) -> Corpus:
         """Return the corpus named `emoset` or `emoart`."""
         return self.corpora.emoset if name == "emoset" else self.corpora.emoart
+
+    def num_encoded(self, corpus: str) -> int:
+        """Return how many images of a corpus become latents."""
+        images = self.corpus(corpus)
+        return images.total if self.params.latents.training_splits == "all" else images.train
 
     def emotions(self, generator: str) -> int:
         """Return how many emotions a method was taught."""
@@ -273,7 +277,7 @@ def _images(folder: Path) -> Iterator[Path]:
     return (path for path in folder.rglob("*") if path.suffix.lower() in IMAGES)
 
 
-def _clip(section: "FoundationClip | FoundationVit", bundled: Path, folder: Path | None) -> tuple[Config, str]:
+def _clip(section: "FoundationClip", bundled: Path, folder: Path | None) -> tuple[Config, str]:
     """Return open_clip's model_cfg, and a note that is empty unless it is assumed."""
     import open_clip
 
@@ -282,7 +286,6 @@ def _clip(section: "FoundationClip | FoundationVit", bundled: Path, folder: Path
     if folder or section.source == "bundled":
         return _config(folder, bundled / bundle.CLIP, CONFIG)["model_cfg"], ""
     if section.source == "train":
-        assert section.recipe is not None
         return model_config(section.recipe, MINIATURE_WORDS), ""
     name = CLIPS.get(section.hub_id or "", CLIP)
     expected = CLIP_HUB if name == CLIP else section.hub_id or ""

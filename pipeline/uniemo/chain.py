@@ -1,13 +1,14 @@
 """UniEmo's understanding chain (III-A): CLIP's ViT with scene queries from layer 1, object queries from L1 + 1.
 
 Scene queries are read after L1 layers and object queries after L2. Both continue to the last layer, where the head
-predicts the emotion from the class token. The ViT passes on Q as it computed it (Eq. 1). Qhat of Eq. 3 is computed
-beside it for the contrastive losses (Eq. 4) and for the generator (Eq. 6), and is not fed back into any layer.
+predicts the emotion from the class token. What is read, Qhat of Eq. 3, goes to the contrastive losses (Eq. 4), to the
+generator (Eq. 6), and into the next layer in place of Q, so that L_cls trains the interactive blocks too. With
+`passed_on: plain` the next layer gets Q as the ViT computed it.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,8 @@ from pipeline.emotions import EMOTIONS
 from pipeline.uniemo.queries import ExpertQueries, Seen
 
 if TYPE_CHECKING:
+    from open_clip.transformer import VisionTransformer
+
     from pipeline.params import UniemoUnderstanding
 
 
@@ -33,11 +36,13 @@ class Understood:
 class Layers:
     """The layers of each kind of query.
 
-    Queries enter before the layer with the index `enter` (from 0) and are read after `read` layers.
+    Queries enter before the layer with the index `enter` (from 0) and are read after `read` layers. With
+    `passes_refined`, the layer after that gets Qhat in place of Q.
     """
 
     enter: Mapping[str, int]
     read: Mapping[str, int]
+    passes_refined: bool
 
 
 class EmotionHead(nn.Module):
@@ -65,7 +70,9 @@ class UnderstandingChain(nn.Module):
     It starts in evaluation mode and draws no random numbers itself.
     """
 
-    def __init__(self, visual: Any, queries: Mapping[str, ExpertQueries], head: EmotionHead, layers: Layers) -> None:
+    def __init__(
+        self, visual: "VisionTransformer", queries: Mapping[str, ExpertQueries], head: EmotionHead, layers: Layers
+    ) -> None:
         super().__init__()
         self.backbone, self.queries, self.head = visual, nn.ModuleDict(queries), head
         self.layers = layers
@@ -99,6 +106,8 @@ class UnderstandingChain(nn.Module):
             for kind, experts in self.queries.items():
                 if self.layers.read[kind] == index + 1:
                     seen[kind] = experts(tokens[:, places[kind]], tokens[:, 1:num_own], attention)
+                    if self.layers.passes_refined:
+                        tokens = _replaced(tokens, places[kind], seen[kind].queries)
         class_token = self.backbone.ln_post(tokens[:, 0])
         return Understood(self.head(class_token, kept_BH), class_token, seen)
 
@@ -109,7 +118,14 @@ class UnderstandingChain(nn.Module):
         return block(tokens_BNW.transpose(0, 1).contiguous()).transpose(0, 1)
 
 
-def build_chain(visual: Any, settings: "UniemoUnderstanding", generator: torch.Generator) -> UnderstandingChain:
+def _replaced(tokens_BNW: Tensor, place: slice, queries_BQW: Tensor) -> Tensor:
+    """Return tokens in which queries take a place."""
+    return torch.cat([tokens_BNW[:, : place.start], queries_BQW.to(tokens_BNW.dtype), tokens_BNW[:, place.stop :]], 1)
+
+
+def build_chain(
+    visual: "VisionTransformer", settings: "UniemoUnderstanding", generator: torch.Generator
+) -> UnderstandingChain:
     """Return a fresh chain on `visual`, the ViT of an open_clip model, which it takes over.
 
     All randomness comes from the generator. The ViT is trained unless backbone_rate is 0; its projection, which is not
@@ -146,10 +162,11 @@ def query_layers(settings: "UniemoUnderstanding", num_layers: int) -> Layers:
     return Layers(
         dict(zip(ATTRIBUTE_KINDS, (0, objects_enter), strict=True)),
         dict(zip(ATTRIBUTE_KINDS, (first, second), strict=True)),
+        settings.passed_on == "refined",
     )
 
 
-def check_visual(visual: Any) -> None:
+def check_visual(visual: "VisionTransformer") -> None:
     """Raise ValueError unless the image tower is open_clip's own ViT, pooled at its class token."""
     from open_clip.transformer import VisionTransformer
 

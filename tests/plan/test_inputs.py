@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
-from pipeline.params import FoundationVit, load_params
+from pipeline.params import FoundationClip, load_params
 from pipeline.plan.costs import Captioner
 from pipeline.plan.inputs import Curated, Setting, corpora_of, count_art, count_emoset, models_of
 from pipeline.plan.stages import workload
@@ -52,7 +52,7 @@ def test_a_hub_model_is_read_in_its_folder_or_assumed_by_its_name(tmp_path: Path
 def test_the_chain_is_planned_on_its_own_clip_and_nothing_else_is() -> None:
     params = load_params(ROOT / "params.yaml")
     hub = {"source": "hub", "hub_id": "timm/vit_base_patch32_clip_224.openai", "hub_revision": "0" * 40}
-    other = params.model_copy(update={"foundation_vit": FoundationVit(**hub)})
+    other = params.model_copy(update={"foundation_vit": FoundationClip(**hub)})
     ours, theirs = (models_of(each, ROOT / "models/miniature", {}) for each in (params, other))
     assert (theirs.vision_width, theirs.joint_width) == (768, ours.joint_width)
     assert all(getattr(theirs, name) == getattr(ours, name) for name in COSTS)
