@@ -30,6 +30,7 @@ from benchmarks.coemogen import random_batch, step_of
 from benchmarks.full_size import FullSize, full_size
 from evoke.plan import wanted_params
 from pipeline.coemogen.model import build
+from pipeline.emotions import EMOTIONS
 from pipeline.foundation.clip import load_clip
 from pipeline.generation.folder import load_foundation
 from pipeline.generation.plain import PromptGenerator
@@ -105,7 +106,7 @@ def sampling(models: FullSize, params: Params, size: int, device: torch.device) 
     """Yield guided sampling of one prompt by this project, as it is and in its variants."""
     foundation, pipeline = models.foundation, models.foundation.pipeline
     settings = sampling_of(params.images.model_copy(update={"precision": "bf16", "batch_size": size}))
-    generator = PromptGenerator(foundation.encoder, pipeline.tokenizer, "an image of {S}", device)
+    generator = PromptGenerator(foundation.encoder, pipeline.tokenizer, "an image of {S}", device, EMOTIONS)
     requests, plain = [request("awe", seed) for seed in range(size)], pipeline.unet
     for name, module in varied(plain, plain):
         pipeline.unet = module

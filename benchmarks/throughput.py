@@ -29,6 +29,7 @@ from pipeline.artifacts import read_shards
 from pipeline.captions.prompts import prompt
 from pipeline.captions.write import write_captions
 from pipeline.corpora import emoset, pack
+from pipeline.emotions import EMOTIONS
 from pipeline.features import image_features
 from pipeline.foundation.captioner import Captioner, load_captioner
 from pipeline.foundation.clip import Clip, load_clip, load_tokenizer
@@ -86,7 +87,7 @@ def compared(
 ) -> dict[str, Any]:
     """Return, for the three kinds, this project's and the plain loop's items per second, and their ratio."""
     pipeline, num = foundation.pipeline, len(rows)
-    generator = PromptGenerator(foundation.encoder, pipeline.tokenizer, "an image of {S}", pipeline.device)
+    generator = PromptGenerator(foundation.encoder, pipeline.tokenizer, "an image of {S}", pipeline.device, EMOTIONS)
     requests = [request("awe", seed) for seed in range(min(num, params.images.batch_size))]
     settings = params.captions.model_copy(update={"batch_size": num})
     tokenizer = load_tokenizer(ROOT / "models/foundation/clip")

@@ -47,7 +47,7 @@ def generated(models: Path, params: Params, planned: list[Planned]) -> Iterator[
     """Yield an image HW3 uint8 of plain Stable Diffusion for each planned one; `models` holds clip and diffusion."""
     found = load_foundation(models / "diffusion", models / "clip", device())
     prompt, pipeline = params.stable_diffusion.prompt, found.pipeline
-    generator = PromptGenerator(found.encoder, pipeline.tokenizer, prompt, pipeline.device)
+    generator = PromptGenerator(found.encoder, pipeline.tokenizer, prompt, pipeline.device, EMOTIONS)
     return sample(pipeline, found.encoder, generator, [one.request for one in planned], sampling_of(params.images))
 
 

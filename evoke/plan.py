@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pipeline.plan.inputs import Curated, Setting
 
 PARAMS, LOCK, DAG = Path("params.yaml"), Path("dvc.lock"), Path("dvc.yaml")
-FOUNDATION = ("foundation_clip", "foundation_diffusion", "foundation_captioner")
+FOUNDATION = ("foundation_clip", "foundation_vit", "foundation_diffusion", "foundation_captioner")
 ANY_REVISION = "0" * 40  # for a hub model that is not pinned yet; its cost does not depend on it
 
 
@@ -96,14 +96,15 @@ def made_folders(params: "Params") -> Mapping[str, Path]:
 
     Shapes of all other models are known without their folders.
     """
-    from pipeline.artifacts import FOUNDATION_CAPTIONER, FOUNDATION_CLIP, FOUNDATION_DIFFUSION
+    from pipeline.artifacts import FOUNDATION_CAPTIONER, FOUNDATION_CLIP, FOUNDATION_DIFFUSION, FOUNDATION_VIT
     from pipeline.params import read_yaml
 
-    outs = dict(zip(FOUNDATION, (FOUNDATION_CLIP, FOUNDATION_DIFFUSION, FOUNDATION_CAPTIONER), strict=True))
+    made = (FOUNDATION_CLIP, FOUNDATION_VIT, FOUNDATION_DIFFUSION, FOUNDATION_CAPTIONER)
+    outs = dict(zip(FOUNDATION, made, strict=True))
     folders = {
         name: Path(out.path)
         for name, out in outs.items()
-        if getattr(params, name).source == "hub" and any(Path(out.path).glob("*.json"))
+        if getattr(getattr(params, name), "source", None) == "hub" and any(Path(out.path).glob("*.json"))
     }
     stages = read_yaml(LOCK)["stages"] if folders and LOCK.is_file() else {}
     recorded = {name: stages.get(name, {}).get("params", {}).get(PARAMS.name, {}).get(name) for name in folders}

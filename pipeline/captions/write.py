@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.artifacts import read_table
-from pipeline.captions.prompts import prompt
+from pipeline.captions.prompts import PROMPTS, Wording, prompt
 from pipeline.captions.served import ServedCaptioner
 from pipeline.features import decoded
 
@@ -25,17 +25,18 @@ def write_captions(
     rows: pa.Table,
     settings: "Captions",
     own: Mapping[str, str],
+    wording: Wording = PROMPTS,
 ) -> pa.Table:
     """Return a table with image_id, variant, caption, num_tokens (of CLIP) and truncated, for the given rows.
 
     rows: image_id, image and emotion.
-    own: the user's captions by image_id, used unchanged; the model captions all other images. An image for which a
-    server has no caption gets an empty one.
+    own: the user's captions by image_id, used unchanged; the model captions all other images, asked in `wording`. An
+    image for which a server has no caption gets an empty one.
     """
     to_caption = rows.filter(pa.array([image_id not in own for image_id in rows["image_id"].to_pylist()], pa.bool_()))
     written = dict(own)
     for batch, images in decoded(to_caption, settings.batch_size):
-        prompts = [prompt(settings.variant, emotion) for emotion in batch["emotion"].to_pylist()]
+        prompts = [prompt(settings.variant, emotion, wording) for emotion in batch["emotion"].to_pylist()]
         texts = captioner.caption(images, prompts, settings.max_new_tokens)
         written.update(zip(batch["image_id"].to_pylist(), texts, strict=True))
     captions = [written[image_id] for image_id in rows["image_id"].to_pylist()]

@@ -213,7 +213,8 @@ CONTINUED_UNET = ContinuedUNet(
     | dict.fromkeys(("bench", "cake", "car", "house"), 2.0),
 )  # fmt: skip
 # Which images go with a word does not depend on how rare words are, but how fast that is learnt does. So a quarter of
-# the texts hold an emotion word here; in a training from the beginning, EMOTION_WORD_RATE of them do. A test holds the other two shares equal to those of distributions.py.
+# the texts hold an emotion word here; in a training from the beginning, EMOTION_WORD_RATE of them do. A test holds the
+# other two shares equal to those of distributions.py.
 WEAKENED_UNET = WeakenedUNet(
     num_pictures=24_000, first_picture=300_000, steps=600, batch_size=64, learning_rate=3e-4, warmup_steps=50,
     decay_frac=0.6, weight_decay=0.01, seed=4, texts_per_picture=8, text_dropout=0.1, snr_cap=5.0, ema_decay=0.998,

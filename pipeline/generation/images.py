@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pipeline.params import Images
 
 SHARD_IMAGES = 256
+log = logging.getLogger("evoke")
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,14 @@ class Planned:
     request: Request
 
 
-def plan(method: str, emotions: Iterable[str], images: "Images", seed: int) -> list[list[Planned]]:
-    """Return the images of every emotion that a method knows, sorted by id, in shards of SHARD_IMAGES.
+def plan(method: str, emotions: Sequence[str], images: "Images", seed: int) -> list[list[Planned]]:
+    """Return the images of every emotion that a method was trained on, sorted by id, in shards of SHARD_IMAGES.
 
-    Seeds depend on (seed, emotion, index) and not on the method, so all methods start from the same noise.
+    Seeds depend on (seed, emotion, index) and not on the method, so all methods start from the same noise. Emotions
+    that are left out are logged.
     """
+    if absent := [emotion for emotion in EMOTIONS if emotion not in emotions]:
+        log.info("%s draws no %s: its corpus has no such image to train on", method, ", no ".join(absent))
     planned = [
         Planned(
             f"{method}/{emotion}/{index:05d}",

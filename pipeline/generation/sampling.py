@@ -34,7 +34,7 @@ class EmotionGenerator(Protocol):
 
     @property
     def emotions(self) -> Sequence[str]:
-        """Return the emotions that the model knows."""
+        """Return the emotions that the model was trained on: no other is drawn."""
 
     @property
     def has_adapters(self) -> bool:
@@ -98,7 +98,11 @@ def denoised(
     requests: Sequence[Request],
     sampling: Sampling,
 ) -> Iterator[NDArray[np.float32]]:
-    """Yield images HW3 float32 in [0, 1], one per request, in order: those of `sample` before rounding."""
+    """Yield images HW3 float32 in [0, 1], one per request, in order: those of `sample` before rounding.
+
+    Raises ValueError for a request of an emotion that the model was not trained on.
+    """
+    check_emotions(generator, requests)
     pipeline.scheduler = solver(pipeline, sampling.solver)
     coarse = autocast(sampling.precision, pipeline.device)
     empty = encoder(tokenize(pipeline.tokenizer, [""]).to(pipeline.device)).states
@@ -115,6 +119,16 @@ def denoised(
                 output_type="np",
             ).images
         yield from images
+
+
+def check_emotions(generator: EmotionGenerator, requests: Sequence[Request]) -> None:
+    """Raise ValueError for a request of an emotion that the model was not trained on."""
+    for request in requests:
+        if unknown := [emotion for emotion in request.mixture if emotion not in generator.emotions]:
+            raise ValueError(
+                f"the model knows no {', no '.join(unknown)}: its corpus has no such images; it knows "
+                f"{', '.join(generator.emotions)}"
+            )
 
 
 def generators(requests: Sequence[Request]) -> list[torch.Generator]:

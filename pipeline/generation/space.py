@@ -103,11 +103,6 @@ def load_space(folder: Path) -> Space:
     return Space(tensors)
 
 
-def known_emotions(folder: Path) -> Sequence[str]:
-    """Return the emotions that a generator can draw: those of its space, or all eight without a space."""
-    return load_space(folder).emotions if (folder / SPACE).is_file() else EMOTIONS
-
-
 def fit_space(
     parts: Mapping[str, tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]],
 ) -> Space:

@@ -25,7 +25,13 @@ from pipeline.plan.costs import FP16, FP32, META, Captioner, Config, Models
 from pipeline.plan.rates import figure, value
 
 if TYPE_CHECKING:
-    from pipeline.params import Foundation, FoundationCaptioner, FoundationClip, FoundationDiffusion, Params
+    from pipeline.params import (
+        Foundation,
+        FoundationCaptioner,
+        FoundationClip,
+        FoundationDiffusion,
+        Params,
+    )
 
 # Of stable-diffusion-v1-5/stable-diffusion-v1-5, from its folders unet and vae; the rest are diffusers' defaults.
 UNET: Config = {
@@ -37,6 +43,7 @@ VAE: Config = {
     "block_out_channels": (128, 256, 512, 512), "layers_per_block": 2, "latent_channels": 4, "sample_size": 512,
 }  # fmt: skip
 CLIP = "ViT-L-14"  # open_clip's own name
+CLIPS = {f"timm/vit_base_patch{patch}_clip_224.openai": f"ViT-B-{patch}" for patch in (16, 32)}  # the others by hub id
 QWEN_PARAMETERS = 8_292_166_656  # of Qwen/Qwen2.5-VL-7B-Instruct, vision tower included
 CLIP_HUB, DIFFUSION_HUB = "timm/vit_large_patch14_clip_224.openai", "stable-diffusion-v1-5/stable-diffusion-v1-5"
 CAPTIONER_HUB = "Qwen/Qwen2.5-VL-7B-Instruct"
@@ -158,21 +165,25 @@ def models_of(params: "Params", bundled: Path, folders: Mapping[str, Path]) -> M
     `bundled` is models/miniature; `folders` has, by section, the folders of foundation models made with these params.
     """
     clip, note = _clip(params.foundation_clip, bundled / "clip", folders.get("foundation_clip"))
+    vit = clip
+    if params.foundation_vit is not None:
+        vit, second = _clip(params.foundation_vit, bundled / "clip", folders.get("foundation_vit"))
+        note = "; ".join(filter(None, (note, second)))
     unet, vae, second = _diffusion(
         params.foundation_diffusion, clip, bundled / "diffusion", folders.get("foundation_diffusion")
     )
     captioner, third = _captioner(
         params.foundation_captioner, clip, bundled / "captioner", folders.get("foundation_captioner")
     )
-    configs = json.dumps([dict(config) for config in (clip, unet, vae)])
+    configs = json.dumps([dict(config) for config in (clip, vit, unet, vae)])
     return _counted(configs, captioner, tuple(text for text in (note, second, third) if text))
 
 
 @cache
 def _counted(configs: str, captioner: Captioner, notes: tuple[str, ...]) -> Models:
     """Return the models of these configurations, counted once per process."""
-    clip, unet, vae = json.loads(configs)
-    return Models(clip, unet, vae, captioner, notes)
+    clip, vit, unet, vae = json.loads(configs)
+    return Models(clip, vit, unet, vae, captioner, notes)
 
 
 def corpora_of(params: "Params", miniature: Path, curated: Curated | None = None) -> Corpora:
@@ -276,7 +287,9 @@ def _clip(section: "FoundationClip", bundled: Path, folder: Path | None) -> tupl
         return _config(folder, bundled / bundle.CLIP, CONFIG)["model_cfg"], ""
     if section.source == "train":
         return model_config(section.recipe, MINIATURE_WORDS), ""
-    return open_clip.get_model_config(CLIP), _assumed(section, CLIP_HUB, "CLIP ViT-L/14")
+    name = CLIPS.get(section.hub_id or "", CLIP)
+    expected = CLIP_HUB if name == CLIP else section.hub_id or ""
+    return open_clip.get_model_config(name), _assumed(section, expected, f"CLIP {name}")
 
 
 def _diffusion(

@@ -88,6 +88,14 @@ def foundation(section: "Foundation", size: float, *trainings: "tuple[Recipe, Co
     return Stage(sum(recipe.steps for recipe, _ in trainings), "steps", parts, size)
 
 
+def foundation_vit(run: Setting, _: str) -> Stage:
+    """Return the work of another CLIP for UniEmo's chain, or of a copy of foundation_clip's."""
+    section, size = run.params.foundation_vit, run.models.vit_bytes
+    if section is None:
+        return Stage(0, "pictures", num_bytes=size)
+    return foundation(section, size, (section.recipe, run.models.vit_pair))
+
+
 def foundation_captioner(run: Setting, _: str) -> Stage:
     section, captioner = run.params.foundation_captioner, run.models.captioner
     return foundation(section, captioner.num_bytes, (section.recipe, captioner.cost(section.recipe.max_tokens)))
@@ -294,6 +302,7 @@ STAGES: dict[str, Callable[[Setting, str], Stage]] = {
         run.params.foundation_clip, run.models.clip_bytes,
         (run.params.foundation_clip.recipe, run.models.clip_image + run.models.clip_text),
     ),
+    "foundation_vit": foundation_vit,
     "foundation_diffusion": lambda run, _: foundation(
         run.params.foundation_diffusion, run.models.diffusion_bytes,
         (run.params.foundation_diffusion.recipe.vae, run.models.vae_encode + run.models.vae_decode),
