@@ -17,8 +17,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from experiments.run import RESULTS, ROOT, cells, read_grid
-from experiments.verdicts import compare, rounded
+from experiments.cell import RESULTS, ROOT, read_grid
+from experiments.key import merged
+from experiments.verdicts import compare, complete, rounded
 from pipeline.artifacts import read_table
 from pipeline.emotions import INDEX
 from pipeline.foundation.clip import load_clip
@@ -119,21 +120,19 @@ def table(oracle: Oracle) -> dict[str, Any]:
     Only the seeds for which every row is finished count.
     """
     grid = read_grid(GRID)
-    finished = [cell for cell in cells(GRID, grid) if (cell.folder / "finished.json").is_file()]
-    seeds = [seed for seed in grid["seeds"] if sum(cell.seed == seed for cell in finished) == len(grid["rows"])]
-    if not seeds:
-        raise click.ClickException(f"no seed is finished in every row; run `python -m experiments.run {GRID}`")
-    at = {(cell.row, cell.seed): cell.folder for cell in finished}
+    found = complete(GRID, grid)
+    seeds, at = found.seeds, {(cell.row, cell.seed): cell.folder for cell in found.finished}
     values: Mapping[str, list[NDArray[np.float64]]] = {
         name: [right(at[row, seed], model, oracle) for seed in seeds] for name, (row, model) in SYSTEMS.items()
     }
-    accuracy = {name: {"mean": float(np.mean(found)), "by_seed": [float(each.mean()) for each in found]}
-                for name, found in values.items()}  # fmt: skip
+    accuracy = {name: {"mean": float(np.mean(each)), "by_seed": [float(one.mean()) for one in each]}
+                for name, each in values.items()}  # fmt: skip
     claims = {
         f"{one} - {other}": compare(values[one], values[other], direction, shared=True)
         for one, other, direction in CLAIMS
     }
-    return {"num_pictures": len(oracle.emotions), "seeds": seeds, "base": grid["base"], "accuracy": accuracy,
+    return {"num_pictures": len(oracle.emotions), "seeds": seeds, "base": grid["base"],
+            "key": merged(result.key for result in found.finished.values() if result.key), "accuracy": accuracy,
             "claims": claims}  # fmt: skip
 
 

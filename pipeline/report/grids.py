@@ -51,7 +51,8 @@ def _by_seeds(grid: Mapping[str, Any], row: Row, key: str) -> Ours:
     """
     found, num = grid["rows"][row.grid_row][key], grid["images_per_seed"]
     said = f"{key}, {_seeds(grid)} of {row.grid}, " + ("test split" if key == TEST_SPLIT else f"{num:,} images each")
-    compared = _comparison(found, next(iter(grid["rows"]))) if "difference" in found else None
+    other = found.get("against") or next(iter(grid["rows"]))
+    compared = _comparison(found, other) if "difference" in found else None
     all_images = num * len(grid["seeds"]) if key in PER_IMAGE.values() else None
     ends = found.get("mean_low"), found.get("mean_high")
     age = grid.get("outdated", "")

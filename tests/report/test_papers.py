@@ -48,7 +48,7 @@ def test_the_same_model_has_the_same_numbers_in_every_table(papers: dict[TableNa
 def test_what_stands_beside_a_row_is_a_param_a_method_and_a_row_of_a_grid_that_there_are(
     papers: dict[TableName, PaperTable],
 ) -> None:
-    from experiments.run import read_grid
+    from experiments.cell import read_grid
     from experiments.uniemo_oracle import CLAIMS
 
     claims = {None, *(f"{one} - {other}" for one, other, _ in CLAIMS)}
