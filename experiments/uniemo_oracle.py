@@ -38,8 +38,11 @@ BATCH_SIZE = 250
 SYSTEMS = {  # name: (row of the grid, folder of its model)
     "head on frozen CLIP": ("whole", "models/emotion_classifier"),
     "ViT without queries": ("without queries", "models/uniemo_understanding"),
+    "ViT with scene queries": ("scene queries", "models/uniemo_understanding"),
+    "ViT with object queries": ("object queries", "models/uniemo_understanding"),
     "ViT with queries": ("whole", "models/uniemo_understanding"),
     "after joint training": ("whole", "models/uniemo_joint"),
+    "after joint training without implicit feedback": ("without implicit feedback", "models/uniemo_joint"),
     "after as many steps of L_U alone": ("L_U alone", "models/uniemo_joint"),
     "after feedback": ("whole", "models/uniemo_feedback"),
     "after a random filter": ("random filter", "models/uniemo_feedback"),
@@ -48,8 +51,11 @@ SYSTEMS = {  # name: (row of the grid, folder of its model)
 CLAIMS = (  # the first is better than the second: 1 if the paper says so, None if it says nothing
     ("ViT without queries", "head on frozen CLIP", None),
     ("ViT with queries", "ViT without queries", 1),
+    ("ViT with queries", "ViT with scene queries", 1),  # Fig. 6
+    ("ViT with queries", "ViT with object queries", 1),
     ("after joint training", "ViT with queries", None),  # after joint training it has had more steps
     ("after joint training", "after as many steps of L_U alone", 1),
+    ("after joint training", "after joint training without implicit feedback", 1),  # Fig. 8
     ("after feedback", "after joint training", 1),
     ("after feedback", "after as many steps without", None),  # this project's own controls
     ("after feedback", "after a random filter", None),

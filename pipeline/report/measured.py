@@ -66,7 +66,8 @@ class Measured:
 
     def _differing(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
         """Return the wanted values that differ from params.yaml."""
-        return {key: value for key, value in wanted.items() if self._param(key) != value}
+        values = {key: value if isinstance(value, tuple) else (value,) for key, value in wanted.items()}
+        return {key: found[0] for key, found in values.items() if self._param(key) not in found}
 
     def _param(self, key: str) -> Any:
         section, _, name = key.partition(".")
