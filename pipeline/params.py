@@ -204,7 +204,10 @@ class Correlation(Section):
     value: Annotated[
         Literal["probability", "log_probability"], Field(description="what is averaged; UniEmo writes log, releases p")
     ]
-    folds: Annotated[int, Field(ge=2, le=20, description="parts of the train split, each judged by the others")]
+    folds: Annotated[
+        int,
+        Field(ge=1, le=20, description="parts of the train split, each judged by the others; 1: in sample (UniEmo)"),
+    ]
     shrinkage: Annotated[NonNegative, Field(description="images' worth of the emotion prior; 0 is off")]
 
 
