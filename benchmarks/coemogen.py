@@ -24,7 +24,7 @@ from pipeline.foundation.clip import Clip
 from pipeline.generation.folder import load_foundation
 from pipeline.params import Coemogen, load_params
 from pipeline.runtime import Precision, autocast
-from pipeline.training.denoising import draw_steps, noise_schedule
+from pipeline.training.denoising import draw_steps
 
 ROOT = Path(__file__).parents[1]
 CAPTION = "a bright beach with a balloon and a happy person"
@@ -146,7 +146,7 @@ def main(models: Path, batch_size: int, seconds: float, device: str, full: bool,
         clip = load_clip(models / "foundation/clip", device)
     pipeline = foundation.pipeline
     generator = torch.Generator().manual_seed(0)
-    model = build(settings, pipeline, foundation.encoder, noise_schedule(pipeline), clip.width, generator).to(device)
+    model = build(settings, pipeline, foundation.encoder, clip.width, generator).to(device)
     found = measure(model, pipeline, clip, settings, batch_size, seconds)
     if device.startswith("cuda"):
         found |= {"card": torch.cuda.get_device_name(), "peak_memory_gb": torch.cuda.max_memory_allocated() / 2**30}

@@ -13,7 +13,6 @@ adapt to the new CLIP. Trainings are resumable. `--scale 0.001` reduces images a
 import argparse
 import json
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +27,10 @@ from pipeline.foundation.diffusion import load_module
 from pipeline.foundation.recipes import ContinuedRecipe
 from pipeline.foundation.training import continuing, sources, texts
 from pipeline.foundation.training.clip import save_clip
-from pipeline.foundation.training.trainer import rank
 from pipeline.foundation.training.vae import Latents, encode
 from pipeline.miniature.identity import world_hash
 from pipeline.miniature.stream import pictures
-from pipeline.runtime import device
+from pipeline.runtime import device, rank
 from pipeline.weights import load_safetensors
 
 RECIPES: dict[str, ContinuedRecipe] = {"clip": recipes.CONTINUED_CLIP, "unet": recipes.CONTINUED_UNET}
@@ -135,8 +133,6 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=0, help="steps instead of the recipe's")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {args.command} %(message)s", datefmt="%H:%M:%S")
-    if "RANK" in os.environ:
-        torch.distributed.init_process_group("gloo" if device().type == "cpu" else "nccl")
     if args.command == "draw":
         draw(args)
         return

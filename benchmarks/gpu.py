@@ -58,7 +58,11 @@ def training(made: FullSize, params: Params, size: int, device: torch.device) ->
     """Yield CoEmoGen's training step as it is and in its variants."""
     pipeline, generator = made.foundation.pipeline, torch.Generator().manual_seed(0)
     model = build(
-        params.coemogen, pipeline, made.foundation.encoder, noise_schedule(pipeline), made.clip.width, generator
+        params.coemogen,
+        pipeline,
+        made.foundation.encoder,
+        made.clip.width,
+        generator,
     ).to(device)
     batch = random_batch(model, size, made.clip.width, made.clip.width, device)
     for name, module in varied(model, pipeline.unet):
@@ -81,7 +85,7 @@ def diffusers_training(made: FullSize, size: int, device: torch.device) -> Itera
     unet.add_adapter(LoraConfig(r=LORA_RANK, lora_alpha=LORA_RANK, target_modules=list(LORA_TARGETS)))
     cast_training_params(unet, dtype=torch.float32)
     trained = [p for p in unet.parameters() if p.requires_grad]
-    optimizer, schedule = torch.optim.AdamW(trained, lr=1e-4), noise_schedule(pipeline)
+    optimizer, schedule = torch.optim.AdamW(trained, lr=1e-4), noise_schedule(pipeline.scheduler)
     edge = unet.config.sample_size * 2 ** (len(vae.config.block_out_channels) - 1)
     pixels = torch.rand(size, 3, edge, edge, device=device) * 2 - 1
     generator = torch.Generator().manual_seed(0)

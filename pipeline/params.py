@@ -359,6 +359,10 @@ class UniemoUnderstanding(Training):
     ]
     scene_layer: Annotated[int | None, Field(ge=1, description="L1, after which scenes are told; null: a third")]
     object_layer: Annotated[int | None, Field(ge=1, description="L2, after which objects are told; null: two thirds")]
+    passed_on: Annotated[
+        Literal["refined", "plain"],
+        Field(description="queries that the layer after L1 and L2 gets: refined, Qhat of Eq. 3 (UniEmo), or plain, Q"),
+    ]
     positives: Annotated[
         Literal["equal", "literal"],
         Field(description="Eq. 4: equal attributes are positives and missing ones no negatives, or as written"),
@@ -390,6 +394,13 @@ class UniemoJoint(DiffusionTraining):
     understanding_weight: Annotated[NonNegative, Field(description="of L_U in Eq. 10 (UniEmo: 0.3)")]
     condition_weight: Annotated[NonNegative, Field(description="of L_cond in Eq. 10 (UniEmo: 0.3); 0: Table V")]
     diffusion_weight: Annotated[NonNegative, Field(description="of L_theta in Eq. 10 (UniEmo: 0.4)")]
+    balance: Annotated[
+        Literal["fixed", "gradient"],
+        Field(description="weight of L_cond as given, or times the ratio of L_theta's gradient norm at c to its own"),
+    ]
+    condition_input: Annotated[
+        Literal["condition", "text"], Field(description="what L_cond's head sees: c, or the text encoder's output")
+    ]
     implicit_feedback: Annotated[bool, Field(description="the diffusion loss reaches the queries (Fig. 8)")]
     backbone_rate: Annotated[float, Field(ge=0.0, lt=1.0, description="peak rate of the ViT; 0: frozen")]
     query_rate: Annotated[float, Field(ge=0.0, lt=1.0, description="of queries, interactive blocks and projections")]
@@ -603,6 +614,15 @@ class Params(Section):
             folder = getattr(self, section).folder
             if Path(folder) == Path("data/miniature") / layout and layout not in self.miniature.layouts:
                 raise ValueError(f"{section}.folder = {folder!r}: nothing draws it; add {layout} to miniature.layouts")
+        return self
+
+    @model_validator(mode="after")
+    def _a_frozen_vit_stays_frozen(self) -> Self:
+        if self.uniemo_joint.backbone_rate and not self.uniemo_understanding.backbone_rate:
+            raise ValueError(
+                f"uniemo_joint.backbone_rate = {self.uniemo_joint.backbone_rate}: the ViT of uniemo_understanding is "
+                "frozen (backbone_rate 0) and stays so; set this to 0 too, or train the ViT in uniemo_understanding"
+            )
         return self
 
     @model_validator(mode="after")

@@ -186,7 +186,11 @@ FEEDBACK_SCHEMA = Schema(
         Column("emotion", WORD, "the one that was asked for", words=EMOTIONS),
         Column("probability", pa.float32(), "P_emo, of that emotion by the emotion classifier"),
         Column("clarity", pa.float32(), "S, Sem-C of the image"),
-        Column("emotion_rank", pa.float32(), "of P_emo, 0 to 1, as params order them"),
+        Column(
+            "emotion_rank",
+            pa.float32(),
+            "place in the list sorted by P_emo, as a share in [0, 1)",
+        ),
         Column("clarity_rank", pa.float32(), "of S, likewise"),
         Column("kept", pa.bool_(), "whether training may use it"),
         Column("reason", WORD, "why it is kept or not", words=FEEDBACK_REASONS),

@@ -30,7 +30,6 @@ def main(run: Run) -> None:
     from pipeline.generation.folder import load_foundation, save_generator
     from pipeline.runtime import device, seed_of, torch_generator
     from pipeline.training.curves import save_training
-    from pipeline.training.denoising import noise_schedule
     from pipeline.training.latents import LatentCache
     from pipeline.training.loop import fit
 
@@ -41,9 +40,9 @@ def main(run: Run) -> None:
     space = training.visual_space(corpus, features)
     pipeline, settings = foundation.pipeline, run.params
     generator = torch_generator(run.seed, "coemogen", run.item, "model")
-    model = build(settings, pipeline, foundation.encoder, noise_schedule(pipeline), found.visual.shape[1], generator)
+    model = build(settings, pipeline, foundation.encoder, found.visual.shape[1], generator)
     task = training.task(model, foundation, found, space, settings, run.section("images"), run.generator("rows"))
-    trained = fit(task, settings, seed_of(run.seed, "coemogen", run.item), run.work.parts, run.work.folder.name)
+    trained = fit(task, seed_of(run.seed, "coemogen", run.item), run.work.parts, run.work.folder.name)
     save_generator(run.out_folder(COEMOGEN), "coemogen", settings.model_dump(mode="json"), foundation.digest,
                    trained.weights, space)  # fmt: skip
     save_training(trained, run.out_folder(PLOTS))

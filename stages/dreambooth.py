@@ -37,7 +37,7 @@ def main(run: Run) -> None:
     settings, found = run.params, inputs(train, latents)
     model = DreamBoothModel(foundation.pipeline, foundation.encoder, settings, torch_generator(run.seed, "dreambooth"))
     asked = task("dreambooth", model, found, settings, run.generator("rows"))
-    trained = fit(asked, settings, seed_of(run.seed, "dreambooth"), run.work.parts, run.work.folder.name)
+    trained = fit(asked, seed_of(run.seed, "dreambooth"), run.work.parts, run.work.folder.name)
     params = settings.model_dump(mode="json")
     save_generator(run.out_folder(DREAMBOOTH), "dreambooth", params, foundation.digest, trained.weights)
     save_training(trained, run.out_folder(PLOTS))

@@ -56,7 +56,7 @@ def main(run: Run) -> None:
     )  # fmt: skip
     more = emogen.more_of(points[np.array(corpus["split"].to_pylist()) == "train"], known)
     asked = task("emogen", model, found, settings, run.generator("rows"), more)
-    trained = fit(asked, settings, seed_of(run.seed, "emogen"), run.work.parts, run.work.folder.name)
+    trained = fit(asked, seed_of(run.seed, "emogen"), run.work.parts, run.work.folder.name)
     params = settings.model_dump(mode="json")
     save_generator(run.out_folder(EMOGEN), "emogen", params, foundation.digest, trained.weights, space)
     save_training(trained, run.out_folder(PLOTS))

@@ -37,7 +37,7 @@ def main(run: Run) -> None:
     settings, found = run.params, inputs(train, latents)
     model = TextualInversionModel(foundation.pipeline, foundation.encoder, settings)
     asked = task("textual_inversion", model, found, settings, run.generator("rows"))
-    trained = fit(asked, settings, seed_of(run.seed, "textual_inversion"), run.work.parts, run.work.folder.name)
+    trained = fit(asked, seed_of(run.seed, "textual_inversion"), run.work.parts, run.work.folder.name)
     params = settings.model_dump(mode="json")
     save_generator(run.out_folder(TEXTUAL_INVERSION), "textual_inversion", params, foundation.digest, trained.weights)
     save_training(trained, run.out_folder(PLOTS))

@@ -67,7 +67,7 @@ def main(run: Run) -> None:
     order = mixed_order(found.emotions[: found.num_real], settings.sampler, len(kept), params.generated_frac)
     spaces = joint_training.Gaussians(model, found.pictures)
     task = joint_training.task("uniemo_feedback", model, foundation, found, run.section("images"), order, spaces)
-    trained = fit(task, settings, seed_of(run.seed, "uniemo_feedback"), run.work.parts, run.work.folder.name)
+    trained = fit(task, seed_of(run.seed, "uniemo_feedback"), run.work.parts, run.work.folder.name)
     save_training(trained, run.out_folder(PLOTS))
     shown = repeats(settings.steps * settings.batch_size, params.generated_frac, len(kept), found.num_real)
     run.metrics(

@@ -49,7 +49,7 @@ def main(run: Run) -> None:
     order = row_order(found.emotions, settings.sampler, run.generator("rows"))
     spaces = joint_training.Gaussians(model, found.pictures)
     task = joint_training.task("uniemo_joint", model, foundation, found, run.section("images"), order, spaces)
-    trained = fit(task, settings, seed_of(run.seed, "uniemo_joint"), run.work.parts, run.work.folder.name)
+    trained = fit(task, seed_of(run.seed, "uniemo_joint"), run.work.parts, run.work.folder.name)
     save_training(trained, run.out_folder(PLOTS))
     run.metrics(joint_training.leave(run.out_folder(UNIEMO_JOINT), model, trained, found, known, foundation, spaces))
 

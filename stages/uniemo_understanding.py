@@ -31,7 +31,7 @@ def main(run: Run) -> None:
     found = understanding.inputs_of(corpus, squares, bases, settings)
     learner = understanding.build(clip, bases, settings, torch_generator(run.seed, "uniemo_understanding", "model"))
     task = understanding.task(learner, found, run.generator("rows"))
-    trained = fit(task, settings, seed_of(run.seed, "uniemo_understanding"), run.work.parts, run.work.folder.name)
+    trained = fit(task, seed_of(run.seed, "uniemo_understanding"), run.work.parts, run.work.folder.name)
     told, plots = understanding.report(learner, trained, found, bases), run.out_folder(PLOTS)
     save_understanding(
         run.out_folder(UNIEMO_UNDERSTANDING), settings, run.path(FOUNDATION_CLIP), trained.weights, bases,

@@ -31,7 +31,11 @@ class Baseline(nn.Module):
 
     def __init__(self, pipeline: Any, encoder: ConditionEncoder, prompts: list[str], snr_cap: float | None) -> None:
         super().__init__()
-        self.unet, self.encoder, self.schedule = pipeline.unet.requires_grad_(False), encoder, noise_schedule(pipeline)
+        self.unet, self.encoder, self.schedule = (
+            pipeline.unet.requires_grad_(False),
+            encoder,
+            noise_schedule(pipeline.scheduler),
+        )
         self.snr_cap = snr_cap
         self.prompts, self.empty = (tokenize(pipeline.tokenizer, texts) for texts in (prompts, [""]))
 

@@ -13,10 +13,11 @@ from torch import Tensor
 from pipeline.baselines.model import Baseline
 from pipeline.emotions import EMOTIONS
 from pipeline.rows import emotion_indices
-from pipeline.training.curves import NO_LOSSES
+from pipeline.training.curves import final_values
 from pipeline.training.denoising import draw_diffusion
 from pipeline.training.latents import LatentCache, draw_mirrored
 from pipeline.training.loop import Batch, Task, Trained
+from pipeline.training.optimization import optimization_of
 from pipeline.training.rows import row_order
 
 if TYPE_CHECKING:
@@ -61,11 +62,11 @@ def task(
             **(more(rows, draws) if more else {}),
         }
 
-    return Task(name, model, row_order(found.emotions, settings.sampler, generator), draw)
+    order = row_order(found.emotions, settings.sampler, generator)
+    return Task(name, model, order, draw, optimization_of(settings))
 
 
 def summary(trained: Trained, found: Inputs) -> dict[str, float]:
     """Return the numbers of images and trained parameters, and the final losses."""
-    losses = {f"loss_{name}": values[-1] for name, values in trained.curve.items() if name not in NO_LOSSES}
     num_parameters = sum(tensor.numel() for tensor in trained.weights.values())
-    return {"num_train": len(found.emotions), "num_parameters": num_parameters, **losses}
+    return {"num_train": len(found.emotions), "num_parameters": num_parameters, **final_values(trained)}

@@ -23,26 +23,38 @@ Perception = Literal["residual", "literal"]
 class Mapper(nn.Module):
     """Neuro-symbolic Mapper: a linear layer, ReLU and a second linear layer (hidden width 512 in the paper).
 
-    Emotion weights B8 -> e BW. `kind` selects the input: `onehot` as in the paper, `learnable` for a free vector per
-    emotion, or `text` for the frozen text feature of the emotion's name (Table 2b). `name_features` is 8D and needed
-    for `text` only.
+    Emotion weights B8 -> e BW. `kind` selects the input (Table 2b): `onehot` as in the paper; `learnable`, a free
+    vector per emotion; or `text`, the frozen text feature of the emotion's name, which passes no mapper.
+    `name_features` is 8D and needed for `text` only.
+
+    Deviates from the paper, which does not mention the scale: the eight e are centred and brought to unit root mean
+    square, so that the three inputs are equally strong beside v at first.
     """
 
     def __init__(self, width: int, hidden: int, kind: Input = "onehot", name_features: Tensor | None = None) -> None:
         super().__init__()
-        table = torch.eye(len(EMOTIONS))
-        if kind == "text":
-            assert name_features is not None, "the text input needs the features of the names"
-            table = name_features.detach().float()
-        if kind == "learnable":
-            self.table = nn.Parameter(torch.randn(len(EMOTIONS), width))
-            self.layers: nn.Module = nn.Identity()
-        else:
-            self.register_buffer("table", table)
-            self.layers = nn.Sequential(nn.Linear(table.shape[1], hidden), nn.ReLU(), nn.Linear(hidden, width))
+        self.layers: nn.Module = nn.Identity()
+        match kind:
+            case "onehot":
+                self.register_buffer("table", torch.eye(len(EMOTIONS)), persistent=False)
+                self.layers = nn.Sequential(nn.Linear(len(EMOTIONS), hidden), nn.ReLU(), nn.Linear(hidden, width))
+            case "learnable":
+                self.table = nn.Parameter(torch.randn(len(EMOTIONS), width))
+            case "text":
+                assert name_features is not None, "the text input needs the features of the names"
+                self.register_buffer("table", projected(name_features.detach().float(), width), persistent=False)
 
     def forward(self, weights: Tensor) -> Tensor:
-        return weights @ self.layers(self.table)
+        vectors = self.layers(self.table)
+        return weights @ F.rms_norm(vectors - vectors.mean(0), vectors.shape[-1:])
+
+
+def projected(features: Tensor, width: int) -> Tensor:
+    """Return features ND as NW: as they are if W is D, else by a fixed random map with orthonormal rows or columns."""
+    if features.shape[1] == width:
+        return features
+    generator = torch.Generator().manual_seed(0)
+    return features @ nn.init.orthogonal_(torch.empty(features.shape[1], width), generator=generator)
 
 
 class PerceptionEncoder(nn.Module):
@@ -82,17 +94,19 @@ class PerceptionEncoder(nn.Module):
 class EmotionEmbedding(nn.Module):
     """Mapper and perception encoder in sequence: emotion weights B8, v BD of unit length -> e^v BW.
 
-    W is the width of a token embedding. Deviates from the paper, which does not mention the scale: e^v is normalised to
-    a learned size, which starts at that of the frozen token embeddings around it, and v is scaled to entries of about
-    1.
+    W is the width of a token embedding. Deviates from the paper, which does not mention the scale: e^v has the size
+    (root mean square) of the frozen token embeddings around it, times a learned gain that starts at 1, and v is scaled
+    to entries of about 1. A freely learned size would grow with every step of AdamW until e^v drowned the words beside
+    it.
     """
 
     def __init__(self, mapper: Mapper, perception: PerceptionEncoder, token_size: float) -> None:
         super().__init__()
         self.mapper, self.perception = mapper, perception
-        self.size = nn.Parameter(torch.tensor(token_size))
+        self.register_buffer("token_size", torch.tensor(token_size), persistent=False)
+        self.gain = nn.Parameter(torch.ones(()))
 
     def forward(self, weights: Tensor, visual: Tensor) -> Tensor:
         stretched = visual * visual.shape[1] ** 0.5
         perceived = self.perception(self.mapper(weights), stretched)
-        return self.size * F.rms_norm(perceived, perceived.shape[-1:])
+        return self.token_size * self.gain * F.rms_norm(perceived, perceived.shape[-1:])

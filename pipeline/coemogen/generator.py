@@ -14,7 +14,6 @@ from pipeline.conditioning.prompts import tokenize
 from pipeline.generation.folder import META, STATE, Foundation, read_meta
 from pipeline.generation.request import Request, strengths, weight_matrix
 from pipeline.generation.space import Source, Space, load_space
-from pipeline.training.denoising import noise_schedule
 from pipeline.training.weights import load_trained
 
 PART = "visual"
@@ -67,6 +66,6 @@ def load(folder: Path, foundation: Foundation, source: Source) -> CoEmoGenGenera
     pipeline, space = foundation.pipeline, load_space(folder)
     settings = parse_section(Coemogen, read_meta(folder)["params"], folder / META)
     draws = torch.Generator().manual_seed(0)
-    model = build(settings, pipeline, foundation.encoder, noise_schedule(pipeline), space.width(PART), draws)
+    model = build(settings, pipeline, foundation.encoder, space.width(PART), draws)
     load_trained(model, folder / STATE)
     return CoEmoGenGenerator(model.to(pipeline.device).eval(), pipeline.tokenizer, space, source)

@@ -16,7 +16,7 @@ from pipeline.coemogen.losses import semantic_loss
 from pipeline.conditioning.encoder import ConditionEncoder
 from pipeline.conditioning.prompts import Prompts, tokenize
 from pipeline.emotions import EMOTIONS, POLARITIES
-from pipeline.training.denoising import diffusion_errors
+from pipeline.training.denoising import diffusion_errors, noise_schedule
 
 if TYPE_CHECKING:
     from diffusers import DDPMScheduler
@@ -63,9 +63,8 @@ class CoEmoGen(nn.Module):
 
 
 def build(
-    settings: "Coemogen", pipeline: Any, encoder: ConditionEncoder, schedule: "DDPMScheduler", visual_width: int,
-    generator: torch.Generator,
-) -> CoEmoGen:  # fmt: skip
+    settings: "Coemogen", pipeline: Any, encoder: ConditionEncoder, visual_width: int, generator: torch.Generator
+) -> CoEmoGen:
     """Return a fresh CoEmoGen on a Stable Diffusion pipeline, whose U-Net receives the adapters.
 
     All randomness comes from `generator`.
@@ -83,7 +82,7 @@ def build(
         perception = PerceptionEncoder(encoder.width, visual_width, settings.visual_tokens, settings.perception)
     embedding = EmotionEmbedding(mapper, perception, encoder.token_size)
     hilora = add_adapters(pipeline.unet, ranks(settings), generator)
-    return CoEmoGen(embedding, hilora, encoder, schedule, settings, prompts)
+    return CoEmoGen(embedding, hilora, encoder, noise_schedule(pipeline.scheduler), settings, prompts)
 
 
 def ranks(settings: "Coemogen") -> dict[str, int]:

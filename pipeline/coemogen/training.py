@@ -20,10 +20,11 @@ from pipeline.generation.sampling import sample, sampling_of
 from pipeline.generation.space import Space, fit_space
 from pipeline.rows import emotion_indices
 from pipeline.sheet import contact_sheet
-from pipeline.training.curves import NO_LOSSES
+from pipeline.training.curves import final_values
 from pipeline.training.denoising import draw_diffusion
 from pipeline.training.latents import LatentCache, draw_mirrored
 from pipeline.training.loop import Batch, Task, Trained
+from pipeline.training.optimization import optimization_of
 from pipeline.training.rows import row_order
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def task(
 
     order = row_order(found.emotions, settings.sampler, generator)
     rates = {"embedding": settings.embedding_rate}
-    return Task("coemogen", model, order, drawer(found, model, settings), rates, sheet)
+    return Task("coemogen", model, order, drawer(found, model, settings), optimization_of(settings), rates, sheet)
 
 
 def summary(trained: Trained, model: CoEmoGen, found: Inputs) -> dict[str, float]:
@@ -118,5 +119,5 @@ def summary(trained: Trained, model: CoEmoGen, found: Inputs) -> dict[str, float
         f"num_train_{name}": int(count)
         for name, count in zip(EMOTIONS, np.bincount(found.emotions, minlength=len(EMOTIONS)), strict=True)
     }
-    losses = {f"loss_{name}": values[-1] for name, values in trained.curve.items() if name not in NO_LOSSES}
-    return {"num_train": len(found.emotions), "num_adapters": len(model.hilora.names), **counts, **sizes, **losses}
+    numbers = {"num_train": len(found.emotions), "num_adapters": len(model.hilora.names)}
+    return numbers | counts | sizes | final_values(trained)

@@ -1,7 +1,8 @@
 """Implement UniEmo's Algorithm 1: keep generated images whose ranks by both metrics are not extreme.
 
-Ranks are over the whole set in descending order: the best image has 0. Images within [20 %, 80 %] by the probability of
-their emotion and by semantic clarity are kept, about 36 % if the two are independent.
+Images are sorted in descending order by the probability of their emotion and by semantic clarity; the slices
+[floor(.2 n) : floor(.8 n)] of both lists are kept, about 36 % of the images if the two are independent. Equal values
+are in random order: judges saturate, and in the order of rows whole emotions would be dropped.
 """
 
 from typing import TYPE_CHECKING
@@ -17,20 +18,23 @@ if TYPE_CHECKING:
     from pipeline.params import Feedback
 
 KEPT, EMOTION, CLARITY, BOTH, NOT_DRAWN = FEEDBACK_REASONS
+LEAST = 5  # images whose slices by fifths are not empty
 Floats = NDArray[np.float64]
 
 
 def select(scores: pa.Table, settings: "Feedback", generator: np.random.Generator) -> pa.Table:
     """Return one row of FEEDBACK_SCHEMA per generated image: its ranks, whether it is kept, and the reason.
 
-    For the random control, `generator` draws as many images as the ranks would keep, in their place.
+    `generator` orders equal values. For the random control, it draws as many images as the ranks would keep, in their
+    place. Raises ValueError if there are too few images to cut slices from.
     """
     emotions = asked(scores)
+    groups = emotions if settings.per_emotion else np.zeros(len(scores), np.int64)
+    check_numbers(groups, settings.per_emotion)
     probability = probabilities(scores, "classifier")[np.arange(len(scores)), emotions].astype(np.float64)
     clarity = scores["clarity"].to_numpy().astype(np.float64)
-    groups = emotions if settings.per_emotion else np.zeros(len(scores), np.int64)
-    ranks = [ranked(values, groups, settings.ranks == "descending") for values in (probability, clarity)]
-    inside = [(settings.low <= rank) & (rank <= settings.high) for rank in ranks]
+    ranks = [ranked(values, groups, settings.ranks == "descending", generator) for values in (probability, clarity)]
+    inside = [in_slice(rank, groups, settings.low, settings.high) for rank in ranks]
     reasons = why(*_asked_for(inside, settings.metrics))
     if settings.control == "random":
         reasons = at_random(reasons, generator)
@@ -46,17 +50,42 @@ def select(scores: pa.Table, settings: "Feedback", generator: np.random.Generato
     })  # fmt: skip
 
 
-def ranked(values: Floats, groups: NDArray[np.int64], descending: bool) -> Floats:
-    """Return the rank of each value within its group, from 0 for the first to 1 for the last.
+def check_numbers(groups: NDArray[np.int64], per_emotion: bool) -> None:
+    """Raise ValueError if there are fewer than LEAST images, or fewer of an emotion with `per_emotion`."""
+    sizes = np.unique(groups, return_counts=True)[1]
+    if len(groups) < LEAST or sizes.min() < LEAST:
+        of_what = "of an emotion (feedback.per_emotion)" if per_emotion and len(groups) else "generated images"
+        raise ValueError(
+            f"Only {min(sizes, default=0)} {of_what} to choose from: the filter needs at least {LEAST}, or its slices "
+            "are empty. Raise images.num_per_emotion."
+        )
 
-    Equal values keep their order.
+
+def ranked(
+    values: Floats, groups: NDArray[np.int64], descending: bool, generator: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return the place of each value in its sorted group as a share: 0 for the first, below 1 for the last.
+
+    Equal values are in random order.
     """
-    ranks = np.zeros(len(values))
+    ranks, chance = np.zeros(len(values)), generator.permutation(len(values))
     for group in np.unique(groups):
         members = np.flatnonzero(groups == group)
-        order = np.argsort(-values[members] if descending else values[members], kind="stable")
-        ranks[members[order]] = np.arange(len(members)) / max(len(members) - 1, 1)
+        signed = -values[members] if descending else values[members]
+        ranks[members[np.lexsort((chance[members], signed))]] = np.arange(len(members)) / len(members)
     return ranks
+
+
+def in_slice(ranks: Floats, groups: NDArray[np.int64], low: float, high: float) -> NDArray[np.bool_]:
+    """Return which ranks lie in the slice [floor(low n) : floor(high n)] of their group of n."""
+    inside = np.zeros(len(ranks), bool)
+    for group in np.unique(groups):
+        members = groups == group
+        number = int(members.sum())
+        first, stop = (int(np.floor(round(share * number, 9))) for share in (low, high))
+        places = np.rint(ranks[members] * number)
+        inside[members] = (first <= places) & (places < stop)
+    return inside
 
 
 def why(by_emotion: NDArray[np.bool_], by_clarity: NDArray[np.bool_]) -> NDArray[np.object_]:

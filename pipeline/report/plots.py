@@ -12,7 +12,7 @@ from PIL import Image
 from pipeline.colors import DROPPED_COLOR, KEPT_COLOR
 from pipeline.emotions import EMOTIONS
 from pipeline.figure import drawn
-from pipeline.training.curves import NO_LOSSES
+from pipeline.training.curves import is_loss
 
 COLORS = {"before": DROPPED_COLOR, "after": KEPT_COLOR}
 Draw = Callable[[pd.DataFrame, IO[bytes]], None]
@@ -27,7 +27,7 @@ def draw(path: Path) -> Image.Image:
 
 def curve(table: pd.DataFrame, target: IO[bytes]) -> None:
     """Draw each loss of a training by step."""
-    shown = [name for name in table.columns if name not in NO_LOSSES]
+    shown = [name for name in table.columns if is_loss(name)]
     size = (3.4 * len(shown), 2.6)
     with drawn(target, 1, len(shown), figsize=size, squeeze=False, layout="tight") as (_, axes):
         for axis, name in zip(axes[0], shown, strict=True):

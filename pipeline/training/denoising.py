@@ -7,17 +7,17 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from diffusers import DDPMScheduler
+    from diffusers import DDPMScheduler, SchedulerMixin
 
 
-def noise_schedule(pipeline: Any) -> "DDPMScheduler":
-    """Return the noise schedule that a Stable Diffusion pipeline was trained with.
+def noise_schedule(scheduler: "SchedulerMixin") -> "DDPMScheduler":
+    """Return the noise schedule of training for the scheduler of a Stable Diffusion pipeline.
 
     Raises ValueError if the model predicts neither the noise (epsilon) nor v.
     """
     from diffusers import DDPMScheduler
 
-    scheduler = DDPMScheduler.from_config(pipeline.scheduler.config)
+    scheduler = DDPMScheduler.from_config(scheduler.config)
     if scheduler.config.prediction_type not in ("epsilon", "v_prediction"):
         raise ValueError(
             f"the model predicts {scheduler.config.prediction_type!r}; epsilon and v_prediction can be trained"
@@ -33,11 +33,19 @@ def diffusion_errors(
     `batch` holds latents and noise BCHW; steps B; dropped B bool. Dropped samples are trained with the states of the
     empty prompt, `empty` 1TW, for classifier-free guidance.
     """
-    steps = batch["steps"]
     states = torch.where(batch["dropped"][:, None, None], empty.to(states.dtype), states)
-    predicted = unet(noisy(schedule, batch["latents"], batch["noise"], steps), steps, states, return_dict=False)[0]
-    target = denoising_target(schedule, batch["latents"], batch["noise"], steps)
-    return denoising_errors(schedule, predicted, target, steps, snr_cap)
+    errors = squared_errors(unet, schedule, batch, states).mean((1, 2, 3))
+    return errors if snr_cap is None else errors * min_snr_weights(schedule, batch["steps"], snr_cap)
+
+
+def squared_errors(unet: Any, schedule: Any, batch: Mapping[str, Tensor], states: Tensor) -> Tensor:
+    """Return the squared errors BCHW of what the U-Net predicts under text states BTW.
+
+    `batch` holds latents and noise BCHW, and steps B.
+    """
+    latents, noise, steps = batch["latents"], batch["noise"], batch["steps"]
+    predicted = unet(schedule.add_noise(latents, noise, steps), steps, states, return_dict=False)[0]
+    return (predicted.float() - denoising_target(schedule, latents, noise, steps).float()).pow(2)
 
 
 def draw_diffusion(
@@ -60,21 +68,12 @@ def denoising_target(schedule: Any, latents: Tensor, noise: Tensor, steps: Tenso
     return velocity
 
 
-def denoising_errors(schedule: Any, predicted: Tensor, target: Tensor, steps: Tensor, snr_cap: float | None) -> Tensor:
-    """Return the mean squared error of each sample, B; with a cap weighted by min-SNR (Hang et al. 2023)."""
-    errors = (predicted.float() - target.float()).pow(2).mean((1, 2, 3))
-    if snr_cap is None:
-        return errors
-    alphas = schedule.alphas_cumprod.to(errors.device)[steps]
+def min_snr_weights(schedule: Any, steps: Tensor, snr_cap: float) -> Tensor:
+    """Return the min-SNR weights of time steps B (Hang et al. 2023), for noise or v prediction."""
+    alphas = schedule.alphas_cumprod.to(steps.device)[steps]
     snr = alphas / (1 - alphas)
     divisor = snr if schedule.config.prediction_type == "epsilon" else snr + 1
-    return errors * snr.clamp(max=snr_cap) / divisor
-
-
-def noisy(schedule: Any, latents: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
-    """Return latents BCHW with the noise of their time steps B added."""
-    mixed: Tensor = schedule.add_noise(latents, noise, steps)
-    return mixed
+    return snr.clamp(max=snr_cap) / divisor
 
 
 def draw_steps(schedule: Any, num: int, generator: torch.Generator) -> Tensor:

@@ -1,10 +1,11 @@
-"""The shared training loop: batch, losses, step, average, log, checkpoint, on Hugging Face Accelerate.
+"""The training loop of methods, judges and foundation models: batch, losses, step, average, log, checkpoint.
 
-The randomness of a step comes from (seed, step) alone, and the whole batch is drawn before each process takes its part.
-A resumed training therefore equals an uninterrupted one, and two processes see the same batch as one. A parameter that
-has no part in a batch has no gradient and stays unchanged, byte for byte.
+It runs on Hugging Face Accelerate. The randomness of a step comes from (seed, step) alone, and the whole batch is drawn
+before each process takes its part. A resumed training therefore equals an uninterrupted one, and two processes see the
+same batch as one. A parameter that has no part in a batch has no gradient and stays unchanged, byte for byte.
 """
 
+import itertools
 import logging
 import math
 import os
@@ -17,20 +18,22 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from pipeline.runtime import device, fast_attention, precision_of, seed_of
+from pipeline.runtime import autocast, device, fast_attention, seed_of
 from pipeline.training.checkpoints import Checkpoints
-from pipeline.training.rows import RowOrder
+from pipeline.training.graphs import GraphedStep, uses_graphs
+from pipeline.training.optimization import Optimization
+from pipeline.training.rows import Order
 from pipeline.work import leaving_later
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
     from PIL import Image
 
-    from pipeline.params import Training
-
 Batch = dict[str, Tensor]
 LOG_SECONDS = 10.0
 CURVE_POINTS = 100
+CPU = torch.device("cpu")
+MOMENTS = ("exp_avg", "exp_avg_sq")  # AdamW's state of a parameter, beside its step; laid out as the parameter
 
 log = logging.getLogger("evoke.training")
 
@@ -41,22 +44,28 @@ class Task:
 
     - `module` maps a batch to losses by name, of which `total` is minimised. Its parameters that require gradients are
       trained.
-    - `draw` maps (rows B int64, generator) to the whole batch, in which every tensor has B first.
-    - `rates` maps prefixes of parameter names, up to a dot, to learning rates that differ from the settings'. The
-      longest prefix counts.
+    - `order` chooses the rows B of each step.
+    - `draw` maps (rows B int64, generator) to the whole batch. All tensors of a batch have the same first dimension.
+    - `rates` maps prefixes of parameter names, up to a dot, to peak learning rates that differ from the one of
+      `optimization`. The longest prefix counts.
     - `sheet` returns an image of samples in the current state; None turns sheets off.
     - `score` returns how good the current weights are. It is called every `score_steps` steps and at the end, and the
       best weights, the first among equals, are the result. It must depend on the weights alone.
+    - `draws_on` is the device of the generator. Numbers drawn on the CPU are the same for every device.
+    - `is_static` says that the steps can be captured as a CUDA graph (see graphs.py).
     """
 
     name: str
     module: nn.Module
-    order: RowOrder
+    order: Order
     draw: Callable[[Tensor, torch.Generator], Batch]
+    optimization: Optimization
     rates: Mapping[str, float] = field(default_factory=dict)
     sheet: "Callable[[], Image.Image] | None" = None
     score: Callable[[], float] | None = None
     score_steps: int = 0
+    draws_on: torch.device = CPU
+    is_static: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,18 +84,18 @@ class Trained:
     best_step: int
 
 
-def fit(task: Task, settings: "Training", seed: int, work: Path, key: str) -> Trained:
-    """Train for `settings.steps` steps, resuming from the newest complete checkpoint in `work`.
+def fit(task: Task, seed: int, work: Path, key: str) -> Trained:
+    """Train a task to its last step, resuming from the newest complete checkpoint in `work`.
 
     Returns the result, whose weights the module keeps. `key` names the recipe of the checkpoint; a checkpoint with
     another key raises ValueError.
     """
-    state = TrainingState(task, settings, work, key)
+    state, settings = TrainingState(task, work, key), task.optimization
     first = state.restore()
     meter = Meter(task.name, settings.steps, first)
     with leaving_later() as is_asked_to_leave:
         for step in range(first, settings.steps):
-            losses = state.step(_batch(task, settings, seed, step, state.accelerator), step)
+            losses = state.step(_batch(task, seed, step, state.accelerator), step)
             state.record(step, losses)
             meter.tell(step, losses)
             if state.scores_after(step):
@@ -101,36 +110,52 @@ def fit(task: Task, settings: "Training", seed: int, work: Path, key: str) -> Tr
     return state.finish()
 
 
-def _batch(task: Task, settings: "Training", seed: int, step: int, accelerator: "Accelerator") -> Batch:
+def _batch(task: Task, seed: int, step: int, accelerator: "Accelerator") -> Batch:
     """Return this process's part of the batch of a step, on its device."""
-    rows = task.order.at(step, settings.batch_size, seed)
-    whole = task.draw(rows, torch.Generator().manual_seed(seed_of(seed, task.name, step)))
-    size = settings.batch_size // accelerator.num_processes
-    mine = slice(accelerator.process_index * size, (accelerator.process_index + 1) * size)
+    rows = task.order.at(step, task.optimization.batch_size, seed).to(task.draws_on)
+    whole = task.draw(rows, torch.Generator(task.draws_on).manual_seed(seed_of(seed, task.name, step)))
+    process, number, size = accelerator.process_index, accelerator.num_processes, len(next(iter(whole.values())))
+    mine = slice(process * size // number, (process + 1) * size // number)
     return {name: tensor[mine].to(accelerator.device) for name, tensor in whole.items()}
 
 
 class TrainingState:
-    """Parameters, optimiser, averages and curve: everything that a step changes and a checkpoint holds."""
+    """Parameters, optimizer, averages and curve: everything that a step changes and a checkpoint holds."""
 
-    def __init__(self, task: Task, settings: "Training", work: Path, key: str) -> None:
-        self.task, self.settings, self.work = task, settings, work
-        self.accelerator = accelerator_of(settings)
+    def __init__(self, task: Task, work: Path, key: str) -> None:
+        self.task, self.settings, self.work = task, task.optimization, work
+        self.accelerator = accelerator_of(self.settings)
         interval = float(os.environ.get("EVOKE_CHECKPOINT_SECONDS", "60"))
         self.checkpoints = Checkpoints(work / "checkpoints", key, interval)
         self.parameters = {name: p for name, p in task.module.named_parameters() if p.requires_grad}
-        rates = sorted({self._rate(name) for name in self.parameters})
-        named = [{name: p for name, p in self.parameters.items() if self._rate(name) == rate} for rate in rates]
-        groups = [{"params": list(p.values()), "rate": rate} for p, rate in zip(named, rates, strict=True)]
-        self.optimizer = torch.optim.AdamW(
-            groups, lr=settings.learning_rate, betas=(0.9, 0.999), weight_decay=settings.weight_decay, fused=True
-        )
+        self.buffer_names = {name for name, _ in task.module.named_buffers()}
         self.module = self.accelerator.prepare_model(task.module.to(self.accelerator.device))
-        self.averages = {name: p.detach().clone() for name, p in self.parameters.items()} if settings.ema_decay else {}
+        self.is_captured = (
+            task.is_static and self.accelerator.num_processes == 1 and uses_graphs(self.accelerator.device)
+        )
+        self.optimizer = self._optimizer()
+        self.update = GraphedStep(self._update, self.optimizer.zero_grad) if self.is_captured else self._update
+        self.averages = (
+            {name: p.detach().clone() for name, p in self.parameters.items()} if self.settings.ema_decay else {}
+        )
         self.pending: list[dict[str, Tensor]] = []
         self.curve: dict[str, list[float]] = {}
         self.scores: dict[str, list[float]] = {"step": [], "score": []}
         self.best: dict[str, Tensor] = {}
+
+    def _optimizer(self) -> torch.optim.AdamW:
+        """Return AdamW with a group for each combination of peak learning rate and weight decay."""
+
+        def group_of(name: str) -> tuple[float, float]:
+            return self._rate(name), self.settings.weight_decay_of(self.parameters[name])
+
+        groups = [
+            {"params": [self.parameters[name] for name in names], "rate": rate, "weight_decay": decay}
+            for (rate, decay), names in itertools.groupby(sorted(self.parameters, key=group_of), group_of)
+        ]
+        first = self.settings.learning_rate
+        rate = torch.tensor(first, device=self.accelerator.device) if self.is_captured else first
+        return torch.optim.AdamW(groups, lr=rate, betas=self.settings.betas, fused=True, capturable=self.is_captured)
 
     @property
     def is_main(self) -> bool:
@@ -147,19 +172,27 @@ class TrainingState:
         return bool(number > 0)
 
     def step(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        """Take one optimiser step and return the losses, detached."""
-        factor = rate_factor(self.settings, step)
+        """Take one optimizer step and return the losses, detached."""
+        factor = self.settings.rate_factor(step)
         for group in self.optimizer.param_groups:
-            group["lr"] = group["rate"] * factor
+            if isinstance(group["lr"], Tensor):  # a captured step reads it from the device
+                group["lr"].fill_(group["rate"] * factor)
+            else:
+                group["lr"] = group["rate"] * factor
+        losses = self.update(batch)
+        self._average(step)
+        return {name: loss.detach().float() for name, loss in losses.items()}
+
+    def _update(self, batch: Batch) -> Batch:
+        """Compute losses and gradients of a batch and update the parameters."""
         self.optimizer.zero_grad(set_to_none=True)
-        with self.accelerator.autocast(), fast_attention(self.accelerator.device):
-            losses = self.module(batch)
+        with autocast(self.settings.precision, self.accelerator.device), fast_attention(self.accelerator.device):
+            losses: Batch = self.module(batch)
         self.accelerator.backward(losses["total"])
         if self.settings.max_grad_norm is not None:
             self.accelerator.clip_grad_norm_(self.parameters.values(), self.settings.max_grad_norm)
         self.optimizer.step()
-        self._average(step)
-        return {name: loss.detach().float() for name, loss in losses.items()}
+        return losses
 
     def record(self, step: int, losses: dict[str, Tensor]) -> None:
         """Add losses to the curve. A point is the mean since the last one; there are about CURVE_POINTS."""
@@ -168,7 +201,7 @@ class TrainingState:
             return
         means = {name: torch.stack([each[name] for each in self.pending]).mean() for name in self.pending[0]}
         means = {name: self.accelerator.reduce(value, "mean") for name, value in means.items()}
-        for name, value in {"step": step + 1, **means, "rate_factor": rate_factor(self.settings, step)}.items():
+        for name, value in {"step": step + 1, **means, "rate_factor": self.settings.rate_factor(step)}.items():
             self.curve.setdefault(name, []).append(float(value))
         self.pending = []
 
@@ -228,11 +261,14 @@ class TrainingState:
             )
         for name, parameter in self.parameters.items():
             parameter.copy_(tensors[f"weight/{name}"])
-            moments = {key: tensors[f"{key}/{name}"] for key in MOMENTS if f"{key}/{name}" in tensors}
-            if moments:
-                self.optimizer.state[parameter] = moments | {"step": moments["step"].cpu()}
+            if f"step/{name}" in tensors:
+                moments = {key: torch.empty_like(parameter).copy_(tensors[f"{key}/{name}"]) for key in MOMENTS}
+                counted = tensors[f"step/{name}"].to(parameter.device if self.is_captured else "cpu")
+                self.optimizer.state[parameter] = {"step": counted, **moments}
             if name in self.averages:
                 self.averages[name].copy_(tensors[f"average/{name}"])
+        for name, buffer in self._buffers().items():
+            buffer.copy_(tensors[f"buffer/{name}"])
         self.curve = {name: values.tolist() for name, values in _columns("curve/", tensors).items()}
         self.scores |= {name: values.tolist() for name, values in _under("score/", tensors).items()}
         self.best, self.pending = _under("best/", tensors), _unstacked(_columns("pending/", tensors))
@@ -268,6 +304,10 @@ class TrainingState:
         for name, tensor in weights.items():
             self.parameters[name].copy_(tensor)
 
+    def _buffers(self) -> dict[str, Tensor]:
+        """Return what training may change besides parameters, such as the running statistics of batch norms."""
+        return {name: tensor for name, tensor in self.task.module.state_dict().items() if name in self.buffer_names}
+
     def _rate(self, name: str) -> float:
         beginnings = [each for each in self.task.rates if name.startswith(f"{each}.")]
         return self.task.rates[max(beginnings, key=len)] if beginnings else self.settings.learning_rate
@@ -282,10 +322,10 @@ class TrainingState:
     def _tensors(self) -> dict[str, Tensor]:
         named: dict[str, Tensor] = {"processes": torch.tensor(self.accelerator.num_processes)}
         named |= {f"weight/{name}": p.detach() for name, p in self.parameters.items()}
+        named |= {f"buffer/{name}": tensor for name, tensor in self._buffers().items()}
         named |= {f"average/{name}": tensor for name, tensor in self.averages.items()}
         for name, parameter in self.parameters.items():
-            moments = self.optimizer.state.get(parameter, {})
-            named |= {f"{key}/{name}": moments[key] for key in MOMENTS if key in moments}
+            named |= {f"{key}/{name}": tensor for key, tensor in self.optimizer.state.get(parameter, {}).items()}
         named |= {f"best/{name}": tensor for name, tensor in self.best.items()}
         named |= {f"score/{name}": torch.tensor(each, dtype=torch.float64) for name, each in self.scores.items()}
         for place, (name, each) in enumerate(self.curve.items()):
@@ -293,9 +333,6 @@ class TrainingState:
         for place, name in enumerate(self.pending[0] if self.pending else ()):
             named[f"pending/{place:03d}/{name}"] = torch.stack([losses[name] for losses in self.pending])
         return {name: tensor.cpu().contiguous() for name, tensor in named.items()}
-
-
-MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -335,27 +372,17 @@ class Meter:
         log.info("%s step %d/%d  %s  %.2f steps/s, %.0f s left", self.name, step + 1, self.steps, text, rate, left)
 
 
-def accelerator_of(settings: "Training") -> "Accelerator":
-    """Return the Accelerator on the device of EVOKE_DEVICE.
+def accelerator_of(settings: Optimization) -> "Accelerator":
+    """Return the Accelerator on the device of EVOKE_DEVICE. The loop chooses the number format itself.
 
     Raises ValueError if the batch size is not divisible by the number of processes.
     """
     from accelerate import Accelerator, DistributedDataParallelKwargs
 
-    chosen = device()
-    precision = {"fp32": "no", "bf16": "bf16"}[precision_of(settings.precision, chosen.type)]
     unused = DistributedDataParallelKwargs(find_unused_parameters=True)
-    accelerator = Accelerator(cpu=chosen.type == "cpu", mixed_precision=precision, kwargs_handlers=[unused])
+    accelerator = Accelerator(cpu=device().type == "cpu", mixed_precision="no", kwargs_handlers=[unused])
     if settings.batch_size % accelerator.num_processes:
         raise ValueError(
             f"batch_size = {settings.batch_size} does not divide among {accelerator.num_processes} processes"
         )
     return accelerator
-
-
-def rate_factor(settings: "Training", step: int) -> float:
-    """Return the share of the peak learning rate: linear warm-up, then constant or a cosine to 0."""
-    warm = min(1.0, (step + 1) / max(settings.warmup_steps, 1))
-    if settings.schedule == "constant":
-        return warm
-    return warm * (0.5 + 0.5 * math.cos(math.pi * step / settings.steps))

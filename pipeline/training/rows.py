@@ -1,10 +1,11 @@
-"""Choose the images of each step: in turn, randomly oversampled as in EmoGen, or drawn by emotion weights.
+"""Choose the images of each step: in turn, reshuffled, oversampled as in EmoGen, or drawn by weights.
 
 The rows of a step depend on the order, the seed and the step alone, so a resumed training takes the same next batch.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from functools import cached_property, lru_cache
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -14,6 +15,34 @@ from pipeline.runtime import numpy_generator
 
 Sampler = Literal["oversample", "weighted", "plain"]
 Rows = NDArray[np.int64]
+
+
+class Order(Protocol):
+    """What chooses the rows of each step."""
+
+    def at(self, step: int, batch_size: int, seed: int) -> torch.Tensor:
+        """Return the rows of a step, B int64."""
+
+
+@dataclass(frozen=True)
+class Shuffled:
+    """The rows 0 to `num_rows` - 1, shuffled anew in each epoch. A batch may reach from one epoch into the next."""
+
+    num_rows: int
+
+    def at(self, step: int, batch_size: int, seed: int) -> torch.Tensor:
+        """Return the rows of a step, B int64."""
+        epochs, places = np.divmod(step * batch_size + np.arange(batch_size), self.num_rows)
+        rows = np.empty(batch_size, np.int64)
+        for epoch in np.unique(epochs):
+            rows[epochs == epoch] = shuffled(self.num_rows, seed, int(epoch))[places[epochs == epoch]]
+        return torch.from_numpy(rows)
+
+
+@lru_cache(maxsize=2)
+def shuffled(num_rows: int, seed: int, epoch: int) -> Rows:
+    """Return the rows 0 to `num_rows` - 1 in the order of an epoch."""
+    return numpy_generator(seed, "epoch", epoch).permutation(num_rows)
 
 
 @dataclass(frozen=True)
@@ -29,10 +58,17 @@ class RowOrder:
     def at(self, step: int, batch_size: int, seed: int) -> torch.Tensor:
         """Return the rows of a step, B int64."""
         if self.weights is not None:
-            drawn = numpy_generator(seed, "rows", step).choice(self.rows, batch_size, p=self.weights)
-            return torch.from_numpy(drawn)
+            uniform = numpy_generator(seed, "rows", step).random(batch_size)
+            return torch.from_numpy(self.rows[self._cumulative.searchsorted(uniform, "right")])
         places = (step * batch_size + np.arange(batch_size)) % len(self.rows)
         return torch.from_numpy(self.rows[places])
+
+    @cached_property
+    def _cumulative(self) -> NDArray[np.float64]:
+        """Return the cumulative distribution function of the rows, N, which ends at exactly 1."""
+        assert self.weights is not None
+        sums = self.weights.cumsum()
+        return sums / sums[-1]
 
 
 def row_order(emotions: NDArray[np.int64], sampler: Sampler, generator: np.random.Generator) -> RowOrder:

@@ -1,8 +1,9 @@
 """UniEmo's understanding chain (III-A): CLIP's ViT with scene queries from layer 1, object queries from L1 + 1.
 
 Scene queries are read after L1 layers and object queries after L2. Both continue to the last layer, where the head
-predicts the emotion from the class token. The ViT passes on Q as it computed it (Eq. 1). Qhat of Eq. 3 is computed
-beside it for the contrastive losses (Eq. 4) and for the generator (Eq. 6), and is not fed back into any layer.
+predicts the emotion from the class token. What is read, Qhat of Eq. 3, goes to the contrastive losses (Eq. 4), to the
+generator (Eq. 6), and into the next layer in place of Q, so that L_cls trains the interactive blocks too. With
+`passed_on: plain` the next layer gets Q as the ViT computed it.
 """
 
 from collections.abc import Mapping
@@ -33,11 +34,13 @@ class Understood:
 class Layers:
     """The layers of each kind of query.
 
-    Queries enter before the layer with the index `enter` (from 0) and are read after `read` layers.
+    Queries enter before the layer with the index `enter` (from 0) and are read after `read` layers. With
+    `passes_refined`, the layer after that gets Qhat in place of Q.
     """
 
     enter: Mapping[str, int]
     read: Mapping[str, int]
+    passes_refined: bool
 
 
 class EmotionHead(nn.Module):
@@ -99,6 +102,8 @@ class UnderstandingChain(nn.Module):
             for kind, experts in self.queries.items():
                 if self.layers.read[kind] == index + 1:
                     seen[kind] = experts(tokens[:, places[kind]], tokens[:, 1:num_own], attention)
+                    if self.layers.passes_refined:
+                        tokens = _replaced(tokens, places[kind], seen[kind].queries)
         class_token = self.backbone.ln_post(tokens[:, 0])
         return Understood(self.head(class_token, kept_BH), class_token, seen)
 
@@ -107,6 +112,11 @@ class UnderstandingChain(nn.Module):
         if self.backbone.transformer.batch_first:
             return block(tokens_BNW)
         return block(tokens_BNW.transpose(0, 1).contiguous()).transpose(0, 1)
+
+
+def _replaced(tokens_BNW: Tensor, place: slice, queries_BQW: Tensor) -> Tensor:
+    """Return tokens in which queries take a place."""
+    return torch.cat([tokens_BNW[:, : place.start], queries_BQW.to(tokens_BNW.dtype), tokens_BNW[:, place.stop :]], 1)
 
 
 def build_chain(visual: Any, settings: "UniemoUnderstanding", generator: torch.Generator) -> UnderstandingChain:
@@ -146,6 +156,7 @@ def query_layers(settings: "UniemoUnderstanding", num_layers: int) -> Layers:
     return Layers(
         dict(zip(ATTRIBUTE_KINDS, (0, objects_enter), strict=True)),
         dict(zip(ATTRIBUTE_KINDS, (first, second), strict=True)),
+        settings.passed_on == "refined",
     )
 
 

@@ -46,7 +46,7 @@ class UniEmoGenerator:
         yield
 
     def embeddings(self, requests: Sequence[Request]) -> Tensor:
-        """Return c BW. A fusion uses the mean of its emotions' conditions, by weight."""
+        """Return c BW. A fusion uses the weighted sum of its emotions' conditions, as large as they are on average."""
         pairs = [(row, index, weight) for row, request in enumerate(requests)
                  for index, weight in enumerate(request.weights) if weight]  # fmt: skip
         emotions = torch.eye(len(requests[0].weights), device=self._device)[[index for _, index, _ in pairs]]
@@ -59,7 +59,7 @@ class UniEmoGenerator:
         weights = torch.zeros(len(requests), len(pairs), device=self._device)
         for column, (row, _, weight) in enumerate(pairs):
             weights[row, column] = weight
-        return weights @ conditions
+        return mixed(conditions, weights)
 
     def _drawn(self, part: str, request: Request, emotion: int) -> Tensor:
         key = "real" if self.source == "real" else part  # all parts of one val image, or each from its own Gaussian
@@ -68,6 +68,16 @@ class UniEmoGenerator:
     @property
     def _device(self) -> torch.device:
         return self.model.encoder.projection.device
+
+
+def mixed(conditions_NW: Tensor, weights_BN: Tensor) -> Tensor:
+    """Return weighted sums of conditions, BW, with the weighted mean of their sizes.
+
+    A plain sum is shorter the more the conditions differ in direction, and a short condition says little.
+    """
+    sums = weights_BN @ conditions_NW
+    sizes, wanted = sums.norm(dim=1, keepdim=True), weights_BN @ conditions_NW.norm(dim=1, keepdim=True)
+    return sums * (wanted / sizes.clamp(min=torch.finfo(sums.dtype).tiny))
 
 
 def load(folder: Path, foundation: Foundation, source: Source) -> UniEmoGenerator:

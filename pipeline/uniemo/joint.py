@@ -5,6 +5,10 @@
 The chain (its ViT with its own learning rate), the fusion and the condition's head are trained; the U-Net and the text
 encoder are frozen. The diffusion loss flows back through the condition into the queries. This is the implicit feedback
 (Fig. 8), which `implicit_feedback: false` turns off.
+
+As written, Eq. 10 drowns L_theta: at c, .3 L_cond has 48 to 214 times the gradient of .4 L_theta (docs/LOG.md). With
+`balance: gradient` the weight of L_cond is that of L_theta times the ratio of their gradient norms at c, as VQGAN
+weights its adversarial loss, times `condition_weight`.
 """
 
 from collections.abc import Mapping
@@ -15,8 +19,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.attributes import ATTRIBUTE_KINDS
-from pipeline.conditioning.encoder import ConditionEncoder
+from pipeline.conditioning.encoder import Condition, ConditionEncoder
 from pipeline.conditioning.prompts import Prompts
+from pipeline.training.curves import OBSERVED
 from pipeline.training.denoising import diffusion_errors
 from pipeline.uniemo.chain import EmotionHead, Understood
 from pipeline.uniemo.fusion import CLASS, Fusion, condition_loss
@@ -26,6 +31,9 @@ if TYPE_CHECKING:
     from diffusers import DDPMScheduler
 
     from pipeline.params import UniemoJoint
+
+
+SMALLEST_GRADIENT = 1e-8  # below which L_cond's gradient at c counts as none
 
 
 class UniEmo(nn.Module):
@@ -38,12 +46,13 @@ class UniEmo(nn.Module):
         """Store the parts. `prompts` has the entries `trained`, with a gap, and `empty`, one row each."""
         super().__init__()
         self.learner, self.fusion, self.encoder = learner, fusion, encoder
-        self.condition = EmotionHead(encoder.width, encoder.width, 0.0)
+        seen_width = encoder.joint_width if settings.condition_input == "text" else encoder.width
+        self.condition = EmotionHead(seen_width, encoder.width, 0.0)
         self.unet = unet.requires_grad_(False)
         self.schedule, self.settings, self.prompts = schedule, settings, prompts
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the losses of a batch by name, with the active fraction of L_cond.
+        """Return the losses of a batch by name, and what is observed beside them (see `observe`).
 
         `batch` holds what Learner and the diffusion loss take: latents and noise BCHW; steps B; dropped B bool; one_hot
         B8; squares, crops, kept, emotions, {kind}_positives and {kind}_candidates as in Learner.
@@ -51,18 +60,39 @@ class UniEmo(nn.Module):
         settings, emotions = self.settings, batch["one_hot"]
         understood, losses = self.learner.understand(batch)
         embeddings = self.fuse(understood, emotions)
-        cond, active = condition_loss(
-            self.condition(embeddings / self.fusion.token_size), emotions, understood.logits, settings.margin
-        )
         diffused = embeddings if settings.implicit_feedback else self.fuse(understood, emotions, is_cut=True)
-        diffusion = self._diffusion(diffused, batch)
-        total = (
-            settings.understanding_weight * losses["total"]
-            + settings.condition_weight * cond
-            + settings.diffusion_weight * diffusion
-        )
-        named = {name: loss for name, loss in losses.items() if name != "total"}
-        return {"total": total, **named, "cond": cond, "cond_active": active, "ldm": diffusion}
+        seen = self._condition_input(embeddings)
+        cond, active = condition_loss(self.condition(seen), emotions, understood.logits, settings.margin)
+        diffusion, at_diffused = cut_at(self._diffusion(diffused, batch), diffused)
+        at_condition = gradient(cond, embeddings)
+        weighted = {
+            "understanding": settings.understanding_weight * losses.pop("total"),
+            "cond": self._condition_weight(at_condition, at_diffused) * cond,
+            "ldm": settings.diffusion_weight * diffusion,
+        }
+        observed = {
+            "cond_active": active,
+            "condition_cosine": cosine_between_emotions(embeddings.detach(), batch["emotions"]),
+            "gradient_cond_at_c": at_condition.norm(),
+            "gradient_ldm_at_c": at_diffused.norm(),
+            **gradients_at_queries(weighted, understood),
+        }
+        named = {f"{OBSERVED}{name}": value.detach() for name, value in observed.items()}
+        return {"total": sum(weighted.values(), torch.zeros(())), **losses, "cond": cond, "ldm": diffusion, **named}
+
+    def _condition_input(self, embeddings: Tensor) -> Tensor:
+        """Return what the condition's head sees, of unit size: c BW, or the text encoder's output for it, BD."""
+        if self.settings.condition_input == "text":
+            return self._encoded(embeddings).joint * self.encoder.joint_width**0.5
+        return embeddings / self.fusion.token_size
+
+    def _condition_weight(self, at_condition: Tensor, at_diffused: Tensor) -> float | Tensor:
+        """Return the weight of L_cond, from the gradients BW of L_cond and L_theta at c."""
+        settings = self.settings
+        if settings.balance == "fixed":
+            return settings.condition_weight
+        ratio = at_diffused.norm() / at_condition.norm().clamp(min=SMALLEST_GRADIENT)
+        return settings.condition_weight * settings.diffusion_weight * ratio
 
     def fuse(self, understood: Understood, emotions: Tensor, is_cut: bool = False) -> Tensor:
         """Return c BW of what was understood, for emotions B8. With `is_cut`, no gradient reaches the chain."""
@@ -82,14 +112,54 @@ class UniEmo(nn.Module):
         joint = F.normalize(self.learner.queries[kind].projection(part).float(), dim=-1)
         return self.nearest(kind, joint)
 
+    def _encoded(self, embeddings: Tensor) -> Condition:
+        """Return the text encoder's output for the prompt with c BW in its gap."""
+        rows = torch.zeros(len(embeddings), dtype=torch.long, device=embeddings.device)
+        condition: Condition = self.encoder(self.prompts["trained"].to(embeddings.device).take(rows), embeddings)
+        return condition
+
     def _diffusion(self, embeddings: Tensor, batch: dict[str, Tensor]) -> Tensor:
         """Return L_theta (Eq. 8) under the condition; dropped samples are trained without one."""
-        device = embeddings.device
-        rows = torch.zeros(len(embeddings), dtype=torch.long, device=device)
-        states = self.encoder(self.prompts["trained"].to(device).take(rows), embeddings).states
+        states = self._encoded(embeddings).states
         with torch.no_grad():
-            empty = self.encoder(self.prompts["empty"].to(device)).states
+            empty = self.encoder(self.prompts["empty"].to(states.device)).states
         return diffusion_errors(self.unet, self.schedule, batch, states, empty, self.settings.snr_cap).mean()
+
+
+def gradient(loss: Tensor, at: Tensor, keeps_graph: bool = True) -> Tensor:
+    """Return the gradient of a scalar at a tensor, of its shape; 0 where the loss does not depend on it."""
+    found = None
+    if loss.requires_grad and at.requires_grad:
+        (found,) = torch.autograd.grad(loss, at, retain_graph=keeps_graph, allow_unused=True)
+    return torch.zeros_like(at) if found is None else found
+
+
+def cut_at(loss: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a loss of equal value and gradients whose graph ends at a tensor, and the gradient there.
+
+    All trained parameters that the loss depends on must lie before the tensor. The graph behind it, that of the frozen
+    U-Net, is freed.
+    """
+    slope = gradient(loss, at, keeps_graph=False)
+    linear = (slope * at).sum()
+    return loss.detach() + linear - linear.detach(), slope
+
+
+def gradients_at_queries(losses: Mapping[str, Tensor], understood: Understood) -> dict[str, Tensor]:
+    """Return the norms of the gradients of weighted losses at Qhat, over all kinds, as gradient_NAME_at_queries."""
+    queries = [seen.queries for seen in understood.seen.values() if seen.queries.requires_grad]
+    norms = {}
+    for name, loss in losses.items():
+        parts = [gradient(loss, each) for each in queries]
+        norms[f"gradient_{name}_at_queries"] = torch.stack([part.norm() for part in parts] or [torch.zeros(())]).norm()
+    return norms
+
+
+def cosine_between_emotions(conditions_BW: Tensor, emotions_B: Tensor) -> Tensor:
+    """Return the mean cosine between conditions of different emotions; 0 if the batch has one emotion only."""
+    unit = F.normalize(conditions_BW.float(), dim=1)
+    differs = emotions_B[:, None] != emotions_B[None, :]
+    return ((unit @ unit.T) * differs).sum() / differs.sum().clamp(min=1)
 
 
 def pooled(understood: Understood) -> dict[str, Tensor]:

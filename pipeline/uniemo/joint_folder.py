@@ -63,7 +63,7 @@ def build(
         torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
         width = known.chain.backbone.transformer.width
         fusion = Fusion(width, encoder.width, tables, parts_of(settings, known.chain.kinds), encoder.token_size)
-        model = UniEmo(learner, fusion, pipeline.unet, encoder, noise_schedule(pipeline), settings, prompts)
+        model = UniEmo(learner, fusion, pipeline.unet, encoder, noise_schedule(pipeline.scheduler), settings, prompts)
     return model.to(pipeline.device)
 
 

@@ -21,10 +21,11 @@ from pipeline.generation.sampling import sample, sampling_of
 from pipeline.generation.space import Space, fit_space
 from pipeline.rows import emotion_indices
 from pipeline.sheet import contact_sheet
-from pipeline.training.curves import NO_LOSSES
+from pipeline.training.curves import final_values
 from pipeline.training.denoising import draw_diffusion
 from pipeline.training.latents import LatentCache, draw_mirrored
 from pipeline.training.loop import Batch, Task, Trained
+from pipeline.training.optimization import optimization_of
 from pipeline.training.rows import RowOrder
 from pipeline.uniemo import understanding
 from pipeline.uniemo.folder import Understanding
@@ -168,7 +169,7 @@ def task(
         "learner.queries": settings.query_rate,
         "learner.head": settings.head_rate,
     }
-    return Task(name, model, order, drawer(found, model), rates, sheet)
+    return Task(name, model, order, drawer(found, model), optimization_of(settings), rates, sheet)
 
 
 @torch.inference_mode()
@@ -217,7 +218,5 @@ def leave(
 
 
 def summary(trained: Trained, found: JointInputs) -> dict[str, float]:
-    """Return the number of generated images, the final losses, and the active fraction of L_cond (Eq. 7)."""
-    losses = {f"loss_{name}": values[-1] for name, values in trained.curve.items() if name not in NO_LOSSES}
-    losses["cond_active_frac"] = losses.pop("loss_cond_active")
-    return {"num_generated": found.num_generated, **losses}
+    """Return the number of generated images, the final losses, and what UniEmo.forward observes beside them."""
+    return {"num_generated": found.num_generated, **final_values(trained)}

@@ -14,6 +14,7 @@ from pipeline.judges.calibration import fit_temperature, negative_log_likelihood
 from pipeline.judges.report import emotion_metrics
 from pipeline.rows import emotion_indices
 from pipeline.training.loop import Batch, Task, Trained
+from pipeline.training.optimization import optimization_of
 from pipeline.training.rows import row_order
 from pipeline.uniemo.attributes import Base, Masks, targets_of
 from pipeline.uniemo.chain import UnderstandingChain, build_chain
@@ -106,7 +107,10 @@ def task(learner: Learner, found: Inputs, generator: np.random.Generator) -> Tas
     order = row_order(found.emotions[train], settings.sampler, generator)
     draw = drawer(found, train, chain.kinds, settings)
     rates = {BACKBONE: settings.backbone_rate, QUERIES: settings.query_rate}
-    return Task("uniemo_understanding", learner, order, draw, rates, score=score, score_steps=settings.val_steps)
+    return Task(
+        "uniemo_understanding", learner, order, draw, optimization_of(settings), rates,
+        score=score, score_steps=settings.val_steps,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

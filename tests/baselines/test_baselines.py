@@ -61,7 +61,7 @@ def train(kind: str, foundation: Foundation, work: Path) -> tuple[Baseline, Trai
     model = model_of(kind, foundation)
     attributes = emogen.Attributes(torch.empty(0), torch.empty(0), OWNED)
     more = emogen.more_of(POINTS, attributes) if kind == "emogen" else None
-    return model, fit(task(kind, model, FOUND, settings, numpy_generator(0), more), settings, 0, work, "test")
+    return model, fit(task(kind, model, FOUND, settings, numpy_generator(0), more), 0, work, "test")
 
 
 @pytest.mark.parametrize(("kind", "parts"), [

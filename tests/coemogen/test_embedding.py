@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn.functional import normalize
 
 from pipeline.coemogen.embedding import EmotionEmbedding, Input, Mapper, Perception, PerceptionEncoder
 from pipeline.emotions import EMOTIONS
@@ -54,8 +55,43 @@ def test_every_input_tells_emotions_apart_and_mixes_by_weight(kind: Input) -> No
     each = mapper(torch.eye(8))
     assert torch.pdist(each).min() > 1e-3
     assert torch.allclose(mapper(torch.full((1, 8), 1 / 8)), each.mean(0, keepdim=True), atol=1e-6)
+    assert torch.allclose(each.square().mean(1).sqrt(), torch.ones(8), atol=1e-3)
     trained = {name.split(".")[0] for name, _ in mapper.named_parameters()}
-    assert trained == ({"table"} if kind == "learnable" else {"layers"})
+    assert trained == {"onehot": {"layers"}, "learnable": {"table"}, "text": set()}[kind]
+
+
+@pytest.mark.parametrize("width", [WIDTH, 768])
+def test_the_three_inputs_are_equally_strong_at_first(width: int) -> None:
+    """The share of the variance of e^v that the emotion makes, for names that are as alike as CLIP's text features."""
+    generator = torch.Generator().manual_seed(0)
+    common = torch.randn(width, generator=generator)
+    names, visual = (normalize(torch.randn(n, width, generator=generator) + 2 * common) for n in (8, 64))
+    shares = {}
+    for kind in ("onehot", "learnable", "text"):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            module = EmotionEmbedding(Mapper(width, 512, kind, names), PerceptionEncoder(width, width), 0.02)
+        with torch.no_grad():
+            made = torch.stack([module(row.expand(64, -1), visual) for row in torch.eye(8)])
+        middle = made.mean((0, 1))
+        shares[kind] = float((made.mean(1) - middle).square().mean() / (made - middle).square().mean())
+    assert max(shares.values()) < 1.5 * min(shares.values()), shares
+
+
+def test_text_features_of_another_width_are_projected_the_same_each_time() -> None:
+    names = normalize(torch.randn(8, 8))
+    assert torch.equal(Mapper(WIDTH, 4, "text", names).table, Mapper(WIDTH, 4, "text", names).table)
+    lengths = Mapper(WIDTH, 4, "text", names).table.norm(dim=1)
+    assert torch.allclose(lengths, torch.ones(8), atol=1e-5)
+
+
+def test_the_size_is_a_gain_on_that_of_tokens() -> None:
+    module = build()
+    trained = dict(module.named_parameters())
+    assert trained["gain"].item() == 1
+    with torch.no_grad():
+        module.gain.mul_(2)
+    assert torch.allclose(embeddings(module).square().mean(1).sqrt(), torch.tensor(0.04), rtol=1e-3)
 
 
 def test_the_embedding_is_as_large_as_a_token_s() -> None:

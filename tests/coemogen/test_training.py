@@ -15,7 +15,6 @@ from pipeline.generation.request import request
 from pipeline.generation.space import Space, fit_space
 from pipeline.params import Coemogen, Images, parse_params, read_yaml
 from pipeline.runtime import numpy_generator, torch_generator
-from pipeline.training.denoising import noise_schedule
 from pipeline.training.loop import Trained, fit
 
 ROOT = Path(__file__).parents[2]
@@ -47,8 +46,7 @@ def fresh(models: Path, **changes: Any) -> tuple[Foundation, CoEmoGen, Coemogen]
     foundation = load_foundation(models / "foundation/diffusion", models / "foundation/clip")
     settings = SETTINGS.model_copy(update=changes)
     pipeline = foundation.pipeline
-    schedule = noise_schedule(pipeline)
-    model = build(settings, pipeline, foundation.encoder, schedule, 128, torch_generator(0, "model"))
+    model = build(settings, pipeline, foundation.encoder, 128, torch_generator(0, "model"))
     return foundation, model, settings
 
 
@@ -58,7 +56,7 @@ def train(
     foundation, model, settings = fresh(models, **changes)
     inputs = found()
     given = task(model, foundation, inputs, space(inputs), settings, images, numpy_generator(0))
-    return fit(given, settings, 0, work, "test"), foundation, model, inputs
+    return fit(given, 0, work, "test"), foundation, model, inputs
 
 
 def test_only_mapper_perception_and_adapters_are_trained_and_all_else_keeps_its_bytes(

@@ -10,7 +10,6 @@ from pipeline.emotions import EMOTIONS
 from pipeline.generation.folder import load_foundation, save_generator
 from pipeline.generation.space import Space
 from pipeline.params import load_params
-from pipeline.training.denoising import noise_schedule
 
 WIDTH = 128
 SETTINGS = load_params(Path(__file__).parents[2] / "params.yaml").coemogen
@@ -21,8 +20,7 @@ def random_coemogen(models: Path, name: str, emotions: tuple[str, ...] = EMOTION
     folder, settings = models / name, SETTINGS.model_copy(update=changes)
     foundation = load_foundation(models / "foundation/diffusion", models / "foundation/clip")
     generator = torch.Generator().manual_seed(3)
-    schedule = noise_schedule(foundation.pipeline)
-    model = build(settings, foundation.pipeline, foundation.encoder, schedule, WIDTH, generator)
+    model = build(settings, foundation.pipeline, foundation.encoder, WIDTH, generator)
     weights = {
         key: 0.1 * torch.randn(tensor.shape, generator=generator) if ".lora_B." in key else tensor
         for key, tensor in trained(model).items()

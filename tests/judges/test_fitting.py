@@ -14,18 +14,11 @@ from torch import Tensor
 from torchvision import models
 
 from pipeline.judges.examples import UNKNOWN, Examples, Targets, attribute_names, examples, in_split, train_half
-from pipeline.judges.fitting import (
-    Batch,
-    build_network,
-    cross_entropy,
-    draw,
-    fit_judges,
-    total_loss,
-    train_network,
-)
+from pipeline.judges.fitting import build_network, cross_entropy, draw, fit_judges, losses, train_network
 from pipeline.judges.panel import Judges
 from pipeline.judges.pixels import Logits, PixelJudge
 from pipeline.runtime import torch_generator
+from pipeline.training.loop import Batch
 from pipeline.weights import save_safetensors
 from tests.judges.conftest import judge_settings
 
@@ -55,9 +48,9 @@ def equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
 def test_a_batch_has_its_pictures_and_then_destroyed_ones_that_are_none_and_have_no_emotion(train: Examples) -> None:
     rows = torch.arange(16)
     found = draw(train, rows, torch_generator(0))
-    assert found.squares.shape == (18, 64, 64, 3)
+    assert found["squares"].shape == (18, 64, 64, 3)
     for name, ruined in (("emotions", UNKNOWN), ("scenes", 0), ("objects", 0)):
-        values = getattr(found, name).tolist()
+        values = found[name].tolist()
         assert values == [*getattr(train.targets, name)[:16].tolist(), ruined, ruined]
 
 
@@ -76,10 +69,8 @@ def test_pictures_without_annotation_teach_the_scene_head_nothing() -> None:
     scenes = torch.randn(2, 3, requires_grad=True)
     emotions = torch.randn(2, 8, requires_grad=True)
     unknown = torch.full((2,), UNKNOWN)
-    total_loss(
-        Logits(emotions, scenes, None, torch.empty(2, 0)),
-        Batch(torch.empty(2, 0), torch.tensor([1, 2]), unknown, unknown),
-    ).backward()
+    batch = {"emotions": torch.tensor([1, 2]), "scenes": unknown, "objects": unknown}
+    losses(Logits(emotions, scenes, None, torch.empty(2, 0)), batch)["total"].backward()
     assert scenes.grad is not None
     assert scenes.grad.abs().max() == 0
     assert emotions.grad is not None
@@ -108,7 +99,7 @@ def test_equal_seeds_give_equal_weights_and_others_other_ones(train: Examples, v
 def test_a_training_that_was_killed_goes_on_as_if_not(
     train: Examples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed at the second batch of the third epoch, with a checkpoint of each step."""
+    """Killed at the second batch of the last epoch, with a checkpoint of each step."""
     monkeypatch.setenv("EVOKE_CHECKPOINT_SECONDS", "0")
 
     def dies() -> None:
@@ -153,7 +144,7 @@ def assert_interrupted_equals_whole(
     assert not equal(dict(killed.state_dict()), dict(whole.state_dict()))
     train_network(resumed, train, settings, 0, folder / "killed")
     assert equal(dict(resumed.state_dict()), dict(whole.state_dict()))
-    assert calls <= 8 + 3, "of finished epochs nothing is drawn again"
+    assert calls <= 9 + 1, "nothing of finished steps is drawn again"
 
 
 def test_published_networks_take_the_place_of_heads(train: Examples, val: Examples, tmp_path: Path) -> None:

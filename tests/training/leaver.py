@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from pipeline.params import Training
 from pipeline.training.loop import Task, fit
+from pipeline.training.optimization import optimization_of
 from pipeline.training.rows import RowOrder
 from tests.training.test_loop import SETTINGS
 
@@ -37,4 +38,9 @@ def draw(rows: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
 if __name__ == "__main__":
     order = RowOrder(np.arange(7, dtype=np.int64))
     settings = Training.model_validate(SETTINGS | {"steps": 1000})
-    fit(Task("line", Line(3, 1), order, draw), settings, 3, Path(sys.argv[1]) / os.environ["RANK"], "line")
+    fit(
+        Task("line", Line(3, 1), order, draw, optimization_of(settings)),
+        3,
+        Path(sys.argv[1]) / os.environ["RANK"],
+        "line",
+    )

@@ -14,9 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.params import Training
+from pipeline.runtime import numpy_generator
 from pipeline.training.checkpoints import Checkpoints
-from pipeline.training.loop import Task, Trained, fit, rate_factor
-from pipeline.training.rows import RowOrder
+from pipeline.training.loop import Task, Trained, fit
+from pipeline.training.optimization import optimization_of
+from pipeline.training.rows import RowOrder, Shuffled
 
 SETTINGS: dict[str, Any] = {
     "steps": 12, "batch_size": 4, "learning_rate": 0.05, "weight_decay": 0.1, "warmup_steps": 2, "schedule": "cosine",
@@ -56,7 +58,7 @@ def draw(rows: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
 def train(work: Path, die_at: int | None = None, key: str = "toy", **changes: Any) -> Trained:
     settings = Training.model_validate(SETTINGS | changes)
     order = RowOrder(np.arange(7, dtype=np.int64))
-    return fit(Task("toy", Toy(die_at), order, draw, {"left": 0.01}), settings, 3, work, key)
+    return fit(Task("toy", Toy(die_at), order, draw, optimization_of(settings), {"left": 0.01}), 3, work, key)
 
 
 def scored(work: Path, die_at: int | None = None, steps: int = 2, **changes: Any) -> Trained:
@@ -68,8 +70,8 @@ def scored(work: Path, die_at: int | None = None, steps: int = 2, **changes: Any
     def score() -> float:
         return -float((toy.left.weight - wanted).norm())
 
-    given = Task("toy", toy, order, draw, {"left": 0.01}, score=score, score_steps=steps)
-    trained = fit(given, settings, 3, work, "toy")
+    given = Task("toy", toy, order, draw, optimization_of(settings), {"left": 0.01}, score=score, score_steps=steps)
+    trained = fit(given, 3, work, "toy")
     assert all(torch.equal(trained.weights[name], p) for name, p in toy.named_parameters() if p.requires_grad)
     return trained
 
@@ -123,8 +125,9 @@ def test_a_scored_training_that_died_goes_on_to_the_same_end(
 
 def test_equal_scores_leave_the_earliest_weights(tmp_path: Path) -> None:
     settings = Training.model_validate(SETTINGS)
-    given = Task("toy", Toy(), RowOrder(np.arange(7)), draw, score=lambda: 1.0, score_steps=4)
-    assert fit(given, settings, 3, tmp_path, "toy").best_step == 4
+    optimization, order = optimization_of(settings), RowOrder(np.arange(7))
+    given = Task("toy", Toy(), order, draw, optimization, score=lambda: 1.0, score_steps=4)
+    assert fit(given, 3, tmp_path, "toy").best_step == 4
 
 
 def test_without_a_score_the_last_weights_are_left(tmp_path: Path) -> None:
@@ -152,16 +155,16 @@ def test_one_that_is_asked_to_leave_ends_its_step_saves_and_goes_on_from_there(t
         return draw(rows, generator)
 
     calls: list[Tensor] = []
-    given = Task("toy", Toy(), RowOrder(np.arange(7, dtype=np.int64)), asked, {"left": 0.01})
-    settings = Training.model_validate(SETTINGS)
+    order, optimization = RowOrder(np.arange(7, dtype=np.int64)), optimization_of(Training.model_validate(SETTINGS))
+    given = Task("toy", Toy(), order, asked, optimization, {"left": 0.01})
     with pytest.raises(SystemExit) as left:
-        fit(given, settings, 3, tmp_path / "asked", "toy")
+        fit(given, 3, tmp_path / "asked", "toy")
     assert left.value.code == 128 + signal.SIGTERM
     assert signal.getsignal(signal.SIGTERM) == handler
     resumed = Toy()
-    order = RowOrder(np.arange(7, dtype=np.int64))
-    assert_equal(fit(Task("toy", resumed, order, draw, {"left": 0.01}), settings, 3, tmp_path / "asked", "toy"), whole)
-    assert resumed.calls == settings.steps - 5
+    again = Task("toy", resumed, order, draw, optimization, {"left": 0.01})
+    assert_equal(fit(again, 3, tmp_path / "asked", "toy"), whole)
+    assert resumed.calls == optimization.steps - 5
 
 
 def test_processes_that_train_together_leave_together_and_save(tmp_path: Path) -> None:
@@ -219,4 +222,42 @@ def test_the_average_lags_behind_the_weights(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("schedule", "factors"), [("constant", [0.5, 1, 1]), ("cosine", [0.5, 1, 0.0])])
 def test_the_rate_warms_up_and_then_follows_its_schedule(schedule: str, factors: list[float]) -> None:
     settings = Training.model_validate(SETTINGS | {"steps": 1000, "schedule": schedule})
-    assert [rate_factor(settings, step) for step in (0, 1, 999)] == pytest.approx(factors, abs=1e-4)
+    assert [optimization_of(settings).rate_factor(step) for step in (0, 1, 999)] == pytest.approx(factors, abs=1e-4)
+
+
+def test_shuffled_rows_are_all_rows_once_an_epoch_in_an_order_of_each_epoch() -> None:
+    drawn = torch.cat([Shuffled(7).at(step, 4, seed=1) for step in range(7)]).view(4, 7)
+    assert all(sorted(epoch.tolist()) == list(range(7)) for epoch in drawn)
+    assert len({tuple(epoch.tolist()) for epoch in drawn}) == 4
+    assert not torch.equal(Shuffled(7).at(0, 7, seed=2), drawn[0])
+
+
+def test_weighted_rows_are_those_of_numpys_choice() -> None:
+    weights = np.array([0.5, 0.0, 0.2, 0.3])
+    wanted = numpy_generator(3, "rows", 5).choice(np.arange(4), 100, p=weights)
+    assert RowOrder(np.arange(4), weights).at(5, 100, 3).tolist() == wanted.tolist()
+
+
+class Normed(nn.Module):
+    """A layer with running statistics, which training changes beside parameters."""
+
+    def __init__(self, die_at: int | None = None) -> None:
+        super().__init__()
+        self.norm, self.calls, self.die_at = nn.BatchNorm1d(3), 0, die_at
+
+    def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        self.calls += 1
+        if self.calls == self.die_at:
+            raise KilledError
+        return {"total": (self.norm(batch["x"]) - 1).square().mean()}
+
+
+def test_running_statistics_go_on_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order, optimization = RowOrder(np.arange(7, dtype=np.int64)), optimization_of(Training.model_validate(SETTINGS))
+    whole, killed, resumed = Normed(), Normed(6), Normed()
+    fit(Task("normed", whole, order, draw, optimization), 3, tmp_path / "whole", "key")
+    monkeypatch.setenv("EVOKE_CHECKPOINT_SECONDS", "0")
+    with pytest.raises(KilledError):
+        fit(Task("normed", killed, order, draw, optimization), 3, tmp_path / "killed", "key")
+    fit(Task("normed", resumed, order, draw, optimization), 3, tmp_path / "killed", "key")
+    assert all(torch.equal(whole.state_dict()[name], tensor) for name, tensor in resumed.state_dict().items())

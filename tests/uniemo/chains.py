@@ -16,7 +16,8 @@ from pipeline.uniemo.understanding import Inputs
 SETTINGS = load_params(Path(__file__).parents[2] / "params.yaml").uniemo_understanding.model_copy(
     update={"query_length": 3, "precision": "fp32", "steps": 40, "batch_size": 16, "val_steps": 20, "warmup_steps": 0,
             "learning_rate": 0.005, "backbone_rate": 0.001, "query_rate": 0.005, "sampler": "plain", "image_px": 16,
-            "queries": "both", "entry": "hierarchical", "positives": "equal", "scene_layer": None, "object_layer": None}
+            "queries": "both", "entry": "hierarchical", "positives": "equal", "scene_layer": None, "object_layer": None,
+            "passed_on": "refined"}
 )  # fmt: skip
 JOINT = 24
 

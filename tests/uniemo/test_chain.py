@@ -141,13 +141,35 @@ def test_cross_attention_is_torchs_and_its_weights_are_those_that_act() -> None:
         assert torch.allclose(ours.weights(queries, patches), weights.mean(1), atol=1e-6)
 
 
-def test_what_goes_on_is_q_and_not_its_refined_reading() -> None:
+def test_the_refined_query_goes_on_so_that_the_emotion_trains_the_interactive_blocks() -> None:
+    """UniEmo III-A; the projections of Eq. 4 lie beside the chain. L2 is the last layer of this small ViT but one."""
+    visual = visual_of(layers=4)
+    chain = chain_of(visual, scene_layer=1, object_layer=2)
+    chain(pixels_of(visual)).logits.square().sum().backward()
+    reached = {name for name, p in chain.queries.named_parameters() if p.grad is not None and p.grad.any()}
+    assert reached == {name for name, _ in chain.queries.named_parameters() if not name.endswith("projection.weight")}
+
+
+def test_plain_queries_go_on_as_the_vit_computed_them() -> None:
     """So the emotion alone trains the tokens and the ViT, and leaves interactive blocks and projections as they are."""
     visual = visual_of()
-    chain = chain_of(visual)
+    chain = chain_of(visual, passed_on="plain")
     chain(pixels_of(visual)).logits.sum().backward()
     reached = {name for name, p in chain.queries.named_parameters() if p.grad is not None}
     assert reached == {"scene.tokens", "object.tokens"}
+
+
+@pytest.mark.parametrize("passed_on", ["refined", "plain"])
+def test_the_layer_behind_l1_gets_what_was_read_there_or_q(passed_on: str) -> None:
+    visual, inputs = visual_of(), []
+    chain = chain_of(visual, passed_on=passed_on, queries="scene")
+    outputs = []
+    first, second, _ = visual.transformer.resblocks
+    first.register_forward_hook(lambda _, __, output: outputs.append(output[:, 17:]))
+    second.register_forward_pre_hook(lambda _, given: inputs.append(given[0][:, 17:]))
+    seen = chain(pixels_of(visual)).seen["scene"]
+    assert not torch.allclose(seen.queries, outputs[0], atol=1e-3)
+    assert torch.equal(inputs[0], seen.queries if passed_on == "refined" else outputs[0])
 
 
 def test_a_kind_is_read_behind_its_layer_and_trains_everything_before_it() -> None:

@@ -12,7 +12,7 @@ from pipeline.generation.folder import Foundation, load_foundation
 from pipeline.params import UniemoJoint
 from pipeline.training.denoising import draw_steps, noise_schedule
 from pipeline.uniemo.fusion import CLASS, Fusion
-from pipeline.uniemo.joint import UniEmo, parts_of
+from pipeline.uniemo.joint import UniEmo, cosine_between_emotions, parts_of
 from pipeline.uniemo.understanding import drawer
 from tests.uniemo.chains import bases_of, coloured, learner_of, settings_of
 
@@ -20,7 +20,7 @@ SETTINGS = UniemoJoint(
     steps=2, batch_size=6, learning_rate=0.001, weight_decay=0.0, warmup_steps=0, schedule="cosine", max_grad_norm=None,
     ema_decay=None, precision="fp32", sampler="plain", sheet_steps=0, mirror=True, text_dropout=0.0, snr_cap=None,
     prompt="{S}", parts="all", coefficients="correlated", margin=0.1, understanding_weight=0.3, condition_weight=0.3,
-    diffusion_weight=0.4, implicit_feedback=True, backbone_rate=0.00001,
+    diffusion_weight=0.4, implicit_feedback=True, balance="fixed", condition_input="condition", backbone_rate=0.00001,
     query_rate=0.0001, head_rate=0.0001,
 )  # fmt: skip
 
@@ -37,7 +37,7 @@ def module_of(foundation: Foundation, **changes: Any) -> UniEmo:
     torch.manual_seed(0)
     fusion = Fusion(32, encoder.width, tables, parts_of(settings, learner.chain.kinds), encoder.token_size)
     prompts = {name: tokenize(pipeline.tokenizer, [text]) for name, text in (("trained", "{S}"), ("empty", ""))}
-    return UniEmo(learner, fusion, pipeline.unet, encoder, noise_schedule(pipeline), settings, prompts)
+    return UniEmo(learner, fusion, pipeline.unet, encoder, noise_schedule(pipeline.scheduler), settings, prompts)
 
 
 def batch_of(module: UniEmo, num: int = 6) -> dict[str, Tensor]:
@@ -67,7 +67,7 @@ def test_the_joint_loss_is_equation_10_and_reaches_all_that_is_trained(foundatio
     losses = module(batch_of(module))
     understanding = 0.25 * losses["scene"] + 0.25 * losses["object"] + 0.5 * losses["emotion"]
     assert torch.allclose(losses["total"], 0.3 * understanding + 0.3 * losses["cond"] + 0.4 * losses["ldm"])
-    assert 0 <= losses["cond_active"] <= 1
+    assert 0 <= losses["observed_cond_active"] <= 1
     reached = touched(module, losses["total"])
     assert {"learner.backbone", "learner.queries", "learner.head", "fusion.phis", "condition.first"} <= reached
     assert not any(name.startswith(("unet", "encoder")) for name in reached)
@@ -81,6 +81,60 @@ def test_the_diffusion_loss_comes_back_to_the_queries_or_not(foundation: Foundat
     assert ("learner.queries" in reached) == implicit
     assert "fusion.phis" in reached
     assert "learner.queries" in touched(module, module(batch_of(module))["cond"])  # L_cond is not what is cut
+
+
+def test_gradients_are_observed_by_loss_where_the_losses_meet(foundation: Foundation) -> None:
+    """The norms are those of autograd through the whole graph, at c and at Qhat."""
+    module = module_of(foundation)
+    batch = batch_of(module)
+    losses = module(batch)
+    understood, _ = module.learner.understand(batch)
+    embeddings = module.fuse(understood, batch["one_hot"])
+    diffusion = module._diffusion(embeddings, batch)
+    queries = [seen.queries for seen in understood.seen.values()]
+    at_c, *at_queries = torch.autograd.grad(diffusion, [embeddings, *queries])
+    assert losses["observed_gradient_ldm_at_c"].item() == pytest.approx(at_c.norm().item(), rel=1e-4)
+    norm = torch.stack([each.norm() for each in at_queries]).norm().item()
+    assert losses["observed_gradient_ldm_at_queries"].item() == pytest.approx(0.4 * norm, rel=1e-4)
+    assert losses["observed_gradient_understanding_at_queries"] > 0
+    assert not any(value.requires_grad for name, value in losses.items() if name.startswith("observed_"))
+    assert losses["ldm"].item() == pytest.approx(diffusion.item(), rel=1e-5)
+
+
+def test_the_gradient_of_the_diffusion_loss_is_that_of_the_whole_graph(foundation: Foundation) -> None:
+    """It is taken at c once, and from there by a linear function; U-Net and text encoder are not gone through twice."""
+    module = module_of(foundation, understanding_weight=0.0, condition_weight=0.0, diffusion_weight=1.0)
+    batch = batch_of(module)
+    module(batch)["total"].backward()
+    ours = {name: p.grad.clone() for name, p in module.named_parameters() if p.grad is not None}
+    module.zero_grad(set_to_none=True)
+    understood, _ = module.learner.understand(batch)
+    module._diffusion(module.fuse(understood, batch["one_hot"]), batch).backward()
+    for name, p in module.named_parameters():
+        if p.grad is not None:
+            assert torch.allclose(ours[name], p.grad, atol=1e-6, rtol=1e-3), name
+
+
+def test_by_gradient_l_cond_pulls_at_c_as_strongly_as_l_theta(foundation: Foundation) -> None:
+    module = module_of(foundation, balance="gradient", condition_weight=1.0)
+    losses = module(batch_of(module))
+    weight = (losses["total"] - 0.3 * (0.25 * losses["scene"] + 0.25 * losses["object"] + 0.5 * losses["emotion"])
+              - 0.4 * losses["ldm"]) / losses["cond"]  # fmt: skip
+    ratio = losses["observed_gradient_ldm_at_c"] / losses["observed_gradient_cond_at_c"]
+    assert weight.item() == pytest.approx(0.4 * ratio.item(), rel=1e-3)
+
+
+def test_the_conditions_head_may_see_the_text_encoders_output(foundation: Foundation) -> None:
+    module = module_of(foundation, condition_input="text")
+    assert "fusion.phis" in touched(module, module(batch_of(module))["cond"])
+    assert module.condition.first.in_features == foundation.encoder.joint_width
+
+
+def test_the_cosine_is_between_conditions_of_different_emotions() -> None:
+    conditions = torch.tensor([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0]])
+    assert cosine_between_emotions(conditions, torch.tensor([0, 0, 1])) == 0
+    assert cosine_between_emotions(conditions, torch.tensor([0, 1, 2])).item() == pytest.approx(1 / 3)
+    assert cosine_between_emotions(conditions, torch.tensor([0, 0, 0])) == 0
 
 
 def test_the_nearest_attribute_is_that_of_the_projection_also_for_drawn_queries(foundation: Foundation) -> None:

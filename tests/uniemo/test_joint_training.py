@@ -25,7 +25,7 @@ from pipeline.training.rows import mixed_order, row_order
 from pipeline.uniemo.attributes import bases_of
 from pipeline.uniemo.chain import build_chain
 from pipeline.uniemo.folder import Understanding
-from pipeline.uniemo.generator import UniEmoGenerator
+from pipeline.uniemo.generator import UniEmoGenerator, mixed
 from pipeline.uniemo.joint import UniEmo
 from pipeline.uniemo.joint_folder import build, load_joint, tables_of
 from pipeline.uniemo.joint_training import (
@@ -117,7 +117,7 @@ def train(models: Path, work: Path, settings: UniemoJoint = SETTINGS) -> Made:
     found = found_of(work, foundation, known)
     order = row_order(found.emotions, settings.sampler, numpy_generator(0))
     spaces = Gaussians(model, found.pictures)
-    trained = fit(task("uniemo_joint", model, foundation, found, IMAGES, order, spaces), settings, 0, work, "test")
+    trained = fit(task("uniemo_joint", model, foundation, found, IMAGES, order, spaces), 0, work, "test")
     folder = work / "models/uniemo_joint"
     return Made(model, trained, folder, foundation, leave(folder, model, trained, found, known, foundation, spaces))
 
@@ -132,7 +132,14 @@ def test_the_understanding_and_what_is_beside_it_are_trained_and_nothing_else(ma
     assert parts == {"learner", "fusion", "condition"}
     assert [path.name for path in made.trained.sheets] == ["step-000002.png"]
     assert made.metrics["num_generated"] == 0
-    assert {"accuracy", "loss_ldm", "loss_cond", "cond_active_frac"} <= made.metrics.keys()
+    assert {
+        "accuracy",
+        "loss_ldm",
+        "loss_cond",
+        "cond_active",
+        "condition_cosine",
+        "gradient_cond_at_c",
+    } <= made.metrics.keys()
 
 
 def test_two_trainings_leave_equal_bytes(models: Path, made: Made, tmp_path: Path) -> None:
@@ -166,7 +173,7 @@ def test_a_folder_samples_and_reads_as_the_trained_model_does(models: Path, made
     )
 
 
-def test_the_same_request_is_the_same_condition_alone_and_in_a_batch_and_a_fusion_is_their_mean(
+def test_the_same_request_is_the_same_condition_alone_and_in_a_batch_and_a_fusion_keeps_its_size(
     models: Path, made: Made
 ) -> None:
     tokenizer, space = made.foundation.pipeline.tokenizer, load_space(made.folder)
@@ -175,7 +182,15 @@ def test_the_same_request_is_the_same_condition_alone_and_in_a_batch_and_a_fusio
     with torch.inference_mode():
         awe, fear, mixed = generator.embeddings(requests)
         assert torch.allclose(generator.embeddings(requests[1:2])[0], fear, atol=1e-6)
-    assert torch.allclose(mixed, 0.25 * awe + 0.75 * fear, atol=1e-5)
+    assert torch.allclose(mixed.norm(), 0.25 * awe.norm() + 0.75 * fear.norm(), rtol=1e-5)
+    assert torch.cosine_similarity(mixed, 0.25 * awe + 0.75 * fear, dim=0) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_fusion_of_conditions_at_a_right_angle_is_as_large_as_each() -> None:
+    conditions = 3 * torch.eye(2, 4)
+    sums = mixed(conditions, torch.tensor([[1.0, 0.0], [0.5, 0.5], [2.0, 0.0]]))
+    assert torch.allclose(sums.norm(dim=1), torch.tensor([3.0, 3.0, 6.0]))
+    assert torch.equal(sums[0], conditions[0])
 
 
 def test_real_parts_are_of_one_val_picture(made: Made) -> None:
@@ -225,9 +240,7 @@ def test_generated_images_are_trained_on_without_attributes_and_stay_out_of_the_
     assert all(torch.equal(with_them[name], without[name]) for name in without)
     order = mixed_order(found.emotions[: found.num_real], "oversample", 5, 0.5)
     spaces = Gaussians(model, found.pictures)
-    fitted = fit(
-        task("uniemo_feedback", model, made.foundation, found, IMAGES, order, spaces), model.settings, 0, tmp_path, "f"
-    )
+    fitted = fit(task("uniemo_feedback", model, made.foundation, found, IMAGES, order, spaces), 0, tmp_path, "f")
     told = leave(tmp_path / "model", model, fitted, found, known, made.foundation, spaces)
     assert told["num_generated"] == 5
 

@@ -17,7 +17,7 @@ from tests.uniemo.chains import bases_of, coloured, learner_of, settings_of
 def train(work: Path, **changes: Any) -> tuple[Learner, Trained, Inputs]:
     learner, found = learner_of(**changes), coloured()
     given = task(learner, found, numpy_generator(0))
-    return learner, fit(given, learner.settings, 0, work, "test"), found
+    return learner, fit(given, 0, work, "test"), found
 
 
 def batch_of(learner: Learner, found: Inputs, seed: int = 0) -> dict[str, torch.Tensor]:

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from pipeline.foundation.clip import CONFIG, WEIGHTS
 from pipeline.foundation.recipes import IMAGE_PX, ClipRecipe
-from pipeline.foundation.training.trainer import Batch, Task, draw_rows, fit
+from pipeline.foundation.training.objective import Objective, choose, train
+from pipeline.training.loop import Batch
+from pipeline.training.rows import Shuffled
 from pipeline.weights import save_safetensors
 
 if TYPE_CHECKING:
@@ -39,8 +41,8 @@ def train_clip(
     config = model_config(recipe, len(tokenizer))
     model = build_clip(config, recipe.seed).to(device)
     pictures, texts = torch.from_numpy(images).to(device), torch.from_numpy(text_ids).to(device)
-    sample = partial(sample_pairs, pictures, texts, recipe.batch_size)
-    loss = fit(Task(model, sample, partial(contrastive_loss, model)), recipe, work, device)
+    objective, draw = Objective(model, contrastive_loss), partial(draw_pairs, pictures, texts)
+    loss = train(objective, Shuffled(len(images)), draw, recipe, work, device)
     save_clip({name: tensor.float().cpu() for name, tensor in model.state_dict().items()}, config, tokenizer, out)
     return loss
 
@@ -69,14 +71,12 @@ def build_clip(config: dict[str, Any], seed: int) -> "CLIP":
         return open_clip.model.CLIP(**config)
 
 
-def sample_pairs(pictures: Tensor, texts: Tensor, batch_size: int, generator: torch.Generator) -> Batch:
-    """Return B random images, each with one of its K texts.
+def draw_pairs(pictures: Tensor, texts: Tensor, rows: Tensor, generator: torch.Generator) -> Batch:
+    """Return the images of rows B, each with one of its K texts.
 
     pictures N3HW uint8, texts NKT -> images B3HW uint8, token ids BT int64
     """
-    rows = draw_rows(len(pictures), batch_size, generator)
-    choice = draw_rows(texts.shape[1], batch_size, generator)
-    return pictures[rows], texts[rows, choice].long()
+    return {"pictures": pictures[rows], "ids": texts[rows, choose(texts.shape[1], rows, generator)].long()}
 
 
 def contrastive_loss(model: "CLIP", pictures: Tensor, ids: Tensor) -> Tensor:

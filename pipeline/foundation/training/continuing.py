@@ -21,16 +21,19 @@ from pipeline.foundation.assembly import scheduler
 from pipeline.foundation.conversion import text_encoder
 from pipeline.foundation.recipes import ContinuedClip, ContinuedUNet
 from pipeline.foundation.training.clip import normalized, pair_loss
+from pipeline.foundation.training.objective import Objective, choose, train
 from pipeline.foundation.training.texts import padded_ids
-from pipeline.foundation.training.trainer import Batch, Task, draw_rows, fit, own_batch_size
-from pipeline.foundation.training.unet import empty_text, noised, squared_v_errors, timestep_density
+from pipeline.foundation.training.unet import draw_noised, empty_text, text_states, timestep_density
 from pipeline.foundation.training.vae import Latents, foreground
 from pipeline.miniature.captions import caption
 from pipeline.miniature.truth import Truth
 from pipeline.miniature.vocabulary import OBJECTS
+from pipeline.training.denoising import noise_schedule, squared_errors
+from pipeline.training.loop import Batch
+from pipeline.training.rows import RowOrder, Shuffled
 
 if TYPE_CHECKING:
-    from diffusers import UNet2DConditionModel
+    from diffusers import DDPMScheduler, UNet2DConditionModel
     from open_clip import CLIP
     from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -55,28 +58,29 @@ def continue_unet(
     """
     encoder = text_encoder(clip).requires_grad_(False).to(device)
     unet.to(device).requires_grad_(True).train()
-    cumulative, alphas = timesteps_of(recipe).cumsum(0).to(device), scheduler().alphas_cumprod.to(device)
-    texts, empty = torch.from_numpy(text_ids).to(device), empty_text(clip).to(device)
-    places, shares = torch.from_numpy(boxes).to(device), torch.from_numpy(weights).double().cumsum(0).to(device)
+    cumulative, texts = timesteps_of(recipe).cumsum(0).to(device), torch.from_numpy(text_ids).to(device)
+    places, empty = torch.from_numpy(boxes).to(device), empty_text(clip).to(device)
 
-    def sample(generator: torch.Generator) -> Batch:
-        rows = weighted_rows(shares, own_batch_size(recipe), generator)
-        return places[rows], *noised(latents, texts, empty, cumulative, recipe.text_dropout, rows, generator)
+    def draw(rows: Tensor, generator: torch.Generator) -> Batch:
+        noised = draw_noised(latents, texts, empty, cumulative, recipe.text_dropout, rows, generator)
+        return {**noised, "boxes": places[rows]}
 
-    loss = partial(weighted_v_loss, unet, encoder, alphas, recipe.foreground_weight)
-    return fit(Task(unet, sample, loss, recipe.ema_decay), recipe, work, device)
+    loss = partial(weighted_v_loss, encoder, noise_schedule(scheduler()), recipe.foreground_weight)
+    order = RowOrder(np.arange(len(weights)), weights / weights.sum())
+    return train(Objective(unet, loss), order, draw, recipe, work, device, recipe.ema_decay)
 
 
 def weighted_v_loss(
-    unet: "UNet2DConditionModel",
     encoder: "CLIPTextModel",
-    alphas: Tensor,
+    schedule: "DDPMScheduler",
     foreground_weight: float,
+    unet: "UNet2DConditionModel",
+    ids: Tensor,
     boxes: Tensor,
-    *batch: Tensor,
+    **batch: Tensor,
 ) -> Tensor:
     """Return the weighted mean squared error of v: weight `foreground_weight` inside `boxes` BM4 and 1 elsewhere."""
-    errors = squared_v_errors(unet, encoder, alphas, *batch)
+    errors = squared_errors(unet, schedule, batch, text_states(encoder, ids))
     weight = 1 + (foreground_weight - 1) * foreground(boxes, errors.shape[-1])
     return (errors * weight).mean() / weight.mean()
 
@@ -100,13 +104,16 @@ def continue_clip(
         parameter.requires_grad_(name.startswith("visual."))
     pictures, texts, captions = (torch.from_numpy(array).to(device) for array in (images, text_ids, swapped_ids))
 
-    def sample(generator: torch.Generator) -> Batch:
-        size = own_batch_size(recipe)
-        rows, choice = draw_rows(len(pictures), size, generator), draw_rows(texts.shape[1], size, generator)
-        swapped = 1 + draw_rows(captions.shape[1] - 1, size, generator)
-        return pictures[rows], texts[rows, choice].long(), captions[rows, 0].long(), captions[rows, swapped].long()
+    def draw(rows: Tensor, generator: torch.Generator) -> Batch:
+        choice, swapped = (choose(number, rows, generator) for number in (texts.shape[1], captions.shape[1] - 1))
+        return {
+            "pictures": pictures[rows],
+            "ids": texts[rows, choice].long(),
+            "own_ids": captions[rows, 0].long(),
+            "swapped_ids": captions[rows, 1 + swapped].long(),
+        }
 
-    return fit(Task(model, sample, partial(swapped_loss, model)), recipe, work, device)
+    return train(Objective(model, swapped_loss), Shuffled(len(images)), draw, recipe, work, device)
 
 
 def swapped_loss(model: "CLIP", pictures: Tensor, ids: Tensor, own_ids: Tensor, swapped_ids: Tensor) -> Tensor:
@@ -180,12 +187,3 @@ def swap_object(truth: Truth, rng: np.random.Generator) -> Truth:
     things = list(truth.objects)
     things[at] = dataclasses.replace(things[at], name=name)
     return dataclasses.replace(truth, objects=tuple(things))
-
-
-def weighted_rows(shares: Tensor, batch_size: int, generator: torch.Generator) -> Tensor:
-    """Return row indices B int64, drawn with replacement in proportion to weights.
-
-    `shares` N float64 is the running sum of the weights.
-    """
-    uniform = torch.rand(batch_size, generator=generator, device=generator.device, dtype=torch.float64)
-    return torch.searchsorted(shares, uniform * shares[-1]).clamp(max=len(shares) - 1)

@@ -5,7 +5,7 @@ stream. It is not one of the judges of the DAG, and no model is trained on its o
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,9 +17,11 @@ from torch import Tensor, nn
 
 from pipeline.foundation.recipes import JudgeRecipe
 from pipeline.foundation.training.clip import normalized
-from pipeline.foundation.training.trainer import Batch, Task, draw_rows, fit
+from pipeline.foundation.training.objective import Objective, train
 from pipeline.miniature.truth import Truth
 from pipeline.miniature.vocabulary import EXPRESSIONS, OBJECTS, SCENES
+from pipeline.training.loop import Batch
+from pipeline.training.rows import Shuffled
 from pipeline.weights import load_safetensors, save_safetensors
 
 SCENE_NAMES, OBJECT_NAMES, EXPRESSION_NAMES = tuple(SCENES), tuple(OBJECTS), ("none", *EXPRESSIONS)
@@ -89,9 +91,12 @@ def train_judge(
         torch.manual_seed(recipe.seed)
         judge = Judge(recipe.widths).to(device)
     said = truths_of(truths)
-    tensors = [torch.from_numpy(images), said.scenes, said.objects.float(), said.expressions]
-    sample = partial(sample_judged, [tensor.to(device) for tensor in tensors], recipe.batch_size)
-    fit(Task(judge, sample, partial(judge_loss, judge)), recipe, work, device)
+    tensors = {
+        "pictures": torch.from_numpy(images), "scenes": said.scenes, "objects": said.objects.float(),
+        "expressions": said.expressions,
+    }  # fmt: skip
+    draw = partial(draw_judged, {name: tensor.to(device) for name, tensor in tensors.items()})
+    train(Objective(judge, judge_loss), Shuffled(len(images)), draw, recipe, work, device)
     save_safetensors(out, judge.state_dict(), {"recipe": recipe.model_dump_json()})
     return judge.eval()
 
@@ -106,10 +111,9 @@ def load_judge(file: Path, recipe: JudgeRecipe, device: torch.device) -> Judge:
     return judge.eval()
 
 
-def sample_judged(tensors: Sequence[Tensor], batch_size: int, generator: torch.Generator) -> Batch:
-    """Return B random rows of each tensor: images, scenes, objects and expressions."""
-    rows = draw_rows(len(tensors[0]), batch_size, generator)
-    return tuple(tensor[rows] for tensor in tensors)
+def draw_judged(tensors: Mapping[str, Tensor], rows: Tensor, generator: torch.Generator) -> Batch:
+    """Return the rows B of each tensor: images, scenes, objects and expressions. Nothing is drawn at random."""
+    return {name: tensor[rows] for name, tensor in tensors.items()}
 
 
 def judge_loss(judge: Judge, pictures: Tensor, scenes: Tensor, objects: Tensor, expressions: Tensor) -> Tensor:

@@ -17,9 +17,11 @@ from torch import Tensor
 from pipeline.foundation.conversion import clip_model
 from pipeline.foundation.recipes import IMAGE_PX, CaptionerRecipe
 from pipeline.foundation.training.clip import MEAN, STD, normalized
+from pipeline.foundation.training.objective import Objective, train
 from pipeline.foundation.training.texts import Dialogues
 from pipeline.foundation.training.tokenizer import CHAT_TEMPLATE, CLOSE, IMAGE, USER
-from pipeline.foundation.training.trainer import Batch, Task, draw_rows, fit
+from pipeline.training.loop import Batch
+from pipeline.training.rows import Shuffled
 
 if TYPE_CHECKING:
     from transformers import LlavaForConditionalGeneration, LlavaProcessor, PreTrainedTokenizerFast
@@ -44,9 +46,9 @@ def train_captioner(
     model = build_llava(recipe, clip, tokenizer).to(device)
     pictures = torch.from_numpy(images).to(device)
     ids, starts = torch.from_numpy(dialogues.ids).to(device), torch.from_numpy(dialogues.starts).to(device)
-    sample = partial(sample_dialogues, pictures, ids, starts, recipe.batch_size)
     user, pad = tokenizer.convert_tokens_to_ids(USER), tokenizer.pad_token_id
-    loss = fit(Task(model, sample, partial(answer_loss, model, user, pad)), recipe, work, device)
+    objective, draw = Objective(model, partial(answer_loss, user, pad)), partial(draw_dialogues, pictures, ids, starts)
+    loss = train(objective, Shuffled(len(images)), draw, recipe, work, device)
     model.cpu().save_pretrained(str(out))
     llava_processor(model, tokenizer).save_pretrained(str(out))
     return loss
@@ -109,16 +111,16 @@ def llava_processor(model: "LlavaForConditionalGeneration", tokenizer: "PreTrain
     )  # fmt: skip
 
 
-def sample_dialogues(
-    pictures: Tensor, ids: Tensor, starts: Tensor, batch_size: int, generator: torch.Generator
-) -> Batch:
-    """Return random images B3HW uint8, the token ids BL int64 after each image, and the answers' starts B int64."""
-    rows = draw_rows(len(pictures), batch_size, generator)
-    return pictures[rows], ids[rows].long(), starts[rows].long()
+def draw_dialogues(pictures: Tensor, ids: Tensor, starts: Tensor, rows: Tensor, generator: torch.Generator) -> Batch:
+    """Return the images B3HW uint8 of rows B, the token ids BL int64 after each image, and the answers' starts B int64.
+
+    Nothing is drawn at random.
+    """
+    return {"pictures": pictures[rows], "ids": ids[rows].long(), "starts": starts[rows].long()}
 
 
 def answer_loss(
-    model: "LlavaForConditionalGeneration", user: int, pad: int, pictures: Tensor, ids: Tensor, starts: Tensor
+    user: int, pad: int, model: "LlavaForConditionalGeneration", pictures: Tensor, ids: Tensor, starts: Tensor
 ) -> Tensor:
     """Return the cross-entropy of the answer's tokens, given <|user|>, the image's patches and the prompt.
 

@@ -16,11 +16,14 @@ from pipeline.foundation.assembly import TRAIN_TIMESTEPS, save_pipeline, schedul
 from pipeline.foundation.conversion import load_text_tokenizer, text_encoder
 from pipeline.foundation.diffusion import load_module
 from pipeline.foundation.recipes import UNetRecipe
-from pipeline.foundation.training.trainer import Batch, Task, draw_rows, fit
+from pipeline.foundation.training.objective import Objective, choose, train
 from pipeline.foundation.training.vae import Latents, encode
+from pipeline.training.denoising import noise_schedule, squared_errors
+from pipeline.training.loop import Batch
+from pipeline.training.rows import Shuffled
 
 if TYPE_CHECKING:
-    from diffusers import UNet2DConditionModel
+    from diffusers import DDPMScheduler, UNet2DConditionModel
     from transformers import CLIPTextModel
 
 
@@ -46,9 +49,9 @@ def train_unet(
     unet = build_unet(recipe, latents.means.shape[1:], encoder.config.hidden_size).to(device)
     density = timestep_density(recipe.snr_cap).to(device)
     texts, empty = torch.from_numpy(text_ids).to(device), empty_text(clip).to(device)
-    sample = partial(sample_latents, latents, texts, empty, density.cumsum(0), recipe)
-    alphas = scheduler().alphas_cumprod.to(device)
-    loss = fit(Task(unet, sample, partial(v_loss, unet, encoder, alphas), recipe.ema_decay), recipe, work, device)
+    draw = partial(draw_noised, latents, texts, empty, density.cumsum(0), recipe.text_dropout)
+    objective, order = Objective(unet, partial(v_loss, encoder, noise_schedule(scheduler()))), Shuffled(len(images))
+    loss = train(objective, order, draw, recipe, work, device, recipe.ema_decay)
     save_pipeline(unet.cpu(), autoencoder.cpu(), clip, out)
     return loss
 
@@ -87,24 +90,7 @@ def empty_text(clip: Path) -> Tensor:
     return ids[0]
 
 
-def sample_latents(
-    latents: Latents,
-    texts: Tensor,
-    empty: Tensor,
-    cumulative: Tensor,
-    recipe: UNetRecipe,
-    generator: torch.Generator,
-) -> Batch:
-    """Return a random batch: latents BCHW, noise BCHW, timesteps B int64, token ids BT int64.
-
-    The latents are drawn from their posteriors, and a share of the texts is emptied. `cumulative` is the cumulative
-    distribution function of the timesteps.
-    """
-    rows = draw_rows(len(latents.means), recipe.batch_size, generator)
-    return noised(latents, texts, empty, cumulative, recipe.text_dropout, rows, generator)
-
-
-def noised(
+def draw_noised(
     latents: Latents,
     texts: Tensor,
     empty: Tensor,
@@ -113,38 +99,35 @@ def noised(
     rows: Tensor,
     generator: torch.Generator,
 ) -> Batch:
-    """Return a batch as `sample_latents` does, but for the given rows B."""
+    """Return the batch of rows B: latents BCHW, noise BCHW, steps B int64, ids BT int64.
+
+    The latents are drawn from their posteriors, each image has one of its texts, and a share of the texts is emptied.
+    `cumulative` is the cumulative distribution function of the timesteps.
+    """
     device = generator.device
     means, deviations = latents.means[rows].float(), latents.deviations[rows].float()
     posterior, noise = torch.randn((2, *means.shape), generator=generator, device=device)
     uniform = torch.rand(len(rows), generator=generator, device=device)
     steps = torch.searchsorted(cumulative, uniform).clamp(max=TRAIN_TIMESTEPS - 1)
-    ids = texts[rows, draw_rows(texts.shape[1], len(rows), generator)].long()
+    ids = texts[rows, choose(texts.shape[1], rows, generator)].long()
     emptied = torch.rand(len(rows), 1, generator=generator, device=device) < text_dropout
-    return means + deviations * posterior, noise, steps, torch.where(emptied, empty, ids)
+    return {
+        "latents": means + deviations * posterior,
+        "noise": noise,
+        "steps": steps,
+        "ids": torch.where(emptied, empty, ids),
+    }
 
 
-def v_loss(unet: "UNet2DConditionModel", encoder: "CLIPTextModel", alphas: Tensor, *batch: Tensor) -> Tensor:
-    """Return the mean squared error of the predicted v."""
-    return squared_v_errors(unet, encoder, alphas, *batch).mean()
-
-
-def squared_v_errors(
-    unet: "UNet2DConditionModel",
-    encoder: "CLIPTextModel",
-    alphas: Tensor,
-    latents: Tensor,
-    noise: Tensor,
-    steps: Tensor,
-    ids: Tensor,
+def v_loss(
+    encoder: "CLIPTextModel", schedule: "DDPMScheduler", unet: "UNet2DConditionModel", ids: Tensor, **batch: Tensor
 ) -> Tensor:
-    """Return the squared errors BCHW of the predicted v (Salimans and Ho 2022).
+    """Return the mean squared error of the predicted v: token ids BT, and a batch as `squared_errors` takes it."""
+    return squared_errors(unet, schedule, batch, text_states(encoder, ids)).mean()
 
-    v = sqrt(a) noise - sqrt(1 - a) latents; latents and noise BCHW, steps B, ids BT
-    """
-    with torch.no_grad():
-        states_BTD = encoder(ids).last_hidden_state
-    signal = alphas[steps].sqrt()[:, None, None, None]
-    sigma = (1 - alphas[steps]).sqrt()[:, None, None, None]
-    predicted = unet(signal * latents + sigma * noise, steps, states_BTD, return_dict=False)[0]
-    return (predicted.float() - (signal * noise - sigma * latents)) ** 2
+
+@torch.no_grad()
+def text_states(encoder: "CLIPTextModel", ids: Tensor) -> Tensor:
+    """Return the states of texts, which the U-Net attends to: ids BT -> BTD."""
+    states: Tensor = encoder(ids).last_hidden_state
+    return states

@@ -17,8 +17,10 @@ from torch import Tensor, nn
 
 from pipeline.foundation.recipes import IMAGE_PX, VaeRecipe
 from pipeline.foundation.training.clip import normalized
-from pipeline.foundation.training.trainer import Batch, Task, draw_rows, fit
+from pipeline.foundation.training.objective import Objective, train
 from pipeline.runtime import autocast
+from pipeline.training.loop import Batch
+from pipeline.training.rows import Shuffled
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
@@ -47,8 +49,9 @@ def train_vae(
     """
     vae = build_vae(recipe).to(device)
     pictures, places = torch.from_numpy(images).to(device), torch.from_numpy(boxes).to(device)
-    sample = partial(sample_pictures, pictures, places, recipe)
-    loss = fit(Task(vae, sample, partial(reconstruction_loss, vae, recipe)), recipe, work, device)
+    objective = Objective(vae, partial(reconstruction_loss, recipe))
+    draw = partial(draw_pictures, pictures, places, recipe)
+    loss = train(objective, Shuffled(len(images)), draw, recipe, work, device)
     standardise(vae, encode(vae, pictures[:STATISTICS_PICTURES], device).means)
     vae.cpu().save_pretrained(str(out))
     return loss
@@ -78,33 +81,34 @@ def build_vae(recipe: VaeRecipe) -> "AutoencoderKL":
     return vae
 
 
-def sample_pictures(pictures: Tensor, boxes: Tensor, recipe: VaeRecipe, generator: torch.Generator) -> Batch:
-    """Return random images B3HW uint8, their boxes BM4, and two noise tensors of the latents' shape BCHW."""
-    rows = draw_rows(len(pictures), recipe.batch_size, generator)
+def draw_pictures(
+    pictures: Tensor, boxes: Tensor, recipe: VaeRecipe, rows: Tensor, generator: torch.Generator
+) -> Batch:
+    """Return the images B3HW uint8 of rows B, their boxes BM4, and two noise tensors of the latents' shape BCHW."""
     edge = IMAGE_PX >> (len(recipe.channels) - 1)
-    shape = (2, recipe.batch_size, recipe.latent_channels, edge, edge)
+    shape = (2, len(rows), recipe.latent_channels, edge, edge)
     posterior, disturbance = torch.randn(shape, generator=generator, device=generator.device)
-    return pictures[rows], boxes[rows], posterior, disturbance
+    return {"pictures": pictures[rows], "boxes": boxes[rows], "posterior": posterior, "disturbance": disturbance}
 
 
 def reconstruction_loss(
-    vae: "AutoencoderKL", recipe: VaeRecipe, pictures: Tensor, boxes: Tensor, *noises: Tensor
+    recipe: VaeRecipe, vae: "AutoencoderKL", pictures: Tensor, boxes: Tensor, posterior: Tensor, disturbance: Tensor
 ) -> Tensor:
     """Return L1 + MSE + gradient differences, with more weight inside the boxes, + KL.
 
-    pictures B3HW uint8, boxes BM4, two noises BCHW -> scalar. The first noise samples the posterior; the second
-    disturbs the latents by a share of each channel's deviation.
+    pictures B3HW uint8, boxes BM4, two noises BCHW -> scalar. The noise `posterior` samples the posterior;
+    `disturbance` disturbs the latents by a share of each channel's deviation.
     """
     target = normalized(pictures)
-    posterior = vae.encode(target).latent_dist
-    spread = posterior.mean.float().std(dim=(0, 2, 3), keepdim=True).detach()
-    latents = posterior.mean + posterior.std * noises[0] + recipe.latent_noise * spread * noises[1]
+    encoded = vae.encode(target).latent_dist
+    spread = encoded.mean.float().std(dim=(0, 2, 3), keepdim=True).detach()
+    latents = encoded.mean + encoded.std * posterior + recipe.latent_noise * spread * disturbance
     difference = vae.decode(latents).sample.float() - target
     weight = 1 + (recipe.foreground_weight - 1) * foreground(boxes, target.shape[-1])
     error = difference.abs() + recipe.mse_weight * difference**2
     horizontal, vertical = difference.diff(dim=-1).abs(), difference.diff(dim=-2).abs()
     edges = (horizontal * weight[..., 1:]).mean() + (vertical * weight[..., 1:, :]).mean()
-    kl = 0.5 * (posterior.mean.float() ** 2 + posterior.var.float() - 1 - posterior.logvar.float()).mean()
+    kl = 0.5 * (encoded.mean.float() ** 2 + encoded.var.float() - 1 - encoded.logvar.float()).mean()
     return (error * weight).mean() + recipe.gradient_weight * edges + recipe.kl_weight * kl
 
 

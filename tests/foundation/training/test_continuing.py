@@ -12,9 +12,10 @@ from pipeline.foundation.conversion import text_encoder
 from pipeline.foundation.diffusion import load_module
 from pipeline.foundation.training import continuing, texts
 from pipeline.foundation.training.continuing import PAINTED
-from pipeline.foundation.training.unet import empty_text, timestep_density, v_loss
+from pipeline.foundation.training.unet import empty_text, text_states, timestep_density, v_loss
 from pipeline.foundation.training.vae import encode
 from pipeline.miniature.vocabulary import OBJECTS
+from pipeline.training.denoising import noise_schedule, squared_errors
 from tests.foundation.conftest import CPU, SHORT, World
 
 CLIP = recipes.CONTINUED_CLIP.model_copy(update=SHORT)
@@ -39,12 +40,6 @@ def test_the_focus_gets_its_share_of_the_timesteps() -> None:
     assert density.min() > 0
 
 
-def test_rows_come_in_proportion_to_their_weights() -> None:
-    shares = torch.tensor([1.0, 0.0, 3.0]).double().cumsum(0)
-    rows = continuing.weighted_rows(shares, 20_000, torch.Generator().manual_seed(0))
-    assert (rows.bincount(minlength=3) / 20_000).tolist() == pytest.approx([0.25, 0.0, 0.75], abs=0.01)
-
-
 def test_swapped_captions_differ_in_one_thing(world: World) -> None:
     truth = next(truth for truth in world.drawn.truths if len(truth.objects) == 2)
     own, *others = continuing.swapped_captions(truth, 5, seed=7)
@@ -61,18 +56,21 @@ def test_boxes_weigh_more(clip_folder: Path, diffusion_folder: Path) -> None:
     from diffusers import UNet2DConditionModel
 
     unet, encoder = load_module(UNet2DConditionModel, diffusion_folder / "unet"), text_encoder(clip_folder)
-    alphas, ids = scheduler().alphas_cumprod, empty_text(clip_folder).expand(2, -1)
+    schedule, ids = noise_schedule(scheduler()), empty_text(clip_folder).expand(2, -1)
     latents, noise = torch.randn(2, 2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
-    batch = (latents, noise, torch.tensor([100, 700]), ids)
+    batch = {"latents": latents, "noise": noise, "steps": torch.tensor([100, 700])}
     nowhere, everywhere = torch.zeros(2, 1, 4), torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(2, 1, 4)
-    plain = v_loss(unet, encoder, alphas, *batch).item()
+    plain = v_loss(encoder, schedule, unet, ids, **batch).item()
+
+    def weighted(boxes: torch.Tensor) -> float:
+        return continuing.weighted_v_loss(encoder, schedule, 5.0, unet, ids, boxes, **batch).item()
+
     for boxes in (nowhere, everywhere):
-        assert continuing.weighted_v_loss(unet, encoder, alphas, 5.0, boxes, *batch).item() == pytest.approx(plain)
-    half = torch.tensor([0.0, 0.0, 0.5, 1.0]).expand(2, 1, 4)
-    errors = continuing.squared_v_errors(unet, encoder, alphas, *batch)
+        assert weighted(boxes) == pytest.approx(plain)
+    errors = squared_errors(unet, schedule, batch, text_states(encoder, ids))
     left, right = errors[..., :4].mean().item(), errors[..., 4:].mean().item()
-    weighted = continuing.weighted_v_loss(unet, encoder, alphas, 5.0, half, *batch).item()
-    assert weighted == pytest.approx((5 * left + right) / 6)
+    half = torch.tensor([0.0, 0.0, 0.5, 1.0]).expand(2, 1, 4)
+    assert weighted(half) == pytest.approx((5 * left + right) / 6)
 
 
 def test_a_unet_goes_on_from_where_it_stands(

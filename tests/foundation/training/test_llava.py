@@ -49,7 +49,7 @@ def test_the_loss_equals_that_of_transformers(chat: Any, clip_folder: Path, worl
         theirs = model(
             input_ids=whole, attention_mask=(whole != pad).long(), pixel_values=normalized(pictures), labels=labels
         ).loss
-        ours = answer_loss(model, user, pad, pictures, ids, starts)
+        ours = answer_loss(user, pad, model, pictures, ids, starts)
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-4)
 
 

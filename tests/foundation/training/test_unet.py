@@ -1,5 +1,6 @@
 """The U-Net: its timesteps, its loss, its size."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ from pipeline.foundation.assembly import scheduler
 from pipeline.foundation.conversion import text_encoder
 from pipeline.foundation.recipes import UNET as BUNDLED_UNET
 from pipeline.foundation.recipes import VAE as BUNDLED_VAE
-from pipeline.foundation.training.unet import build_unet, empty_text, sample_latents, timestep_density, v_loss
+from pipeline.foundation.training.unet import build_unet, draw_noised, empty_text, timestep_density, v_loss
 from pipeline.foundation.training.vae import Latents, build_vae
+from pipeline.training.denoising import noise_schedule
 from tests.foundation.conftest import UNET
 
 
@@ -21,20 +23,19 @@ def test_timesteps_have_the_density_of_min_snr() -> None:
     assert density.sum().item() == pytest.approx(1, abs=1e-5)
     assert density.argmax().item() == (snr - 5).abs().argmin().item()
     latents = Latents(torch.zeros(9, 4, 8, 8), torch.zeros(9, 4, 8, 8))
-    recipe = UNET.model_copy(update={"batch_size": 4000})
-    ids = torch.zeros(9, 2, 32, dtype=torch.int16)
-    generator = torch.Generator().manual_seed(0)
-    _, _, steps, texts = sample_latents(latents, ids, torch.ones(32).long(), density.cumsum(0), recipe, generator)
+    ids, rows = torch.zeros(9, 2, 32, dtype=torch.int16), torch.arange(4000) % 9
+    drawn = partial(draw_noised, latents, ids, torch.ones(32).long(), density.cumsum(0), UNET.text_dropout)
+    batch = drawn(rows, torch.Generator().manual_seed(0))
     expected = (density * torch.arange(1000)).sum().item()
-    assert steps.float().mean().item() == pytest.approx(expected, rel=0.05)
-    assert (texts == 1).all(1).float().mean().item() == pytest.approx(UNET.text_dropout, abs=0.02)
+    assert batch["steps"].float().mean().item() == pytest.approx(expected, rel=0.05)
+    assert (batch["ids"] == 1).all(1).float().mean().item() == pytest.approx(UNET.text_dropout, abs=0.02)
 
 
 def test_the_loss_of_a_perfect_prediction_of_v_is_zero(clip_folder: Path) -> None:
     from diffusers import DDPMScheduler
 
     latents, noise = torch.randn(2, 3, 4, 8, 8)
-    steps, alphas = torch.tensor([3, 500, 999]), scheduler().alphas_cumprod
+    steps = torch.tensor([3, 500, 999])
     reference = DDPMScheduler.from_config(scheduler().config)
 
     class Perfect(nn.Module):
@@ -43,7 +44,8 @@ def test_the_loss_of_a_perfect_prediction_of_v_is_zero(clip_folder: Path) -> Non
             return (reference.get_velocity(latents, noise, steps),)
 
     ids = empty_text(clip_folder).expand(3, -1)
-    assert v_loss(Perfect(), text_encoder(clip_folder), alphas, latents, noise, steps, ids).item() < 1e-10
+    encoder, batch = text_encoder(clip_folder), {"latents": latents, "noise": noise, "steps": steps}
+    assert v_loss(encoder, noise_schedule(scheduler()), Perfect(), ids, **batch).item() < 1e-10
 
 
 def test_the_bundled_sizes_fit() -> None:
