@@ -73,7 +73,7 @@ def run_all(
             while waiting:
                 line.show([cell for future, cell in waiting.items() if future.running()])
                 ended, _ = wait(waiting, POLL_S, FIRST_COMPLETED)
-                for future in ended:
+                for future in [future for future in waiting if future in ended]:  # in the order of the grid
                     cell, error = waiting.pop(future), future.exception()
                     if error is not None and not isinstance(error, click.ClickException):
                         raise error

@@ -385,10 +385,18 @@ class UniemoJoint(DiffusionTraining):
 
     prompt: Annotated[str, Field(pattern=r"^[^{}]*\{S\}[^{}]*$", description="of training; {S} is c of Eq. 6")]
     parts: Annotated[
-        Literal["all", "class", "class_scene", "class_object"], Field(description="of Eq. 6 that are on (Table V)")
+        Literal["all", "class", "class_scene", "class_object", "class_patch", "class_scene_object_patch"],
+        Field(description="of Eq. 6 that are on (Table V); patch: the mean patch token, by a phi of its own"),
     ]
     coefficients: Annotated[
-        Literal["correlated", "constant", "shuffled"], Field(description="alpha of Eq. 6, or a control in its place")
+        Literal["correlated", "one", "constant", "shuffled"],
+        Field(description="alpha of Eq. 6; 1 (Table V); or a control in its place: their mean, or dealt out anew"),
+    ]
+    norms: Annotated[
+        bool, Field(description="each part normalised and c as large as a token's embedding, or Eq. 6 as written")
+    ]
+    condition_loss: Annotated[
+        Literal["triplet", "cross_entropy"], Field(description="L_cond of Eq. 7, or its rival L_ce (Table V)")
     ]
     margin: Annotated[NonNegative, Field(description="xi of Eq. 7 (UniEmo: 0.1)")]
     understanding_weight: Annotated[NonNegative, Field(description="of L_U in Eq. 10 (UniEmo: 0.3)")]

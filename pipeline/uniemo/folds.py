@@ -41,8 +41,9 @@ def judge_train(
     """Return the probabilities of each train image, out of fold and in sample.
 
     The first come from a head fitted on the other folds, the second from a head fitted on all folds; each head is
-    selected on val. With one fold both are in sample. Folds are stratified by emotion. `pictures` has image_id, emotion, split; `features` has image_id,
-    feature, norm of the same rows. Raises ValueError if the tables do not list the same images.
+    selected on val. With one fold both are in sample. Folds are stratified by emotion. `pictures` has image_id,
+    emotion, split; `features` has image_id, feature, norm of the same rows. Raises ValueError if the tables do not list
+    the same images.
     """
     if features["image_id"].to_pylist() != pictures["image_id"].to_pylist():
         raise ValueError("the features are not of the pictures of the corpus; `dvc repro` makes them again")

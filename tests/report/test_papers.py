@@ -46,6 +46,27 @@ def test_the_same_model_has_the_same_numbers_in_every_table(papers: dict[TableNa
     assert numbers("VI", "both")[1:] == numbers("IV", "UniEmo")
 
 
+def test_table_v_has_the_papers_rows_and_rows_without_a_loss_are_compared_without_one(
+    papers: dict[TableName, PaperTable],
+) -> None:
+    from experiments.cell import read_grid
+
+    grid, table = read_grid("uniemo_table5"), papers["V"]
+    names = [row.row for row in table.rows]
+    assert len(names) == 11
+    assert set(names) == set(grid["rows"]), "under the paper's names"
+    assert not any("L_ce" in name and "L_cond" in name for name in names)
+    weights = {name: changes.get("uniemo_joint.condition_weight") for name, changes in grid["rows"].items()}
+    assert {name for name, weight in weights.items() if weight != 0.0} == {
+        "Cls + Obj* + Scene* + L_ce", "Cls + Obj* + Scene* + L_cond"
+    }  # fmt: skip
+    first = next(iter(grid["rows"]))
+    assert (first, weights[first]) == ("Cls + Obj* + Scene*", 0.0)
+    emo_a = {row.row: row.numbers[2] for row in table.rows}
+    for name, said in grid["paper"].items():
+        assert said == (1 if (emo_a[name] or 0) > (emo_a[first] or 0) else -1), name
+
+
 def test_what_stands_beside_a_row_is_a_param_a_method_and_a_row_of_a_grid_that_there_are(
     papers: dict[TableName, PaperTable],
 ) -> None:
