@@ -65,16 +65,12 @@ def this_device() -> str:
 
 def wanted_params(preset: str | None) -> "Params":
     """Return params.yaml, or its values with a preset merged in. Raises ValueError for an unknown preset."""
-    from evoke.preset import merged, preset_values
+    from evoke.preset import load_preset, params_with
     from pipeline.params import load_params
 
     if preset is None:
         return load_params(PARAMS)
-    values = preset_values(preset)
-    for section in FOUNDATION:
-        if values.get(section, {}).get("source") == "hub":
-            values[section]["hub_revision"] = values[section].get("hub_revision") or ANY_REVISION
-    return merged(PARAMS, values).params
+    return params_with(PARAMS, load_preset(preset), ANY_REVISION)
 
 
 def setting_of(params: "Params") -> "Setting":

@@ -1,106 +1,151 @@
-"""Define `evoke preset NAME`, which merges presets/NAME.yaml into params.yaml and shows what changed.
+"""Define `evoke preset NAME`, which sets params.yaml to a preset and prints what changed.
 
-params.yaml keeps its comments and stays the only source of settings; a preset is a set of edits to it. A hub model
-without a revision is pinned when the preset is applied: to --revision, else to the pin that is already there, else to
-the hub's current commit.
+presets/NAME.yaml holds values by section and a header `preset`, which says what the values are laid over (`base`: the
+defaults, another preset, or params.yaml as it is) and which keys a user keeps (`keeps`). A hub model without a revision
+is pinned when the preset is applied: to --revision, else to the pin that is already there, else to the hub's current
+commit. Comments of params.yaml are kept.
 """
 
+import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import click
-import numpy as np
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.representer import RoundTripRepresenter
+from pydantic import Field, ValidationError
 
-from pipeline.params import Params, load_params, parse_params, read_yaml
-from pipeline.work import written_aside
+from evoke.params import replace
+from evoke.params_text import Comments, descriptions, params_text, read_comments, shown
+from pipeline.params import Params, Section, default_values, dotted_keys, parse_params, read_yaml
 
+DEFAULTS, PRESENT = "defaults", "params"  # bases that are no presets
+PRESETS = Path("presets")
+MINIATURE = "miniature"  # the defaults themselves: it has no file
+MISSING = object()
 Change = tuple[str, Any, Any]
 
 
-class _Representer(RoundTripRepresenter):
-    """A representer that writes null as null, where ruamel would write nothing."""
+class Header(Section):
+    """The header of a preset's file. Without it, the preset is laid over params.yaml as it is."""
+
+    base: Annotated[str, Field(description="defaults, params, or the name of another preset")] = PRESENT
+    keeps: Annotated[
+        tuple[str, ...],
+        Field(strict=False, description="dotted keys that stay if the user has changed them from the default"),
+    ] = ()
 
 
-_Representer.add_representer(type(None), lambda self, _: self.represent_scalar("tag:yaml.org,2002:null", "null"))
-_Representer.add_representer(float, lambda self, value: self.represent_scalar("tag:yaml.org,2002:float", _plain(value)))
+@dataclass(frozen=True)
+class Preset:
+    """A preset: values by section, whether all other keys get their defaults, and the keys that a user keeps."""
+
+    values: Mapping[str, Any]
+    is_whole: bool
+    keeps: tuple[str, ...] = ()
+
+    def applied_to(self, old: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the plain values of params.yaml with this preset, with unknown keys of `old` left as they are."""
+        defaults = default_values()
+        values = laid_over(old, laid_over(defaults, self.values) if self.is_whole else self.values)
+        for key in self.keeps:
+            kept = _at(old, key)
+            if kept is not None and kept != _at(defaults, key):
+                *sections, name = key.split(".")
+                _holder(values, sections)[name] = kept
+        return values
 
 
 @click.command()
 @click.argument("name")
 @click.option("--revision", "revisions", multiple=True, metavar="SECTION=HEX", help="Pin a hub model to a commit.")
 def preset(name: str, revisions: tuple[str, ...]) -> None:
-    """Merge presets/NAME.yaml (paper, smoke or miniature) into params.yaml and print the difference key by key."""
-    changes = apply_preset(Path("params.yaml"), preset_values(name), dict(_pair(text) for text in revisions))
+    """Set params.yaml to the preset NAME and print the difference key by key.
+
+    \b
+    Whole presets set every key:
+      miniature      the defaults; keeps nothing
+      smoke          the miniature in seconds, for tests; keeps nothing
+      paper          the papers' setting, with what fails replaced (docs/PAPER_PRESET.md)
+      paper-literal  paper with the papers' own values, including those that fail
+
+    paper and paper-literal keep the seeds, the folders and the caption overrides that you have changed from the
+    default, and the pins of the same hub models.
+
+    \b
+    Overlays set the keys in their file and keep the rest:
+      full           adds the baselines of the papers' tables to the methods
+      yours          presets/NAME.yaml without a header, or with `preset: {base: params}`
+    """
+    changes = apply_preset(Path("params.yaml"), load_preset(name), dict(_pair(text) for text in revisions))
     for key, old, new in changes:
-        click.echo(f"{key}: {_shown(old)} -> {_shown(new)}")
+        click.echo(f"{key}: {shown(old)} -> {shown(new)}")
     click.echo(f"params.yaml: {len(changes)} value(s) changed to the preset {name}")
 
 
-def preset_values(name: str) -> dict[str, Any]:
-    """Return the values of presets/NAME.yaml.
+def load_preset(name: str, folder: Path = PRESETS, above: tuple[str, ...] = ()) -> Preset:
+    """Return the preset of a name, laid over the presets that it is based on.
 
-    Raises ValueError, which names the existing presets, if there is none with this name.
+    `above` are the presets that are based on this one. Raises ValueError, which names the existing presets, if there is
+    none with this name.
     """
-    path = Path("presets") / f"{name}.yaml"
+    if name in above:
+        raise ValueError(f"preset.base: the preset {name} is based on itself, by {' and '.join(above)}")
+    if name == MINIATURE:
+        return Preset({}, is_whole=True)
+    path = folder / f"{name}.yaml"
     if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in Path("presets").glob("*.yaml")))
+        known = ", ".join(sorted({MINIATURE, *(file.stem for file in folder.glob("*.yaml"))}))
         raise ValueError(f"there is no preset {name!r}; the presets are {known}")
-    values: dict[str, Any] = read_yaml(path)
-    return values
+    values = read_yaml(path)
+    if not isinstance(values, dict):
+        raise ValueError("the preset holds no sections, such as `seed: 0`; take it again from the repository")
+    header = _header(values.pop("preset", {}), path)
+    if header.base in (DEFAULTS, PRESENT):
+        return Preset(values, header.base == DEFAULTS, header.keeps)
+    base = load_preset(header.base, folder, (*above, name))
+    return Preset(laid_over(base.values, values), base.is_whole, (*base.keeps, *header.keeps))
 
 
-def apply_preset(path: Path, values: dict[str, Any], revisions: Mapping[str, str]) -> list[Change]:
-    """Merge plain values into a params file and return what changed.
+def apply_preset(path: Path, preset: Preset, revisions: Mapping[str, str]) -> list[Change]:
+    """Set a params file to a preset and return what changed.
 
     The file is replaced in one rename, once the whole is valid. Raises ParamsError if the result would be invalid; the
     file is then unchanged.
     """
-    for name, read in ((path.name, read_yaml(path)), ("the preset", values)):
-        if not isinstance(read, dict):
-            raise ValueError(f"{name} holds no sections, such as `seed: 0`; take it again from the repository")
-    _pin_hub_models(values, round_trip_yaml().load(path.read_text(encoding="utf-8")), revisions)
-    found = merged(path, values)
-    if found.changes:
-        with written_aside(path) as aside:
-            aside.write_text(found.text, encoding="utf-8")
-        load_params(path)
-    return found.changes
+    old = _sections(path)
+    values = preset.applied_to(old)
+    _pin_hub_models(values, preset.values, old, revisions)
+    parse_params(values, f"{path.name} with the preset")
+    changes = list(_changes(old, values, ""))
+    if changes:
+        comments = read_comments(path.read_text(encoding="utf-8"))
+        beside = {key: text for key, text in descriptions().items() if _at(old, key, MISSING) is MISSING}
+        replace(
+            path, values, params_text(values, Comments(beside | dict(comments.beside), comments.above, comments.end))
+        )
+    return changes
 
 
-@dataclass(frozen=True)
-class Merged:
-    """A params file with values merged in: the changes, the text to write, and the parsed params."""
-
-    changes: list[Change]
-    text: str
-    params: Params
-
-
-def merged(path: Path, values: Mapping[str, Any]) -> Merged:
-    """Return a params file with values merged in, writing nothing. Raises ParamsError if it would be invalid."""
-    yaml = round_trip_yaml()
-    document = yaml.load(path.read_text(encoding="utf-8"))
-    changes = list(_merge(document, values, ""))
-    text = StringIO()
-    yaml.dump(document, text)
-    plain = YAML(typ="safe", pure=True).load(text.getvalue())
-    return Merged(changes, text.getvalue(), parse_params(plain, f"{path.name} with the preset"))
+def params_with(path: Path, preset: Preset, revision: str) -> Params:
+    """Return the params of a file with a preset, writing nothing. Open pins become `revision`."""
+    values = preset.applied_to(_sections(path))
+    for section in values.values():
+        if isinstance(section, dict) and section.get("source") == "hub":
+            section["hub_revision"] = section.get("hub_revision") or revision
+    return parse_params(values, f"{path.name} with the preset")
 
 
-def round_trip_yaml() -> YAML:
-    """Return a YAML reader and writer that keeps comments, quotes, order and long lines."""
-    yaml = YAML()
-    yaml.Representer = _Representer
-    yaml.preserve_quotes = True
-    yaml.width = 4096
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    return yaml
+def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of plain values with those of `above` set key by key."""
+    values = copy.deepcopy(dict(below))
+    for key, value in above.items():
+        old = values.get(key)
+        if isinstance(value, Mapping) and isinstance(old, Mapping):
+            values[key] = laid_over(old, value)
+        else:
+            values[key] = copy.deepcopy(value)
+    return values
 
 
 def resolve_revision(hub_id: str) -> str:
@@ -118,12 +163,58 @@ def resolve_revision(hub_id: str) -> str:
         raise ValueError(f"cannot ask the hub for the present commit of {hub_id} ({reason})") from None
 
 
-def _pin_hub_models(values: dict[str, Any], document: Mapping[str, Any], revisions: Mapping[str, str]) -> None:
+def _header(values: Any, path: Path) -> Header:
+    """Return a checked header. Raises ValueError with one line."""
+    try:
+        header = Header.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(["preset", *map(str, first["loc"])])
+        raise ValueError(f"{path}: {key}: {first['msg']}; allowed are base and keeps") from None
+    unknown = [key for key in header.keeps if key not in set(dotted_keys())]
+    if unknown:
+        raise ValueError(f"{path}: preset.keeps: {', '.join(unknown)}: no such key in params.yaml")
+    return header
+
+
+def _sections(path: Path) -> dict[str, Any]:
+    values = read_yaml(path)
+    if not isinstance(values, dict):
+        raise ValueError(f"{path.name} holds no sections, such as `seed: 0`; take it again from the repository")
+    return values
+
+
+def _at(values: Any, key: str, missing: Any = None) -> Any:
+    """Return the value of a dotted key, or `missing`."""
+    for name in key.split("."):
+        if not isinstance(values, Mapping) or name not in values:
+            return missing
+        values = values[name]
+    return values
+
+
+def _holder(values: dict[str, Any], sections: list[str]) -> dict[str, Any]:
+    for name in sections:
+        values = values[name]
+    return values
+
+
+def _changes(old: Mapping[str, Any], values: Mapping[str, Any], prefix: str) -> Iterator[Change]:
+    """Yield (dotted key, old, new) of the keys that differ; old is None for a key that was missing."""
+    for key, value in values.items():
+        before = old.get(key)
+        if isinstance(value, Mapping):
+            yield from _changes(before if isinstance(before, Mapping) else {}, value, f"{prefix}{key}.")
+        elif key not in old or before != value:
+            yield f"{prefix}{key}", before, value
+
+
+def _pin_hub_models(
+    values: dict[str, Any], preset: Mapping[str, Any], old: Mapping[str, Any], revisions: Mapping[str, str]
+) -> None:
     """Fill in, in place, the revisions that a preset leaves open."""
     open_sections = [
-        name
-        for name, section in values.items()
-        if isinstance(section, dict) and section.get("source") == "hub" and section.get("hub_id")
+        name for name in values if _at(preset, f"{name}.source") == "hub" and _at(preset, f"{name}.hub_id")
     ]
     for name in revisions:
         if name not in open_sections:
@@ -131,42 +222,12 @@ def _pin_hub_models(values: dict[str, Any], document: Mapping[str, Any], revisio
                 f"--revision {name}: no hub model of this preset; they are {', '.join(open_sections) or 'none'}"
             )
     for name in open_sections:
-        section, present = values[name], document.get(name)
-        is_same = isinstance(present, Mapping) and present.get("hub_id") == section["hub_id"]
-        pinned = document[name].get("hub_revision") if is_same else None
+        hub_id = values[name]["hub_id"]
+        pinned = _at(old, f"{name}.hub_revision") if _at(old, f"{name}.hub_id") == hub_id else None
         try:
-            section["hub_revision"] = revisions.get(name) or pinned or resolve_revision(section["hub_id"])
+            values[name]["hub_revision"] = revisions.get(name) or pinned or resolve_revision(hub_id)
         except ValueError as error:
             raise ValueError(f"{error}; give it by --revision {name}=<40 hex digits>") from None
-
-
-def _merge(document: CommentedMap, values: Mapping[str, Any], prefix: str) -> Iterator[Change]:
-    """Set values in a document key by key, and yield (dotted key, old, new) for those that differ."""
-    for key, value in values.items():
-        old = document.get(key)
-        if isinstance(value, Mapping) and isinstance(old, CommentedMap):
-            yield from _merge(old, value, f"{prefix}{key}.")
-        elif key not in document or old != value:
-            document[key] = _flow(value) if isinstance(value, list) else value
-            _keep_comment_near(document, key)
-            yield f"{prefix}{key}", old, value
-
-
-def _keep_comment_near(document: CommentedMap, key: str) -> None:
-    """Put the comment at the end of a line two spaces after the new value.
-
-    Going back to an earlier preset then gives the same file.
-    """
-    comment = document.ca.items.get(key, [None] * 3)[2]
-    if comment is not None:
-        comment.column = document.lc.col + len(f"{key}: {_shown(document[key])}") + 2
-
-
-def _flow(values: list[Any]) -> CommentedSeq:
-    """Return a list that is written as [a, b]."""
-    sequence = CommentedSeq(values)
-    sequence.fa.set_flow_style()
-    return sequence
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -174,15 +235,3 @@ def _pair(text: str) -> tuple[str, str]:
     if not equals:
         raise ValueError(f"--revision {text}: wanted SECTION=HEX, such as foundation_clip=<40 hex digits>")
     return section, revision
-
-
-def _plain(value: float) -> str:
-    """Return a number without an exponent, such as 0.00001: YAML 1.1 would read 1e-05 as text."""
-    return str(np.format_float_positional(value, trim="0"))
-
-
-def _shown(value: Any) -> str:
-    """Return a value as YAML writes it on one line."""
-    if value is None:
-        return "null"
-    return f"[{', '.join(map(str, value))}]" if isinstance(value, list) else str(value)

@@ -1,7 +1,7 @@
 """Define `evoke score FOLDER --reference FOLDER`, which scores any images with this project's judges.
 
-Scores are computed under both protocols. The table says for which figures none of the papers' networks was used; such a
-figure is never comparable with theirs.
+Scores are computed under the protocols clean and emogen, and under clean-fid if params.yaml names it. The table says
+for which figures none of the papers' networks was used; such a figure is never comparable with theirs.
 """
 
 from pathlib import Path
@@ -59,8 +59,9 @@ def score(
     evoke score pictures --reference real --json scores.json
 
     Computes Emo-A by two judges and the gap between them, FID, LPIPS, Sem-C, Sem-D and coherence under the protocols
-    clean and emogen, with 95 % intervals and the value of the real images beside. Files that are not whole JPEG, PNG or
-    WebP images are counted by reason. Options that are not given are taken from scores in params.yaml. If the judges
+    clean (FID of center crops, which the package clean-fid would squash) and emogen (as published, defects included),
+    with 95 % intervals and the value of the real images beside. Files that are not whole JPEG, PNG or WebP images are
+    counted by reason. Options that are not given are taken from scores in params.yaml. If the judges
     were trained on the reference, as the pipeline's own judges were on the train split of data/miniature/emoset, real
     Emo-A and the gap are in-sample.
     """
@@ -101,7 +102,7 @@ def _files(clip: Path | None, classifier: Path | None, judges: Path | None) -> "
 
 
 def _settings(given: "Mapping[str, Any]", clip: Path | None) -> "tuple[Scores, str | None, int]":
-    """Return the scores settings with the given values and both protocols, the name of the CLIP, and the seed."""
+    """Return the scores settings with the given values, the name of the CLIP, and the seed."""
     from pipeline.params import Scores, load_params
 
     settings, name, seed = Scores(
@@ -112,7 +113,8 @@ def _settings(given: "Mapping[str, Any]", clip: Path | None) -> "tuple[Scores, s
         params = load_params(PARAMS)
         settings, name, seed = params.scores, params.foundation_clip.hub_id, params.seed
     name = f"clip_{clip.absolute().name}" if clip else name
-    return settings.model_copy(update={**given, "protocols": PROTOCOLS}), name, seed
+    protocols = tuple(dict.fromkeys((*PROTOCOLS, *settings.protocols)))
+    return settings.model_copy(update={**given, "protocols": protocols}), name, seed
 
 
 def _scored(

@@ -3,21 +3,24 @@
     W' = W + A_p B_p + A_e B_e      for a sample of emotion e and polarity p
 
 The adapters are ordinary PEFT adapters (alpha = rank, so the scale is 1), each with its own parameters. Only the
-forward pass differs from PEFT: the adapters that occur in a batch are concatenated and their hidden units are gated per
-sample, so a batch of mixed emotions costs one pass. An adapter that does not occur is not in the graph: its gradient is
-None, and the optimiser leaves its bytes unchanged. With a zero gradient, AdamW's momentum and weight decay would move
-it.
+forward pass differs from PEFT (GatedLinear): the adapters that occur in a batch are concatenated and their hidden units
+are gated per sample, so a batch of mixed emotions costs one pass. An adapter that does not occur is not in the graph:
+its gradient is None, and the optimizer leaves its bytes unchanged. With a zero gradient, AdamW's momentum and weight
+decay would move it.
 """
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from peft import LoraConfig
+from peft.tuners.lora import Linear
+from torch import Tensor, nn
 
 from pipeline.emotions import EMOTIONS, POLARITIES, polarity
 
@@ -36,18 +39,44 @@ class Routing:
     gates: Tensor | None = None
 
 
+class GatedLinear(Linear):
+    """A linear layer x -> W x + the sum of gate * B A x over the adapters of the batch.
+
+    Parameters, names and saving are those of PEFT's LoRA layer.
+    """
+
+    def __init__(self, *args: Any, routing: Routing, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.routing = routing
+
+    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        result: Tensor = self.base_layer(x, *args, **kwargs)
+        names, gates = self.routing.names, self.routing.gates
+        if not names or gates is None:
+            return result
+        down = torch.cat([self.lora_A[name].weight for name in names])
+        up = torch.cat([self.lora_B[name].weight for name in names], 1)
+        ranks = torch.tensor([self.r[name] for name in names], device=gates.device)
+        gates = gates.repeat_interleave(ranks, 1).repeat(len(x) // len(gates), 1)
+        hidden = F.linear(x, down.to(x.dtype)) * gates[:, None].to(x.dtype)
+        return result + F.linear(hidden, up.to(x.dtype))
+
+
 @dataclass(frozen=True)
 class HiLora:
     """The adapters of one U-Net.
 
-    `ranks` maps the names of the enabled adapters, a subset of ADAPTERS, to their ranks. `layers` are the adapted
-    layers.
+    `ranks` maps the names of the enabled adapters, a subset of ADAPTERS, to their ranks.
     """
 
     unet: "UNet2DConditionModel"
     ranks: Mapping[str, int]
-    layers: Sequence[Any]
-    routing: Routing = field(default_factory=Routing)
+    routing: Routing
+
+    @property
+    def layers(self) -> dict[str, GatedLinear]:
+        """Return the adapted layers by name."""
+        return {name: module for name, module in self.unet.named_modules() if isinstance(module, GatedLinear)}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -88,21 +117,17 @@ def add_adapters(unet: "UNet2DConditionModel", ranks: Mapping[str, int], generat
     `ranks` maps names of ADAPTERS to ranks. The output of the U-Net does not change at first: A is drawn uniformly as
     in PEFT, and B is 0.
     """
-    from peft import LoraConfig
-    from peft.tuners.lora import Linear
-
     unknown = set(ranks) - set(ADAPTERS)
     assert not unknown, f"no such adapters: {unknown}"
     unet.requires_grad_(False)
+    routing = Routing()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # several adapters are intended
         for name, rank in ranks.items():
-            unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(TARGETS)), adapter_name=name)
-    layers = [module for module in unet.modules() if isinstance(module, Linear)]
-    hilora = HiLora(unet, dict(ranks), layers)
-    for layer in layers:
-        layer.__class__ = _gated(type(layer))
-        layer.routing = hilora.routing
+            config = LoraConfig(r=rank, lora_alpha=rank, target_modules=list(TARGETS))
+            config._register_custom_module({nn.Linear: partial(GatedLinear, routing=routing)})
+            unet.add_adapter(config, adapter_name=name)
+    hilora = HiLora(unet, dict(ranks), routing)
     for name, parameter in hilora.parameters().items():
         parameter.requires_grad_(True)
         if ".lora_A." in name:
@@ -112,37 +137,15 @@ def add_adapters(unet: "UNet2DConditionModel", ranks: Mapping[str, int], generat
     return hilora
 
 
-def _gated(base: type) -> type:
-    """Return PEFT's LoRA layer class with the gated forward pass; parameters, names and saving stay PEFT's."""
-
-    class GatedLinear(base):
-        """A linear layer x -> W x + the sum of gate * B A x over the adapters of the batch."""
-
-        def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-            result = self.base_layer(x, *args, **kwargs)
-            names, gates = self.routing.names, self.routing.gates
-            if not names or gates is None:
-                return result
-            down = torch.cat([self.lora_A[name].weight for name in names])
-            up = torch.cat([self.lora_B[name].weight for name in names], 1)
-            ranks = torch.tensor([self.r[name] for name in names], device=gates.device)
-            gates = gates.repeat_interleave(ranks, 1).repeat(len(x) // len(gates), 1)
-            hidden = F.linear(x, down.to(x.dtype)) * gates[:, None].to(x.dtype)
-            return result + F.linear(hidden, up.to(x.dtype))
-
-    return GatedLinear
-
-
 def joined(hilora: HiLora, weights: Mapping[str, float]) -> dict[str, tuple[Tensor, Tensor]]:
     """Return several adapters as one ordinary LoRA of the summed rank: layer name -> (A rI, B Or).
 
     `weights` maps the names of adapters to weights, which are folded into B.
     """
-    layers = {name: module for name, module in hilora.unet.named_modules() if hasattr(module, "routing")}
     return {
         name: (
             torch.cat([layer.lora_A[adapter].weight for adapter in weights]).detach().float().cpu(),
             torch.cat([w * layer.lora_B[adapter].weight for adapter, w in weights.items()], 1).detach().float().cpu(),
         )
-        for name, layer in layers.items()
+        for name, layer in hilora.layers.items()
     }

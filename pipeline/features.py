@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from pipeline.foundation.clip import Clip
 
-Prepare = Callable[["Image.Image"], Any]
+Prepare = Callable[[Any], Any]
+Convert = Callable[["Image.Image"], Any]
 
 
 def image_features(clip: "Clip", rows: pa.Table, batch_size: int) -> pa.Table:
@@ -43,23 +44,26 @@ def text_features(clip: "Clip", rows: pa.Table, batch_size: int) -> pa.Table:
     return feature_table(rows, features, clip.width)
 
 
-def pictures(rows: pa.Table) -> "list[Image.Image]":
-    """Return the images of rows with an image column, as upright RGB."""
-    return [to_rgb(read_image(image["bytes"])) for image in rows["image"].to_pylist()]
+def pictures(rows: pa.Table, convert: Convert = to_rgb) -> list[Any]:
+    """Return the images of rows with an image column, as upright RGB or as `convert` makes them of decoded images."""
+    return [convert(read_image(image["bytes"])) for image in rows["image"].to_pylist()]
 
 
-def decoded(rows: pa.Table, batch_size: int, prepare: Prepare | None = None) -> Iterator[tuple[pa.Table, list[Any]]]:
-    """Yield consecutive slices of rows with an image column, and their upright RGB images, decoded ahead.
+def decoded(
+    rows: pa.Table, batch_size: int, prepare: Prepare | None = None, convert: Convert = to_rgb
+) -> Iterator[tuple[pa.Table, list[Any]]]:
+    """Yield consecutive slices of rows with an image column, and their images as of `pictures`, decoded ahead.
 
-    prepare: an optional transform of each image, applied by the process that decodes it; a module-level function, or a
-    partial of one.
+    prepare: an optional transform of each converted image. Both are applied by the process that decodes it, so each is
+    a module-level function, or a partial of one.
     """
     parts = batches(rows, batch_size)
-    return zip(parts, ahead(partial(_decoded, prepare), parts), strict=True)
+    return zip(parts, ahead(partial(_decoded, prepare, convert), parts), strict=True)
 
 
-def _decoded(prepare: Prepare | None, rows: pa.Table) -> list[Any]:
-    return [prepare(picture) for picture in pictures(rows)] if prepare else pictures(rows)
+def _decoded(prepare: Prepare | None, convert: Convert, rows: pa.Table) -> list[Any]:
+    found = pictures(rows, convert)
+    return [prepare(picture) for picture in found] if prepare else found
 
 
 def _transformed(transform: Callable[..., Any], picture: "Image.Image") -> Any:

@@ -1,25 +1,37 @@
-"""Define params.yaml as one frozen, strict class per section, with the range, unit and source of every value.
+"""Define params.yaml as one frozen, strict class per section, with the default, range, unit and source of every value.
 
-Sections are named after the stages. Nothing in this module knows a path, a device or a model. Settings that cannot
-change a result (device, workers, threads, engine) belong to the runtime and are environment variables named EVOKE_*.
-This module is plumbing: it is left out of every stage's code hash (pipeline/closure.py).
+Sections are named after the stages. A new key is one annotated field with a default and a one-line description:
+`evoke params --fix` writes both into params.yaml, beside the choices or the range of its type. Nothing in this module
+knows a path, a device or a model. Settings that cannot change a result (device, workers, threads, engine) belong to the
+runtime and are environment variables named EVOKE_*. This module is plumbing: it is left out of every stage's code hash
+(pipeline/closure.py).
 """
 
 import difflib
 import reprlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pipeline.captions.prompts import Variant
 from pipeline.corpora.classes import SmallSet
+from pipeline.corpora.records import TrainingSplits
 from pipeline.emotions import Emotion
-from pipeline.foundation.recipes import CaptionerRecipe, ClipRecipe, DiffusionRecipe
+from pipeline.foundation.recipes import (
+    CAPTIONER,
+    CLIP,
+    UNET,
+    VAE,
+    CaptionerRecipe,
+    ClipRecipe,
+    DiffusionRecipe,
+)
 from pipeline.metrics.result import Protocol
 from pipeline.runtime import Precision
 
@@ -41,6 +53,17 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 BatchSize = Annotated[int, Field(ge=1, le=65536, description="images or texts in one forward pass; changes low bits")]
 REVISION = r"^[0-9a-f]{40}$"
 FileName = Annotated[str, Field(pattern=r"^[^/\\]+$")]
+Prompt = Annotated[str, Field(pattern=r"^[^{}]*\{S\}[^{}]*$")]
+Steps = Annotated[int, Field(ge=1, description="optimiser steps")]
+StepBatch = Annotated[int, Field(ge=1, description="images per step")]
+PeakRate = Annotated[float, Field(gt=0.0, lt=1.0, description="peak learning rate of AdamW")]
+RateOrZero = Annotated[float, Field(ge=0.0, lt=1.0)]
+WeightDecay = Annotated[float, Field(ge=0.0, description="weight decay of AdamW")]
+Dropout = Annotated[float, Field(ge=0.0, lt=1.0)]
+ShardImages = Annotated[int, Field(ge=1, le=100_000, description="maximum number of images in a shard")]
+RejectFraction = Annotated[
+    float, Field(ge=0.0, le=1.0, description="fraction of rejected images above which the stage fails")
+]
 
 
 class _Short(reprlib.Repr):
@@ -74,20 +97,29 @@ class Section(BaseModel):
 Part = TypeVar("Part", bound=Section)
 
 
+def _check_distinct(key: str, values: tuple[str, ...]) -> None:
+    if len(set(values)) < len(values):
+        raise ValueError(f"{key} = {list(values)}: each name at most once")
+
+
 class Miniature(Section):
     """The drawn world (SCIENCE 1). Its `seed` draws the world and is independent of the seed of everything else."""
 
-    layouts: Annotated[tuple[Layout, ...], Field(strict=False, description="data sets to draw; none at paper scale")]
-    seed: Annotated[Seed, Field(description="seed of the world: which pictures are drawn")]
-    num_emoset: Annotated[Count, Field(description="images of the drawn EmoSet, 80/5/15 % train/val/test")]
-    num_wikiart: Annotated[Count, Field(description="pictures of the drawn WikiArt")]
-    num_fi: Annotated[Count, Field(description="pictures of the drawn FI")]
-    num_emotionroi: Annotated[int, Field(ge=12, description="pictures of the drawn EmotionROI, a sixth of each class")]
-    num_twitter_i: Annotated[Count, Field(description="pictures of the drawn Twitter I")]
-    num_twitter_ii: Annotated[Count, Field(description="pictures of the drawn Twitter II, 78 % positive")]
+    layouts: Annotated[tuple[Layout, ...], Field(strict=False, description="data sets to draw; [] at paper scale")] = (
+        "emoset", "wikiart", "fi", "emotionroi", "twitter",
+    )  # fmt: skip
+    seed: Annotated[Seed, Field(description="seed of the drawn images; independent of the top-level seed")] = 0
+    num_emoset: Annotated[Count, Field(description="images of the drawn EmoSet, 80/5/15 % train/val/test")] = 6000
+    num_wikiart: Annotated[Count, Field(description="images of the drawn WikiArt")] = 8000
+    num_fi: Annotated[Count, Field(description="images of the drawn FI; emotions as frequent as in EmoSet")] = 320
+    num_emotionroi: Annotated[
+        int, Field(ge=12, description="images of the drawn EmotionROI, a sixth of them per class")
+    ] = 240
+    num_twitter_i: Annotated[Count, Field(description="images of the drawn Twitter I, five votes each")] = 200
+    num_twitter_ii: Annotated[Count, Field(description="images of the drawn Twitter II, 78 % positive")] = 200
     polarity_share: Annotated[
-        Fraction, Field(description="share of the brightness and colour signal carried by the polarity (SCIENCE 1.3)")
-    ]
+        Fraction, Field(description="fraction of the brightness and colour signal that the polarity carries")
+    ] = 1.0
 
     @model_validator(mode="after")
     def _layouts_are_distinct(self) -> Self:
@@ -98,11 +130,15 @@ class Miniature(Section):
 class Foundation(Section):
     """The source of a foundation model: the project's own weights, its own training, or a model hub."""
 
-    source: Annotated[Literal["bundled", "train", "hub"], Field(description="models/miniature, recipe, or hub_id")]
-    hub_id: Annotated[str | None, Field(min_length=1, description="owner/name on the hub; null unless source is hub")]
+    source: Annotated[
+        Literal["bundled", "train", "hub"], Field(description="models/miniature, trained by the recipe, or hub_id")
+    ] = "bundled"
+    hub_id: Annotated[
+        str | None, Field(min_length=1, description="owner/name on the hub; null unless source is hub")
+    ] = None
     hub_revision: Annotated[
         str | None, Field(pattern=REVISION, description="commit of 40 hex digits; null unless source is hub")
-    ]
+    ] = None
 
     @model_validator(mode="after")
     def _hub_needs_a_pinned_model(self) -> Self:
@@ -116,194 +152,261 @@ class Foundation(Section):
 class FoundationClip(Foundation):
     """The CLIP that gives every feature, similarity and text condition (papers: ViT-L/14)."""
 
-    recipe: ClipRecipe
+    recipe: Annotated[ClipRecipe, Field(description="used if source is train; the bundled weights were made by it")] = (
+        CLIP
+    )
 
 
 class FoundationDiffusion(Foundation):
     """The latent diffusion model that is trained on emotions (papers: Stable Diffusion 1.5)."""
 
-    recipe: DiffusionRecipe
+    recipe: Annotated[
+        DiffusionRecipe, Field(description="used if source is train; the bundled weights were made by it")
+    ] = DiffusionRecipe(vae=VAE, unet=UNET)
 
 
 class FoundationCaptioner(Foundation):
     """The image-text-to-text model that writes captions (CoEmoGen does not name its own)."""
 
-    recipe: CaptionerRecipe
+    recipe: Annotated[
+        CaptionerRecipe, Field(description="used if source is train; the bundled weights were made by it")
+    ] = CAPTIONER
 
 
 class Emoset(Section):
     """An EmoSet folder in the official layout, to be packed into shards."""
 
-    folder: Annotated[str, Field(min_length=1, description="folder with info.json, image/ and annotation/")]
-    shard_images: Annotated[int, Field(ge=1, le=100_000, description="images of one shard, at most")]
-    max_shard_mb: Annotated[int, Field(ge=1, le=256, description="size of one shard in MB, at most")]
-    max_reject_frac: Annotated[Fraction, Field(description="rejected share of the images above which the stage fails")]
+    folder: Annotated[
+        str, Field(min_length=1, description="folder with info.json, train/val/test.json, image/ and annotation/")
+    ] = "data/miniature/emoset"
+    shard_images: ShardImages = 1000
+    max_shard_mb: Annotated[int, Field(ge=1, le=256, description="maximum size of a shard in MB")] = 256
+    max_reject_frac: RejectFraction = 0.01
 
 
 class Features(Section):
     """CLIP image features, one vector v per image."""
 
-    batch_size: BatchSize
+    batch_size: BatchSize = 50
 
 
 class EmotionClassifier(Section):
     """Two fully connected layers on frozen CLIP features, used for curation, correlation and Emo-A as published."""
 
-    source: Annotated[Literal["train", "imported"], Field(description="or what `evoke import-emogen` left in imports")]
-    half: Annotated[Half, Field(description="half of the train split that it learns from; judges take the other")]
-    hidden: Annotated[Count, Field(description="units between the two layers")]
-    dropout: Annotated[float, Field(ge=0.0, lt=1.0, description="share of hidden units dropped while training")]
-    epochs: Annotated[Count, Field(description="passes over the pictures; the best on val is kept")]
-    batch_size: Annotated[Count, Field(description="pictures a step")]
-    learning_rate: Annotated[Rate, Field(description="peak of AdamW's rate, cosine to 0")]
-    weight_decay: Annotated[NonNegative, Field(description="AdamW's decay")]
+    source: Annotated[
+        Literal["train", "imported"], Field(description="trained here, or read from data/imports/emogen")
+    ] = "train"
+    half: Annotated[Half, Field(description="half of the train split to learn from; the judges take the other")] = (
+        "first"
+    )
+    hidden: Annotated[Count, Field(description="hidden units between the two layers")] = 64
+    dropout: Annotated[Dropout, Field(description="fraction of hidden units dropped in training")] = 0.3
+    epochs: Annotated[Count, Field(description="passes over the images; the epoch that is best on val is kept")] = 60
+    batch_size: StepBatch = 128
+    learning_rate: Annotated[Rate, Field(description="peak learning rate of AdamW; cosine decay to 0")] = 0.003
+    weight_decay: WeightDecay = 1.0
 
 
 class Judges(Section):
     """Networks on pixels that are used only for scoring: emotion, scene and object (SCIENCE 2)."""
 
-    half: Annotated[Half, Field(description="half of the train split that they learn from")]
+    half: Annotated[
+        Half, Field(description="half of the train split to learn from; the classifier takes the other")
+    ] = "second"
     backbone: Annotated[
-        Literal["small", "resnet18", "resnet50"], Field(description="ours for 64 px, or one of torchvision")
-    ]
-    image_px: Annotated[int, Field(ge=32, le=512, description="edge of the square that they see")]
-    epochs: Annotated[Count, Field(description="passes over the pictures")]
-    batch_size: Annotated[Count, Field(description="pictures a step")]
-    learning_rate: Annotated[Rate, Field(description="peak of AdamW's rate, cosine to 0")]
-    weight_decay: Annotated[NonNegative, Field(description="AdamW's decay")]
+        Literal["small", "resnet18", "resnet50"], Field(description="our network for 64 px, or one of torchvision")
+    ] = "small"
+    image_px: Annotated[int, Field(ge=32, le=512, description="edge of the square input in px")] = 64
+    epochs: Annotated[Count, Field(description="passes over the images")] = 20
+    batch_size: StepBatch = 64
+    learning_rate: Annotated[Rate, Field(description="peak learning rate of AdamW; cosine decay to 0")] = 0.003
+    weight_decay: WeightDecay = 0.2
     backbone_weights: Annotated[
-        str | None, Field(description="file in models/pretrained that the backbone starts from (safetensors)")
-    ]
+        str | None, Field(description="file in models/pretrained that the backbone starts from; null: random")
+    ] = None
     scene_weights: Annotated[
-        str | None, Field(description="ResNet-50 of Places365 in models/pretrained as scene judge; null: train one")
-    ]
+        str | None,
+        Field(
+            description="ResNet-50 of Places365 in models/pretrained as scene judge (EmoGen's Sem-C); null: train one"
+        ),
+    ] = None
     object_weights: Annotated[
-        str | None, Field(description="ResNet-50 of ImageNet in models/pretrained as object judge; null: train one")
-    ]
+        str | None,
+        Field(
+            description="ResNet-50 of ImageNet in models/pretrained as object judge (EmoGen's Sem-C); null: train one"
+        ),
+    ] = None
 
 
 class Emoart(Section):
     """The WikiArt images whose emotion the classifier is sure of (CoEmoGen 3.1)."""
 
-    folder: Annotated[str, Field(min_length=1, description="WikiArt in huggan's layout, or any folder of images")]
-    min_confidence: Annotated[Fraction, Field(description="least probability of the top emotion (CoEmoGen: 0.75)")]
+    folder: Annotated[
+        str, Field(min_length=1, description="WikiArt as huggan/wikiart (data/train-*.parquet), or a folder of images")
+    ] = "data/miniature/wikiart"
+    min_confidence: Annotated[
+        Fraction, Field(description="minimum calibrated probability of the top emotion (CoEmoGen: 0.75)")
+    ] = 0.75
     min_emotion_frac: Annotated[
-        Fraction, Field(description="emotions rarer than this among the confident are dropped (CoEmoGen: 0.01)")
-    ]
-    val_frac: Annotated[float, Field(ge=0.0, lt=0.5, description="share of each emotion in the val split")]
-    test_frac: Annotated[float, Field(ge=0.0, lt=0.5, description="share of each emotion in the test split")]
-    batch_size: BatchSize
-    shard_images: Annotated[int, Field(ge=1, le=100_000, description="images of one shard, at most")]
-    max_reject_frac: Annotated[Fraction, Field(description="rejected share of the images above which the stage fails")]
+        Fraction, Field(description="emotions rarer than this among the confident images are dropped (CoEmoGen: 0.01)")
+    ] = 0.01
+    val_frac: Annotated[float, Field(ge=0.0, lt=0.5, description="fraction of each emotion in the val split")] = 0.05
+    test_frac: Annotated[float, Field(ge=0.0, lt=0.5, description="fraction of each emotion in the test split")] = 0.15
+    batch_size: BatchSize = 50
+    shard_images: ShardImages = 1000
+    max_reject_frac: RejectFraction = 0.01
 
 
 class Correlation(Section):
     """How strongly an attribute indicates an emotion (UniEmo Eq. 5)."""
 
-    source: Annotated[Literal["computed", "imported"], Field(description="or EmoGen's tables, imported")]
+    source: Annotated[
+        Literal["computed", "imported"], Field(description="computed here, or EmoGen's tables in data/imports/emogen")
+    ] = "computed"
     value: Annotated[
-        Literal["probability", "log_probability"], Field(description="what is averaged; UniEmo writes log, releases p")
-    ]
+        Literal["probability", "log_probability"],
+        Field(description="what is averaged over images (UniEmo: log in the paper, probability in its files)"),
+    ] = "probability"
     folds: Annotated[
         int,
-        Field(ge=1, le=20, description="parts of the train split, each judged by the others; 1: in sample (UniEmo)"),
-    ]
-    shrinkage: Annotated[NonNegative, Field(description="images' worth of the emotion prior; 0 is off")]
+        Field(
+            ge=1,
+            le=20,
+            description="parts of the train split, each scored by a classifier of the others; 1: in sample (UniEmo)",
+        ),
+    ] = 5
+    shrinkage: Annotated[
+        NonNegative, Field(description="weight of the emotion prior in images per attribute (UniEmo: 0)")
+    ] = 2.0
 
 
 class Captions(Section):
     """One caption per image that names what triggers its emotion (CoEmoGen 3.1)."""
 
-    variant: Annotated[
-        Variant,
-        Field(description="prompt of the captioner (CoEmoGen Table 2a; the paper's choice is emotion)"),
-    ]
-    batch_size: BatchSize
-    max_new_tokens: Annotated[int, Field(ge=1, le=1024, description="length of a caption, in the captioner's tokens")]
+    variant: Annotated[Variant, Field(description="prompt of the captioner (CoEmoGen Table 2a: emotion)")] = "emotion"
+    batch_size: BatchSize = 50
+    max_new_tokens: Annotated[
+        int, Field(ge=1, le=1024, description="maximum length of a caption in the captioner's tokens; CLIP truncates")
+    ] = 77
     served_model: Annotated[
         str | None,
-        Field(
-            min_length=1, description="model that the server at EVOKE_CAPTION_SERVER has; null: foundation_captioner"
-        ),
-    ]
+        Field(min_length=1, description="model of the server at EVOKE_CAPTION_SERVER; null: foundation_captioner"),
+    ] = None
     max_empty_frac: Annotated[
-        Fraction, Field(description="share of the pictures without an answer above which it fails")
-    ]
+        Fraction, Field(description="fraction of images without an answer above which the stage fails")
+    ] = 0.01
     override: Annotated[
-        str,
-        Field(min_length=1, description="CSV of image_id, caption in place of written ones; at least its header"),
-    ]
+        str, Field(min_length=1, description="CSV of image_id, caption that replaces written captions; may be empty")
+    ] = "data/overrides/captions.csv"
 
 
 class CaptionFeatures(Section):
     """Captions in CLIP's joint space."""
 
-    batch_size: BatchSize
+    batch_size: BatchSize = 100
 
 
 class CaptionFilter(Section):
     """The filter that drops the captions that fit their image worst, within each emotion (CoEmoGen 3.1)."""
 
-    drop_fraction: Annotated[float, Field(ge=0.0, lt=1.0, description="share dropped per emotion (CoEmoGen: 0.2)")]
+    drop_fraction: Annotated[
+        float, Field(ge=0.0, lt=1.0, description="fraction dropped within each emotion (CoEmoGen: 0.2)")
+    ] = 0.2
+    training_splits: Annotated[
+        TrainingSplits, Field(description="splits that are ranked and filtered (CoEmoGen: all)")
+    ] = "train"
 
 
 class Latents(Section):
     """Images as latents of the autoencoder, encoded once."""
 
     fit: Annotated[
-        Literal["crop", "squash"], Field(description="how a picture becomes a square: its middle, or squashed (EmoGen)")
-    ]
-    batch_size: BatchSize
+        Literal["crop", "squash"], Field(description="how an image becomes square: its centre, or resized (EmoGen)")
+    ] = "crop"
+    batch_size: BatchSize = 25
+    training_splits: Annotated[TrainingSplits, Field(description="splits that are encoded")] = "train"
 
 
 class Training(Section):
     """Settings of the one training loop (pipeline/training)."""
 
-    steps: Annotated[Count, Field(description="optimiser steps")]
-    batch_size: Annotated[Count, Field(description="pictures a step, over all processes")]
-    learning_rate: Annotated[Rate, Field(description="peak of AdamW's rate")]
-    weight_decay: Annotated[NonNegative, Field(description="AdamW's decay")]
-    warmup_steps: Annotated[int, Field(ge=0, description="steps of linear warm-up")]
-    schedule: Annotated[Literal["constant", "cosine"], Field(description="of the rate after the warm-up")]
-    max_grad_norm: Annotated[float | None, Field(gt=0, description="clip of the gradient's norm; null: none")]
+    steps: Steps = 220
+    batch_size: Annotated[StepBatch, Field(description="images per step, over all processes")] = 32
+    learning_rate: PeakRate = 0.003
+    weight_decay: WeightDecay = 0.01
+    warmup_steps: Annotated[int, Field(ge=0, description="steps of linear warm-up")] = 10
+    schedule: Annotated[Literal["constant", "cosine"], Field(description="learning rate after the warm-up")] = "cosine"
+    max_grad_norm: Annotated[
+        float | None, Field(gt=0, description="gradient norm above which it is clipped; null: off")
+    ] = 1.0
     ema_decay: Annotated[
-        float | None, Field(gt=0, lt=1, description="decay of the averaged weights a step; null: none")
-    ]
-    precision: Annotated[Precision, Field(description="of the forward pass; weights stay fp32")]
+        float | None, Field(gt=0, lt=1, description="decay of the averaged weights per step; null: off")
+    ] = None
+    precision: Annotated[Precision, Field(description="number format of the forward pass; weights stay fp32")] = "bf16"
     sampler: Annotated[
-        Sampler,
-        Field(description="oversample: EmoGen's balanced list; weighted: drawn by class weight; plain: in turn"),
-    ]
-    sheet_steps: Annotated[int, Field(ge=0, description="steps between two sheets of samples; 0: none")]
+        Sampler, Field(description="EmoGen's balanced list, drawn by class weight, or every image in turn")
+    ] = "oversample"
+    sheet_steps: Annotated[int, Field(ge=0, description="steps between two sheets of samples; 0: none")] = 0
 
 
 class DiffusionTraining(Training):
     """Settings of the trainings that use the diffusion loss."""
 
-    mirror: Annotated[bool, Field(description="half of the pictures as mirror images")]
-    text_dropout: Annotated[Fraction, Field(description="samples without a condition, for classifier-free guidance")]
-    snr_cap: Annotated[float | None, Field(gt=0, description="min-SNR weights with this cap (5); null: none")]
+    mirror: Annotated[bool, Field(description="mirror each image with probability 1/2")] = True
+    text_dropout: Annotated[
+        Fraction, Field(description="fraction of samples without a condition, for classifier-free guidance")
+    ] = 0.1
+    snr_cap: Annotated[float | None, Field(gt=0, description="cap of the min-SNR loss weights; null: off")] = 5.0
+    training_splits: Annotated[
+        TrainingSplits, Field(description="splits that are trained on; all contaminates FID, see docs/PAPER_PRESET.md")
+    ] = "train"
 
 
 class Coemogen(DiffusionTraining):
     """The mapper, visual perception encoder and HiLoRA (CoEmoGen 3.2-3.4)."""
 
-    prompt: Annotated[str, Field(pattern=r"^[^{}]*\{S\}[^{}]*$", description="of training; {S} is the embedding")]
-    input: Annotated[Literal["onehot", "learnable", "text"], Field(description="of the mapper (Table 2b)")]
-    mapper_hidden: Annotated[Count, Field(description="units between the mapper's two layers (CoEmoGen: 512)")]
+    steps: Annotated[Steps, Field(description="optimiser steps (CoEmoGen: 130,000)")] = 300
+    batch_size: Annotated[StepBatch, Field(description="images per step, over all processes (CoEmoGen: 1 per GPU)")] = (
+        16
+    )
+    learning_rate: Annotated[PeakRate, Field(description="peak learning rate of the adapters (CoEmoGen: 0.001)")] = (
+        0.001
+    )
+    weight_decay: Annotated[WeightDecay, Field(description="weight decay of AdamW (CoEmoGen: 0.01)")] = 0.01
+    warmup_steps: Annotated[int, Field(ge=0, description="steps of linear warm-up")] = 20
+    schedule: Annotated[
+        Literal["constant", "cosine"], Field(description="learning rate after the warm-up (CoEmoGen: constant)")
+    ] = "cosine"
+    sheet_steps: Annotated[int, Field(ge=0, description="steps between two sheets of samples; 0: none")] = 300
+    prompt: Annotated[Prompt, Field(description="training prompt; {S} is the emotion embedding")] = "{S}"
+    input: Annotated[
+        Literal["onehot", "learnable", "text"], Field(description="input of the mapper (CoEmoGen Table 2b: onehot)")
+    ] = "onehot"
+    mapper_hidden: Annotated[Count, Field(description="hidden units of the mapper (CoEmoGen: 512)")] = 512
     perception: Annotated[
-        Literal["residual", "literal"], Field(description="Eq. 1 made to act, or as written, where e has no effect")
-    ]
-    visual_tokens: Annotated[Count, Field(description="tokens that v is split into, with perception: residual")]
-    rank: Annotated[Count, Field(description="of each of the ten adapters (CoEmoGen: 4)")]
-    emotion_adapters: Annotated[bool, Field(description="the eight; false is an ablation of Table 1")]
-    polarity_adapters: Annotated[bool, Field(description="the two; false is an ablation of Table 1")]
-    matched_rank: Annotated[bool, Field(description="twice the rank where one kind is off: a control of capacity")]
-    sem_weight: Annotated[NonNegative, Field(description="of L_SEM beside L_LDM; 0 is an ablation of Table 1")]
-    sem_distance: Annotated[Literal["cosine", "mae", "mse", "kl"], Field(description="of L_SEM (Table 2c)")]
-    sem_equalised: Annotated[bool, Field(description="distances scaled to 1 for orthogonal vectors, else raw")]
-    kl_temperature: Annotated[float, Field(gt=0, description="of the softmaxes of sem_distance: kl")]
-    embedding_rate: Annotated[Rate, Field(description="peak rate of mapper and visual perception")]
+        Literal["residual", "literal"],
+        Field(description="e plus attention, or Eq. 1 as written, where e has no effect"),
+    ] = "residual"
+    visual_tokens: Annotated[Count, Field(description="tokens that v is split into if perception is residual")] = 4
+    rank: Annotated[Count, Field(description="rank of each of the ten adapters (CoEmoGen: 4)")] = 4
+    emotion_adapters: Annotated[
+        bool, Field(description="use the eight emotion adapters; false: ablation of Table 1")
+    ] = True
+    polarity_adapters: Annotated[
+        bool, Field(description="use the two polarity adapters; false: ablation of Table 1")
+    ] = True
+    matched_rank: Annotated[
+        bool, Field(description="double the rank where one kind of adapter is off: a control of capacity")
+    ] = False
+    sem_weight: Annotated[NonNegative, Field(description="weight of L_SEM beside L_LDM; 0: ablation of Table 1")] = 1.0
+    sem_distance: Annotated[
+        Literal["cosine", "mae", "mse", "kl"], Field(description="distance in L_SEM (CoEmoGen Table 2c: cosine)")
+    ] = "cosine"
+    sem_equalised: Annotated[bool, Field(description="scale each distance to 1 for orthogonal vectors")] = False
+    kl_temperature: Annotated[float, Field(gt=0, description="softmax temperature of sem_distance: kl")] = 0.07
+    embedding_rate: Annotated[
+        Rate, Field(description="peak learning rate of mapper and visual perception (CoEmoGen: 0.001)")
+    ] = 0.001
 
     @model_validator(mode="after")
     def _something_is_adapted(self) -> Self:
@@ -312,120 +415,176 @@ class Coemogen(DiffusionTraining):
         return self
 
 
-class Baseline(DiffusionTraining):
+class Made(Section):
+    """Whether a baseline is trained, and on what."""
+
+    corpora: Annotated[
+        tuple[Literal["emoset"], ...],
+        Field(strict=False, max_length=1, description="corpora to train on; []: the baseline is not made"),
+    ] = ()
+
+
+class Baseline(DiffusionTraining, Made):
     """A method to compare against.
 
     The default run leaves all baselines out; `evoke preset full` includes them.
     """
 
-    corpora: Annotated[
-        tuple[Literal["emoset"], ...],
-        Field(strict=False, max_length=1, description="trained on; none: not made"),
-    ]
-
 
 class TextualInversion(Baseline):
     """A baseline with one token embedding per emotion (Gal et al. 2023)."""
 
-    prompt: Annotated[str, Field(pattern=r"^[^{}]*\{S\}[^{}]*$", description="of training; {S} is the embedding")]
-    first_word: Annotated[str, Field(min_length=1, description="that each embedding begins as")]
+    learning_rate: Annotated[PeakRate, Field(description="peak learning rate of AdamW; embeddings are about 0.03")] = (
+        0.003
+    )
+    weight_decay: WeightDecay = 0.0
+    prompt: Annotated[Prompt, Field(description="training prompt; {S} is the emotion embedding")] = "{S}"
+    first_word: Annotated[str, Field(min_length=1, description="word whose embedding is the initial value")] = "image"
 
 
 class Dreambooth(Baseline):
     """A baseline with one adapter per emotion under a fixed prompt (the LoRA form of DreamBooth)."""
 
-    prompt: Annotated[str, Field(pattern=r"^[^{}]*\{S\}[^{}]*$", description="of training; {S} is the emotion's name")]
-    rank: Annotated[Count, Field(description="of each of the eight adapters")]
+    learning_rate: PeakRate = 0.001
+    prompt: Annotated[Prompt, Field(description="training prompt; {S} is the name of the emotion")] = "an image of {S}"
+    rank: Annotated[Count, Field(description="rank of each of the eight adapters")] = 4
 
 
 class Emogen(Baseline):
     """A baseline that maps an emotion space to a token embedding and uses the attribute loss (EmoGen)."""
 
-    prompt: Annotated[str, Field(pattern=r"^[^{}]*\{S\}[^{}]*$", description="of training; {S} is the embedding")]
-    hidden: Annotated[Count, Field(description="units between the mapper's two layers (EmoGen: 1024)")]
-    attribute_weight: Annotated[NonNegative, Field(description="of L_attr (EmoGen: 0.01)")]
-    attribute_temperature: Annotated[float, Field(gt=0, description="of its softmax over cosines (EmoGen: 1)")]
-    emotion_weight: Annotated[NonNegative, Field(description="of L_emo, by the classifier (EmoGen as shipped: 0)")]
+    learning_rate: Annotated[PeakRate, Field(description="peak learning rate of AdamW (EmoGen: 0.001)")] = 0.003
+    prompt: Annotated[Prompt, Field(description="training prompt; {S} is the emotion embedding")] = "{S}"
+    hidden: Annotated[Count, Field(description="hidden units of the mapper (EmoGen: 1024)")] = 1024
+    attribute_weight: Annotated[NonNegative, Field(description="weight of L_attr (EmoGen: 0.01)")] = 0.01
+    attribute_temperature: Annotated[
+        float, Field(gt=0, description="softmax temperature over the cosines of L_attr (EmoGen: 1)")
+    ] = 1.0
+    emotion_weight: Annotated[
+        NonNegative, Field(description="weight of L_emo, by the emotion classifier (EmoGen as released: 0)")
+    ] = 0.0
 
 
 class UniemoUnderstanding(Training):
     """The CLIP ViT with scene and object queries that reads an emotion (UniEmo III-A)."""
 
-    queries: Annotated[Literal["both", "scene", "object", "none"], Field(description="that are there (Fig. 6-7)")]
-    query_length: Annotated[Count, Field(description="queries of each kind (UniEmo's code: 32)")]
+    steps: Annotated[Steps, Field(description="optimiser steps (UniEmo's code: 15 epochs)")] = 280
+    batch_size: Annotated[StepBatch, Field(description="images per step, over all processes (UniEmo: 128)")] = 32
+    learning_rate: Annotated[PeakRate, Field(description="peak learning rate of the head (UniEmo: 0.0001)")] = 0.003
+    weight_decay: Annotated[WeightDecay, Field(description="weight decay of AdamW (UniEmo: 0.001)")] = 0.001
+    warmup_steps: Annotated[int, Field(ge=0, description="steps of linear warm-up")] = 20
+    sampler: Annotated[
+        Sampler, Field(description="EmoGen's balanced list, drawn by class weight, or every image in turn")
+    ] = "plain"
+    sheet_steps: Annotated[int, Field(ge=0, description="unused: this training shows no samples")] = 0
+    queries: Annotated[
+        Literal["both", "scene", "object", "none"], Field(description="kinds of queries in use (UniEmo Fig. 6-7: both)")
+    ] = "both"
+    query_length: Annotated[Count, Field(description="queries of each kind (UniEmo's code: 32)")] = 4
     entry: Annotated[
         Literal["hierarchical", "single_step"],
-        Field(description="object queries enter behind the scene queries' layers (UniEmo), or both at layer 1"),
-    ]
-    scene_layer: Annotated[int | None, Field(ge=1, description="L1, after which scenes are told; null: a third")]
-    object_layer: Annotated[int | None, Field(ge=1, description="L2, after which objects are told; null: two thirds")]
+        Field(description="object queries enter after scene_layer (UniEmo), or both kinds at layer 1"),
+    ] = "hierarchical"
+    scene_layer: Annotated[
+        int | None, Field(ge=1, description="L1, the layer that scenes are read after; null: a third of the layers")
+    ] = None
+    object_layer: Annotated[
+        int | None, Field(ge=1, description="L2, the layer that objects are read after; null: two thirds")
+    ] = None
     passed_on: Annotated[
         Literal["refined", "plain"],
-        Field(description="queries that the layer after L1 and L2 gets: refined, Qhat of Eq. 3 (UniEmo), or plain, Q"),
-    ]
+        Field(description="queries that enter the layer after L1 and L2: Qhat of Eq. 3 (UniEmo), or Q"),
+    ] = "refined"
     positives: Annotated[
-        Literal["equal", "literal"],
-        Field(description="Eq. 4: equal attributes are positives and missing ones no negatives, or as written"),
-    ]
-    temperature: Annotated[float, Field(gt=0, description="tau of Eq. 4 (UniEmo: 0.07)")]
-    scene_weight: Annotated[NonNegative, Field(description="of L_S in Eq. 9 (UniEmo: 0.25)")]
-    object_weight: Annotated[NonNegative, Field(description="of L_O in Eq. 9 (UniEmo: 0.25)")]
-    emotion_weight: Annotated[NonNegative, Field(description="of L_cls in Eq. 9 (UniEmo: 0.5)")]
-    head_hidden: Annotated[Count, Field(description="units between the two layers of the head (UniEmo's code: 768)")]
-    dropout: Annotated[float, Field(ge=0.0, lt=1.0, description="in the head (UniEmo's code: 0.5)")]
-    backbone_rate: Annotated[float, Field(ge=0.0, lt=1.0, description="peak rate of the ViT; 0: frozen")]
-    query_rate: Annotated[Rate, Field(description="peak rate of queries, interactive blocks and projections")]
-    image_px: Annotated[int, Field(ge=32, le=1024, description="edge of the cached squares that crops are taken of")]
-    min_crop: Annotated[float, Field(gt=0, le=1, description="least area of a random crop; 1: none")]
-    val_steps: Annotated[Count, Field(description="steps between two looks at the val split; the best is kept")]
+        Literal["equal", "literal"], Field(description="images of equal attributes are positives, or Eq. 4 as written")
+    ] = "equal"
+    temperature: Annotated[float, Field(gt=0, description="tau of Eq. 4 (UniEmo: 0.07)")] = 0.07
+    scene_weight: Annotated[NonNegative, Field(description="weight of L_S in Eq. 9 (UniEmo: 0.25)")] = 0.25
+    object_weight: Annotated[NonNegative, Field(description="weight of L_O in Eq. 9 (UniEmo: 0.25)")] = 0.25
+    emotion_weight: Annotated[NonNegative, Field(description="weight of L_cls in Eq. 9 (UniEmo: 0.5)")] = 0.5
+    head_hidden: Annotated[Count, Field(description="hidden units of the head (UniEmo's code: 768)")] = 128
+    dropout: Annotated[Dropout, Field(description="dropout in the head (UniEmo's code: 0.5)")] = 0.1
+    backbone_rate: Annotated[
+        RateOrZero, Field(description="peak learning rate of the ViT; 0: frozen (UniEmo's code: 0.000008)")
+    ] = 0.0003
+    query_rate: Annotated[
+        Rate, Field(description="peak learning rate of queries and interactive blocks (UniEmo's code: 0.0005)")
+    ] = 0.003
+    image_px: Annotated[int, Field(ge=32, le=1024, description="edge of the cached squares in px")] = 64
+    min_crop: Annotated[float, Field(gt=0, le=1, description="minimum area of a random crop; 1: no crop")] = 0.7
+    val_steps: Annotated[
+        Count, Field(description="steps between two evaluations on val; the best weights are kept")
+    ] = 56
 
 
 class UniemoJoint(DiffusionTraining):
     """The joint training of understanding and generation (UniEmo III-B, III-C)."""
 
-    prompt: Annotated[str, Field(pattern=r"^[^{}]*\{S\}[^{}]*$", description="of training; {S} is c of Eq. 6")]
+    learning_rate: Annotated[
+        PeakRate, Field(description="peak learning rate of fusion and condition head (UniEmo: 0.01; its code: 0.001)")
+    ] = 0.01
+    weight_decay: WeightDecay = 0.001
+    warmup_steps: Annotated[int, Field(ge=0, description="steps of linear warm-up")] = 20
+    sheet_steps: Annotated[int, Field(ge=0, description="steps between two sheets of samples; 0: none")] = 220
+    prompt: Annotated[Prompt, Field(description="training prompt; {S} is c of Eq. 6")] = "{S}"
     parts: Annotated[
         Literal["all", "class", "class_scene", "class_object", "class_patch", "class_scene_object_patch"],
-        Field(description="of Eq. 6 that are on (Table V); patch: the mean patch token, by a phi of its own"),
-    ]
+        Field(description="terms of Eq. 6 in use, and the mean patch token (UniEmo Table V: all)"),
+    ] = "all"
     coefficients: Annotated[
         Literal["correlated", "one", "constant", "shuffled"],
-        Field(description="alpha of Eq. 6; 1 (Table V); or a control in its place: their mean, or dealt out anew"),
-    ]
+        Field(description="alpha of Eq. 6; 1 (Table V); or a control in its place: their mean, or permuted"),
+    ] = "correlated"
     norms: Annotated[
-        bool, Field(description="each part normalised and c as large as a token's embedding, or Eq. 6 as written")
-    ]
+        bool, Field(description="normalised parts, and c as large as a token embedding; false: Eq. 6 as written")
+    ] = True
     condition_loss: Annotated[
-        Literal["triplet", "cross_entropy"], Field(description="L_cond of Eq. 7, or its rival L_ce (Table V)")
-    ]
-    margin: Annotated[NonNegative, Field(description="xi of Eq. 7 (UniEmo: 0.1)")]
-    understanding_weight: Annotated[NonNegative, Field(description="of L_U in Eq. 10 (UniEmo: 0.3)")]
-    condition_weight: Annotated[NonNegative, Field(description="of L_cond in Eq. 10 (UniEmo: 0.3); 0: Table V")]
-    diffusion_weight: Annotated[NonNegative, Field(description="of L_theta in Eq. 10 (UniEmo: 0.4)")]
+        Literal["triplet", "cross_entropy"], Field(description="L_cond of Eq. 7, or its rival L_ce (UniEmo Table V)")
+    ] = "triplet"
+    margin: Annotated[NonNegative, Field(description="xi of Eq. 7 (UniEmo: 0.1)")] = 0.1
+    understanding_weight: Annotated[NonNegative, Field(description="weight of L_U in Eq. 10 (UniEmo: 0.3)")] = 0.3
+    condition_weight: Annotated[
+        NonNegative, Field(description="weight of L_cond in Eq. 10 (UniEmo: 0.3; its code: 0.000001); 0: Table V")
+    ] = 0.003
+    diffusion_weight: Annotated[NonNegative, Field(description="weight of L_theta in Eq. 10 (UniEmo: 0.4)")] = 0.4
     balance: Annotated[
         Literal["fixed", "gradient"],
-        Field(description="weight of L_cond as given, or times the ratio of L_theta's gradient norm at c to its own"),
-    ]
+        Field(
+            description="condition_weight as it is, or times the ratio of the gradient norms of L_theta and L_cond at c"
+        ),
+    ] = "fixed"
     condition_input: Annotated[
-        Literal["condition", "text"], Field(description="what L_cond's head sees: c, or the text encoder's output")
-    ]
-    implicit_feedback: Annotated[bool, Field(description="the diffusion loss reaches the queries (Fig. 8)")]
-    backbone_rate: Annotated[float, Field(ge=0.0, lt=1.0, description="peak rate of the ViT; 0: frozen")]
-    query_rate: Annotated[float, Field(ge=0.0, lt=1.0, description="of queries, interactive blocks and projections")]
-    head_rate: Annotated[float, Field(ge=0.0, lt=1.0, description="of the head that reads the emotion")]
+        Literal["condition", "text"], Field(description="what the head of L_cond sees: c, or the text encoder's output")
+    ] = "condition"
+    implicit_feedback: Annotated[bool, Field(description="the diffusion loss trains the queries (UniEmo Fig. 8)")] = (
+        True
+    )
+    backbone_rate: Annotated[
+        RateOrZero, Field(description="peak learning rate of the ViT; 0: frozen (UniEmo's code: 0)")
+    ] = 0.00001
+    query_rate: Annotated[
+        RateOrZero, Field(description="peak learning rate of queries and interactive blocks (UniEmo's code: 0.0005)")
+    ] = 0.0001
+    head_rate: Annotated[RateOrZero, Field(description="peak learning rate of the emotion head (UniEmo's code: 0)")] = (
+        0.0001
+    )
 
 
 class Feedback(Section):
     """The filter that selects generated images for further training (UniEmo Algorithm 1)."""
 
-    low: Annotated[Fraction, Field(description="least rank that is kept, as a share of all images (UniEmo: 0.2)")]
-    high: Annotated[Fraction, Field(description="greatest rank that is kept (UniEmo: 0.8)")]
-    metrics: Annotated[Literal["both", "emotion", "clarity"], Field(description="that an image must pass (Table VI)")]
-    ranks: Annotated[Literal["descending", "ascending"], Field(description="rank 0 is the best, or the worst")]
-    per_emotion: Annotated[bool, Field(description="ranks within each emotion, or over all")]
+    low: Annotated[Fraction, Field(description="minimum rank, as a fraction of all images (UniEmo: 0.2)")] = 0.2
+    high: Annotated[Fraction, Field(description="maximum rank, as a fraction of all images (UniEmo: 0.8)")] = 0.8
+    metrics: Annotated[
+        Literal["both", "emotion", "clarity"], Field(description="metrics an image must pass (UniEmo Table VI: both)")
+    ] = "both"
+    ranks: Annotated[
+        Literal["descending", "ascending"], Field(description="rank 0 is the best image, or the worst")
+    ] = "descending"
+    per_emotion: Annotated[bool, Field(description="rank within each emotion instead of over all images")] = False
     control: Annotated[
-        Literal["none", "random"], Field(description="random: as many images, drawn by chance, in their place")
-    ]
+        Literal["none", "random"], Field(description="the ranks, or as many images selected by chance")
+    ] = "none"
 
     @model_validator(mode="after")
     def _something_is_between(self) -> Self:
@@ -437,58 +596,84 @@ class Feedback(Section):
 class UniemoFeedback(Section):
     """The joint training continued with the model's own images (UniEmo III-D)."""
 
-    steps: Annotated[Count, Field(description="optimiser steps beyond those of uniemo_joint")]
-    rate_share: Annotated[float, Field(gt=0, le=1, description="of the peak rates of uniemo_joint")]
+    steps: Annotated[Steps, Field(description="optimiser steps beyond those of uniemo_joint")] = 75
+    rate_share: Annotated[
+        float, Field(gt=0, le=1, description="learning rates as a fraction of those of uniemo_joint")
+    ] = 0.5
     generated_frac: Annotated[
-        float, Field(ge=0.0, lt=1.0, description="share of a batch that is generated (Table VIII); 0: a control")
-    ]
+        float,
+        Field(
+            ge=0.0, lt=1.0, description="fraction of a batch that is generated (UniEmo Table VIII: 0.2); 0: a control"
+        ),
+    ] = 0.2
 
 
 class StableDiffusion(Section):
     """The foundation model, prompted in words (CoEmoGen Table 1)."""
 
-    prompt: Annotated[str, Field(pattern=r"^[^{}]*\{S\}[^{}]*$", description="{S} is the name of the emotion")]
+    prompt: Annotated[Prompt, Field(description="prompt; {S} is the name of the emotion")] = "an image of {S}"
 
 
 class Images(Section):
     """Images of every emotion, generated by each method."""
 
-    num_per_emotion: Annotated[Count, Field(description="images of each emotion (papers: 1000)")]
-    prompt: Annotated[str, Field(pattern=r"^[^{}]*\{S\}[^{}]*$", description="{S} is the emotion")]
-    source: Annotated[Source, Field(description="of v: diagonal Gaussian (papers), full, class mean, real val v")]
-    strength: Annotated[NonNegative, Field(description="of the adapters; 1 as trained")]
+    num_per_emotion: Annotated[Count, Field(description="images per emotion (papers: 1000)")] = 32
+    prompt: Annotated[
+        Prompt, Field(description="prompt; {S} is the emotion; a noun after it transfers the emotion to the noun")
+    ] = "{S}"
+    source: Annotated[
+        Source,
+        Field(description="where v comes from: diagonal Gaussian (papers), full Gaussian, class mean, real val v"),
+    ] = "diagonal"
+    strength: Annotated[NonNegative, Field(description="strength of the adapters; 1 as trained")] = 1.0
     solver: Annotated[
         Literal["sde-dpmsolver++", "dpmsolver++", "unipc", "ddim", "euler"],
-        Field(description="of diffusers; sde: adds noise at each step (EmoGen: unipc)"),
-    ]
-    steps: Annotated[Count, Field(description="solver steps (EmoGen: 50)")]
-    guidance: Annotated[float, Field(ge=1, description="scale of classifier-free guidance; 1: none (EmoGen: 7.5)")]
-    precision: Annotated[Precision, Field(description="of U-Net and decoder; weights stay fp32")]
-    batch_size: BatchSize
+        Field(description="solver; sde adds noise at each step (EmoGen: unipc)"),
+    ] = "sde-dpmsolver++"
+    steps: Annotated[Count, Field(description="solver steps (EmoGen: 50)")] = 12
+    guidance: Annotated[float, Field(ge=1, description="scale of classifier-free guidance; 1: none (EmoGen: 7.5)")] = (
+        4.5
+    )
+    precision: Annotated[Precision, Field(description="number format of U-Net and decoder; weights stay fp32")] = "bf16"
+    batch_size: Annotated[BatchSize, Field(description="images denoised at once; changes low bits")] = 32
 
 
 class Scores(Section):
     """The judges' scores of images, and the metrics that follow from them (REFERENCE C)."""
 
-    batch_size: BatchSize
-    num_pairs: Annotated[Count, Field(description="pairs of images of each emotion, for LPIPS and Sem-D (EmoGen: 10)")]
+    batch_size: BatchSize = 32
+    num_pairs: Annotated[
+        Count, Field(description="image pairs per emotion for LPIPS and Sem-D (EmoGen's code: 10)")
+    ] = 100
     protocols: Annotated[
-        tuple[Protocol, ...], Field(strict=False, min_length=1, description="clean; emogen: as published, defects too")
-    ]
+        tuple[Protocol, ...],
+        Field(
+            strict=False,
+            min_length=1,
+            description="clean: center crops; emogen: as published, with its defects; clean-fid: FID, squashed",
+        ),
+    ] = ("clean", "emogen")
     inception_weights: Annotated[
-        FileName | None, Field(description="Inception of FID in models/pretrained; null: FID by CLIP and judge alone")
-    ]
+        FileName | None,
+        Field(description="Inception of FID in models/pretrained; null: FID by CLIP and judge only"),
+    ] = None
     alexnet_weights: Annotated[
-        FileName | None, Field(description="AlexNet of LPIPS in models/pretrained; null: distances by the judge alone")
-    ]
+        FileName | None,
+        Field(description="AlexNet of LPIPS in models/pretrained; null: distances by the judge only, not called LPIPS"),
+    ] = None
     lpips_heads: Annotated[
-        FileName | None, Field(description="its calibrated heads, there too; null: those of the lpips package")
-    ]
-    perceptual_px: Annotated[int, Field(ge=32, le=1024, description="edge of the squares that AlexNet sees")]
+        FileName | None,
+        Field(description="calibrated heads of LPIPS in models/pretrained; null: those of the lpips package"),
+    ] = None
+    perceptual_px: Annotated[int, Field(ge=32, le=1024, description="edge of AlexNet's square input in px")] = 64
 
     @model_validator(mode="after")
-    def _lpips_is_whole(self) -> Self:
+    def _networks_are_whole(self) -> Self:
         _check_distinct("protocols", self.protocols)
+        if "clean-fid" in self.protocols and self.inception_weights is None:
+            raise ValueError(
+                "protocols has 'clean-fid', inception_weights = None: it is FID by Inception; name its weights"
+            )
         if self.alexnet_weights is None and self.lpips_heads is not None:
             raise ValueError(
                 f"alexnet_weights = None, lpips_heads = {self.lpips_heads!r}: heads need AlexNet; name it, or neither"
@@ -500,29 +685,44 @@ class UnderstandingScores(Section):
     """How well every reader recognises emotions on every labelled data set (UniEmo Tables I-III)."""
 
     understandings: Annotated[
-        tuple[Understanding, ...], Field(strict=False, description="models of UniEmo beside the baselines")
-    ]
+        tuple[Understanding, ...],
+        Field(strict=False, description="models of UniEmo that are scored beside the baselines"),
+    ] = ("uniemo_understanding", "uniemo_joint", "uniemo_feedback")
     datasets: Annotated[
-        tuple[SmallSet, ...], Field(strict=False, description="beside EmoSet's test split; others are left out")
-    ]
-    fi_folder: Annotated[str, Field(min_length=1, description="folder with emotion_dataset/<emotion>/")]
-    emotionroi_folder: Annotated[str, Field(min_length=1, description="with images/ and training_testing_split/")]
-    twitter_folder: Annotated[str, Field(min_length=1, description="folder with Twitter_PCNN/ and twitter_ii/")]
-    max_reject_frac: Annotated[Fraction, Field(description="rejected share of a data set above which the stage fails")]
+        tuple[SmallSet, ...],
+        Field(strict=False, description="data sets beside EmoSet's test split; others are left out"),
+    ] = ("fi", "emotionroi", "twitter_i", "twitter_ii")
+    fi_folder: Annotated[str, Field(min_length=1, description="folder with emotion_dataset/<emotion>/")] = (
+        "data/miniature/fi"
+    )
+    emotionroi_folder: Annotated[
+        str, Field(min_length=1, description="folder with images/<class>/ and training_testing_split/")
+    ] = "data/miniature/emotionroi"
+    twitter_folder: Annotated[
+        str, Field(min_length=1, description="folder with Twitter_PCNN/ (Twitter I) and twitter_ii/<polarity>/")
+    ] = "data/miniature/twitter"
+    max_reject_frac: RejectFraction = 0.01
     prompts: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^[^{}]*\{S\}[^{}]*$")], ...],
-        Field(strict=False, min_length=1, description="of CLIP zero-shot, averaged; {S} is the emotion"),
-    ]
-    probe_strength: Annotated[float, Field(gt=0, description="C of the linear probes, the inverse of the L2 penalty")]
-    folds: Annotated[int, Field(ge=2, le=20, description="of probes within a small data set (the field: 5)")]
+        tuple[Prompt, ...],
+        Field(strict=False, min_length=1, description="prompts of zero-shot CLIP, averaged; {S} is the emotion"),
+    ] = ("{S}", "an image of {S}")
+    probe_strength: Annotated[
+        float, Field(gt=0, description="C of the linear probes, the inverse of the L2 penalty; 0.1 is best on val")
+    ] = 0.1
+    folds: Annotated[
+        int, Field(ge=2, le=20, description="folds of the probes within a small data set (the field: 5)")
+    ] = 5
     question: Annotated[
-        Literal["word", "caption"], Field(description="captioner: scores the emotions' names, or its caption is read")
-    ]
+        Literal["word", "caption"],
+        Field(description="the captioner scores the emotion names, or CLIP reads its caption"),
+    ] = "caption"
     num_asked: Annotated[
-        int | None, Field(ge=1, description="pictures of each data set that the captioner is asked about; null: all")
-    ]
-    max_new_tokens: Annotated[int, Field(ge=1, le=1024, description="of a caption, in the captioner's tokens")]
-    batch_size: BatchSize
+        int | None, Field(ge=1, description="images of each data set that the captioner is given; null: all")
+    ] = 100
+    max_new_tokens: Annotated[
+        int, Field(ge=1, le=1024, description="maximum length of a caption in the captioner's tokens")
+    ] = 77
+    batch_size: BatchSize = 50
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> Self:
@@ -535,21 +735,26 @@ class Grids(Section):
     """Sheets that show a method: emotions, transfer, fusion and strength (CoEmoGen Fig. 7-8)."""
 
     nouns: Annotated[
-        tuple[str, ...], Field(strict=False, min_length=1, description="neutral things to transfer an emotion to")
-    ]
+        tuple[str, ...],
+        Field(strict=False, min_length=1, description="neutral nouns that an emotion is transferred to"),
+    ] = ("street", "room", "bench", "book")
     fused: Annotated[
-        tuple[Emotion, ...], Field(strict=False, min_length=2, description="emotions fused pairwise (CoEmoGen: three)")
-    ]
+        tuple[Emotion, ...], Field(strict=False, min_length=2, description="emotions that are fused pairwise")
+    ] = ("amusement", "awe", "fear")
     strengths: Annotated[
-        tuple[NonNegative, ...], Field(strict=False, min_length=1, description="of the adapters, side by side")
-    ]
-    images_per_cell: Annotated[Count, Field(description="seeds shown of each combination")]
+        tuple[NonNegative, ...],
+        Field(strict=False, min_length=1, description="strengths of the adapters, side by side"),
+    ] = (0.0, 0.5, 1.0, 1.5)
+    images_per_cell: Annotated[Count, Field(description="seeds of each combination")] = 1
 
 
 class TruthChecks(Section):
     """Comparison of the pipeline's results with what was drawn; possible only for the miniature."""
 
-    corpora: Annotated[tuple[Corpus, ...], Field(strict=False, description="drawn corpora; none at paper scale")]
+    corpora: Annotated[
+        tuple[Corpus, ...],
+        Field(strict=False, description="drawn corpora to compare with the truth; [] at paper scale"),
+    ] = ("emoset", "emoart")
 
     @model_validator(mode="after")
     def _corpora_are_distinct(self) -> Self:
@@ -560,39 +765,41 @@ class TruthChecks(Section):
 class Params(Section):
     """The whole of params.yaml."""
 
-    seed: Annotated[Seed, Field(description="seed of everything but the drawn world and bundled weights")]
+    seed: Annotated[Seed, Field(description="seed of everything except the drawn world and the bundled weights")] = 0
     corpora: Annotated[
-        tuple[Corpus, ...], Field(strict=False, min_length=1, description="corpora to caption and filter")
-    ]
-    methods: Annotated[tuple[Method, ...], Field(strict=False, min_length=1, description="generators that make images")]
-    miniature: Miniature
-    foundation_clip: FoundationClip
-    foundation_diffusion: FoundationDiffusion
-    foundation_captioner: FoundationCaptioner
-    emoset: Emoset
-    features: Features
-    emotion_classifier: EmotionClassifier
-    judges: Judges
-    emoart: Emoart
-    correlation: Correlation
-    captions: Captions
-    caption_features: CaptionFeatures
-    caption_filter: CaptionFilter
-    latents: Latents
-    coemogen: Coemogen
-    stable_diffusion: StableDiffusion
-    textual_inversion: TextualInversion
-    dreambooth: Dreambooth
-    emogen: Emogen
-    uniemo_understanding: UniemoUnderstanding
-    uniemo_joint: UniemoJoint
-    feedback: Feedback
-    uniemo_feedback: UniemoFeedback
-    images: Images
-    scores: Scores
-    understanding_scores: UnderstandingScores
-    grids: Grids
-    truth_checks: TruthChecks
+        tuple[Corpus, ...], Field(strict=False, min_length=1, description="corpora that are captioned and filtered")
+    ] = ("emoset", "emoart")
+    methods: Annotated[
+        tuple[Method, ...], Field(strict=False, min_length=1, description="generators that make images")
+    ] = ("stable_diffusion", "coemogen_emoset", "coemogen_emoart", "uniemo_joint", "uniemo_feedback")
+    miniature: Miniature = Miniature()
+    foundation_clip: FoundationClip = FoundationClip()
+    foundation_diffusion: FoundationDiffusion = FoundationDiffusion()
+    foundation_captioner: FoundationCaptioner = FoundationCaptioner()
+    emoset: Emoset = Emoset()
+    features: Features = Features()
+    emotion_classifier: EmotionClassifier = EmotionClassifier()
+    judges: Judges = Judges()
+    emoart: Emoart = Emoart()
+    correlation: Correlation = Correlation()
+    captions: Captions = Captions()
+    caption_features: CaptionFeatures = CaptionFeatures()
+    caption_filter: CaptionFilter = CaptionFilter()
+    latents: Latents = Latents()
+    coemogen: Coemogen = Coemogen()
+    stable_diffusion: StableDiffusion = StableDiffusion()
+    textual_inversion: TextualInversion = TextualInversion()
+    dreambooth: Dreambooth = Dreambooth()
+    emogen: Emogen = Emogen()
+    uniemo_understanding: UniemoUnderstanding = UniemoUnderstanding()
+    uniemo_joint: UniemoJoint = UniemoJoint()
+    feedback: Feedback = Feedback()
+    uniemo_feedback: UniemoFeedback = UniemoFeedback()
+    images: Images = Images()
+    scores: Scores = Scores()
+    understanding_scores: UnderstandingScores = UnderstandingScores()
+    grids: Grids = Grids()
+    truth_checks: TruthChecks = TruthChecks()
 
     @model_validator(mode="after")
     def _truth_is_drawn(self) -> Self:
@@ -622,6 +829,20 @@ class Params(Section):
             folder = getattr(self, section).folder
             if Path(folder) == Path("data/miniature") / layout and layout not in self.miniature.layouts:
                 raise ValueError(f"{section}.folder = {folder!r}: nothing draws it; add {layout} to miniature.layouts")
+        return self
+
+    @model_validator(mode="after")
+    def _training_splits_are_there(self) -> Self:
+        for name in type(self).model_fields:
+            section = getattr(self, name)
+            if not isinstance(section, DiffusionTraining) or section.training_splits == "train":
+                continue
+            for source in ("latents", "caption_filter") if name == "coemogen" else ("latents",):
+                if getattr(self, source).training_splits != "all":
+                    raise ValueError(
+                        f"{name}.training_splits = 'all': {source} has the train split only; set "
+                        f"{source}.training_splits to all"
+                    )
         return self
 
     @model_validator(mode="after")
@@ -681,50 +902,71 @@ def read_yaml(path: Path) -> Any:
         raise ParamsError(f"{path}: this is not YAML: {' '.join(str(error).split())}") from None
 
 
+def default_values() -> dict[str, Any]:
+    """Return every key of params.yaml with its default, as plain values: the miniature."""
+    return Params().model_dump(mode="json")
+
+
 def parse_params(values: Any, name: str = "params.yaml") -> Params:
-    """Check plain values as a whole. Raises ParamsError, which lists every problem, one per line."""
+    """Check plain values as a whole; every key must be there. Raises ParamsError, which lists every problem."""
+    problems = [f"{'.'.join(key)}: missing; allowed is {allowed(list(key))}" for key in missing_keys(Params, values)]
     try:
-        return Params.model_validate(values)
+        params = Params.model_validate(values)
     except ValidationError as error:
-        problems = [_problem(detail) for detail in error.errors(include_url=False)]
-        raise ParamsError(
-            "\n".join([f"{name}: {len(problems)} problem(s)", *(f"  {line}" for line in problems)])
-        ) from None
+        problems += [_problem(detail) for detail in error.errors(include_url=False)]
+    if problems:
+        hint = (
+            ["  `evoke params --fix` completes missing keys with their defaults"] if ": missing;" in problems[0] else []
+        )
+        lines = [f"{name}: {len(problems)} problem(s)", *(f"  {line}" for line in problems), *hint]
+        raise ParamsError("\n".join(lines))
+    return params
 
 
 def parse_section(section: type[Part], values: Any, file: Path) -> Part:
     """Check the plain values of one section, as stored in a model's file. Raises ParamsError with one line."""
+    said = next((f"{'.'.join(('params', *key))}: missing" for key in missing_keys(section, values)), "")
     try:
-        return section.model_validate(values)
+        parsed = section.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(["params", *map(str, first["loc"])])
         said = f"{key} = {_SHORT.repr(first['input'])}: {first['msg']}"
-        raise ParamsError(f"{file}: {said}; delete the folder and run `dvc repro`, which makes it again") from None
+    if said:
+        raise ParamsError(f"{file}: {said}; delete the folder and run `dvc repro`, which makes it again")
+    return parsed
+
+
+def missing_keys(model: type[BaseModel], values: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the path of every key that plain values lack. A missing section is one key."""
+    for name, field in model.model_fields.items() if isinstance(values, Mapping) else ():
+        if name not in values:
+            yield (*above, name)
+        elif (section := section_of(field)) is not None:
+            yield from missing_keys(section, values[name], (*above, name))
+
+
+def section_of(field: FieldInfo) -> type[BaseModel] | None:
+    """Return the class of a field that is a section, otherwise None."""
+    kind = field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 
 def dotted_keys(model: type[BaseModel] = Params, prefix: str = "") -> Iterator[str]:
     """Yield every key of params.yaml in dotted form, each section before its own keys."""
     for name, field in model.model_fields.items():
         yield prefix + name
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from dotted_keys(field.annotation, f"{prefix}{name}.")
-
-
-def _check_distinct(key: str, values: tuple[str, ...]) -> None:
-    if len(set(values)) < len(values):
-        raise ValueError(f"{key} = {list(values)}: each name at most once")
+        if (section := section_of(field)) is not None:
+            yield from dotted_keys(section, f"{prefix}{name}.")
 
 
 def _problem(detail: Any) -> str:
     """Return one pydantic error as a line: dotted key = value: what is allowed."""
     key = ".".join(str(part) for part in detail["loc"]) or "params.yaml"
     names = [part for part in detail["loc"] if isinstance(part, str)]
-    if detail["type"] == "missing":
-        return f"{key}: missing; allowed is {allowed(names)}"
     if detail["type"] in ("extra_forbidden", "invalid_key"):  # invalid_key: a key that is not text
         *above, last = detail["loc"]
-        nearest = difflib.get_close_matches(str(last), list(_schema_of(above)["properties"]), 1, 0.0)
+        nearest = difflib.get_close_matches(str(last), list(schema_of(above)["properties"]), 1, 0.0)
         return f"{_SHORT.repr(key)[1:-1]}: unknown key; the nearest right name is {'.'.join([*above, *nearest])}"
     if detail["type"] == "value_error":
         prefix = f"{'.'.join(names)}." if names else ""
@@ -737,7 +979,7 @@ def _hint(value: object, names: list[str]) -> str:
 
     YAML reads a number as text if it is quoted or written in a form that YAML does not take for a number.
     """
-    schema = _schema_of(names)
+    schema = schema_of(names)
     if not isinstance(value, str):
         return ""
     if words := schema.get("items", schema).get("enum"):
@@ -750,7 +992,7 @@ def _hint(value: object, names: list[str]) -> str:
         return " (this is text, not a number)"
 
 
-def _schema_of(names: list[str]) -> dict[str, Any]:
+def schema_of(names: list[str]) -> dict[str, Any]:
     """Return the JSON schema of a key given by its parts, or the whole schema if there are no parts."""
     schema = root = _root_schema()
     for name in names:
@@ -766,7 +1008,7 @@ def _root_schema() -> dict[str, Any]:
 
 def allowed(names: list[str]) -> str:
     """Return the allowed values of a key in words, such as 'a number >= 0 and < 1'."""
-    return _words(_schema_of(names))
+    return _words(schema_of(names))
 
 
 def _words(schema: dict[str, Any]) -> str:

@@ -1,4 +1,6 @@
-"""Rows of a table as a training counts them: emotion indices and the train split."""
+"""Rows of a table as a training counts them: emotion indices, the train split, and what a generator trains on."""
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -6,6 +8,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.emotions import INDEX
+
+if TYPE_CHECKING:
+    from pipeline.corpora.records import TrainingSplits
 
 Integers = NDArray[np.int64]
 
@@ -18,3 +23,13 @@ def emotion_indices(table: pa.Table) -> Integers:
 def train_split(corpus: pa.Table) -> pa.Table:
     """Return the rows of the train split."""
     return corpus.filter(pc.equal(corpus["split"].cast(pa.string()), "train"))
+
+
+def is_trained_on(corpus: pa.Table, splits: "TrainingSplits") -> NDArray[np.bool_]:
+    """Return which images a generator is trained on, N bool: those of the train split, or all (as EmoGen's lists)."""
+    return np.array([splits == "all" or split == "train" for split in corpus["split"].to_pylist()], bool)
+
+
+def training_rows(corpus: pa.Table, splits: "TrainingSplits") -> pa.Table:
+    """Return the rows that a generator is trained on."""
+    return corpus.filter(pa.array(is_trained_on(corpus, splits)))

@@ -211,6 +211,7 @@ SCORES_SCHEMA = Schema(
         Column("judge_feature", VECTOR, "pooled features of the judge on pixels"),
         Column("norm", pa.float32(), "length of the CLIP image feature before it was made a unit vector"),
         Column("inception_feature", VECTOR, "of the picture's middle; null without weights", nullable=True),
+        Column("clean_fid_feature", VECTOR, "of all of it, as clean-fid squashes; null where not asked", nullable=True),
         Column("squashed_feature", VECTOR, "CLIP's of emogen's input, raw; null where not asked", nullable=True),
         Column("squashed_judge_feature", VECTOR, "as the judge sees it squashed; null likewise", nullable=True),
         Column("squashed_inception_feature", VECTOR, "likewise; null without weights, too", nullable=True),

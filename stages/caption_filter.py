@@ -14,7 +14,7 @@ def main(run: Run) -> None:
     rows = run.read(CORPUS, ["image_id", "emotion", "split"])
     captions = run.read(CAPTIONS, ["image_id", "caption"])["caption"].to_pylist()
     scored = with_similarity(rows, run.read(FEATURES), run.read(CAPTION_FEATURES), captions)
-    filtered = drop_worst(scored, run.params.drop_fraction)
+    filtered = drop_worst(scored, run.params.drop_fraction, run.params.training_splits)
     run.write(CAPTION_FILTER, filtered)
     run.metrics(summary(filtered))
 

@@ -36,9 +36,10 @@ def main(run: Run) -> None:
     foundation = load_foundation(run.path(FOUNDATION_DIFFUSION), run.path(FOUNDATION_CLIP), device())
     corpus, features = run.read(CORPUS, ["image_id", "emotion", "split"]), run.read(FEATURES)
     latents = LatentCache(run.work, map(read_table, run.shards(LATENTS)), foundation.pipeline.unet.config.in_channels)
-    found = training.inputs(corpus, features, run.read(CAPTION_FEATURES), run.read(CAPTION_FILTER), latents)
-    space = training.visual_space(corpus, features)
     pipeline, settings = foundation.pipeline, run.params
+    captions, kept, splits = run.read(CAPTION_FEATURES), run.read(CAPTION_FILTER), settings.training_splits
+    found = training.inputs(corpus, features, captions, kept, latents, splits)
+    space = training.visual_space(corpus, features, splits)
     generator = torch_generator(run.seed, "coemogen", run.item, "model")
     model = build(settings, pipeline, foundation.encoder, found.visual.shape[1], generator)
     task = training.task(model, foundation, found, space, settings, run.section("images"), run.generator("rows"))

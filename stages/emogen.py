@@ -27,16 +27,14 @@ from pipeline.stage import Run, stage
     trains=True,
 )
 def main(run: Run) -> None:
-    """Train on EmoSet's train split."""
-    import numpy as np
-
+    """Train on the training splits of EmoSet."""
     from pipeline.baselines import emogen
     from pipeline.baselines.model import EmoGenModel
     from pipeline.baselines.training import inputs, summary, task
     from pipeline.features import feature_matrix
     from pipeline.generation.folder import load_foundation, save_generator
     from pipeline.judges.head import load_head
-    from pipeline.rows import train_split
+    from pipeline.rows import is_trained_on, training_rows
     from pipeline.runtime import device, seed_of, torch_generator
     from pipeline.training.curves import save_training
     from pipeline.training.latents import LatentCache
@@ -47,14 +45,15 @@ def main(run: Run) -> None:
     corpus = run.read(EMOSET, ["image_id", "emotion", "split", "scene", "objects"])
     head = load_head(run.path(EMOTION_CLASSIFIER), device())
     points = emogen.points_of(head, feature_matrix(run.read(FEATURES)))
-    space, train = emogen.space_of(points, corpus), train_split(corpus)
+    splits = settings.training_splits
+    space, train = emogen.space_of(points, corpus, splits), training_rows(corpus, splits)
     latents = LatentCache(run.work, map(read_table, run.shards(LATENTS)), pipeline.unet.config.in_channels)
     known, found = emogen.attributes(train, run.read(CORRELATION), encoder, pipeline.tokenizer), inputs(train, latents)
     model = EmoGenModel(
         pipeline, encoder, settings, points.shape[1], known.features, known.coefficients,
         torch_generator(run.seed, "emogen"), head if settings.emotion_weight else None,
     )  # fmt: skip
-    more = emogen.more_of(points[np.array(corpus["split"].to_pylist()) == "train"], known)
+    more = emogen.more_of(points[is_trained_on(corpus, splits)], known)
     asked = task("emogen", model, found, settings, run.generator("rows"), more)
     trained = fit(asked, seed_of(run.seed, "emogen"), run.work.parts, run.work.folder.name)
     params = settings.model_dump(mode="json")

@@ -1,4 +1,4 @@
-"""Stage latents: encode a corpus's train images in the autoencoder's latent space, plain and mirrored."""
+"""Stage latents: encode the images that generators train on in the autoencoder's latent space, plain and mirrored."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,13 +9,13 @@ from pipeline.stage import Run, stage
 
 @stage(reads=(CORPUS, FOUNDATION_DIFFUSION), writes=(LATENTS,), item="corpus")
 def main(run: Run) -> None:
-    """Encode the train split of one corpus."""
-    import pyarrow.compute as pc
+    """Encode the train split of one corpus, or all of it."""
     from diffusers import AutoencoderKL
     from pyarrow import Table
 
     from pipeline.engine import map_shards
     from pipeline.foundation.diffusion import image_px, load_module
+    from pipeline.rows import training_rows
     from pipeline.runtime import device
     from pipeline.training.latents import encode_pictures
 
@@ -25,8 +25,7 @@ def main(run: Run) -> None:
         vae = load_module(AutoencoderKL, folder / "vae").to(device())
 
         def encode(shard: Path) -> Table:
-            rows = read_table(shard, columns=["image_id", "image", "split"])
-            rows = rows.filter(pc.equal(rows["split"].cast("string"), "train"))
+            rows = training_rows(read_table(shard, columns=["image_id", "image", "split"]), params.training_splits)
             return encode_pictures(vae, rows, image_px(folder), params.fit, params.batch_size)
 
         return encode

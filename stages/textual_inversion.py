@@ -21,18 +21,18 @@ from pipeline.stage import Run, stage
     trains=True,
 )
 def main(run: Run) -> None:
-    """Train on EmoSet's train split."""
+    """Train on the training splits of EmoSet."""
     from pipeline.baselines.model import TextualInversionModel
     from pipeline.baselines.training import inputs, summary, task
     from pipeline.generation.folder import load_foundation, save_generator
-    from pipeline.rows import train_split
+    from pipeline.rows import training_rows
     from pipeline.runtime import device, seed_of
     from pipeline.training.curves import save_training
     from pipeline.training.latents import LatentCache
     from pipeline.training.loop import fit
 
     foundation = load_foundation(run.path(FOUNDATION_DIFFUSION), run.path(FOUNDATION_CLIP), device())
-    train = train_split(run.read(EMOSET, ["image_id", "emotion", "split"]))
+    train = training_rows(run.read(EMOSET, ["image_id", "emotion", "split"]), run.params.training_splits)
     latents = LatentCache(run.work, map(read_table, run.shards(LATENTS)), foundation.pipeline.unet.config.in_channels)
     settings, found = run.params, inputs(train, latents)
     model = TextualInversionModel(foundation.pipeline, foundation.encoder, settings)

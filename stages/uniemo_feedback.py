@@ -63,7 +63,8 @@ def main(run: Run) -> None:
     latents = LatentCache(run.work, chain(map(read_table, run.shards(LATENTS)), encoded), vae.config.latent_channels)
     pictures = inputs_of(corpus, squares[: len(corpus)], known.bases, known.settings)
     pictures = joint_training.with_generated(pictures, kept, squares)
-    found, settings = joint_training.inputs(corpus, pictures, latents, kept), model.settings
+    settings = model.settings
+    found = joint_training.inputs(corpus, pictures, latents, kept, settings.training_splits)
     order = mixed_order(found.emotions[: found.num_real], settings.sampler, len(kept), params.generated_frac)
     spaces = joint_training.Gaussians(model, found.pictures)
     task = joint_training.task("uniemo_feedback", model, foundation, found, run.section("images"), order, spaces)

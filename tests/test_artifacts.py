@@ -26,7 +26,7 @@ from pipeline.artifacts import (
     write_json,
     write_table,
 )
-from pipeline.params import load_params
+from pipeline.params import Params
 from pipeline.schemas import (
     CAPTIONS_SCHEMA,
     EMOSET_SCHEMA,
@@ -39,7 +39,7 @@ from pipeline.schemas import (
 )
 
 ROOT = Path(__file__).parents[1]
-PARAMS = load_params(ROOT / "presets" / "miniature.yaml")
+PARAMS = Params()
 SCHEMAS = sorted(
     {
         value.path: value.schema for value in vars(artifacts).values() if isinstance(value, Artifact) and value.schema

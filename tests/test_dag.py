@@ -9,8 +9,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from evoke.dag import differences, stage_items
+from evoke.preset import load_preset
 from pipeline.closure import PLUMBING, import_closure
-from pipeline.params import Params, read_yaml
+from pipeline.params import Params, default_values, read_yaml
 
 ROOT = Path(__file__).parents[1]
 STAGES: dict[str, Any] = read_yaml(ROOT / "dvc.yaml")["stages"]
@@ -89,9 +90,7 @@ def test_dvc_expands_the_dag_of_every_scale(tmp_path: Path, preset: str, absent:
     from dvc.repo import Repo
 
     shutil.copy(ROOT / "dvc.yaml", tmp_path)
-    values = read_yaml(ROOT / "presets" / "miniature.yaml")
-    for section, changes in read_yaml(ROOT / "presets" / f"{preset}.yaml").items():
-        values[section] = values[section] | changes if isinstance(changes, dict) else changes
+    values = load_preset(preset, ROOT / "presets").applied_to(default_values())
     with (tmp_path / "params.yaml").open("w") as file:
         YAML().dump(values, file)
     with Repo.init(str(tmp_path), no_scm=True) as repo:

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.params import Params, ParamsError, _schema_of, dotted_keys, load_params, parse_params, read_yaml
+from pipeline.params import Params, ParamsError, default_values, dotted_keys, load_params, parse_params, schema_of
 
 ROOT = Path(__file__).parents[1]
 KEYS = list(dotted_keys())
-DEFAULTS = read_yaml(ROOT / "presets" / "miniature.yaml")
+DEFAULTS = default_values()
 
 
 def holder(values: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
@@ -33,7 +33,7 @@ def with_value(key: str, value: Any) -> dict[str, Any]:
 
 def wrong_values(key: str) -> list[Any]:
     """Values that a key must refuse, from its JSON schema: other types, and beyond each bound."""
-    schema = _schema_of(key.split("."))
+    schema = schema_of(key.split("."))
     kinds = {choice.get("type") for choice in schema.get("anyOf", [schema])}
     wrong: list[Any] = [{"x": 1}, 1.5 if kinds == {"integer"} else [[]]]
     wrong += [] if "null" in kinds else [None]
@@ -104,6 +104,7 @@ def test_a_number_that_came_as_text_is_explained() -> None:
     [
         ("scores.lpips_heads", "a.safetensors", "lpips_heads = 'a.safetensors': heads need AlexNet; name it"),
         ("scores.protocols", ["clean", "clean"], "each name at most once"),
+        ("scores.protocols", ["clean-fid"], "inception_weights = None: it is FID by Inception; name its weights"),
         ("judges.half", "both", "the emotion classifier learns from 'first'; take `first` for one and `second`"),
         ("emotion_classifier.half", "both", "learns from 'both'; take `first` for one"),
         ("foundation_clip.source", "hub", "foundation_clip.hub_id = None: must be given when source is hub"),
@@ -148,7 +149,7 @@ def test_a_file_that_is_no_mapping_is_one_clear_error(tmp_path: Path, text: str)
 
 
 def test_every_field_says_what_it_is() -> None:
-    undescribed = [key for key in KEYS if "description" not in _schema_of(key.split("."))]
+    undescribed = [key for key in KEYS if "description" not in schema_of(key.split("."))]
     assert not undescribed
 
 

@@ -28,7 +28,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with params.yaml and a stage file, current; commands made by `made` take it for test_stage."""
     (tmp_path / "stages").mkdir()
     (tmp_path / "stages" / "test_stage.py").write_text("")
-    shutil.copy(ROOT / "presets" / "miniature.yaml", tmp_path / "params.yaml")
+    shutil.copy(ROOT / "params.yaml", tmp_path / "params.yaml")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(stage_module, "die_with_parent", lambda: None)
     monkeypatch.delenv("EVOKE_WORK", raising=False)
@@ -176,7 +176,7 @@ def test_other_params_do_not_meet_old_pieces(project: Path) -> None:
 def toy(tmp_path: Path) -> Path:
     """The toy project, with its input made."""
     shutil.copytree(ROOT / "tests" / "toy", tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "presets" / "miniature.yaml", tmp_path / "params.yaml")
+    shutil.copy(ROOT / "params.yaml", tmp_path / "params.yaml")
     toy_python(tmp_path, "source.py", "12")
     return tmp_path
 

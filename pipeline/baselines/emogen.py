@@ -6,6 +6,7 @@ layer of the emotion classifier, before its ReLU, because the judges, which are 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +21,10 @@ from pipeline.conditioning.encoder import ConditionEncoder
 from pipeline.conditioning.prompts import tokenize
 from pipeline.generation.space import Space, fit_space
 from pipeline.judges.head import EmotionHead
-from pipeline.rows import emotion_indices
+from pipeline.rows import emotion_indices, is_trained_on
+
+if TYPE_CHECKING:
+    from pipeline.corpora.records import TrainingSplits
 
 BATCH = 250  # texts per forward pass
 
@@ -50,10 +54,10 @@ def points_of(head: EmotionHead, features: NDArray[np.float32]) -> NDArray[np.fl
     return np.asarray(first.float().cpu().numpy())
 
 
-def space_of(points: NDArray[np.float32], corpus: pa.Table) -> Space:
-    """Return the Gaussians of the emotion space over the train split, with the points of the val split as real ones."""
+def space_of(points: NDArray[np.float32], corpus: pa.Table, training_splits: "TrainingSplits" = "train") -> Space:
+    """Return the Gaussians of the emotion space over the training splits, with the points of val as real ones."""
     splits, emotions = np.array(corpus["split"].to_pylist()), emotion_indices(corpus)
-    train, val = splits == "train", splits == "val"
+    train, val = is_trained_on(corpus, training_splits), splits == "val"
     return fit_space({PART: (points[train], emotions[train], points[val], emotions[val])})
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -13,6 +13,9 @@ from pipeline.conditioning.prompts import GAP, tokenize
 from pipeline.emotions import EMOTIONS
 from pipeline.generation.request import Request, strengths, weight_matrix
 from pipeline.generation.space import Source, Space
+
+if TYPE_CHECKING:
+    from transformers import CLIPTokenizer
 
 PART = "emotion"  # the only part of EmoGen's space
 
@@ -25,7 +28,7 @@ class WordGenerator:
     """
 
     model: TextualInversionModel | EmoGenModel
-    tokenizer: Any
+    tokenizer: "CLIPTokenizer"
     space: Space | None = None
     source: Source = "diagonal"
     has_adapters: bool = False
@@ -57,7 +60,7 @@ class DreamBoothGenerator:
     """
 
     model: DreamBoothModel
-    tokenizer: Any
+    tokenizer: "CLIPTokenizer"
     prompt: str
     emotions: tuple[str, ...] = EMOTIONS
     has_adapters: bool = True

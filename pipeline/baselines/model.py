@@ -9,7 +9,7 @@
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +22,8 @@ from pipeline.emotions import EMOTIONS
 from pipeline.training.denoising import diffusion_errors, noise_schedule
 
 if TYPE_CHECKING:
+    from diffusers import StableDiffusionPipeline
+
     from pipeline.judges.head import EmotionHead
     from pipeline.params import Dreambooth, Emogen, TextualInversion
 
@@ -29,7 +31,9 @@ if TYPE_CHECKING:
 class Baseline(nn.Module):
     """The frozen models around the trained parts, and the diffusion loss. A subclass defines the condition."""
 
-    def __init__(self, pipeline: Any, encoder: ConditionEncoder, prompts: list[str], snr_cap: float | None) -> None:
+    def __init__(
+        self, pipeline: "StableDiffusionPipeline", encoder: ConditionEncoder, prompts: list[str], snr_cap: float | None
+    ) -> None:
         super().__init__()
         self.unet, self.encoder, self.schedule = (
             pipeline.unet.requires_grad_(False),
@@ -56,7 +60,9 @@ class TextualInversionModel(Baseline):
     Each starts as the token embedding of `settings.first_word`.
     """
 
-    def __init__(self, pipeline: Any, encoder: ConditionEncoder, settings: "TextualInversion") -> None:
+    def __init__(
+        self, pipeline: "StableDiffusionPipeline", encoder: ConditionEncoder, settings: "TextualInversion"
+    ) -> None:
         super().__init__(pipeline, encoder, [settings.prompt], settings.snr_cap)
         first = embedding_of(settings.first_word, pipeline)
         self.words = nn.Parameter(first.float().repeat(len(EMOTIONS), 1))
@@ -76,7 +82,11 @@ class DreamBoothModel(Baseline):
     """DreamBooth: an adapter for each emotion on the U-Net's attention layers; the prompt names the emotion."""
 
     def __init__(
-        self, pipeline: Any, encoder: ConditionEncoder, settings: "Dreambooth", generator: torch.Generator
+        self,
+        pipeline: "StableDiffusionPipeline",
+        encoder: ConditionEncoder,
+        settings: "Dreambooth",
+        generator: torch.Generator,
     ) -> None:
         super().__init__(pipeline, encoder, [settings.prompt.replace(GAP, name) for name in EMOTIONS], settings.snr_cap)
         self.hilora = add_adapters(pipeline.unet, dict.fromkeys(EMOTIONS, settings.rank), generator)
@@ -98,9 +108,16 @@ class EmoGenModel(Baseline):
     """
 
     def __init__(
-        self, pipeline: Any, encoder: ConditionEncoder, settings: "Emogen", width: int, attributes: Tensor,
-        coefficients: Tensor, generator: torch.Generator, head: "EmotionHead | None" = None,
-    ) -> None:  # fmt: skip
+        self,
+        pipeline: "StableDiffusionPipeline",
+        encoder: ConditionEncoder,
+        settings: "Emogen",
+        width: int,
+        attributes: Tensor,
+        coefficients: Tensor,
+        generator: torch.Generator,
+        head: "EmotionHead | None" = None,
+    ) -> None:
         super().__init__(pipeline, encoder, [settings.prompt], settings.snr_cap)
         self.head = head.eval().requires_grad_(False) if head else None
         with torch.random.fork_rng(devices=[]):
@@ -140,7 +157,7 @@ class EmoGenModel(Baseline):
         return losses | {"total": losses["total"] + self.settings.emotion_weight * emo, "emo": emo}
 
 
-def embedding_of(word: str, pipeline: Any) -> Tensor:
+def embedding_of(word: str, pipeline: "StableDiffusionPipeline") -> Tensor:
     """Return the token embedding of a word, of shape W. Raises ValueError unless the word is one token."""
     ids = pipeline.tokenizer(word, add_special_tokens=False)["input_ids"]
     if len(ids) != 1:

@@ -1,6 +1,7 @@
 """Filter captions by CLIP: within each emotion, drop those that fit their image worst (CoEmoGen 3.1)."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -9,6 +10,10 @@ from numpy.typing import NDArray
 
 from pipeline.emotions import EMOTIONS
 from pipeline.features import feature_matrix
+from pipeline.rows import is_trained_on
+
+if TYPE_CHECKING:
+    from pipeline.corpora.records import TrainingSplits
 
 KEPT, DROPPED, EMPTY, NOT_RANKED = "kept", "low_similarity", "no_caption", "not_in_train"
 
@@ -36,25 +41,25 @@ def with_similarity(rows: pa.Table, images: pa.Table, texts: pa.Table, captions:
     return rows.append_column("similarity", pa.array(cosines, mask=empty))
 
 
-def drop_worst(rows: pa.Table, drop_fraction: float) -> pa.Table:
+def drop_worst(rows: pa.Table, drop_fraction: float, splits: "TrainingSplits" = "train") -> pa.Table:
     """Rank the train split within each emotion and drop the worst `drop_fraction` of each, ties by image_id.
 
     rows: image_id, emotion, split, similarity. Returns every row, in the same order, with three more columns: rank (0
     is the best of its emotion; null outside train), kept and reason. Outside train nothing is ranked or dropped, so
-    that evaluation never sees the filter. Per emotion, round(drop_fraction * n) of the n train rows with a similarity
-    are dropped; train rows without a similarity are not kept either. Raises ValueError for a fraction outside [0, 1).
+    that evaluation never sees the filter, unless `splits` is "all", where every row counts as train (as CoEmoGen does
+    it). Per emotion, round(drop_fraction * n) of the n train rows with a similarity are dropped; train rows without a
+    similarity are not kept either. Raises ValueError for a fraction outside [0, 1).
     """
     if not 0 <= drop_fraction < 1:
         raise ValueError(f"drop_fraction is {drop_fraction}; it must be at least 0 and below 1")
-    ids, emotions, splits = (
-        np.array(rows[name].to_pylist(), dtype=object) for name in ("image_id", "emotion", "split")
-    )
+    ids, emotions = (np.array(rows[name].to_pylist(), dtype=object) for name in ("image_id", "emotion"))
+    is_ranked = is_trained_on(rows, splits)
     similarity = rows["similarity"].to_numpy()  # NaN where null
     rank = np.full(len(ids), -1)
     reason = np.full(len(ids), NOT_RANKED, dtype=object)
-    reason[splits == "train"] = EMPTY
+    reason[is_ranked] = EMPTY
     for emotion in EMOTIONS:
-        members = np.flatnonzero((emotions == emotion) & (splits == "train") & ~np.isnan(similarity))
+        members = np.flatnonzero((emotions == emotion) & is_ranked & ~np.isnan(similarity))
         best_first = members[np.lexsort((ids[members], -similarity[members]))]
         rank[best_first] = np.arange(len(members))
         num_dropped = round(drop_fraction * len(members))

@@ -12,7 +12,7 @@ give equal bytes.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -25,6 +25,8 @@ from pipeline.weights import save_safetensors
 from pipeline.work import written_aside
 
 if TYPE_CHECKING:
+    from transformers import CLIPTokenizer
+
     from pipeline.generation.pipeline import EmotionPipeline
     from pipeline.params import Coemogen
 
@@ -153,7 +155,7 @@ def _adapters(generator: CoEmoGenGenerator, asked: Request) -> dict[str, float]:
     return found
 
 
-def _check_token(token: str, tokenizer: Any) -> None:
+def _check_token(token: str, tokenizer: "CLIPTokenizer") -> None:
     vocabulary = tokenizer.get_vocab()
     if any(c.isspace() for c in token) or token in vocabulary or f"{token}</w>" in vocabulary:
         raise ValueError(f"token = {token!r}: it must be one word that the tokenizer does not have, such as '<awe>'")

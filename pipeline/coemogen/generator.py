@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -15,6 +15,9 @@ from pipeline.generation.folder import META, STATE, Foundation, read_meta
 from pipeline.generation.request import Request, strengths, weight_matrix
 from pipeline.generation.space import Source, Space, load_space
 from pipeline.training.weights import load_trained
+
+if TYPE_CHECKING:
+    from transformers import CLIPTokenizer
 
 PART = "visual"
 
@@ -27,7 +30,7 @@ class CoEmoGenGenerator:
     """
 
     model: CoEmoGen
-    tokenizer: Any
+    tokenizer: "CLIPTokenizer"
     space: Space
     source: Source
     has_adapters: bool = True

@@ -5,7 +5,7 @@ text encoder are frozen.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from pipeline.emotions import EMOTIONS, POLARITIES
 from pipeline.training.denoising import diffusion_errors, noise_schedule
 
 if TYPE_CHECKING:
-    from diffusers import DDPMScheduler
+    from diffusers import DDPMScheduler, StableDiffusionPipeline
 
     from pipeline.params import Coemogen
 
@@ -63,7 +63,11 @@ class CoEmoGen(nn.Module):
 
 
 def build(
-    settings: "Coemogen", pipeline: Any, encoder: ConditionEncoder, visual_width: int, generator: torch.Generator
+    settings: "Coemogen",
+    pipeline: "StableDiffusionPipeline",
+    encoder: ConditionEncoder,
+    visual_width: int,
+    generator: torch.Generator,
 ) -> CoEmoGen:
     """Return a fresh CoEmoGen on a Stable Diffusion pipeline, whose U-Net receives the adapters.
 

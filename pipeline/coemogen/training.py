@@ -18,7 +18,7 @@ from pipeline.generation.folder import Foundation
 from pipeline.generation.request import request
 from pipeline.generation.sampling import sample, sampling_of
 from pipeline.generation.space import Space, fit_space
-from pipeline.rows import emotion_indices
+from pipeline.rows import emotion_indices, is_trained_on
 from pipeline.sheet import contact_sheet
 from pipeline.training.curves import final_values
 from pipeline.training.denoising import draw_diffusion
@@ -30,6 +30,7 @@ from pipeline.training.rows import row_order
 if TYPE_CHECKING:
     from PIL import Image
 
+    from pipeline.corpora.records import TrainingSplits
     from pipeline.params import Coemogen, Images
 
 SHEET_COLUMNS = 8
@@ -46,14 +47,16 @@ class Inputs:
     latents: LatentCache
 
 
-def inputs(corpus: pa.Table, features: pa.Table, captions: pa.Table, kept: pa.Table, latents: LatentCache) -> Inputs:
-    """Return the train images whose captions passed the filter.
+def inputs(
+    corpus: pa.Table, features: pa.Table, captions: pa.Table, kept: pa.Table, latents: LatentCache,
+    splits: "TrainingSplits" = "train",
+) -> Inputs:  # fmt: skip
+    """Return the images of the training splits whose captions passed the filter.
 
     The four tables list the same images in the same order. `corpus` has image_id, emotion, split; `features` and
     `captions` have feature; `kept` has kept.
     """
-    train = np.array(corpus["split"].to_pylist()) == "train"
-    rows = np.flatnonzero(train & kept["kept"].to_numpy(zero_copy_only=False))
+    rows = np.flatnonzero(is_trained_on(corpus, splits) & kept["kept"].to_numpy(zero_copy_only=False))
     ids = corpus["image_id"].to_pylist()
     place = {image_id: index for index, image_id in enumerate(latents.image_ids)}
     return Inputs(
@@ -81,10 +84,10 @@ def drawer(found: Inputs, model: CoEmoGen, settings: "Coemogen") -> Callable[[Te
     return draw
 
 
-def visual_space(corpus: pa.Table, features: pa.Table) -> Space:
-    """Return the Gaussians of v fitted on the train split, with the features of the val split as real ones."""
+def visual_space(corpus: pa.Table, features: pa.Table, training_splits: "TrainingSplits" = "train") -> Space:
+    """Return the Gaussians of v fitted on the training splits, with the features of the val split as real ones."""
     splits, emotions, matrix = np.array(corpus["split"].to_pylist()), emotion_indices(corpus), feature_matrix(features)
-    train, val = splits == "train", splits == "val"
+    train, val = is_trained_on(corpus, training_splits), splits == "val"
     return fit_space({PART: (matrix[train], emotions[train], matrix[val], emotions[val])})
 
 

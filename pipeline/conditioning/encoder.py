@@ -7,7 +7,7 @@ be that maximum.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +19,7 @@ from pipeline.weights import load_safetensors
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
+    from transformers import CLIPTextModel
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class ConditionEncoder(nn.Module):
     text_projection; the text encoder of Stable Diffusion has none).
     """
 
-    def __init__(self, text_encoder: Any, projection: Tensor) -> None:
+    def __init__(self, text_encoder: "CLIPTextModel", projection: Tensor) -> None:
         super().__init__()
         self.text_encoder = text_encoder.eval().requires_grad_(False)
         self.register_buffer("projection", projection.detach().float())

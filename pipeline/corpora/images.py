@@ -1,7 +1,8 @@
 """Open the files of a dataset's folder and decode images, trusting neither; readers of every layout use this module.
 
 `Folder` opens only files inside its root. `read_image` decodes complete images of three formats under a pixel limit.
-`to_rgb` converts every mode to upright RGB. The module knows nothing about any dataset.
+`to_rgb` converts every mode to upright RGB; nothing else in the project turns an image. The module knows nothing about
+any dataset.
 """
 
 import errno
@@ -144,7 +145,8 @@ def read_image(source: bytes | Path) -> Image.Image:
 def to_rgb(image: Image.Image) -> Image.Image:
     """Return an image of any mode as upright RGB.
 
-    Transparency becomes white, deep greys are scaled to 8 bits, and EXIF orientation is applied.
+    Transparency becomes white, deep greys are scaled to 8 bits, and EXIF orientation is applied. The returned image has
+    no metadata, so that neither a second call nor a library turns it again.
     """
     orientation = _orientation(image)
     if image.mode.startswith(("I", "F")):
@@ -153,6 +155,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
         picture = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     image = image.convert("RGB")
+    image.info = {}
     return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
 
 

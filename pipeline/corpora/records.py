@@ -11,6 +11,7 @@ from pipeline.emotions import Emotion, Polarity
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
+TrainingSplits = Literal["train", "all"]
 KEPT, UNSURE, RARE = "kept", "unsure", "rare_emotion"  # the verdicts of a curation on readable images
 
 

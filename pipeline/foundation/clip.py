@@ -7,7 +7,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,6 +15,9 @@ from PIL import Image
 from torch import Tensor
 
 from pipeline.weights import damage_named
+
+if TYPE_CHECKING:
+    from transformers import CLIPTokenizer
 
 WEIGHTS, CONFIG = "open_clip_model.safetensors", "open_clip_config.json"
 
@@ -25,7 +28,7 @@ class Clip:
 
     model: Any
     transform: Any
-    tokenizer: Any
+    tokenizer: "CLIPTokenizer"
     device: torch.device
 
     @property
@@ -65,7 +68,7 @@ class Clip:
 class ClipTokenizer:
     """The tokenizer of an open_clip folder, without the model; it counts tokens."""
 
-    tokenizer: Any
+    tokenizer: "CLIPTokenizer"
 
     @property
     def context_length(self) -> int:

@@ -11,14 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 IMAGE_PX = 64  # edge of a drawn image
 Widths = Annotated[tuple[Annotated[int, Field(ge=4)], ...], Field(strict=False, min_length=1)]
-TextsPerPicture = Annotated[
-    int, Field(ge=1, description="texts written for each picture, of which a step draws one, >= 1")
+TextsPerPicture = Annotated[int, Field(ge=1, description="texts written for each image; a step draws one of them")]
+TextDropout = Annotated[
+    float, Field(ge=0, lt=1, description="fraction of texts replaced by the empty text, for classifier-free guidance")
 ]
-TextDropout = Annotated[float, Field(ge=0, lt=1, description="share of texts emptied for classifier-free guidance, .1")]
 SnrCap = Annotated[
-    float, Field(gt=0, description="cap of the signal-to-noise ratio in the timesteps' density (min-SNR-5: 5)")
+    float, Field(gt=0, description="cap of the signal-to-noise ratio in the density of timesteps (min-SNR-5: 5)")
 ]
-EmaDecay = Annotated[float, Field(ge=0, lt=1, description="decay of the averaged weights a step, in [0, 1)")]
+EmaDecay = Annotated[float, Field(ge=0, lt=1, description="decay of the averaged weights per step")]
 
 
 class Recipe(BaseModel):
@@ -26,16 +26,16 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
-    num_pictures: int = Field(ge=1, description="pictures of the foundation stream to train on, >= 1")
-    steps: int = Field(ge=1, description="optimiser steps, >= 1")
-    batch_size: int = Field(ge=1, description="pictures a step, >= 1")
-    learning_rate: float = Field(gt=0, lt=1, description="peak of AdamW's learning rate, in (0, 1)")
-    warmup_steps: int = Field(ge=0, description="steps of linear warm-up, 0 to steps")
+    num_pictures: int = Field(ge=1, description="images of the foundation stream to train on")
+    steps: int = Field(ge=1, description="optimiser steps")
+    batch_size: int = Field(ge=1, description="images per step")
+    learning_rate: float = Field(gt=0, lt=1, description="peak learning rate of AdamW")
+    warmup_steps: int = Field(ge=0, description="steps of linear warm-up, at most `steps`")
     decay_frac: float = Field(
-        ge=0, le=1, description="share of the steps, at the end, over which the rate falls to 0, in [0, 1]"
+        ge=0, le=1, description="fraction of the steps, at the end, over which the learning rate falls to 0"
     )
-    weight_decay: float = Field(ge=0, description="AdamW's decay of the matrices, >= 0")
-    seed: int = Field(ge=0, description="seed of initialisation and batches, >= 0")
+    weight_decay: float = Field(ge=0, description="weight decay of the matrices by AdamW")
+    seed: int = Field(ge=0, description="seed of initialisation and batches")
 
     @model_validator(mode="after")
     def _warmup_within_steps(self) -> "Recipe":
@@ -47,15 +47,17 @@ class Recipe(BaseModel):
 class ClipRecipe(Recipe):
     """Recipe of a CLIP with open_clip's plain architecture at 64 px."""
 
-    context_length: int = Field(ge=8, description="tokens of a text, begin and end included, >= 8")
+    context_length: int = Field(ge=8, description="tokens of a text, including begin and end")
     texts_per_picture: TextsPerPicture
-    patch_px: int = Field(ge=2, description="edge of a vision patch, px; divides 64")
+    patch_px: int = Field(ge=2, description="edge of a vision patch in px; divides 64")
     vision_width: int = Field(ge=16, description="width of the vision transformer, a multiple of heads")
-    vision_layers: int = Field(ge=3, description="layers of the vision transformer; UniEmo's thirds need 3, bundled 6")
-    text_width: int = Field(ge=16, description="width of the text transformer: what the U-Net attends to")
-    text_layers: int = Field(ge=1, description="layers of the text transformer, >= 1")
-    heads: int = Field(ge=1, description="attention heads of both towers, >= 1")
-    embed_dim: int = Field(ge=8, description="width of the joint space, >= 8")
+    vision_layers: int = Field(ge=3, description="layers of the vision transformer; UniEmo divides them by 3")
+    text_width: int = Field(
+        ge=16, description="width of the text transformer, which the U-Net attends to; a multiple of heads"
+    )
+    text_layers: int = Field(ge=1, description="layers of the text transformer")
+    heads: int = Field(ge=1, description="attention heads of both towers")
+    embed_dim: int = Field(ge=8, description="width of the joint space")
 
     @model_validator(mode="after")
     def _sizes_divide(self) -> "ClipRecipe":
@@ -71,13 +73,15 @@ class VaeRecipe(Recipe):
     channels: Widths = Field(
         description="channels of each level, each a multiple of norm_groups; four levels are factor 8"
     )
-    latent_channels: int = Field(ge=1, description="channels of the latents, bundled 16")
-    norm_groups: int = Field(ge=1, description="groups of the group norms; 2 keeps object colours where 8 lose them")
-    mse_weight: float = Field(ge=0, description="weight of the squared error beside the absolute one, bundled .5")
-    gradient_weight: float = Field(ge=0, description="weight of the error of neighbour differences, bundled .5")
-    kl_weight: float = Field(ge=0, description="weight of the KL divergence a latent, small")
-    latent_noise: float = Field(ge=0, lt=1, description="noise on the latents while training, share of their deviation")
-    foreground_weight: float = Field(ge=1, description="weight of a pixel in a thing's box, 1 to 3")
+    latent_channels: int = Field(ge=1, description="channels of the latents")
+    norm_groups: int = Field(ge=1, description="groups of the group norms; with 8, objects lose their colours")
+    mse_weight: float = Field(ge=0, description="weight of the squared error beside the absolute error")
+    gradient_weight: float = Field(ge=0, description="weight of the error of differences between neighbouring pixels")
+    kl_weight: float = Field(ge=0, description="weight of the KL divergence per latent")
+    latent_noise: float = Field(
+        ge=0, lt=1, description="noise on the latents in training, as a fraction of their standard deviation"
+    )
+    foreground_weight: float = Field(ge=1, description="weight of a pixel in the box of an object")
 
     @model_validator(mode="after")
     def _sizes_divide(self) -> "VaeRecipe":
@@ -90,8 +94,8 @@ class UNetRecipe(Recipe):
     """Recipe of a UNet2DConditionModel that predicts v, with cross-attention at every level."""
 
     channels: Widths = Field(description="channels of each level, multiples of norm_groups and heads")
-    heads: int = Field(ge=1, description="attention heads, >= 1")
-    norm_groups: int = Field(ge=1, description="groups of the group norms, >= 1")
+    heads: int = Field(ge=1, description="attention heads")
+    norm_groups: int = Field(ge=1, description="groups of the group norms")
     texts_per_picture: TextsPerPicture
     text_dropout: TextDropout
     snr_cap: SnrCap
@@ -108,14 +112,14 @@ class UNetRecipe(Recipe):
 class ContinuedRecipe(Recipe):
     """Settings for training a model further, on images of the foundation stream that it has not seen."""
 
-    first_picture: int = Field(ge=0, description="index of the first of the pictures in the foundation stream, >= 0")
+    first_picture: int = Field(ge=0, description="index of the first image in the foundation stream")
     texts_per_picture: TextsPerPicture
 
 
 class ContinuedClip(ContinuedRecipe):
     """Recipe for training a CLIP's vision tower further, with swapped captions as hard negatives."""
 
-    swapped_captions: int = Field(ge=1, description="swapped captions of each picture, of which a step draws one, >= 1")
+    swapped_captions: int = Field(ge=1, description="swapped captions of each image; a step draws one of them")
 
 
 class ContinuedUNet(ContinuedRecipe):
@@ -124,11 +128,13 @@ class ContinuedUNet(ContinuedRecipe):
     text_dropout: TextDropout
     snr_cap: SnrCap
     ema_decay: EmaDecay
-    foreground_weight: float = Field(ge=1, description="weight of a latent in a thing's box, 1 to 3")
-    captions_per_picture: int = Field(ge=0, description="plain captions beside these texts, >= 0")
-    focus: tuple[int, int] = Field(description="first timestep, and the one after the last, at which things are told")
-    focus_share: float = Field(ge=0, le=1, description="share of the pictures with a timestep drawn from there")
-    often: dict[str, float] = Field(description="weight of a thing, 1 if not named, and factor of a painted picture")
+    foreground_weight: float = Field(ge=1, description="weight of a latent in the box of an object")
+    captions_per_picture: int = Field(ge=0, description="plain captions beside these texts")
+    focus: tuple[int, int] = Field(
+        description="first timestep and the one after the last of the range that decides objects"
+    )
+    focus_share: float = Field(ge=0, le=1, description="fraction of the images with a timestep drawn from that range")
+    often: dict[str, float] = Field(description="weight of an object, 1 if not named, and factor of a painted image")
 
 
 class DiffusionRecipe(BaseModel):
@@ -147,9 +153,9 @@ class CaptionerRecipe(Recipe):
     """
 
     width: int = Field(ge=16, description="width of the language model, a multiple of heads")
-    layers: int = Field(ge=1, description="layers of the language model, >= 1")
-    heads: int = Field(ge=1, description="attention heads, >= 1")
-    max_tokens: int = Field(ge=64, description="tokens of prompt and answer together that training holds, >= 64")
+    layers: int = Field(ge=1, description="layers of the language model")
+    heads: int = Field(ge=1, description="attention heads")
+    max_tokens: int = Field(ge=64, description="maximum tokens of prompt and answer together in training")
 
     @model_validator(mode="after")
     def _sizes_divide(self) -> "CaptionerRecipe":

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -16,6 +16,9 @@ from pipeline.generation.folder import META, Foundation, read_meta
 from pipeline.generation.request import Request
 from pipeline.generation.space import Source
 
+if TYPE_CHECKING:
+    from transformers import CLIPTokenizer
+
 
 @dataclass(frozen=True)
 class PromptGenerator:
@@ -25,7 +28,7 @@ class PromptGenerator:
     """
 
     encoder: ConditionEncoder
-    tokenizer: Any
+    tokenizer: "CLIPTokenizer"
     prompt: str
     device: torch.device
     emotions: tuple[str, ...] = EMOTIONS

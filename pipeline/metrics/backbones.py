@@ -152,10 +152,22 @@ def inception_features(
 ) -> NDArray[np.float32]:
     """Return the Inception features N x 2048 of N RGB images of any size; one forward pass.
 
-    `clean` crops the center square, `emogen` squashes the whole image as published.
+    `clean` crops the center square, where the package clean-fid squashes the whole image. `clean-fid` squashes it as
+    that package does, `emogen` as published.
     """
-    fitted = squashed if protocol == "emogen" else square
+    fitted = {"clean": square, "emogen": squashed, "clean-fid": squashed_in_floats}[protocol]
     squares = np.stack([np.asarray(fitted(picture, IMAGE_PX)) for picture in pictures])
     device = next(network.parameters()).device
     features: NDArray[np.float32] = network(torch.from_numpy(squares).to(device)).cpu().numpy()
     return features
+
+
+def squashed_in_floats(picture: Image.Image, image_px: int) -> NDArray[np.float32]:
+    """Return the whole RGB image resized to a square HWC in [0, 255], as mode `clean` of the package clean-fid does.
+
+    Its filter is bicubic and antialiased, and values are not rounded. The package turns no image by EXIF orientation
+    and drops alpha; here images are upright and on white.
+    """
+    size, bicubic = (image_px, image_px), Image.Resampling.BICUBIC
+    bands = [np.asarray(band.convert("F").resize(size, bicubic)) for band in picture.split()]
+    return np.stack(bands, 2).clip(0, 255)

@@ -16,8 +16,9 @@ PAIRED = ("lpips", "feature_distance", "sem_d_cosine", "sem_d_mse")
 def beside(found: Mapping[str, Any], real: Mapping[str, Any], keys: Iterable[str]) -> dict[str, float]:
     """Return real/key and real/key/emotion for each overall key, from flat metrics of images and of real images.
 
-    real/key is the mean over the emotions that the images have. Values that are unknown for real images are omitted,
-    and so is a mean that would lack an emotion.
+    real/key is the mean over the emotions that the images have; Emo-A and Sem-C under `emogen`, which pools images, are
+    weighted by the images that each emotion has. Values that are unknown for real images are omitted, and so is a mean
+    that would lack an emotion.
     """
     values: dict[str, float] = {}
     for key in keys:
@@ -26,7 +27,8 @@ def beside(found: Mapping[str, Any], real: Mapping[str, Any], keys: Iterable[str
         each = {emotion: value for emotion, value in known.items() if value is not None}
         values |= {f"real/{key}/{emotion}": value for emotion, value in each.items()}
         if own and len(each) == len(own):
-            values[f"real/{key}"] = float(np.mean(list(each.values())))
+            weights = [found[f"{key}/{emotion}/n"] if _pools_images(key) else 1 for emotion in each]
+            values[f"real/{key}"] = float(np.average(list(each.values()), weights=weights))
     return values
 
 
@@ -35,10 +37,15 @@ def _is_alike(key: str, emotion: Emotion, found: Mapping[str, Any], real: Mappin
 
     Under `emogen`, the pairs of an emotion also contain images of all emotions before it.
     """
-    if not (key.endswith("/emogen") and key.startswith(PAIRED)):
+    if not key.endswith("/emogen") or _pools_images(key):
         return True
     before = EMOTIONS[: EMOTIONS.index(emotion)]
     return [_has(found, one) for one in before] == [_has(real, one) for one in before]
+
+
+def _pools_images(key: str) -> bool:
+    """Return True for means over images under `emogen`. Means over pairs always weigh emotions equally."""
+    return key.endswith("/emogen") and not key.startswith(PAIRED)
 
 
 def _has(metrics: Mapping[str, Any], emotion: Emotion) -> bool:

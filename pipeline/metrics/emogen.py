@@ -1,14 +1,25 @@
 """Reproduce what the published code does to images and pairs before it measures: protocol `emogen`, with its defects.
 
-It gives numbers that can be compared with the papers' (REFERENCE C). The defects are:
+It gives numbers that can be compared with the papers' (REFERENCE C). What differs from `clean`:
 
 - The pairs of emotion k are drawn from emotions 1 to k, because the list of images is never emptied.
 - LPIPS gets pixels in [0, 1] where it expects [-1, 1] (`lpips.as_pixels`).
 - CLIP gets pixels that were divided by 255 twice, which makes nearly black images.
 - FID squashes images to squares, mixes all splits into the reference, and adds up sums over emotions (`fid.fid`).
+- Emo-A and Sem-C pool the images of all emotions (`means.py`), so an emotion counts as often as it has images.
 - Generated images have been compressed as JPEG of quality 75 and real images have not, for Emo-A and Sem-C as well.
+- Real images are opened without their EXIF orientation and without their alpha channel (`opened`).
 
-Deviations: draws are seeded, unlike the published ones, and an unreadable image is never replaced by another.
+Deviations that stay:
+
+- Draws of pairs are seeded, and `scores.num_pairs` is their number per emotion (published: no seed, 10 pairs).
+- An unreadable image is a reject with its reason; the published FID takes a random other image in its place. Images are
+  of three formats, and their pixels are limited (pipeline/corpora/images.py).
+- LPIPS compares center squares of `scores.perceptual_px` (published: whole images, which the generator makes square).
+- Without the published weights, other networks measure; their names are in the keys (`Measure.as_published`).
+- Of Emo-A there is the accuracy alone, not the mean probability and the accuracy over polarities.
+- Metrics have intervals and values of real images beside; for Emo-A and Sem-C, the latter weigh emotions by the images
+  that the method has of them.
 """
 
 import io
@@ -59,6 +70,16 @@ def twice_rescaled(transform: Any, picture: Image.Image) -> Tensor:
     normalize = transform.transforms[-1]
     mean, deviation = (torch.as_tensor(values)[:, None, None] for values in (normalize.mean, normalize.std))
     return ((transform(picture) * deviation + mean) / 255 - mean) / deviation
+
+
+def opened(image: Image.Image) -> Image.Image:
+    """Return a decoded image as RGB, neither turned by its EXIF orientation nor composited.
+
+    Transparent pixels get the colors that they hide, and deep grays are clipped. As from `to_rgb`, no metadata is left.
+    """
+    image = image.convert("RGB")
+    image.info = {}
+    return image
 
 
 def squashed(picture: Image.Image, image_px: int) -> Image.Image:

@@ -4,6 +4,9 @@ FID is biased: finite samples make it too large, by a term that falls as 1/n, gr
 the same for all generators. With n below the width, as in the papers per emotion (1,000 images, 2,048 features), FID is
 mostly bias. Therefore values for different n are not comparable, intervals hold only for their n, and real images are
 measured at the same n for comparison.
+
+`clean` crops the center of an image where the package clean-fid squashes all of it; protocol `clean-fid` does the
+latter. For square images the two differ in rounding and in the pooling of emotions alone.
 """
 
 from collections.abc import Mapping
@@ -55,7 +58,7 @@ def fid(
 
     For the overall value, `clean` reweights the emotions of the reference to the shares they have among the images.
     With EmoSet's own shares, a perfect generator with equally many images per emotion would not come near 0. `emogen`
-    adds up the sums unchanged.
+    and `clean-fid` add up the sums unchanged.
 
     Intervals come from a jackknife over ten groups of the images with the reference held fixed. They are up to 1.4
     times too wide where FID is mostly bias. A bootstrap would draw images twice and add to the bias.
@@ -68,10 +71,10 @@ def fid(
     parts = [by_emotion(features[groups == group], emotions[groups == group]) for group in range(NUM_GROUPS)]
     known = _reference_parts(reference, emotions)
     counts = {index: float((emotions == index).sum()) for index in known}
-    if reference.measure.protocol == "clean":
-        real = pooled_as(known, {index: count / len(emotions) for index, count in counts.items()})
-    else:
+    if reference.measure.pools_images:
         real = pooled(known)
+    else:
+        real = pooled_as(known, {index: count / len(emotions) for index, count in counts.items()})
     overall = _result(reference, [pooled(part) for part in parts if part], real)
     each = [_result(reference, [p[index] for p in parts if index in p], known[index], index) for index in known]
     return [overall, *each]

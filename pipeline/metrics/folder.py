@@ -13,12 +13,12 @@ from PIL import Image
 
 from pipeline.corpora.curate import batches
 from pipeline.corpora.folder import File, Files, plan
+from pipeline.corpora.images import read_image
 from pipeline.corpora.pack import reject_table, told
 from pipeline.corpora.picture import Picture
 from pipeline.corpora.records import Reason, Reject
 from pipeline.emotions import EMOTIONS
-from pipeline.metrics.emogen import stored
-from pipeline.metrics.judgement import Bench, Take, judged_pictures
+from pipeline.metrics.judgement import Bench, Take, as_found, judged_pictures
 from pipeline.metrics.real import Content, GeneratorOf, Real, references_of
 from pipeline.metrics.result import Protocol
 from pipeline.metrics.summary import Flat, Yardstick, method_metrics, real_metrics
@@ -149,11 +149,12 @@ def _pictures(planned: EmotionFolder, rejects: list[Reject]) -> Iterator[Picture
 def _on_disk(picture: Picture, protocol: Protocol, generated: bool) -> Image.Image:
     """Return an image as a protocol finds it.
 
-    Under `emogen`, a generated image is compressed as JPEG like in the published code; one that is a JPEG already stays
-    unchanged.
+    A generated image that is a JPEG file already counts as stored.
     """
-    through = generated and protocol == "emogen" and not picture.image_bytes.startswith(JPEG)
-    return stored(picture.pixels) if through else picture.pixels
+    if protocol != "emogen":
+        return picture.pixels
+    stored = picture.image_bytes.startswith(JPEG)
+    return as_found(protocol, generated and not stored, read_image(picture.image_bytes))
 
 
 def _stray(file: File) -> Reject:

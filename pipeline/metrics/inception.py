@@ -50,7 +50,7 @@ class LastBlockE(MaxPooled, published.InceptionE):
 
 
 class Inception(nn.Module):
-    """FID's Inception without its classifier: squares BHWC uint8 of 299 px -> features B x 2048 float32."""
+    """FID's Inception without its classifier: squares BHWC in [0, 255] of 299 px -> features B x 2048 float32."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline.corpora.images import to_rgb
 from pipeline.features import decoded, pictures
 from pipeline.metrics import emogen
 from pipeline.metrics.backbones import check_weights, inception_features
@@ -73,13 +75,10 @@ def load_bench(files: ModelFiles, settings: "Scores", device: "torch.device | st
 
 
 def judged(rows: pa.Table, bench: Bench, batch_size: int, generated: bool) -> pa.Table:
-    """Judge rows with the columns image_id, image and emotion, and return the columns of SCORES_SCHEMA.
-
-    Under `emogen`, generated images are compressed as JPEG as in the published code; real ones are unchanged.
-    """
+    """Judge rows with the columns image_id, image and emotion, and return the columns of SCORES_SCHEMA."""
     parts = []
-    for batch, images in decoded(rows, batch_size):
-        on_disk = as_on_disk(images, "emogen") if generated and "emogen" in bench.protocols else images
+    for batch, views in decoded(rows, batch_size, convert=partial(_views, bench.protocols, generated)):
+        images, on_disk = zip(*views, strict=True)
         parts.append(judged_pictures(batch.select(["image_id", "emotion"]), images, on_disk, bench))
     return pa.concat_tables(parts)
 
@@ -107,6 +106,7 @@ def judged_pictures(rows: pa.Table, images: Pictures, on_disk: Pictures, bench: 
         "judge_feature": vectors(verdicts.features),
         "norm": pa.array(norms, pa.float32()),
         "inception_feature": _inception(images, bench, "clean"),
+        "clean_fid_feature": _inception(images, bench, "clean-fid"),
         "squashed_feature": _twice_rescaled(on_disk, bench),
         **squashed_columns(on_disk, bench),
         **stored_columns(on_disk, bench),
@@ -117,7 +117,7 @@ def squashed(rows: pa.Table, bench: Bench, batch_size: int) -> pa.Table:
     """Return the emotions of real images and their features for FID under `emogen`; rows have image and emotion."""
     parts = [
         pa.table({"emotion": batch["emotion"], **squashed_columns(images, bench)})
-        for batch, images in decoded(rows, batch_size)
+        for batch, images in decoded(rows, batch_size, convert=emogen.opened)
     ]
     return pa.concat_tables(parts) if parts else rows.select(["emotion"])
 
@@ -155,15 +155,18 @@ def stored_columns(on_disk: Pictures, bench: Bench) -> dict[str, pa.Array]:
 
 def taker(read: Callable[[Sequence[int]], pa.Table], generated: bool) -> Take:
     """Return the function by which LPIPS gets images; `read` maps row indices to a table with a column image."""
-    return lambda rows, protocol: as_on_disk(pictures(read(rows)), protocol if generated else "clean")
+    return lambda rows, protocol: pictures(read(rows), partial(as_found, protocol, generated))
 
 
-def as_on_disk(images: Pictures, protocol: Protocol) -> list[Image.Image]:
-    """Return generated images as a protocol finds them.
+def as_found(protocol: Protocol, generated: bool, image: Image.Image) -> Image.Image:
+    """Return a decoded image as RGB as a protocol finds it.
 
-    `emogen` compresses them as JPEG, as in the published code; `clean` leaves them unchanged.
+    `emogen` reads a generated image back from a JPEG file and opens a real one as the published code does. For other
+    protocols, images are upright.
     """
-    return [emogen.stored(image) for image in images] if protocol == "emogen" else list(images)
+    if protocol != "emogen":
+        return to_rgb(image)
+    return emogen.stored(to_rgb(image)) if generated else emogen.opened(image)
 
 
 def luminance_and_chroma(image: Image.Image) -> tuple[float, float]:
@@ -176,6 +179,12 @@ def luminance_and_chroma(image: Image.Image) -> tuple[float, float]:
 def names(of: tuple[str, ...], probabilities: NDArray[np.floating]) -> pa.Array:
     """Return the most probable name of each row of probabilities N x names."""
     return pa.array([of[index] for index in probabilities.argmax(1)], pa.string())
+
+
+def _views(protocols: Sequence[Protocol], generated: bool, image: Image.Image) -> tuple[Image.Image, Image.Image]:
+    """Return a decoded image upright, and as `emogen` finds it; the first twice if that protocol is not selected."""
+    upright = to_rgb(image)
+    return upright, as_found("emogen", generated, image) if "emogen" in protocols else upright
 
 
 def _units(images: Pictures, bench: Bench) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

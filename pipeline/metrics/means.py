@@ -1,16 +1,19 @@
-"""Compute metrics that are means over images: per emotion, and overall as the mean over emotions.
+"""Compute metrics that are means over images: per emotion, and overall as a weighted mean over emotions.
 
 Emotions weigh equally, so that real images, where some emotions have twice as many images as others, are comparable
-with generated ones. Intervals are percentiles of the same mean over images drawn with replacement within each emotion.
-Shares have Wilson intervals, because the bootstrap interval of images that are all right has no width.
+with generated ones. Under `emogen` each weighs as many images as it has, because the published code pools all images.
+Intervals are percentiles of the same mean over images drawn with replacement within each emotion. Shares have Wilson
+intervals, because the bootstrap interval of images that are all right has no width.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.emotions import EMOTIONS
 from pipeline.judges.calibration import wilson_interval
-from pipeline.metrics.result import Measure, Result
+from pipeline.metrics.result import Measure, Result, undefined
 
 NUM_SAMPLES = 1000
 LEVEL = 0.95
@@ -30,25 +33,28 @@ def mean_results(
         drawn = resampled_means(own, generator)
         found.append(Result(measure, _mean(own), *_ends(drawn), len(own), EMOTIONS[index]))
         samples += [drawn] if len(own) else []
-    means = [result.value for result in found if result.n]
-    overall = np.mean(samples, 0) if samples else np.full(NUM_SAMPLES, np.nan)
-    n = sum(result.n for result in found)
-    return [Result(measure, _mean(np.array(means)), *_ends(overall), n), *found]
+    counted = [result for result in found if result.n]
+    if not counted:
+        return [undefined(measure, 0), *found]
+    weights = _weights(counted)
+    value, overall = (np.average(means, 0, weights) for means in ([result.value for result in counted], samples))
+    return [Result(measure, float(value), *_ends(overall), sum(result.n for result in counted)), *found]
 
 
 def share_results(measure: Measure, right: NDArray[np.bool_], emotions: NDArray[np.int64]) -> list[Result]:
     """Return the share of right images overall, then for every emotion that occurs; right N, emotions N, 0 to 7.
 
     The overall interval uses Kish's effective sample size, the number of images that would determine a plain share with
-    the same precision: it is N if each emotion has equally many images. N must be at least 1.
+    the same precision: it is N if each emotion has equally many images, and if images are pooled. N must be at least 1.
     """
     found = []
     for index in np.unique(emotions):
         own = right[emotions == index]
         rate = float(own.mean())
         found.append(Result(measure, rate, *_ends_of_share(rate, len(own)), len(own), EMOTIONS[index]))
-    overall = mean_over_emotions(right, emotions)
-    effective = round(len(found) ** 2 / sum(1 / result.n for result in found))
+    weights = _weights(found)
+    overall = float(np.average([result.value for result in found], weights=weights))
+    effective = round(sum(weights) ** 2 / sum(w**2 / result.n for w, result in zip(weights, found, strict=True)))
     return [Result(measure, overall, *_ends_of_share(overall, effective), len(right)), *found]
 
 
@@ -64,6 +70,11 @@ def resampled_means(values: Floats, generator: np.random.Generator) -> Floats:
         return np.full(NUM_SAMPLES, np.nan)
     means: Floats = generator.multinomial(n, np.full(n, 1 / n), NUM_SAMPLES) @ values / n
     return means
+
+
+def _weights(found: Sequence[Result]) -> list[int]:
+    """Return the weight of each emotion in the overall value: its n if the protocol pools images, else 1."""
+    return [result.n if result.measure.pools_images else 1 for result in found]
 
 
 def _mean(values: Floats) -> float:

@@ -1,8 +1,8 @@
 """Prepare real images for comparison: sums of features for FID, and which scenes and objects go together.
 
-`clean` uses the images of the test split, `emogen` those of all splits. FID uses Inception's features if its weights
-are given, and always the judge's; `clean` also uses CLIP's. Of the judge's features only the means over places are
-used, as for Inception: its maxima have long tails, which no Gaussian fits.
+`clean` and `clean-fid` use the images of the test split, `emogen` those of all splits. FID uses Inception's features if
+its weights are given, and except under `clean-fid` the judge's; `clean` also uses CLIP's. Of the judge's features, only
+the means over places are used, as for Inception: its maxima have long tails, which no Gaussian fits.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,6 +27,7 @@ FID_COLUMNS: dict[str, tuple[str, Protocol]] = {  # column of a table of scores 
     "feature": ("clip", "clean"),
     "judge_feature": ("judge", "clean"),
     "inception_feature": ("inception", "clean"),
+    "clean_fid_feature": ("inception", "clean-fid"),
     "squashed_judge_feature": ("judge", "emogen"),
     "squashed_inception_feature": ("inception", "emogen"),
 }
@@ -107,7 +108,7 @@ def references_of(
     for column in fid_columns(test):
         backbone, protocol = FID_COLUMNS[column]
         parts: dict[int, Statistics] = {}
-        tables: Iterable[Columns] = [test] if protocol == "clean" else chain([test], filter(len, rest()))
+        tables: Iterable[Columns] = chain([test], filter(len, rest())) if protocol == "emogen" else [test]
         for table in tables:
             for index, part in by_emotion(fid_features(table, column), asked(table)).items():
                 parts[index] = parts[index] + part if index in parts else part

@@ -1,8 +1,12 @@
 """Define metric results: a number with its interval, the n behind it, and the backbone and protocol that gave it.
 
-There are two protocols (REFERENCE C). `clean` uses correct ranges, pairs within an emotion, antialiased center crops,
-the test split as reference, and equal weights for emotions. `emogen` computes what the published code computes, with
-its defects (pipeline/metrics/emogen.py).
+There are three protocols (REFERENCE C):
+
+- `clean` uses correct ranges, pairs within an emotion, antialiased center crops, the test split as reference, and equal
+  weights for emotions. It is not the package clean-fid, which squashes whole images to squares.
+- `emogen` computes what the published code computes, with its defects (pipeline/metrics/emogen.py).
+- `clean-fid` computes FID alone, by Inception, of images that are squashed as that package does it
+  (backbones.squashed_in_floats), with the test split as reference and images pooled.
 """
 
 import math
@@ -12,7 +16,7 @@ from typing import Literal
 
 from pipeline.emotions import Emotion
 
-Protocol = Literal["clean", "emogen"]
+Protocol = Literal["clean", "emogen", "clean-fid"]
 VIT_L_14 = ("timm/vit_large_patch14_clip_224.openai", "openai/clip-vit-large-patch14")
 PUBLISHED: dict[str, tuple[str, ...]] = {  # backbones behind the papers' tables
     "fid": ("inception",),
@@ -33,6 +37,11 @@ class Measure:
     @property
     def key(self) -> str:
         return f"{self.name}/{self.backbone.replace('/', '_')}/{self.protocol}"
+
+    @property
+    def pools_images(self) -> bool:
+        """Return True if the overall value weighs all images equally, not all emotions; for metrics of images."""
+        return self.protocol != "clean"
 
     @property
     def as_published(self) -> bool:

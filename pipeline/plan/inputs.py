@@ -121,6 +121,11 @@ class Setting:
         """Return the corpus named `emoset` or `emoart`."""
         return self.corpora.emoset if name == "emoset" else self.corpora.emoart
 
+    def num_encoded(self, corpus: str) -> int:
+        """Return how many images of a corpus become latents."""
+        images = self.corpus(corpus)
+        return images.total if self.params.latents.training_splits == "all" else images.train
+
     def emotions(self, generator: str) -> int:
         """Return how many emotions a method was taught."""
         return self.corpora.art_emotions if generator == "coemogen_emoart" else len(EMOTIONS)

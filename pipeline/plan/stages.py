@@ -152,7 +152,7 @@ def generator(
     sheets = section.steps // section.sheet_steps if section.sheet_steps else 0
     shown = sampling(run, sheets * SHEET_COLUMNS * run.emotions(f"coemogen_{corpus}"))
     parts = (Part(section.steps * batch, sample, "train", section.precision, batch), shown)
-    work = run.corpus(corpus).train * run.latent_bytes + CHECKPOINTS * weights
+    work = run.num_encoded(corpus) * run.latent_bytes + CHECKPOINTS * weights
     size = weights + SPACE_BYTES * bool(rank or beside)
     return Stage(section.steps, "steps", parts, size, work, pieces=batch)
 
@@ -196,7 +196,8 @@ def uniemo(run: Setting, steps: int) -> Stage:
     step, chain = run.models.chain(reader, section.backbone_rate), run.models.chain(reader)
     weights = chain.num_bytes + FP32 * 3 * 2 * run.models.vision_width**2
     stage = generator(run, section.model_copy(update={"steps": steps}), weights, beside=step.cost)
-    read = Part(images.train + 3 * images.val + images.test, chain.cost, batch_size=READ_BATCH)
+    fitted = images.total if section.training_splits == "all" else images.train
+    read = Part(fitted + 3 * images.val + images.test, chain.cost, batch_size=READ_BATCH)
     return with_squares(run, replace(stage, parts=(*stage.parts, read)))
 
 
@@ -233,13 +234,15 @@ def scores(run: Setting, images: Corpus) -> Stage:
     """Return the work of scoring the test split of a corpus by CLIP, pixel judges and Inception.
 
     Under protocol emogen the pixel judges see an image twice more (squashed to a square, and as stored), Inception sees
-    it squashed, and CLIP twice (as stored, and with pixels rescaled twice).
+    it squashed, and CLIP twice (as stored, and with pixels rescaled twice). Under clean-fid Inception sees it again.
     """
     cost = run.models.clip_image + squared(run)
     width = 2 * len(EMOTIONS) + run.models.joint_width + JUDGE_WIDTH[run.params.judges.backbone]
     width += INCEPTION_WIDTH if run.params.scores.inception_weights else 0
     if run.is_published:
         cost, width = cost + squared(run) + pixel_judges(run) + run.models.clip_image * 2, 2 * width
+    if "clean-fid" in run.params.scores.protocols:
+        cost, width = cost + inception(), width + INCEPTION_WIDTH
     return a_pass(images, cost, run.params.scores.batch_size, FP32 * width, number=images.test)
 
 
@@ -316,7 +319,7 @@ STAGES: dict[str, Callable[[Setting, str], Stage]] = {
     "correlation": correlation,
     "latents": lambda run, corpus: a_pass(
         run.corpus(corpus), run.models.vae_encode * 2, run.params.latents.batch_size, run.latent_bytes,
-        number=run.corpus(corpus).train, precision="bf16",
+        number=run.num_encoded(corpus), precision="bf16",
     ),
     "stable_diffusion": lambda *_: Stage(0, "steps"),
     "coemogen": coemogen,

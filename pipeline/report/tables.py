@@ -20,6 +20,8 @@ COLUMNS = ("table", "row", "metric", "ours", "low", "high", "n", "real", "measur
            "remedy")  # fmt: skip
 WIDTHS = (15, 9, 20, 7, 9, 9)  # columns of a text line: metric, ours, interval, n, real, paper
 
+CROPPED = "FID by clean is of center crops, which is not the package clean-fid: that squashes whole images."
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -162,6 +164,8 @@ def _caveat(cells: Sequence[Cell], params: Params) -> str:
             f"Not the same quantity as the paper's number: {', '.join(others)}. Ours are of other backbones or of "
             f"another protocol, by {clip}, on {data}; compare our rows with each other, never with the paper's."
         )
+    if any(cell.metric == "fid" and cell.ours.measure.partition(",")[0].endswith("/clean") for cell in cells):
+        said.append(CROPPED)
     if aged := sorted({f"{cell.ours.grid} {cell.ours.outdated}" for cell in cells if cell.ours.outdated}):
         said.append(f"Outdated: {'; '.join(aged)}.")
     if grids:

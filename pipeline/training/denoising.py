@@ -1,13 +1,13 @@
 """Diffusion loss of every generator (CoEmoGen Eq. 4, UniEmo Eq. 8), for models that predict the noise or v."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from diffusers import DDPMScheduler, SchedulerMixin
+    from diffusers import DDPMScheduler, SchedulerMixin, UNet2DConditionModel
 
 
 def noise_schedule(scheduler: "SchedulerMixin") -> "DDPMScheduler":
@@ -26,7 +26,12 @@ def noise_schedule(scheduler: "SchedulerMixin") -> "DDPMScheduler":
 
 
 def diffusion_errors(
-    unet: Any, schedule: Any, batch: Mapping[str, Tensor], states: Tensor, empty: Tensor, snr_cap: float | None
+    unet: "UNet2DConditionModel",
+    schedule: "DDPMScheduler",
+    batch: Mapping[str, Tensor],
+    states: Tensor,
+    empty: Tensor,
+    snr_cap: float | None,
 ) -> Tensor:
     """Return the U-Net's error of each sample, B, under text states BTW; with a cap weighted by min-SNR.
 
@@ -38,7 +43,9 @@ def diffusion_errors(
     return errors if snr_cap is None else errors * min_snr_weights(schedule, batch["steps"], snr_cap)
 
 
-def squared_errors(unet: Any, schedule: Any, batch: Mapping[str, Tensor], states: Tensor) -> Tensor:
+def squared_errors(
+    unet: "UNet2DConditionModel", schedule: "DDPMScheduler", batch: Mapping[str, Tensor], states: Tensor
+) -> Tensor:
     """Return the squared errors BCHW of what the U-Net predicts under text states BTW.
 
     `batch` holds latents and noise BCHW, and steps B.
@@ -49,7 +56,7 @@ def squared_errors(unet: Any, schedule: Any, batch: Mapping[str, Tensor], states
 
 
 def draw_diffusion(
-    schedule: Any, latents: Tensor, text_dropout: float, generator: torch.Generator
+    schedule: "DDPMScheduler", latents: Tensor, text_dropout: float, generator: torch.Generator
 ) -> dict[str, Tensor]:
     """Return the part of a batch that `diffusion_errors` takes, drawn at random for latents BCHW."""
     return {
@@ -60,7 +67,7 @@ def draw_diffusion(
     }
 
 
-def denoising_target(schedule: Any, latents: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
+def denoising_target(schedule: "DDPMScheduler", latents: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
     """Return what the U-Net should predict: the noise, or v = sqrt(a) noise - sqrt(1 - a) latents; all BCHW."""
     if schedule.config.prediction_type == "epsilon":
         return noise
@@ -68,7 +75,7 @@ def denoising_target(schedule: Any, latents: Tensor, noise: Tensor, steps: Tenso
     return velocity
 
 
-def min_snr_weights(schedule: Any, steps: Tensor, snr_cap: float) -> Tensor:
+def min_snr_weights(schedule: "DDPMScheduler", steps: Tensor, snr_cap: float) -> Tensor:
     """Return the min-SNR weights of time steps B (Hang et al. 2023), for noise or v prediction."""
     alphas = schedule.alphas_cumprod.to(steps.device)[steps]
     snr = alphas / (1 - alphas)
@@ -76,6 +83,6 @@ def min_snr_weights(schedule: Any, steps: Tensor, snr_cap: float) -> Tensor:
     return snr.clamp(max=snr_cap) / divisor
 
 
-def draw_steps(schedule: Any, num: int, generator: torch.Generator) -> Tensor:
+def draw_steps(schedule: "DDPMScheduler", num: int, generator: torch.Generator) -> Tensor:
     """Return uniformly drawn time steps, B int64."""
     return torch.randint(schedule.config.num_train_timesteps, (num,), generator=generator)

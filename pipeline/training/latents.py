@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,7 @@ from pipeline.runtime import autocast
 from pipeline.work import written_aside
 
 if TYPE_CHECKING:
+    from diffusers import AutoencoderKL
     from PIL import Image
 
     from pipeline.work import WorkFolder
@@ -30,7 +31,7 @@ VALUES, INDEX = "latents", "latents.json"  # pieces of the cache; the index is w
 Fit = Literal["crop", "squash"]
 
 
-def encode_pictures(vae: Any, rows: pa.Table, image_px: int, fit: Fit, batch_size: int) -> pa.Table:
+def encode_pictures(vae: "AutoencoderKL", rows: pa.Table, image_px: int, fit: Fit, batch_size: int) -> pa.Table:
     """Return the columns of LATENTS_SCHEMA for rows with image_id and image.
 
     Latents are flattened CHW, float16, and scaled for the U-Net.
@@ -43,7 +44,7 @@ def encode_pictures(vae: Any, rows: pa.Table, image_px: int, fit: Fit, batch_siz
     return pa.table({"image_id": rows["image_id"], **{name: columns.get(name, empty) for name in COLUMNS}})
 
 
-def factor(vae: Any) -> int:
+def factor(vae: "AutoencoderKL") -> int:
     """Return the number of image pixels along the edge of one latent pixel, 8 in Stable Diffusion."""
     return int(2 ** (len(vae.config.block_out_channels) - 1))
 
@@ -58,7 +59,7 @@ def prepared(picture: "Image.Image", image_px: int, fit: Fit) -> "Image.Image":
 
 
 @torch.inference_mode()
-def _posteriors(vae: Any, squares: "Sequence[Image.Image]") -> dict[str, Tensor]:
+def _posteriors(vae: "AutoencoderKL", squares: "Sequence[Image.Image]") -> dict[str, Tensor]:
     """Return the COLUMNS of a batch of squares by name, each BCHW."""
     pixels = np.stack([np.asarray(square) for square in squares])
     scaled = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(vae.device, vae.dtype) / 127.5 - 1

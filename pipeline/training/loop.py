@@ -23,6 +23,7 @@ from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.graphs import GraphedStep, uses_graphs
 from pipeline.training.optimization import Optimization
 from pipeline.training.rows import Order
+from pipeline.training.tracking import tracker, tracker_folder
 from pipeline.work import leaving_later
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ class TrainingState:
     def __init__(self, task: Task, work: Path, key: str) -> None:
         self.task, self.settings, self.work = task, task.optimization, work
         self.accelerator = accelerator_of(self.settings)
+        self.accelerator.init_trackers(task.name)
         interval = float(os.environ.get("EVOKE_CHECKPOINT_SECONDS", "60"))
         self.checkpoints = Checkpoints(work / "checkpoints", key, interval)
         self.parameters = {name: p for name, p in task.module.named_parameters() if p.requires_grad}
@@ -201,8 +203,10 @@ class TrainingState:
             return
         means = {name: torch.stack([each[name] for each in self.pending]).mean() for name in self.pending[0]}
         means = {name: self.accelerator.reduce(value, "mean") for name, value in means.items()}
+        means = {name: float(value) for name, value in means.items()}
         for name, value in {"step": step + 1, **means, "rate_factor": self.settings.rate_factor(step)}.items():
             self.curve.setdefault(name, []).append(float(value))
+        self.accelerator.log(means, step=step + 1)
         self.pending = []
 
     def save_sheet(self, step: int) -> None:
@@ -293,6 +297,7 @@ class TrainingState:
         These are the best weights if there are scores, otherwise the averages if there are any, otherwise the current
         weights.
         """
+        self.accelerator.end_training()
         self._put(self.best or self.averages)
         weights = {name: p.detach().float().cpu().contiguous() for name, p in self.parameters.items()}
         scores = self.scores["score"]
@@ -380,7 +385,10 @@ def accelerator_of(settings: Optimization) -> "Accelerator":
     from accelerate import Accelerator, DistributedDataParallelKwargs
 
     unused = DistributedDataParallelKwargs(find_unused_parameters=True)
-    accelerator = Accelerator(cpu=device().type == "cpu", mixed_precision="no", kwargs_handlers=[unused])
+    accelerator = Accelerator(
+        cpu=device().type == "cpu", mixed_precision="no", kwargs_handlers=[unused], log_with=tracker(),
+        project_dir=tracker_folder(),
+    )  # fmt: skip
     if settings.batch_size % accelerator.num_processes:
         raise ValueError(
             f"batch_size = {settings.batch_size} does not divide among {accelerator.num_processes} processes"

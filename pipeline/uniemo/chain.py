@@ -8,7 +8,7 @@ generator (Eq. 6), and into the next layer in place of Q, so that L_cls trains t
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,8 @@ from pipeline.emotions import EMOTIONS
 from pipeline.uniemo.queries import ExpertQueries, Seen
 
 if TYPE_CHECKING:
+    from open_clip.transformer import VisionTransformer
+
     from pipeline.params import UniemoUnderstanding
 
 
@@ -72,7 +74,9 @@ class UnderstandingChain(nn.Module):
     It starts in evaluation mode and draws no random numbers itself.
     """
 
-    def __init__(self, visual: Any, queries: Mapping[str, ExpertQueries], head: EmotionHead, layers: Layers) -> None:
+    def __init__(
+        self, visual: "VisionTransformer", queries: Mapping[str, ExpertQueries], head: EmotionHead, layers: Layers
+    ) -> None:
         super().__init__()
         self.backbone, self.queries, self.head = visual, nn.ModuleDict(queries), head
         self.layers = layers
@@ -124,7 +128,9 @@ def _replaced(tokens_BNW: Tensor, place: slice, queries_BQW: Tensor) -> Tensor:
     return torch.cat([tokens_BNW[:, : place.start], queries_BQW.to(tokens_BNW.dtype), tokens_BNW[:, place.stop :]], 1)
 
 
-def build_chain(visual: Any, settings: "UniemoUnderstanding", generator: torch.Generator) -> UnderstandingChain:
+def build_chain(
+    visual: "VisionTransformer", settings: "UniemoUnderstanding", generator: torch.Generator
+) -> UnderstandingChain:
     """Return a fresh chain on `visual`, the ViT of an open_clip model, which it takes over.
 
     All randomness comes from the generator. The ViT is trained unless backbone_rate is 0; its projection, which is not
@@ -165,7 +171,7 @@ def query_layers(settings: "UniemoUnderstanding", num_layers: int) -> Layers:
     )
 
 
-def check_visual(visual: Any) -> None:
+def check_visual(visual: "VisionTransformer") -> None:
     """Raise ValueError unless the image tower is open_clip's own ViT, pooled at its class token."""
     from open_clip.transformer import VisionTransformer
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -18,6 +18,9 @@ from pipeline.runtime import seed_of
 from pipeline.uniemo.joint import UniEmo
 from pipeline.uniemo.joint_folder import load_joint
 
+if TYPE_CHECKING:
+    from transformers import CLIPTokenizer
+
 
 @dataclass(frozen=True)
 class UniEmoGenerator:
@@ -28,7 +31,7 @@ class UniEmoGenerator:
     """
 
     model: UniEmo
-    tokenizer: Any
+    tokenizer: "CLIPTokenizer"
     space: Space
     source: Source
     has_adapters: bool = False

@@ -12,7 +12,7 @@ weights its adversarial loss, times `condition_weight`.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -28,7 +28,7 @@ from pipeline.uniemo.fusion import CLASS, PATCH, Fusion, condition_loss, cross_e
 from pipeline.uniemo.learner import Learner
 
 if TYPE_CHECKING:
-    from diffusers import DDPMScheduler
+    from diffusers import DDPMScheduler, UNet2DConditionModel
 
     from pipeline.params import UniemoJoint
 
@@ -45,9 +45,15 @@ class UniEmo(nn.Module):
     """The learner of the first stage, the fusion and the condition's head, on a frozen Stable Diffusion."""
 
     def __init__(
-        self, learner: Learner, fusion: Fusion, unet: Any, encoder: ConditionEncoder, schedule: "DDPMScheduler",
-        settings: "UniemoJoint", prompts: Mapping[str, Prompts],
-    ) -> None:  # fmt: skip
+        self,
+        learner: Learner,
+        fusion: Fusion,
+        unet: "UNet2DConditionModel",
+        encoder: ConditionEncoder,
+        schedule: "DDPMScheduler",
+        settings: "UniemoJoint",
+        prompts: Mapping[str, Prompts],
+    ) -> None:
         """Store the parts. `prompts` has the entries `trained`, with a gap, and `empty`, one row each."""
         super().__init__()
         self.learner, self.fusion, self.encoder = learner, fusion, encoder

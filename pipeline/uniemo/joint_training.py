@@ -38,6 +38,7 @@ from pipeline.uniemo.understanding import Inputs
 if TYPE_CHECKING:
     from PIL import Image
 
+    from pipeline.corpora.records import TrainingSplits
     from pipeline.params import Images
 
 SHEET_COLUMNS = 8
@@ -70,7 +71,10 @@ class JointInputs:
         return self.pictures.emotions[self.trained]
 
 
-def inputs(corpus: pa.Table, pictures: Inputs, latents: LatentCache, generated: pa.Table | None = None) -> JointInputs:
+def inputs(
+    corpus: pa.Table, pictures: Inputs, latents: LatentCache, generated: pa.Table | None = None,
+    splits: "TrainingSplits" = "train",
+) -> JointInputs:  # fmt: skip
     """Return the inputs of the joint training.
 
     `corpus` has image_id of the real images in the order of `pictures`; `generated` has image_id and emotion of the
@@ -78,9 +82,14 @@ def inputs(corpus: pa.Table, pictures: Inputs, latents: LatentCache, generated: 
     """
     ids = corpus["image_id"].to_pylist() + (generated["image_id"].to_pylist() if generated is not None else [])
     num_generated = len(generated) if generated is not None else 0
-    trained = np.concatenate([pictures.rows("train"), np.arange(len(ids) - num_generated, len(ids))])
+    trained = np.concatenate([trained_rows(pictures, splits), np.arange(len(ids) - num_generated, len(ids))])
     place = {image_id: index for index, image_id in enumerate(latents.image_ids)}
     return JointInputs(pictures, trained, torch.tensor([place[ids[row]] for row in trained]), latents, num_generated)
+
+
+def trained_rows(pictures: Inputs, splits: "TrainingSplits") -> NDArray[np.int64]:
+    """Return the rows of the real images that are trained on."""
+    return pictures.rows("train") if splits == "train" else np.flatnonzero(pictures.splits != GENERATED)
 
 
 def with_generated(pictures: Inputs, generated: pa.Table, squares: Squares) -> Inputs:
@@ -174,12 +183,13 @@ def task(
 
 @torch.inference_mode()
 def gaussians(model: UniEmo, pictures: Inputs, batch_size: int = 50) -> Space:
-    """Return the Gaussians of each part of Eq. 6, fitted on whole squares of the train split.
+    """Return the Gaussians of each part of Eq. 6, fitted on whole squares of the training splits.
 
     Features of the val split serve as the real ones.
     """
-    features = {split: _parts(model, pictures, pictures.rows(split), batch_size) for split in ("train", "val")}
-    emotions = {split: pictures.emotions[pictures.rows(split)] for split in features}
+    rows = {"train": trained_rows(pictures, model.settings.training_splits), "val": pictures.rows("val")}
+    features = {split: _parts(model, pictures, rows[split], batch_size) for split in rows}
+    emotions = {split: pictures.emotions[rows[split]] for split in rows}
     return fit_space({
         part: (features["train"][part], emotions["train"], features["val"][part], emotions["val"])
         for part in model.fusion.parts
@@ -218,5 +228,5 @@ def leave(
 
 
 def summary(trained: Trained, found: JointInputs) -> dict[str, float]:
-    """Return the number of generated images, the final losses, and what UniEmo.forward observes beside them."""
-    return {"num_generated": found.num_generated, **final_values(trained)}
+    """Return the numbers of real and generated images, the final losses, and what UniEmo.forward observes."""
+    return {"num_train": found.num_real, "num_generated": found.num_generated, **final_values(trained)}

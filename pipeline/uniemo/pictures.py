@@ -7,7 +7,7 @@ square (area and aspect ratio as in Inception's crops), mirrored half of the tim
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,8 @@ from pipeline.corpora.images import read_image, to_rgb
 from pipeline.runtime import threads
 
 if TYPE_CHECKING:
+    from open_clip.transformer import VisionTransformer
+
     from pipeline.work import WorkFolder
 
 MAX_ASPECT = 4 / 3  # largest aspect ratio of a crop, wide or tall
@@ -38,15 +40,15 @@ def cached_squares(work: "WorkFolder", shards: Iterable[pa.Table], image_px: int
         with aside.open("wb") as file, ThreadPoolExecutor(threads()) as pool:
             for shard in shards:
                 encoded = (row["bytes"] for row in shard["image"].to_pylist())
-                for square in pool.map(lambda data: square_of(read_image(data), image_px), encoded):
+                for square in pool.map(lambda data: square_of(to_rgb(read_image(data)), image_px), encoded):
                     file.write(square.tobytes())
 
     return np.memmap(work.once("squares", write), np.uint8, "r").reshape(-1, image_px, image_px, 3)
 
 
 def square_of(picture: Image.Image, image_px: int) -> Squares:
-    """Return the central square of an image of any mode as HW3 uint8 with edge `image_px`."""
-    return np.array(ImageOps.fit(to_rgb(picture), (image_px, image_px), Image.Resampling.BICUBIC))
+    """Return the central square of an upright RGB image as HW3 uint8 with edge `image_px`."""
+    return np.array(ImageOps.fit(picture, (image_px, image_px), Image.Resampling.BICUBIC))
 
 
 def draw_crops(number: int, min_crop: float, generator: torch.Generator) -> Tensor:
@@ -74,7 +76,7 @@ def mirror_map(mirrored_B: Tensor) -> Tensor:
 class ClipInput(nn.Module):
     """Input transform of a CLIP: squares BHW3 uint8 -> pixels BCHW with its size, mean and deviation."""
 
-    def __init__(self, visual: Any) -> None:
+    def __init__(self, visual: "VisionTransformer") -> None:
         from open_clip.model import get_model_preprocess_cfg
 
         super().__init__()

@@ -18,11 +18,11 @@ from pipeline.generation.load import load_generator
 from pipeline.generation.request import request
 from pipeline.generation.space import Space, fit_space
 from pipeline.judges.head import EmotionHead
-from pipeline.params import parse_params, read_yaml
+from pipeline.params import Params
 from pipeline.runtime import numpy_generator
 from pipeline.training.loop import Trained, fit
 
-DEFAULTS = parse_params(read_yaml(Path(__file__).parents[2] / "presets/miniature.yaml"))
+DEFAULTS = Params()
 QUICK: dict[str, Any] = {"steps": 2, "batch_size": 4, "precision": "fp32", "warmup_steps": 0}
 KINDS = ("textual_inversion", "dreambooth", "emogen")
 

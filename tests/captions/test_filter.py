@@ -89,6 +89,13 @@ def test_a_picture_without_a_caption_is_neither_ranked_nor_kept_and_no_other_pay
     )
 
 
+def test_with_all_splits_every_picture_is_ranked_and_dropped_as_those_of_train() -> None:
+    rows = table(["awe"] * 10, ["train", "val"] * 5, [n / 10 for n in range(10)])
+    assert drop_worst(rows, 0.2)["kept"].to_pylist() == [False, *[True] * 9]
+    assert drop_worst(rows, 0.2, "all")["kept"].to_pylist() == [False, False, *[True] * 8]
+    assert drop_worst(rows, 0.2, "all")["rank"].null_count == 0
+
+
 def test_a_fraction_of_one_is_refused() -> None:
     with pytest.raises(ValueError, match="drop_fraction is 1"):
         drop_worst(table([], [], []), 1.0)

@@ -13,7 +13,7 @@ from pipeline.coemogen.model import build
 from pipeline.generation.request import request
 from pipeline.generation.sampling import Sampling, sample
 from pipeline.generation.space import fit_space
-from pipeline.params import parse_params, read_yaml
+from pipeline.params import Coemogen
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 def test_a_step_and_an_image_at_the_size_of_stable_diffusion_1_5() -> None:
     foundation = full_size(with_clip=False).foundation
     pipeline = foundation.pipeline
-    settings = parse_params(read_yaml(ROOT / "presets/miniature.yaml")).coemogen
+    settings = Coemogen()
     model = build(settings, pipeline, foundation.encoder, 768, torch.Generator().manual_seed(0))
     adapters = model.hilora.parameters()
     assert sum(p.numel() for p in adapters.values()) == 7_971_840

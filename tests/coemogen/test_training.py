@@ -13,12 +13,12 @@ from pipeline.generation.folder import Foundation, load_foundation, save_generat
 from pipeline.generation.load import load_generator
 from pipeline.generation.request import request
 from pipeline.generation.space import Space, fit_space
-from pipeline.params import Coemogen, Images, parse_params, read_yaml
+from pipeline.params import Coemogen, Images, Params
 from pipeline.runtime import numpy_generator, torch_generator
 from pipeline.training.loop import Trained, fit
 
 ROOT = Path(__file__).parents[2]
-DEFAULTS = parse_params(read_yaml(ROOT / "presets/miniature.yaml"))
+DEFAULTS = Params()
 SETTINGS = DEFAULTS.coemogen.model_copy(update={"steps": 3, "batch_size": 4, "sheet_steps": 3, "precision": "fp32"})
 IMAGES = DEFAULTS.images.model_copy(update={"steps": 2})
 

@@ -1,6 +1,7 @@
 """Pixels come only from whole pictures of three formats under the limit, and every mode ends as upright RGB."""
 
 import random
+import re
 import struct
 import zlib
 from contextlib import suppress
@@ -8,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from pipeline.corpora.images import read_image, to_rgb, upright_size
 from pipeline.corpora.records import Reason, RejectedError
 
 from .conftest import encoded, picture
 
+ROOT = Path(__file__).parents[2]
 ENCODINGS = {
     "baseline JPEG": encoded(picture()),
     "progressive JPEG": encoded(picture(), progressive=True),
@@ -156,7 +158,7 @@ def test_a_sixteen_bit_png_keeps_its_gradations() -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_is_applied(orientation: int) -> None:
+def test_exif_orientation_is_applied_once_and_leaves_no_tag(orientation: int) -> None:
     stored = picture()
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -166,8 +168,19 @@ def test_exif_orientation_is_applied(orientation: int) -> None:
         1: pixels, 2: pixels[:, ::-1], 3: pixels[::-1, ::-1], 4: pixels[::-1], 5: pixels.transpose(1, 0, 2),
         6: np.rot90(pixels, -1), 7: pixels[::-1, ::-1].transpose(1, 0, 2), 8: np.rot90(pixels),
     }[orientation]  # fmt: skip
-    assert np.array_equal(np.asarray(to_rgb(image)), upright)
-    assert upright_size(image) == (upright.shape[1], upright.shape[0])
+    found = to_rgb(image)
+    assert np.array_equal(np.asarray(found), upright)
+    assert upright_size(image) == upright_size(found) == (upright.shape[1], upright.shape[0])
+    assert (found.info, dict(found.getexif())) == ({}, {})
+    assert image.getexif()[0x0112] == orientation  # the image that was given is unchanged
+    for again in (to_rgb(found), ImageOps.exif_transpose(found)):  # transformers calls the latter
+        assert np.array_equal(np.asarray(again), upright)
+
+
+def test_one_module_turns_images() -> None:
+    files = [path for name in ("pipeline", "stages", "evoke") for path in (ROOT / name).rglob("*.py")]
+    turning = [path for path in files if re.search("exif_transpose|getexif|0x0112", path.read_text())]
+    assert turning == [ROOT / "pipeline/corpora/images.py"]
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -107,7 +107,10 @@ def test_a_downloaded_model_counts_where_it_is_of_these_params() -> None:
     ("arguments", "told"),
     [
         (("--device", "h2000"), "Error: --device h2000: there are no rates of it; allowed are cpu, h200"),
-        (("--preset", "papers"), "Error: there is no preset 'papers'; the presets are full, miniature, paper, smoke"),
+        (
+            ("--preset", "papers"),
+            "Error: there is no preset 'papers'; the presets are full, miniature, paper, paper-literal, smoke",
+        ),
         (("--device", "cpu", "--gpus", "2"), "Error: --gpus 2: allowed is a number >= 1, and 1 with --device cpu"),
     ],
 )

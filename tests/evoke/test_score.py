@@ -10,7 +10,7 @@ import torch
 from click.testing import CliRunner, Result
 
 from evoke.cli import main
-from evoke.score import IN_SAMPLE, _notes
+from evoke.score import IN_SAMPLE, _notes, _settings
 from pipeline.emotions import EMOTIONS
 from tests.metrics.bench import models_of_chance, write_folder
 
@@ -116,3 +116,10 @@ def test_what_a_user_can_mend_is_one_line(arguments: tuple[str, ...], wanted: st
     assert result.exit_code == 1
     assert len(result.output.strip().splitlines()) == 1
     assert re.search(wanted, result.output), result.output
+
+
+def test_clean_fid_is_computed_if_params_yaml_names_it() -> None:
+    assert _settings({}, None)[0].protocols == ("clean", "emogen")
+    text = (ROOT / "params.yaml").read_text().replace("protocols: [clean, emogen]", "protocols: [clean-fid, clean]")
+    Path("params.yaml").write_text(text.replace("inception_weights: null", "inception_weights: a.safetensors"))
+    assert _settings({"num_pairs": 3}, None)[0].protocols == ("clean", "emogen", "clean-fid")

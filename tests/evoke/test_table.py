@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from evoke.cli import main
-from evoke.preset import apply_preset
+from evoke.preset import apply_preset, load_preset
 from pipeline.params import read_yaml
 from pipeline.report.papers import TableName, load_papers
 from pipeline.report.tables import number
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 def _repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "params.yaml", "params.yaml")
-    apply_preset(Path("params.yaml"), read_yaml(ROOT / "presets" / "full.yaml"), {})  # with the baselines
+    apply_preset(Path("params.yaml"), load_preset("full", ROOT / "presets"), {})  # with the baselines
 
 
 def measure(key: str, value: float, published: bool = False) -> dict[str, Any]:
@@ -91,6 +91,7 @@ def test_ours_are_said_to_be_another_quantity() -> None:
         "Not the same quantity as the paper's number: FID, LPIPS, Emo-A, Emo-A (judge), Sem-C, Sem-D"
     )
     assert "bundled miniature CLIP, on the drawn miniature" in last
+    assert "FID by clean is of center crops, which is not the package clean-fid: that squashes whole images." in last
 
 
 def test_only_backbone_and_protocol_of_the_papers_are_called_theirs_and_are_preferred() -> None:
@@ -99,6 +100,7 @@ def test_only_backbone_and_protocol_of_the_papers_are_called_theirs_and_are_pref
     assert (found["ours"], found["measure"], found["as_published"]) == ("40.0", "fid/inception/emogen", "True")
     assert "By the papers' own backbone and protocol, on the drawn miniature: FID." in text
     assert "Not the same quantity as the paper's number: LPIPS, Emo-A" in text
+    assert "center crops" not in text
 
 
 def test_metrics_count_for_the_row_that_params_say_and_for_no_other() -> None:

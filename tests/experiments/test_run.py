@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from evoke.preset import apply_preset
+from evoke.preset import apply_preset, load_preset
 from experiments import cell as layout
 from experiments import run
 from experiments.cell import ROOT, Cell, cells, params_of, read_grid, write_params
@@ -75,8 +75,8 @@ def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """A repository whose params.yaml is the paper preset; its values."""
     (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
     sections = ("foundation_clip", "foundation_diffusion", "foundation_captioner")
-    values = read_yaml(ROOT / "presets" / "paper.yaml")
-    apply_preset(tmp_path / "params.yaml", values, dict.fromkeys(sections, "0" * 40))
+    preset = load_preset("paper", ROOT / "presets")
+    apply_preset(tmp_path / "params.yaml", preset, dict.fromkeys(sections, "0" * 40))
     monkeypatch.setattr(layout, "ROOT", tmp_path)
     found: dict[str, Any] = read_yaml(tmp_path / "params.yaml")
     return found

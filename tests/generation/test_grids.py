@@ -6,9 +6,9 @@ import numpy as np
 from PIL import Image
 
 from pipeline.generation.grids import draw_grid, grids
-from pipeline.params import parse_params, read_yaml
+from pipeline.params import Grids
 
-SETTINGS = parse_params(read_yaml(Path(__file__).parents[2] / "presets/miniature.yaml")).grids
+SETTINGS = Grids()
 
 
 def test_every_emotion_meets_every_noun_and_strength_and_pairs_are_fused_by_weight() -> None:

@@ -49,10 +49,17 @@ def picture(number: int, size: tuple[int, int] = (64, 64)) -> Image.Image:
     return Image.fromarray(pixels + np.uint8(20 * (number % 8)))
 
 
-def encoded(image: Image.Image, file_format: str = "PNG") -> bytes:
+def encoded(image: Image.Image, file_format: str = "PNG", **options: Any) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, file_format)
+    image.save(buffer, file_format, **options)
     return buffer.getvalue()
+
+
+def laid_down(number: int) -> bytes:
+    """A picture that is twice as wide as high as a PNG whose EXIF block says to turn it."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return encoded(picture(number, (96, 48)), exif=exif)
 
 
 def rows(numbers: range, size: tuple[int, int] = (64, 64)) -> pa.Table:

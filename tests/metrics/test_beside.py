@@ -31,3 +31,10 @@ def test_pairs_of_published_code_are_held_against_real_ones_only_where_both_have
     found, real = flat(amusement=0.1, contentment=0.3), flat(amusement=0.2, awe=0.4, contentment=0.6)
     assert beside(found, real, [KEY]) == {f"real/{KEY}/amusement": 0.2}
     assert f"real/{KEY}" in beside(real, real, [KEY])
+
+
+@pytest.mark.parametrize("key", ["sem_c/judge/emogen", "emo_a/judge/emogen"])
+def test_what_emogen_pools_is_weighted_by_the_images_that_the_method_has(key: str) -> None:
+    found = flat(key, awe=0.1, anger=0.2) | {f"{key}/awe/n": 1, f"{key}/anger/n": 3}
+    real = flat(key, awe=0.5, anger=0.75) | {f"{key}/awe/n": 10, f"{key}/anger/n": 10}
+    assert beside(found, real, [key])[f"real/{key}"] == pytest.approx((0.5 + 3 * 0.75) / 4)

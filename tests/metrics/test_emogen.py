@@ -7,12 +7,14 @@ import pytest
 import torch
 from PIL import Image
 
+from pipeline.corpora.images import read_image, to_rgb
 from pipeline.foundation import bundle
 from pipeline.foundation.clip import load_clip
 from pipeline.judges.examples import square
-from pipeline.metrics.emogen import never_reset_pairs, squashed, stored, twice_rescaled, twice_rescaled_features
+from pipeline.metrics.emogen import never_reset_pairs, opened, squashed, stored, twice_rescaled, twice_rescaled_features
 from pipeline.metrics.pairs import pairs_within_emotions
 from pipeline.metrics.semantic_diversity import mse_diversity
+from tests.metrics.bench import encoded
 
 ROOT = Path(__file__).parents[2]
 MEAN, DEVIATION = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]
@@ -86,6 +88,17 @@ def test_a_stored_picture_has_lost_what_jpeg_loses() -> None:
     found = stored(picture())
     assert (found.size, found.mode) == ((64, 64), "RGB")
     assert 1 < np.abs(np.asarray(found, float) - np.asarray(picture(), float)).mean() < 60
+
+
+def test_an_opened_picture_is_neither_turned_nor_laid_on_white() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    clear = Image.new("RGBA", (8, 4), (200, 0, 0, 0))
+    image = read_image(encoded(clear, exif=exif))
+    found = opened(image)
+    assert (found.size, found.mode, found.getpixel((0, 0)), found.info) == ((8, 4), "RGB", (200, 0, 0), {})
+    assert (to_rgb(image).size, to_rgb(image).getpixel((0, 0))) == ((4, 8), (255, 255, 255))
+    assert opened(picture()) == to_rgb(picture())
 
 
 def test_features_of_twice_rescaled_pictures_hardly_differ(tmp_path: Path) -> None:

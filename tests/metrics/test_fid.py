@@ -92,6 +92,7 @@ def test_emogen_adds_up_sums_where_clean_weighs_emotions_as_the_images_have_them
     deviation = np.std([0, 2, 4, 6], ddof=1)
     for protocol, mean, spread in (
         ("emogen", 44 / 6, np.std([10, 14, 5, 5, 5, 5], ddof=1)),
+        ("clean-fid", 44 / 6, np.std([10, 14, 5, 5, 5, 5], ddof=1)),
         # three pictures' worth of each: squares 3 (100 + 196) / 2 + 3 * 25 = 519, mean 8.5, so 519 - 6 * 72.25 = 85.5
         ("clean", 8.5, (85.5 / 5) ** 0.5),
     ):

@@ -4,12 +4,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
+from pipeline.corpora.images import read_image, to_rgb
 from pipeline.emotions import EMOTIONS
-from pipeline.metrics.emogen import stored
+from pipeline.metrics.columns import matrix
+from pipeline.metrics.emogen import opened, stored
 from pipeline.metrics.folder import judge_folder, plan_emotions, reject_counts
 from pipeline.metrics.judgement import Bench, load_bench
-from tests.metrics.bench import encoded, models_of_chance, picture, settings, write_folder
+from tests.metrics.bench import encoded, laid_down, models_of_chance, picture, settings, write_folder
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +55,22 @@ def test_pictures_are_taken_again_by_row_and_png_of_generated_ones_goes_through_
         assert found.take([row], "emogen") == [stored(picture(6)) if generated else picture(6)]
         row = found.scores["emotion"].to_pylist().index("awe")
         assert found.take([row], "clean") == found.take([row], "emogen")
+
+
+def test_emogen_opens_real_pictures_and_generated_jpegs_as_published(bench: Bench, tmp_path: Path) -> None:
+    data, exif = laid_down(1), Image.Exif()
+    exif[0x0112] = 6
+    jpeg = encoded(picture(1, (96, 48)), "JPEG", exif=exif)
+    upright, lying = ([convert(read_image(one)) for one in (data, jpeg)] for convert in (to_rgb, opened))
+    (tmp_path / "awe").mkdir()
+    (tmp_path / "awe/1.png").write_bytes(data)
+    (tmp_path / "awe/2.jpg").write_bytes(jpeg)
+    for generated, seen in ((True, [stored(upright[0]), lying[1]]), (False, lying)):
+        found = judge_folder(plan_emotions(tmp_path), bench, 2, generated)
+        assert found.take([0, 1], "clean") == upright
+        assert found.take([0, 1], "emogen") == seen
+        wanted = bench.judges.judge(seen).emotions
+        assert matrix(found.scores, "stored_judge") == pytest.approx(wanted, abs=1e-5)
 
 
 def test_a_folder_that_cannot_be_one_is_one_line(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from pipeline.metrics.backbones import inception_features
+from pipeline.metrics.backbones import inception_features, squashed_in_floats
 from pipeline.metrics.inception import WIDTH, Inception, load_inception
 
 
@@ -66,3 +66,16 @@ def test_published_pictures_are_squashed_and_clean_ones_cropped(inception: Incep
     squashed, black = inception_features(inception, [wide, plain], "emogen")
     assert clean == pytest.approx(cropped, rel=1e-4, abs=1e-5)
     assert abs(squashed - black).max() > 1e-3
+
+
+def test_clean_fid_squashes_each_channel_in_floats(inception: Inception) -> None:
+    (image, _), bicubic = pictures((400, 200)), Image.Resampling.BICUBIC
+    found = squashed_in_floats(image, 299)
+    for channel, values in enumerate(np.moveaxis(np.asarray(image, np.float32), 2, 0)):
+        wanted = np.asarray(Image.fromarray(values).resize((299, 299), bicubic)).clip(0, 255)
+        np.testing.assert_array_equal(found[..., channel], wanted)
+    assert (found.shape, found.dtype, (found % 1 > 0).any()) == ((299, 299, 3), np.float32, True)
+    with torch.inference_mode():
+        wanted = inception(torch.from_numpy(found)[None]).numpy()
+    assert inception_features(inception, [image], "clean-fid") == pytest.approx(wanted)
+    assert np.abs(inception_features(inception, [image], "emogen") - wanted).max() > 1e-3

@@ -10,16 +10,18 @@ import torch
 from PIL import Image
 
 from pipeline.artifacts import encode_words
+from pipeline.corpora.images import read_image, to_rgb
 from pipeline.features import pictures
 from pipeline.metrics.columns import matrix
-from pipeline.metrics.emogen import stored, twice_rescaled_features
+from pipeline.metrics.emogen import opened, stored, twice_rescaled_features
+from pipeline.metrics.emogen import squashed as emogen_square
 from pipeline.metrics.judgement import Bench, judged, load_bench, luminance_and_chroma, names, squashed, taker
 from pipeline.schemas import SCORES_SCHEMA, check_table
-from tests.metrics.bench import encoded, models_of_chance, rows, settings
+from tests.metrics.bench import encoded, laid_down, models_of_chance, rows, settings
 
 IMAGES = rows(range(10), (96, 64))
-NULLABLE = ("inception_feature", "squashed_feature", "squashed_judge_feature", "squashed_inception_feature",
-            "stored_classifier", "stored_judge", "stored_clarity")  # fmt: skip
+NULLABLE = ("inception_feature", "clean_fid_feature", "squashed_feature", "squashed_judge_feature",
+            "squashed_inception_feature", "stored_classifier", "stored_judge", "stored_clarity")  # fmt: skip
 
 
 class Corner(torch.nn.Module):
@@ -45,7 +47,8 @@ def test_the_table_is_of_the_schema_and_its_norm_gives_the_raw_feature_back(benc
     raw = bench.clip.encode_images(pictures(IMAGES), normalize=False).numpy()
     assert matrix(table, "feature") * table["norm"].to_numpy()[:, None] == pytest.approx(raw, abs=1e-4)
     assert np.linalg.norm(matrix(table, "feature"), axis=1) == pytest.approx(1, abs=1e-5)
-    assert table["inception_feature"].null_count == table["squashed_inception_feature"].null_count == 10
+    for name in ("inception_feature", "clean_fid_feature", "squashed_inception_feature"):
+        assert table[name].null_count == 10
 
 
 def test_what_no_protocol_asks_for_is_null(bench: Bench) -> None:
@@ -81,7 +84,31 @@ def test_emogen_squashes_what_clean_crops(bench: Bench) -> None:
     table = judged(one, replace(bench, inception=Corner()), 4, generated=False)
     assert matrix(table, "inception_feature").max() < 10
     assert matrix(table, "squashed_inception_feature").min() > 245
+    squashing = judged(one, replace(bench, inception=Corner(), protocols=("clean-fid",)), 4, generated=True)
+    assert matrix(squashing, "clean_fid_feature").min() > 245
+    assert squashing["inception_feature"].null_count == squashing["squashed_inception_feature"].null_count == 1
     assert np.abs(matrix(table, "judge_feature") - matrix(table, "squashed_judge_feature")).max() > 1e-3
+
+
+def test_emogen_opens_real_pictures_without_turning_them_and_clean_sees_them_upright(bench: Bench) -> None:
+    files = [laid_down(number) for number in range(4)]
+    images = pa.array([{"bytes": data, "path": None} for data in files])
+    some = IMAGES.slice(0, 4).set_column(2, "image", images)
+    upright, lying = ([convert(read_image(data)) for data in files] for convert in (to_rgb, opened))
+    assert [image.size for image in (upright[0], lying[0])] == [(48, 96), (96, 48)]
+    found = {generated: judged(some, bench, 3, generated) for generated in (True, False)}
+    for generated, seen in ((True, [stored(image) for image in upright]), (False, lying)):
+        table, verdicts = found[generated], bench.judges.judge(seen)
+        assert matrix(table, "stored_judge") == pytest.approx(verdicts.emotions, abs=1e-5)
+        squares = bench.judges.judge([emogen_square(image, 64) for image in seen])
+        assert matrix(table, "squashed_judge_feature") == pytest.approx(squares.features, abs=1e-4)
+        assert matrix(table, "squashed_feature") == pytest.approx(twice_rescaled_features(bench.clip, seen), abs=1e-5)
+        assert matrix(table, "judge") == pytest.approx(bench.judges.judge(upright).emotions, abs=1e-5)
+        assert taker(some.take, generated)([2], "emogen") == [seen[2]]
+        assert taker(some.take, generated)([2], "clean") == [upright[2]]
+    rest = squashed(some, bench, 3)
+    wanted = matrix(found[False], "squashed_judge_feature")
+    assert matrix(rest, "squashed_judge_feature") == pytest.approx(wanted, abs=1e-4)
 
 
 def test_of_other_splits_there_is_what_emogen_measures_fid_by(bench: Bench) -> None:

@@ -5,9 +5,10 @@ import pytest
 
 from pipeline.judges.calibration import wilson_interval
 from pipeline.metrics.means import mean_results, share_results
-from pipeline.metrics.result import Measure, Result
+from pipeline.metrics.result import Measure, Protocol, Result
 from pipeline.metrics.semantic_clarity import semantic_clarity
 
+PROTOCOLS: tuple[Protocol, ...] = ("emogen", "clean")
 EMOTIONS = np.array([0, 0, 0, 0, 0, 0, 7, 7])
 
 
@@ -68,3 +69,21 @@ def test_semantic_clarity_is_the_mean_of_the_clarity() -> None:
     found = semantic_clarity(np.linspace(0, 1, 8, dtype=np.float32), np.zeros(8, int), np.random.default_rng(0), "x")
     assert found[0].value == pytest.approx(0.5)
     assert found[0].measure == Measure("sem_c", "x", "clean")
+
+
+def test_emogen_pools_images_where_clean_weighs_emotions_alike() -> None:
+    # 5 images of awe and 12 of each other emotion, of which nine of anger alone are right: 9/89, and (9/12) / 8.
+    emotions = np.repeat(range(8), [12, 5, 12, 12, 12, 12, 12, 12])
+    right = (emotions == 4) & (np.arange(89) < 41 + 9)
+    assert right.sum() == 9
+    published, clean = (share_results(Measure("emo_a", "x", protocol), right, emotions) for protocol in PROTOCOLS)
+    assert (published[0].value, clean[0].value) == (pytest.approx(0.1011, abs=5e-5), 0.09375)
+    assert (published[0].value, (published[0].low, published[0].high)) == (9 / 89, wilson_interval(9, 89))
+    assert [one.value for one in published[1:]] == [one.value for one in clean[1:]]
+    values, rng = right.astype(float), np.random.default_rng
+    published, clean = (
+        mean_results(Measure("sem_c", "x", protocol), values, emotions, rng(0)) for protocol in PROTOCOLS
+    )
+    assert (published[0].value, clean[0].value) == (pytest.approx(9 / 89), 0.09375)
+    assert published[0].low < 9 / 89 < published[0].high
+    assert published[0].n == clean[0].n == 89

@@ -11,7 +11,7 @@ import torch
 
 from pipeline.emotions import EMOTIONS
 from pipeline.metrics.coherence import Plausibility
-from pipeline.metrics.columns import matrix
+from pipeline.metrics.columns import matrix, vectors
 from pipeline.metrics.emotion_accuracy import asked
 from pipeline.metrics.fid import fid_of_real
 from pipeline.metrics.judgement import judged, load_bench, taker
@@ -168,3 +168,37 @@ def test_a_table_of_nulls_has_no_column_for_fid(world: dict[str, Any]) -> None:
     index = world["real"].column_names.index("squashed_judge_feature")
     table = world["real"].set_column(index, "squashed_judge_feature", nulls)
     assert set(references_of(table, lambda: (), world["yardstick"].names)) == {"feature", "judge_feature"}
+
+
+def test_emogen_pools_images_of_emotions_that_have_unequally_many(world: dict[str, Any]) -> None:
+    places = np.flatnonzero((asked(world["own"]) != 1) | (np.arange(48) % 3 == 0))
+    table = world["own"].take(places)
+    assert set(np.bincount(asked(table))) == {2, 6}
+    found = method_metrics(table, taker(OWN.take(places).take, True), world["yardstick"], world["known"], GENERATOR)
+    right = matrix(table, "stored_judge").argmax(1) == asked(table)
+    assert found["emo_a/judge/emogen"] == pytest.approx(right.mean())
+    assert found["sem_c/judge_small/emogen"] == pytest.approx(table["stored_clarity"].to_numpy().mean(), abs=1e-6)
+    numbers, real = np.bincount(asked(table)), world["known"].metrics
+    beside = np.average([real[f"sem_c/judge_small/emogen/{emotion}"] for emotion in EMOTIONS], weights=numbers)
+    assert found["real/sem_c/judge_small/emogen"] == pytest.approx(beside)
+
+
+def test_clean_fid_is_fid_by_inception_from_the_test_split_alone(world: dict[str, Any]) -> None:
+    def with_features(name: str) -> pa.Table:
+        table = world[name]
+        place = table.schema.get_field_index("clean_fid_feature")
+        features = vectors(np.random.default_rng(len(table)).normal(size=(len(table), 3)))
+        return table.set_column(place, "clean_fid_feature", features)
+
+    own, real = with_features("own"), with_features("real")
+    whole: Yardstick = world["yardstick"]
+    yardstick = Yardstick(whole.names, whole.networks, None, settings(num_pairs=4, protocols=("clean", "clean-fid")))
+    weights = {"clip": "a", "judge": "b", "inception": "c"}
+    references = references_of(real, lambda: [world["rest"]], whole.names, Content(["a"], ["a", "b"], weights))
+    known = Real(references, None, real.select, world["known"].metrics)
+    found = method_metrics(own, taker(OWN.take, True), yardstick, known, GENERATOR)
+    assert {key for key in found if key.endswith("/clean-fid")} == {
+        "fid/inception/clean-fid", "real/fid/inception/clean-fid",
+    }  # fmt: skip
+    assert found["fid/inception/clean-fid"] is not None
+    assert sum(part.n for part in references["clean_fid_feature"].parts.values()) == len(real)

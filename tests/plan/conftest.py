@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from evoke.preset import merged
-from pipeline.params import Params, read_yaml
+from evoke.preset import load_preset, params_with
+from pipeline.params import Params
 from pipeline.plan.costs import Models
 from pipeline.plan.inputs import Setting, corpora_of, models_of
 
@@ -18,11 +18,7 @@ ANY = "0" * 40
 
 @cache
 def plan_of(preset: str) -> tuple[Params, Models]:
-    values: dict[str, Any] = read_yaml(ROOT / f"presets/{preset}.yaml")
-    for section in values.values():
-        if isinstance(section, dict) and section.get("source") == "hub":
-            section["hub_revision"] = ANY
-    params = merged(ROOT / "params.yaml", values).params
+    params = params_with(ROOT / "params.yaml", load_preset(preset, ROOT / "presets"), ANY)
     return params, models_of(params, ROOT / "models/miniature", {})
 
 

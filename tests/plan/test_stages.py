@@ -99,3 +99,11 @@ def test_what_params_switch_off_is_not_counted(setting: Make) -> None:
     assert plain["scores@emogen"].flops < 0.5 * before["scores@emogen"].flops
     assert plain["real_scores"].number == 17_716
     assert by_unit(setting("paper", emotion_classifier={"source": "imported"}))["emotion_classifier"].flops == 0
+
+
+def test_clean_fid_is_one_more_look_by_inception(setting: Make) -> None:
+    plain, more = (
+        by_unit(setting("paper", scores={"protocols": protocols}))["scores@emogen"].flops
+        for protocols in (("clean", "emogen"), ("clean", "emogen", "clean-fid"))
+    )
+    assert plain < more < 1.5 * plain

@@ -17,7 +17,7 @@ from pipeline.generation.folder import Foundation, load_foundation, model_hash
 from pipeline.generation.load import load_generator
 from pipeline.generation.request import request
 from pipeline.generation.space import Space, load_space
-from pipeline.params import UniemoFeedback, UniemoJoint, parse_params, read_yaml
+from pipeline.params import Params, UniemoFeedback, UniemoJoint
 from pipeline.runtime import numpy_generator
 from pipeline.training.latents import LatentCache, encode_pictures
 from pipeline.training.loop import Trained, fit
@@ -44,7 +44,7 @@ from pipeline.uniemo.reader import EmotionReader
 from pipeline.uniemo.understanding import inputs_of
 from pipeline.work import WorkFolder
 
-DEFAULTS = parse_params(read_yaml(Path(__file__).parents[2] / "presets/miniature.yaml"))
+DEFAULTS = Params()
 SETTINGS = DEFAULTS.uniemo_joint.model_copy(
     update={"steps": 2, "batch_size": 4, "sheet_steps": 2, "precision": "fp32", "warmup_steps": 0}
 )
@@ -292,6 +292,27 @@ def test_generated_images_are_trained_on_without_attributes_and_stay_out_of_the_
     fitted = fit(task("uniemo_feedback", model, made.foundation, found, IMAGES, order, spaces), 0, tmp_path, "f")
     told = leave(tmp_path / "model", model, fitted, found, known, made.foundation, spaces)
     assert told["num_generated"] == 5
+
+
+def test_with_all_splits_every_real_image_is_trained_on_and_in_the_gaussians_and_no_generated_one(
+    models: Path, made: Made, tmp_path: Path
+) -> None:
+    model, known = load_joint(made.folder, made.foundation)
+    back = table(5, "uniemo_joint/awe").drop_columns(["split", "scene", "objects"])
+    found = found_of(tmp_path, made.foundation, known, back)
+    whole = inputs(table(NUM), found.pictures, AnyLatents(), back, splits="all")
+    assert (whole.num_real, found.num_real, whole.num_generated) == (NUM, 14, 5)
+    assert whole.trained.tolist() == list(range(NUM + 5))
+    of_train = gaussians(model, found.pictures).tensors
+    model.settings = model.settings.model_copy(update={"training_splits": "all"})
+    of_all = gaussians(model, found.pictures).tensors
+    assert sum(not torch.equal(of_all[name], of_train[name]) for name in of_train if name.endswith("mean")) > 0
+
+
+class AnyLatents:
+    """Stands for a cache that has the latents of every image."""
+
+    image_ids = (*table(NUM)["image_id"].to_pylist(), *table(5, "uniemo_joint/awe")["image_id"].to_pylist())
 
 
 def test_gaussians_are_fitted_anew_for_other_weights_alone(made: Made, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from pipeline.corpora.images import to_rgb
 from pipeline.foundation.clip import load_clip
 from pipeline.uniemo.pictures import MAX_ASPECT, ClipInput, cached_squares, draw_crops, square_of
 from pipeline.work import WorkFolder
@@ -36,7 +37,7 @@ def test_squares_are_cached_in_order_and_made_once(tmp_path: Path) -> None:
     work = WorkFolder("toy", "a", tmp_path)
     squares = cached_squares(work, [shard(pictures[:2]), shard(pictures[2:])], 16)
     assert squares.shape == (3, 16, 16, 3)
-    assert all(np.array_equal(squares[index], square_of(each, 16)) for index, each in enumerate(pictures))
+    assert all(np.array_equal(squares[index], square_of(to_rgb(each), 16)) for index, each in enumerate(pictures))
     assert np.array_equal(cached_squares(work, [], 16), squares)
 
 
