@@ -3,8 +3,9 @@
 It adds intervals, verdicts, and the reasons why numbers are not comparable.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from pipeline.report.tables import Compared
 
 METRICS, RESULTS, PARAMS, LOCK = Path("metrics"), Path("experiments/results"), Path("params.yaml"), Path("dvc.lock")
+NOT_A_LOCK = f"{LOCK} is not as DVC writes it; `git checkout {LOCK}` brings it back"
+Lock = Mapping[str, Any]
 
 
 @click.command()
@@ -44,8 +47,9 @@ def table(name: str, **formats: bool) -> None:
     if name not in papers:
         raise ValueError(f"unknown table {name!r}; allowed are {', '.join(papers)}")
     params = load_params(PARAMS)
-    compared = compare(name, papers[name], Measured.of(METRICS, RESULTS, params))
-    if changed := _changed():
+    lock = _lock()
+    compared = compare(name, papers[name], Measured.of(METRICS, RESULTS, params, recorded(lock)))
+    if changed := _changed(lock):
         message = (
             f"params.yaml has changed since the last run in {', '.join(changed)}; the metrics are from the old values"
         )
@@ -64,7 +68,25 @@ def _written(table: "Compared", form: str, on_miniature: bool) -> str:
     return to_latex(table, on_miniature) if form == "latex" else to_markdown(table, on_miniature)
 
 
-def _changed() -> list[str]:
+def _lock() -> Lock:
+    """Return the entries of dvc.lock by unit; empty without the file."""
+    from pipeline.params import read_yaml
+
+    entries = read_yaml(LOCK) if LOCK.exists() else {"stages": {}}
+    if not isinstance(entries, Mapping) or not isinstance(entries.get("stages"), Mapping):
+        raise ValueError(NOT_A_LOCK)
+    return entries["stages"]
+
+
+def recorded(lock: Lock) -> dict[str, str]:
+    """Return the MD5 of each input in dvc.lock by path."""
+    try:
+        return {dep["path"]: dep["md5"] for entry in lock.values() for dep in entry.get("deps", ())}
+    except (AttributeError, KeyError, TypeError):
+        raise ValueError(NOT_A_LOCK) from None
+
+
+def _changed(lock: Lock) -> list[str]:
     """Return the sections of params.yaml that have changed since DVC recorded them.
 
     Only stages that are still in the DAG count.
@@ -74,12 +96,12 @@ def _changed() -> list[str]:
     values = read_yaml(PARAMS)
     items = {"", *values["corpora"], *values["methods"], *values["miniature"]["layouts"]}
     try:
-        recorded = [
+        noted = [
             section
-            for unit, entry in (read_yaml(LOCK)["stages"] if LOCK.exists() else {}).items()
+            for unit, entry in lock.items()
             if unit.partition("@")[2] in items
             for section in entry.get("params", {}).get(PARAMS.name, {}).items()
         ]
     except (AttributeError, KeyError, TypeError):
-        raise ValueError(f"{LOCK} is damaged; restore it with `git checkout {LOCK}`") from None
-    return sorted({key for key, value in recorded if values.get(key) != value})
+        raise ValueError(NOT_A_LOCK) from None
+    return sorted({key for key, value in noted if values.get(key) != value})

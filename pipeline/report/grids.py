@@ -53,7 +53,8 @@ def _by_seeds(grid: Mapping[str, Any], row: Row, key: str) -> Ours:
     """
     result, num = grid["rows"][row.grid_row][key], grid["images_per_seed"]
     measure = f"{key}, {_seeds(grid)} of {row.grid}, " + ("test split" if key == TEST_SPLIT else f"{num:,} images each")
-    compared = _comparison(result, next(iter(grid["rows"]))) if "difference" in result else None
+    other = result.get("against") or next(iter(grid["rows"]))
+    compared = _comparison(result, other) if "difference" in result else None
     all_images = num * len(grid["seeds"]) if key in PER_IMAGE.values() else None
     ends = result.get("mean_low"), result.get("mean_high")
     age = grid.get("outdated", "")

@@ -2,8 +2,9 @@
 
 A number is the mean over the seeds of the experiment that the row names, if that was run: a claim needs three seeds,
 rows with equal numbers of steps and a paired interval, and its verdict is shown with it. Otherwise it comes from the
-single seed in metrics/, provided that params.yaml matches the row. An experiment whose file has `outdated`, which gives
-the reason, is shown only if metrics/ has no value.
+single seed in metrics/, provided that params.yaml matches the row. An outdated experiment is shown only if metrics/ has
+no value. That is one without a key, which says of which code, data and weights it is (experiments/key.py), one whose
+key differs from what dvc.lock records, and one whose file gives a reason as `outdated`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ from pipeline.report.ours import EMO_A, Ours, keys_of, preference
 from pipeline.report.papers import PaperTable, Row
 
 READING = "understanding_scores"
+NO_KEY = "without a key, so that nothing says of which code, data and weights it is"
 DRAWN = "data/miniature/emoset"  # data set of an experiment that names none
 ALONE = "reported by the paper only"
 TOO_FEW = "too few images; increase images.num_per_emotion"
@@ -37,13 +39,15 @@ class Measured:
     params: Params
 
     @classmethod
-    def of(cls, metrics: Path, results: Path, params: Params) -> "Measured":
+    def of(cls, metrics: Path, results: Path, params: Params, recorded: Mapping[str, str] | None = None) -> "Measured":
         """Read every file of the two folders, either of which may be absent.
 
-        Experiments count only if they used the EmoSet of the params.
+        Experiments count only if they used the EmoSet of the params. recorded: the MD5 of each input in dvc.lock by
+        path, against which the keys of experiments are held.
         """
         files = {path.relative_to(metrics).with_suffix("").as_posix(): path for path in sorted(metrics.rglob("*.json"))}
-        grids = {path.stem: _read_grid(path) for path in sorted(results.glob("*.json"))}
+        read = {path.stem: _read_grid(path) for path in sorted(results.glob("*.json"))}
+        grids = {name: {**grid, "outdated": age_of(grid, recorded or {})} for name, grid in read.items()}
         same_data = {name: grid for name, grid in grids.items() if grid.get("data", DRAWN) == params.emoset.folder}
         return cls({name: read_json(path) for name, path in files.items()}, same_data, params)
 
@@ -62,7 +66,8 @@ class Measured:
 
     def _differing(self, expected: Mapping[str, Any]) -> dict[str, Any]:
         """Return the expected values that differ from params.yaml."""
-        return {key: value for key, value in expected.items() if self._param(key) != value}
+        values = {key: value if isinstance(value, tuple) else (value,) for key, value in expected.items()}
+        return {key: allowed[0] for key, allowed in values.items() if self._param(key) not in allowed}
 
     def _param(self, key: str) -> Any:
         section, _, name = key.partition(".")
@@ -133,6 +138,17 @@ def _read_grid(path: Path) -> dict[str, Any]:
             f"{path} does not hold the results of a grid: {reason}; restore it with `git checkout {path}`"
         ) from None
     return grid
+
+
+def age_of(grid: Mapping[str, Any], recorded: Mapping[str, str]) -> str:
+    """Return why the results of a grid are outdated; an empty string if they are not, as far as can be told."""
+    if grid.get("outdated") or not grid.get("key"):
+        return str(grid.get("outdated") or NO_KEY)
+    key = grid["key"]
+    codes = {f"code/{name}.txt": md5 for name, md5 in key.get("code", {}).items()}
+    inputs = {**codes, **key.get("data", {}), **key.get("weights", {})}
+    changed = [path for path, md5 in inputs.items() if recorded.get(path, md5) != md5]
+    return f"with other {', '.join(changed)}" if changed else ""
 
 
 def _repro(unit: str, wrong: Mapping[str, Any]) -> str:

@@ -118,8 +118,9 @@ def test_metrics_count_for_the_row_that_params_say_and_for_no_other() -> None:
     assert cells("2c")["cosine", "emo_a"]["ours"] == ""  # that row is of one-hot
 
 
-def write_grid(name: str, rows: dict[str, Any], **more: str) -> None:
-    write(f"experiments/results/{name}.json", {"seeds": [0, 1, 2], "images_per_seed": 1024, "rows": rows} | more)
+def write_grid(name: str, rows: dict[str, Any], **more: Any) -> None:
+    found = {"seeds": [0, 1, 2], "images_per_seed": 1024, "key": {"digest": "0" * 16}, "rows": rows}
+    write(f"experiments/results/{name}.json", found | more)
 
 
 def test_verdicts_and_means_of_a_grid_stand_in_its_rows() -> None:
@@ -171,6 +172,36 @@ def test_an_outdated_experiment_gives_way_to_the_present_run_and_is_said_to_be_o
     assert "Outdated: methods_table1 with the weights before." in run("1").output
 
 
+def planted(**key: Any) -> tuple[str, str]:
+    """Return our number and the whole text of a table, with a result of one grid under a key and metrics beside."""
+    write_scores("emogen")
+    write_grid("methods_table1", {"EmoGen": {"emo_a/classifier": {"mean": 0.7}}}, **key)
+    return cells("1")["EmoGen", "emo_a"]["ours"], run("1").output
+
+
+def test_a_result_without_a_key_is_stale() -> None:
+    ours, text = planted(key=None)
+    assert ours == "90.0"
+    assert "methods_table1 without a key" not in text, "it gave way everywhere"
+    write_grid("methods_table1", {"DreamBooth": {"emo_a/classifier": {"mean": 0.7}}}, key=None)
+    assert "Outdated: methods_table1 without a key, so that nothing says of which code" in run("1").output
+
+
+@pytest.mark.parametrize(
+    "key",
+    [{"code": {"emogen": "f" * 32}}, {"data": {"data/emoset118k": "f" * 32}},
+     {"weights": {"models/miniature/clip": "f" * 32}}],
+)  # fmt: skip
+def test_a_result_of_other_code_data_or_weights_than_dvc_lock_records_is_stale(key: dict[str, Any]) -> None:
+    same = {kind: dict.fromkeys(names, "0" * 32) for kind, names in key.items()}
+    paths = ("code/emogen.txt", "data/emoset118k", "models/miniature/clip")
+    deps = [{"path": path, "hash": "md5", "md5": "0" * 32} for path in paths]
+    write("dvc.lock", {"schema": "2.0", "stages": {"emogen@emoset": {"cmd": "x", "deps": deps}}})
+    assert planted(key=same)[0] == "70.0"
+    assert planted(key=key)[0] == "90.0"
+    assert planted(key={"code": {"not_made_here": "f" * 32}})[0] == "70.0"
+
+
 def test_accuracy_over_seeds_of_a_grid_is_said_to_be_of_the_test_split() -> None:
     write_grid("uniemo_table7", {"20-80": {}, "10-90": {"accuracy": {"mean": 0.81, "by_seed": [0.81] * 3}}})
     found = cells("VII")["10-90", "accuracy_emoset"]
@@ -192,7 +223,8 @@ def write_oracle() -> None:
     claims = {"after feedback - after joint training": compared, "after feedback - after as many steps without": lost}
     means = {name: {"mean": mean, "by_seed": [mean] * 3} for name, mean in accuracy.items()}
     write("experiments/results/uniemo_understanding.json",
-          {"num_pictures": 20_000, "seeds": [0, 1, 2], "base": {}, "accuracy": means, "claims": claims})  # fmt: skip
+          {"num_pictures": 20_000, "seeds": [0, 1, 2], "base": {}, "key": {"digest": "0" * 16},
+           "accuracy": means, "claims": claims})  # fmt: skip
 
 
 def test_accuracy_on_drawn_pictures_stands_with_the_fitting_claim_and_says_what_it_is() -> None:
