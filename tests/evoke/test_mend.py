@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections import OrderedDict
 from pathlib import Path
 
@@ -82,7 +81,7 @@ def test_who_is_gone_is_removed_from_the_list_and_who_lives_stays(written: Path)
     zombie = os.fork()
     if not zombie:
         os._exit(0)
-    time.sleep(0.1)
+    os.waitid(os.P_PID, zombie, os.WEXITED | os.WNOWAIT)  # ended, and still a zombie
     gone, alive = {"pid": 2**22 + 1, "cmd": "dvc repro"}, {"pid": os.getpid(), "cmd": "dvc repro"}
     died = {"pid": zombie, "cmd": "dvc repro"}
     with Repo(str(written)) as repo:

@@ -89,5 +89,5 @@ def test_truth_is_found_by_picture_under_the_ids_of_the_corpus(art: tuple[pa.Tab
     truth = of_corpus(art[1], "emoart")
     wanted = pa.chunked_array([["emoart/000003"], ["emoart/000001"]])
     assert of_pictures(truth, wanted)["emotion"].to_pylist() == ["sadness", "awe"]
-    with pytest.raises(AssertionError, match="1 of 1 pictures"):
+    with pytest.raises(AssertionError, match="1 of 1 images"):
         of_pictures(truth, pa.chunked_array([["emoart/999999"]]))
