@@ -19,9 +19,9 @@ Lock = Mapping[str, Any]
 
 @click.command()
 @click.argument("name", metavar="1|2a|2b|2c|I|II|III|IV|V|VI|VII|VIII")
-@click.option("--csv", is_flag=True, help="One line a number, for other programs.")
-@click.option("--latex", is_flag=True, help="One row a method, for a paper; needs the package booktabs.")
-@click.option("--markdown", is_flag=True, help="One row a method, in GitHub's Markdown.")
+@click.option("--csv", is_flag=True, help="Print one CSV line per number, for other programs.")
+@click.option("--latex", is_flag=True, help="Print one row per method in LaTeX; needs the package booktabs.")
+@click.option("--markdown", is_flag=True, help="Print one row per method in GitHub's Markdown.")
 def table(name: str, **formats: bool) -> None:
     """Print a table of CoEmoGen (1, 2a, 2b, 2c) or of UniEmo (I to VIII), this project's numbers beside the paper's.
 
@@ -32,7 +32,7 @@ def table(name: str, **formats: bool) -> None:
 
     This project's numbers come from experiments/results/, which has means over seeds, differences and verdicts, or,
     where it has none, from metrics/ if params.yaml agrees with the row. A number that has not been measured is shown as
-    - with the command that measures it; --latex and --markdown, which have one row a method, leave the command out. A
+    - with the command that measures it; --latex and --markdown, which have one row per method, leave the command out. A
     line on standard error says which sections of params.yaml have changed since the last run.
     """
     from pipeline.params import load_params
@@ -42,22 +42,22 @@ def table(name: str, **formats: bool) -> None:
 
     chosen = [option for option, is_chosen in formats.items() if is_chosen]
     if len(chosen) > 1:
-        raise ValueError(f"--{' and --'.join(chosen)} exclude each other; give one of them, or none for text")
+        raise ValueError(f"--{' and --'.join(chosen)} exclude each other; give one of them, or none for plain text")
     papers = {str(key): value for key, value in load_papers().items()}
     if name not in papers:
-        raise ValueError(f"there is no table {name!r}; these are: {', '.join(papers)}")
+        raise ValueError(f"unknown table {name!r}; allowed are {', '.join(papers)}")
     params = load_params(PARAMS)
     lock = _lock()
     compared = compare(name, papers[name], Measured.of(METRICS, RESULTS, params, recorded(lock)))
     if changed := _changed(lock):
-        told = (
-            f"params.yaml has changed since the last run in {', '.join(changed)}: the metrics are of the values before"
+        message = (
+            f"params.yaml has changed since the last run in {', '.join(changed)}; the metrics are from the old values"
         )
-        click.echo(f"{told}; run `dvc repro`", err=True)
-    click.echo(_written(compared, chosen[0] if chosen else "text", drawn=bool(params.miniature.layouts)))
+        click.echo(f"{message}; run `dvc repro` to update them", err=True)
+    click.echo(_written(compared, chosen[0] if chosen else "text", on_miniature=bool(params.miniature.layouts)))
 
 
-def _written(table: "Compared", form: str, drawn: bool) -> str:
+def _written(table: "Compared", form: str, on_miniature: bool) -> str:
     """Return a table in one of the forms; pandas is imported only for LaTeX and Markdown."""
     from pipeline.report.tables import to_csv, to_text
 
@@ -65,7 +65,7 @@ def _written(table: "Compared", form: str, drawn: bool) -> str:
         return to_text(table) if form == "text" else to_csv([table]).removesuffix("\n")
     from pipeline.report.wide import to_latex, to_markdown
 
-    return to_latex(table, drawn) if form == "latex" else to_markdown(table, drawn)
+    return to_latex(table, on_miniature) if form == "latex" else to_markdown(table, on_miniature)
 
 
 def _lock() -> Lock:

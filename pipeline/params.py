@@ -774,6 +774,10 @@ class Params(Section):
     ] = ("stable_diffusion", "coemogen_emoset", "coemogen_emoart", "uniemo_joint", "uniemo_feedback")
     miniature: Miniature = Miniature()
     foundation_clip: FoundationClip = FoundationClip()
+    foundation_vit: Annotated[
+        FoundationClip | None,
+        Field(description="CLIP of UniEmo's chain, with the keys of foundation_clip (Tables I-III); null: the same"),
+    ] = None
     foundation_diffusion: FoundationDiffusion = FoundationDiffusion()
     foundation_captioner: FoundationCaptioner = FoundationCaptioner()
     emoset: Emoset = Emoset()
@@ -962,7 +966,10 @@ def section_of(field: FieldInfo) -> type[BaseModel] | None:
 
 
 def dotted_keys(model: type[BaseModel] = Params, prefix: str = "") -> Iterator[str]:
-    """Yield every key of params.yaml in dotted form, each section before its own keys."""
+    """Yield every key of params.yaml in dotted form, each section before its own keys.
+
+    A section that may be null has none.
+    """
     for name, field in model.model_fields.items():
         yield prefix + name
         if (section := section_of(field)) is not None:
@@ -975,7 +982,7 @@ def _problem(detail: Any) -> str:
     names = [part for part in detail["loc"] if isinstance(part, str)]
     if detail["type"] in ("extra_forbidden", "invalid_key"):  # invalid_key: a key that is not text
         *above, last = detail["loc"]
-        nearest = difflib.get_close_matches(str(last), list(schema_of(above)["properties"]), 1, 0.0)
+        nearest = difflib.get_close_matches(str(last), list(_section_in(schema_of(above))["properties"]), 1, 0.0)
         return f"{_SHORT.repr(key)[1:-1]}: unknown key; the nearest right name is {'.'.join([*above, *nearest])}"
     if detail["type"] == "value_error":
         prefix = f"{'.'.join(names)}." if names else ""
@@ -1003,11 +1010,20 @@ def _hint(value: object, names: list[str]) -> str:
 
 def schema_of(names: list[str]) -> dict[str, Any]:
     """Return the JSON schema of a key given by its parts, or the whole schema if there are no parts."""
-    schema = root = _root_schema()
+    schema = _root_schema()
     for name in names:
-        schema = schema["properties"][name]
-        schema = root["$defs"][schema["$ref"].split("/")[-1]] if "$ref" in schema else schema
+        schema = _resolved(_section_in(schema)["properties"][name])
     return schema
+
+
+def _section_in(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a section, or of the section that a section or null may be."""
+    return next(part for part in map(_resolved, schema.get("anyOf", [schema])) if "properties" in part)
+
+
+def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema, or the one that it refers to."""
+    return _root_schema()["$defs"][schema["$ref"].split("/")[-1]] if "$ref" in schema else schema
 
 
 @cache
@@ -1022,7 +1038,7 @@ def allowed(names: list[str]) -> str:
 
 def _words(schema: dict[str, Any]) -> str:
     if "anyOf" in schema:
-        return " or ".join(_words(choice) for choice in schema["anyOf"])
+        return " or ".join(_words(_resolved(choice)) for choice in schema["anyOf"])
     if "enum" in schema or "const" in schema:
         choices = schema.get("enum", [schema.get("const")])
         return f"one of {', '.join(choices)}" if len(choices) > 1 else choices[0]

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline.emotions import INDEX
+from pipeline.emotions import EMOTIONS, INDEX, Emotion
 
 if TYPE_CHECKING:
     from pipeline.corpora.records import TrainingSplits
@@ -33,3 +33,13 @@ def is_trained_on(corpus: pa.Table, splits: "TrainingSplits") -> NDArray[np.bool
 def training_rows(corpus: pa.Table, splits: "TrainingSplits") -> pa.Table:
     """Return the rows that a generator is trained on."""
     return corpus.filter(pa.array(is_trained_on(corpus, splits)))
+
+
+def trained_emotions(trained: pa.Table) -> tuple[Emotion, ...]:
+    """Return the emotions of the images that a generator is trained on (column emotion), in the order of EMOTIONS.
+
+    A method draws these emotions and no other: it was never shown another, and a baseline that draws more than the
+    others is not comparable. The Gaussians of a space (pipeline/generation/space.py) cover the same emotions.
+    """
+    there = set(trained["emotion"].to_pylist())
+    return tuple(emotion for emotion in EMOTIONS if emotion in there)

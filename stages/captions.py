@@ -16,13 +16,15 @@ from pipeline.stage import Run, stage
 
 
 @stage(
-    reads=(CORPUS, FOUNDATION_CAPTIONER, FOUNDATION_CLIP, CAPTIONS_OVERRIDE), writes=(CAPTIONS, METRICS), item="corpus"
-)
+    reads=(CORPUS, FOUNDATION_CAPTIONER, FOUNDATION_CLIP, CAPTIONS_OVERRIDE), writes=(CAPTIONS, METRICS), item="corpus",
+    sections=("captions", "foundation_captioner"),
+)  # fmt: skip
 def main(run: Run) -> None:
     """Write captions for the images of one corpus."""
     from pyarrow import Table
 
     from pipeline.captions.override import check_known, read_captions
+    from pipeline.captions.prompts import wording_of
     from pipeline.captions.served import captioner_of
     from pipeline.captions.write import check_empty, length_summary, write_captions
     from pipeline.engine import map_shards
@@ -31,16 +33,18 @@ def main(run: Run) -> None:
 
     own = read_captions(run.path(CAPTIONS_OVERRIDE), f"{run.item}/")
     check_known(own, set(run.read(CORPUS, ["image_id"])["image_id"].to_pylist()), run.path(CAPTIONS_OVERRIDE))
-    tokenizer = load_tokenizer(run.path(FOUNDATION_CLIP))
+    tokenizer, settings = load_tokenizer(run.path(FOUNDATION_CLIP)), run.params
+    wording = wording_of(settings.served_model is None and run.section("foundation_captioner").source != "hub")
 
     def load() -> Callable[[Path], Table]:
-        settings = run.params
         captioner = captioner_of(run.path(FOUNDATION_CAPTIONER), settings.served_model, device())
         columns = ["image_id", "image", "emotion"]
-        return lambda shard: write_captions(captioner, tokenizer, read_table(shard, columns=columns), settings, own)
+        return lambda shard: write_captions(
+            captioner, tokenizer, read_table(shard, columns=columns), settings, own, wording
+        )
 
     names = map_shards(load, run.shards(CORPUS), run.work, CAPTIONS.schema)
-    check_empty(run.work, names, run.params.max_empty_frac)
+    check_empty(run.work, names, settings.max_empty_frac)
     run.assemble(CAPTIONS, names)
     written = [read_table(run.work.part(name)) for name in names]
     run.metrics(length_summary(written, len(own), tokenizer.context_length))

@@ -15,11 +15,10 @@ def main(run: Run) -> None:
     from pyarrow import Table
 
     from pipeline.engine import map_shards
-    from pipeline.generation.folder import load_foundation, model_hash
+    from pipeline.generation.folder import known_emotions, load_foundation, model_hash
     from pipeline.generation.images import Planned, image_rows, plan
     from pipeline.generation.load import load_generator
     from pipeline.generation.sampling import sample, sampling_of
-    from pipeline.generation.space import known_emotions
     from pipeline.runtime import device
 
     model, sampling = model_hash(run.path(GENERATOR)), sampling_of(run.params)

@@ -25,7 +25,7 @@ MODELS = (FOUNDATION_CLIP, EMOTION_CLASSIFIER, JUDGES, PRETRAINED)
 def main(run: Run) -> None:
     """Score the real images of EmoSet's test split."""
     from pipeline.metrics import corpus
-    from pipeline.metrics.coherence import plausibility_of
+    from pipeline.metrics.coherence import has_pairs, plausibility_of
     from pipeline.metrics.judgement import Bench, ModelFiles, load_bench, taker
     from pipeline.metrics.real import references_of, save_real
     from pipeline.metrics.summary import real_metrics, yardstick_of
@@ -37,7 +37,8 @@ def main(run: Run) -> None:
         return load_bench(files, settings, device())
 
     rows = run.read(EMOSET, corpus.COLUMNS)
-    places, plausibility = corpus.test_places(rows), plausibility_of(corpus.train_rows(rows))
+    places, train = corpus.test_places(rows), corpus.train_rows(rows)
+    plausibility = plausibility_of(train) if has_pairs(train) else None
     found = corpus.judge_corpus(run.shards(EMOSET), load, settings, run.work, REAL_SCORES.schema)
     run.assemble(REAL_SCORES, found.names)
     bench = load()

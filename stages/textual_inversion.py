@@ -25,7 +25,7 @@ def main(run: Run) -> None:
     from pipeline.baselines.model import TextualInversionModel
     from pipeline.baselines.training import inputs, summary, task
     from pipeline.generation.folder import load_foundation, save_generator
-    from pipeline.rows import training_rows
+    from pipeline.rows import trained_emotions, training_rows
     from pipeline.runtime import device, seed_of
     from pipeline.training.curves import save_training
     from pipeline.training.latents import LatentCache
@@ -39,7 +39,8 @@ def main(run: Run) -> None:
     asked = task("textual_inversion", model, found, settings, run.generator("rows"))
     trained = fit(asked, seed_of(run.seed, "textual_inversion"), run.work.parts, run.work.folder.name)
     params = settings.model_dump(mode="json")
-    save_generator(run.out_folder(TEXTUAL_INVERSION), "textual_inversion", params, foundation.digest, trained.weights)
+    save_generator(run.out_folder(TEXTUAL_INVERSION), "textual_inversion", params, foundation.digest, trained.weights,
+                   emotions=trained_emotions(train))  # fmt: skip
     save_training(trained, run.out_folder(PLOTS))
     run.metrics(summary(trained, found))
 

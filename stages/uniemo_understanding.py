@@ -1,13 +1,13 @@
 """Stage uniemo_understanding: train CLIP's ViT with scene and object queries to read emotions (UniEmo Eq. 1-4, 9)."""
 
-from pipeline.artifacts import EMOSET, FOUNDATION_CLIP, METRICS, PLOTS, UNIEMO_UNDERSTANDING, read_table
+from pipeline.artifacts import EMOSET, FOUNDATION_VIT, METRICS, PLOTS, UNIEMO_UNDERSTANDING, read_table
 from pipeline.stage import Run, stage
 
 
 @stage(
-    reads=(EMOSET, FOUNDATION_CLIP),
+    reads=(EMOSET, FOUNDATION_VIT),
     writes=(UNIEMO_UNDERSTANDING, METRICS, PLOTS),
-    sections=("seed", "uniemo_understanding"),
+    sections=("seed", "uniemo_understanding", "foundation_vit"),
     trains=True,
 )
 def main(run: Run) -> None:
@@ -23,7 +23,7 @@ def main(run: Run) -> None:
     from pipeline.uniemo.folder import save_understanding
     from pipeline.uniemo.pictures import cached_squares
 
-    settings, clip = run.params, load_clip(run.path(FOUNDATION_CLIP), device())
+    settings, clip = run.params, load_clip(run.path(FOUNDATION_VIT), device())
     corpus = run.read(EMOSET, ["image_id", "emotion", "split", "scene", "objects"])
     images = (read_table(path, columns=["image"]) for path in run.shards(EMOSET))
     squares = cached_squares(run.work, images, settings.image_px)
@@ -34,8 +34,8 @@ def main(run: Run) -> None:
     trained = fit(task, seed_of(run.seed, "uniemo_understanding"), run.work.parts, run.work.folder.name)
     told, plots = understanding.report(learner, trained, found, bases), run.out_folder(PLOTS)
     save_understanding(
-        run.out_folder(UNIEMO_UNDERSTANDING), settings, run.path(FOUNDATION_CLIP), trained.weights, bases,
-        told.temperature,
+        run.out_folder(UNIEMO_UNDERSTANDING), settings, run.path(FOUNDATION_VIT), trained.weights, bases,
+        told.temperature, is_own_clip=run.section("foundation_vit") is not None,
     )  # fmt: skip
     run.metrics(told.metrics)
     save_training(trained, plots)

@@ -124,6 +124,28 @@ def test_rules_between_fields_are_checked(key: str, value: Any, message: str) ->
         parse_params(with_value(key, value))
 
 
+HUB = {"source": "hub", "hub_id": "timm/vit_base_patch32_clip_224.openai", "hub_revision": "0" * 40}
+
+
+def test_foundation_vit_is_null_or_a_section_that_is_checked_as_any_other() -> None:
+    assert parse_params(with_value("foundation_vit", None)).foundation_vit is None
+    found = parse_params(with_value("foundation_vit", HUB)).foundation_vit
+    assert found is not None
+    assert found.hub_id == HUB["hub_id"]
+    recipe = with_value("foundation_vit", None)["foundation_clip"]["recipe"]
+    trained = {"source": "train", "hub_id": None, "hub_revision": None, "recipe": recipe | {"text_width": 512}}
+    assert parse_params(with_value("foundation_vit", trained)).foundation_vit.recipe.text_width == 512
+    for wrong, message in (
+        ({**HUB, "hub_id": None}, "foundation_vit.hub_id = None: must be given when source is hub"),
+        ({**HUB, "hub": 1}, "foundation_vit.hub: unknown key; the nearest right name is foundation_vit.hub_id"),
+        ({**HUB, "source": "hubs"}, "foundation_vit.source = 'hubs': allowed is .*; the nearest is hub"),
+        ({**trained, "recipe": {**recipe, "steps": 0}}, "foundation_vit.recipe.steps = 0: allowed is a whole number"),
+        ("bundled", "foundation_vit = 'bundled': allowed is a section with the keys source, hub_id.* or null"),
+    ):
+        with pytest.raises(ParamsError, match=message):
+            parse_params(with_value("foundation_vit", wrong))
+
+
 @pytest.mark.parametrize("heads", [None, "b.safetensors"])
 def test_alexnet_may_stand_without_heads_of_its_own(heads: str | None) -> None:
     values = with_value("scores.alexnet_weights", "a.safetensors")

@@ -19,6 +19,7 @@ from pipeline.baselines.generators import PART
 from pipeline.baselines.training import More
 from pipeline.conditioning.encoder import ConditionEncoder
 from pipeline.conditioning.prompts import tokenize
+from pipeline.emotions import EMOTIONS
 from pipeline.generation.space import Space, fit_space
 from pipeline.judges.head import EmotionHead
 from pipeline.rows import emotion_indices, is_trained_on
@@ -62,7 +63,7 @@ def space_of(points: NDArray[np.float32], corpus: pa.Table, training_splits: "Tr
 
 
 def attributes(train: pa.Table, correlation: pa.Table, encoder: ConditionEncoder, tokenizer: object) -> Attributes:
-    """Return the attributes of train images (columns scene and objects) that have a coefficient."""
+    """Return the attributes of train images (columns scene and objects) that have a coefficient; there may be none."""
     found = attributes_of(train)
     table: Mapping[str, list[float]] = dict(
         zip(correlation["attribute"].to_pylist(), correlation["coefficient"].to_pylist(), strict=True)
@@ -78,7 +79,8 @@ def attributes(train: pa.Table, correlation: pa.Table, encoder: ConditionEncoder
             encoder(tokenize(tokenizer, texts[start : start + BATCH]).to(encoder.projection.device)).joint.cpu()
             for start in range(0, len(texts), BATCH)
         ]
-    return Attributes(torch.cat(parts), torch.tensor([table[name] for name in names]), owned)
+    features = torch.cat([torch.empty(0, encoder.joint_width), *parts])
+    return Attributes(features, torch.tensor([table[name] for name in names]).reshape(-1, len(EMOTIONS)), owned)
 
 
 def more_of(points: NDArray[np.float32], found: Attributes) -> More:
@@ -89,6 +91,8 @@ def more_of(points: NDArray[np.float32], found: Attributes) -> More:
 
     def more(rows: Tensor, generator: torch.Generator) -> Mapping[str, Tensor]:
         owned = torch.from_numpy(found.owned[rows.numpy()])
+        if not owned.shape[1]:
+            return {"points": torch.from_numpy(points[rows.numpy()]), "attribute": torch.full((len(rows),), -1)}
         chance = torch.rand(owned.shape, generator=generator) * owned
         attribute = torch.where(owned.any(1), chance.argmax(1), -1)
         return {"points": torch.from_numpy(points[rows.numpy()]), "attribute": attribute}

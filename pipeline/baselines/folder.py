@@ -6,7 +6,7 @@ import torch
 
 from pipeline.baselines.generators import PART, DreamBoothGenerator, WordGenerator
 from pipeline.baselines.model import DreamBoothModel, EmoGenModel, TextualInversionModel
-from pipeline.generation.folder import META, STATE, Foundation, read_meta
+from pipeline.generation.folder import META, STATE, Foundation, known_emotions, read_meta
 from pipeline.generation.sampling import EmotionGenerator
 from pipeline.generation.space import Source, load_space
 from pipeline.params import Dreambooth, Emogen, TextualInversion, parse_section
@@ -16,21 +16,21 @@ from pipeline.training.weights import load_trained
 def load(folder: Path, foundation: Foundation, source: Source) -> EmotionGenerator:
     """Return the generator of a baseline's folder on its foundation."""
     pipeline, encoder, meta = foundation.pipeline, foundation.encoder, read_meta(folder)
-    params, file = meta["params"], folder / META
+    params, file, emotions = meta["params"], folder / META, known_emotions(folder)
     draws = torch.Generator().manual_seed(0)
     match meta["kind"]:
         case "textual_inversion":
             inversion = TextualInversionModel(pipeline, encoder, parse_section(TextualInversion, params, file))
             load_trained(inversion, folder / STATE)
-            return WordGenerator(inversion.to(pipeline.device).eval(), pipeline.tokenizer)
+            return WordGenerator(inversion.to(pipeline.device).eval(), pipeline.tokenizer, emotions)
         case "dreambooth":
             booth = DreamBoothModel(pipeline, encoder, parse_section(Dreambooth, params, file), draws)
             load_trained(booth, folder / STATE)
-            return DreamBoothGenerator(booth.to(pipeline.device).eval(), pipeline.tokenizer, params["prompt"])
+            return DreamBoothGenerator(booth.to(pipeline.device).eval(), pipeline.tokenizer, params["prompt"], emotions)
         case "emogen":
             space, nothing = load_space(folder), torch.empty(0, 8)
             settings, width = parse_section(Emogen, params, file), space.width(PART)
             mapped = EmoGenModel(pipeline, encoder, settings, width, nothing, nothing, draws)
             load_trained(mapped, folder / STATE)
-            return WordGenerator(mapped.to(pipeline.device).eval(), pipeline.tokenizer, space, source)
+            return WordGenerator(mapped.to(pipeline.device).eval(), pipeline.tokenizer, emotions, space, source)
     raise AssertionError(f"{folder} holds no baseline")

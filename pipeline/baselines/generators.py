@@ -10,7 +10,6 @@ from torch import Tensor
 
 from pipeline.baselines.model import DreamBoothModel, EmoGenModel, TextualInversionModel
 from pipeline.conditioning.prompts import GAP, tokenize
-from pipeline.emotions import EMOTIONS
 from pipeline.generation.request import Request, strengths, weight_matrix
 from pipeline.generation.space import Source, Space
 
@@ -29,13 +28,10 @@ class WordGenerator:
 
     model: TextualInversionModel | EmoGenModel
     tokenizer: "CLIPTokenizer"
+    emotions: tuple[str, ...]
     space: Space | None = None
     source: Source = "diagonal"
     has_adapters: bool = False
-
-    @property
-    def emotions(self) -> Sequence[str]:
-        return self.space.emotions if self.space else EMOTIONS
 
     def states(self, requests: Sequence[Request]) -> Tensor:
         device = self.model.encoder.projection.device
@@ -62,7 +58,7 @@ class DreamBoothGenerator:
     model: DreamBoothModel
     tokenizer: "CLIPTokenizer"
     prompt: str
-    emotions: tuple[str, ...] = EMOTIONS
+    emotions: tuple[str, ...]
     has_adapters: bool = True
 
     def states(self, requests: Sequence[Request]) -> Tensor:

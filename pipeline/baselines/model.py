@@ -137,10 +137,14 @@ class EmoGenModel(Baseline):
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the losses by name.
 
-        `batch` is as in diffusion_errors, with points BD; emotions B8; attribute B int64, -1 for none.
+        `batch` is as in diffusion_errors, with points BD; emotions B8; attribute B int64, -1 for none. Without any
+        attribute there is no L_attr.
         """
         one = torch.zeros(len(batch["steps"]), dtype=torch.long, device=self.gain.device)
         condition = self.condition(one, self.embeddings(batch["points"]))
+        if not len(self.attributes):
+            ldm = self.errors(batch, condition.states).mean()
+            return self._with_emotion({"total": ldm, "ldm": ldm}, condition.joint, batch["emotions"])
         attribute, known = batch["attribute"].clamp(min=0), batch["attribute"] >= 0
         weight = (self.coefficients[attribute] * batch["emotions"]).sum(1) * known
         similarity = condition.joint @ self.attributes.T / self.settings.attribute_temperature
@@ -148,11 +152,12 @@ class EmoGenModel(Baseline):
         ldm = (1 - weight) * self.errors(batch, condition.states)
         total = ldm.mean() + self.settings.attribute_weight * attr.mean()
         losses = {"total": total, "ldm": ldm.mean(), "attr": attr.mean()}
-        return losses if self.head is None else self._with_emotion(losses, condition.joint, batch["emotions"])
+        return self._with_emotion(losses, condition.joint, batch["emotions"])
 
     def _with_emotion(self, losses: dict[str, Tensor], joint: Tensor, emotions: Tensor) -> dict[str, Tensor]:
-        """Return the losses with L_emo: the classifier's cross-entropy on text features BD', emotions B8."""
-        assert self.head is not None
+        """Return the losses with L_emo, if it has a weight: the classifier's cross-entropy on text features BD'."""
+        if self.head is None:
+            return losses
         emo = F.cross_entropy(self.head(joint.float()).float(), emotions.argmax(1))
         return losses | {"total": losses["total"] + self.settings.emotion_weight * emo, "emo": emo}
 

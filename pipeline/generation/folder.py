@@ -1,12 +1,13 @@
 """Save and load a generator: weights.safetensors, space.safetensors, meta.json; and the foundation beside it.
 
 meta.json holds the kind, the params and the hash of the diffusion model that the generator was trained on. Another
-diffusion model would give other images, so it is refused.
+diffusion model would give other images, so it is refused. It also lists the emotions that the generator was trained on,
+unless it has a space, which holds them.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,9 @@ from torch import Tensor
 
 from pipeline.artifacts import read_object
 from pipeline.conditioning.encoder import ConditionEncoder, condition_encoder
+from pipeline.emotions import EMOTIONS
 from pipeline.foundation.diffusion import WEIGHTS, load_pipeline
-from pipeline.generation.space import Space
+from pipeline.generation.space import SPACE, Space, load_space
 from pipeline.weights import save_safetensors
 
 if TYPE_CHECKING:
@@ -68,16 +70,36 @@ def model_hash(folder: Path) -> str:
 
 def save_generator(
     folder: Path, kind: str, params: Mapping[str, Any], digest: str,
-    weights: Mapping[str, Tensor] | None = None, space: Space | None = None,
+    weights: Mapping[str, Tensor] | None = None, space: Space | None = None, emotions: Sequence[str] = EMOTIONS,
 ) -> None:  # fmt: skip
-    """Write the folder of a generator; equal models give equal bytes."""
+    """Write the folder of a generator; equal models give equal bytes.
+
+    `emotions` are those that a generator without a space was trained on.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    meta = {"kind": kind, "params": dict(params), "diffusion": digest}
+    meta: dict[str, Any] = {"kind": kind, "params": dict(params), "diffusion": digest}
+    if space is None:
+        meta["emotions"] = list(emotions)
     (folder / META).write_text(json.dumps(meta, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     if weights is not None:
         save_safetensors(folder / STATE, weights, {"kind": kind})
     if space is not None:
         space.save(folder)
+
+
+def known_emotions(folder: Path) -> tuple[str, ...]:
+    """Return the emotions that a generator draws, in the order of EMOTIONS: those that it was trained on.
+
+    Raises ValueError if the folder is damaged.
+    """
+    if (folder / SPACE).is_file():
+        return tuple(load_space(folder).emotions)
+    listed = read_meta(folder).get("emotions")
+    if not isinstance(listed, list) or not listed or any(emotion not in EMOTIONS for emotion in listed):
+        raise ValueError(
+            f"{folder / META} lists no emotions that it was trained on; delete the folder and run `dvc repro`"
+        )
+    return tuple(emotion for emotion in EMOTIONS if emotion in listed)
 
 
 def read_meta(folder: Path) -> dict[str, Any]:
@@ -86,7 +108,9 @@ def read_meta(folder: Path) -> dict[str, Any]:
         meta = read_object(folder / META)
         meta["kind"], dict(meta["params"]), meta["diffusion"]
     except (FileNotFoundError, NotADirectoryError):
-        raise ValueError(f"{folder} is no generator: it has no {META}; `dvc repro` makes the models") from None
+        raise ValueError(
+            f"{folder} is not the folder of a generator: it has no {META}; run `dvc repro` to train the models"
+        ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{folder / META} is damaged: {error!r}; delete the folder and run `dvc repro`") from None
     return meta

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from pipeline.conditioning.encoder import ConditionEncoder
 from pipeline.conditioning.prompts import GAP, tokenize
-from pipeline.emotions import EMOTIONS
-from pipeline.generation.folder import META, Foundation, read_meta
+from pipeline.generation.folder import META, Foundation, known_emotions, read_meta
 from pipeline.generation.request import Request
 from pipeline.generation.space import Source
 
@@ -24,14 +23,15 @@ if TYPE_CHECKING:
 class PromptGenerator:
     """Stable Diffusion with the name of the emotion in the gap of the prompt, as an EmotionGenerator.
 
-    A request whose prompt is the gap alone uses `prompt`.
+    A request whose prompt is the gap alone uses `prompt`. Words would do for every emotion; `emotions` are those of the
+    corpus, which the other methods were trained on.
     """
 
     encoder: ConditionEncoder
     tokenizer: "CLIPTokenizer"
     prompt: str
     device: torch.device
-    emotions: tuple[str, ...] = EMOTIONS
+    emotions: tuple[str, ...]
     has_adapters: bool = False
 
     def states(self, requests: Sequence[Request]) -> Tensor:
@@ -49,4 +49,5 @@ def load(folder: Path, foundation: Foundation, source: Source) -> PromptGenerato
     from pipeline.params import StableDiffusion, parse_section
 
     pipeline, settings = foundation.pipeline, parse_section(StableDiffusion, read_meta(folder)["params"], folder / META)
-    return PromptGenerator(foundation.encoder, pipeline.tokenizer, settings.prompt, pipeline.device)
+    emotions = known_emotions(folder)
+    return PromptGenerator(foundation.encoder, pipeline.tokenizer, settings.prompt, pipeline.device, emotions)

@@ -34,7 +34,7 @@ class EmotionGenerator(Protocol):
 
     @property
     def emotions(self) -> Sequence[str]:
-        """Return the emotions that the model knows."""
+        """Return the emotions that the model was trained on: no other is drawn."""
 
     @property
     def has_adapters(self) -> bool:
@@ -67,7 +67,7 @@ class Sampling:
                 raise ValueError(f"{name} = {value}: allowed is a number >= 1")
         if self.steps > MAX_STEPS:
             raise ValueError(
-                f"steps = {self.steps}: allowed are 1 to {MAX_STEPS}, as a model knows no more levels of noise"
+                f"steps = {self.steps}: allowed are 1 to {MAX_STEPS}, the number of noise levels of the model"
             )
         if self.solver not in get_args(Solver):
             raise ValueError(f"solver = {self.solver!r}: allowed are {', '.join(get_args(Solver))}")
@@ -86,8 +86,8 @@ def sample(
     sampling: Sampling,
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield images HW3 uint8, one per request, in order. All randomness comes from the seeds of the requests."""
-    for picture in denoised(pipeline, encoder, generator, requests, sampling):
-        yield (picture * 255).round().astype(np.uint8)
+    for image in denoised(pipeline, encoder, generator, requests, sampling):
+        yield (image * 255).round().astype(np.uint8)
 
 
 @torch.inference_mode()
@@ -98,7 +98,11 @@ def denoised(
     requests: Sequence[Request],
     sampling: Sampling,
 ) -> Iterator[NDArray[np.float32]]:
-    """Yield images HW3 float32 in [0, 1], one per request, in order: those of `sample` before rounding."""
+    """Yield images HW3 float32 in [0, 1], one per request, in order: those of `sample` before rounding.
+
+    Raises ValueError for a request of an emotion that the model was not trained on.
+    """
+    check_emotions(generator, requests)
     pipeline.scheduler = solver(pipeline, sampling.solver)
     coarse = autocast(sampling.precision, pipeline.device)
     empty = encoder(tokenize(pipeline.tokenizer, [""]).to(pipeline.device)).states
@@ -115,6 +119,16 @@ def denoised(
                 output_type="np",
             ).images
         yield from images
+
+
+def check_emotions(generator: EmotionGenerator, requests: Sequence[Request]) -> None:
+    """Raise ValueError for a request of an emotion that the model was not trained on."""
+    for request in requests:
+        if unknown := [emotion for emotion in request.mixture if emotion not in generator.emotions]:
+            raise ValueError(
+                f"the model knows no {', no '.join(unknown)}: its corpus has no such images; it knows "
+                f"{', '.join(generator.emotions)}"
+            )
 
 
 def generators(requests: Sequence[Request]) -> list[torch.Generator]:

@@ -39,6 +39,12 @@ class Plausibility:
     scores: Floats
 
 
+def has_pairs(corpus: pa.Table) -> bool:
+    """Return True if an image of a corpus is annotated with a scene and an object, without which nothing is known."""
+    rows = zip(corpus["scene"].to_pylist(), corpus["objects"].to_pylist(), strict=True)
+    return any(scene is not None and objects for scene, objects in rows)
+
+
 def plausibility_of(corpus: pa.Table) -> Plausibility:
     """Return the scores of a corpus with the columns scene and objects.
 

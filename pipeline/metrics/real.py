@@ -133,18 +133,20 @@ def real_fid(
     return found
 
 
-def save_real(folder: Path, references: Mapping[str, Reference], plausibility: Plausibility) -> None:
-    """Write the files that `load_real` reads."""
+def save_real(folder: Path, references: Mapping[str, Reference], plausibility: Plausibility | None) -> None:
+    """Write the files that `load_real` reads; a corpus without scenes or without objects has no plausibility."""
     for column, reference in references.items():
         save_reference(reference, folder / f"{column}.safetensors")
-    write_table(folder / PLAUSIBILITY, plausibility_table(plausibility))
+    if plausibility is not None:
+        write_table(folder / PLAUSIBILITY, plausibility_table(plausibility))
 
 
 def load_real(folder: Path, read: Read, metrics: Mapping[str, object]) -> Real:
     """Load what `save_real` wrote. Raises ValueError that names an invalid file."""
     files = {column: folder / f"{column}.safetensors" for column in FID_COLUMNS}
     references = {column: load_reference(file) for column, file in files.items() if file.exists()}
-    return Real(references, load_plausibility(folder / PLAUSIBILITY), read, metrics)
+    file = folder / PLAUSIBILITY
+    return Real(references, load_plausibility(file) if file.exists() else None, read, metrics)
 
 
 def load_plausibility(file: Path) -> Plausibility:

@@ -84,26 +84,30 @@ class Captioner:
 class Models:
     """The foundation models, by open_clip's model_cfg and diffusers' configurations; each cost is that of one sample.
 
-    `notes` state which configurations are assumed. The diffusion model shares CLIP's text tower.
+    `notes` state which configurations are assumed. The diffusion model shares CLIP's text tower. `vit` is the CLIP of
+    UniEmo's chain.
     """
 
     def __init__(
-        self, clip: Config, unet: Config, vae: Config, captioner: Captioner, notes: tuple[str, ...] = ()
+        self, clip: Config, vit: Config, unet: Config, vae: Config, captioner: Captioner, notes: tuple[str, ...] = ()
     ) -> None:
         import open_clip
         from diffusers import AutoencoderKL, UNet2DConditionModel
 
         with META:
-            self._clip = open_clip.model.CLIP(**{key: dict(value) if isinstance(value, Mapping) else value
-                                                 for key, value in clip.items()}).eval()  # fmt: skip
+            self._clip, self._vit = (
+                open_clip.model.CLIP(**{key: dict(value) if isinstance(value, Mapping) else value
+                                        for key, value in config.items()}).eval()
+                for config in (clip, vit)
+            )  # fmt: skip
             self._unet = UNet2DConditionModel.from_config(dict(unet)).requires_grad_(False)
             autoencoder = AutoencoderKL.from_config(dict(vae))
         self.captioner, self.notes = captioner, notes
         side, channels = unet["sample_size"], vae["latent_channels"]
         self.image_px = side * 2 ** (len(vae["block_out_channels"]) - 1)  # edge of a generated image
         self.latent_numbers = channels * side**2
-        self.joint_width, self.vision_width = clip["embed_dim"], clip["vision_cfg"]["width"]
-        self._pixels = empty(1, 3, *[clip["vision_cfg"]["image_size"]] * 2)
+        self.joint_width, self.vision_width = clip["embed_dim"], vit["vision_cfg"]["width"]
+        self._pixels, self._seen = (empty(1, 3, *[cfg["vision_cfg"]["image_size"]] * 2) for cfg in (clip, vit))
         self._states = empty(1, clip["text_cfg"].get("context_length", 77), unet["cross_attention_dim"])
         ids = torch.zeros(self._states.shape[:2], dtype=torch.long, device=META)
 
@@ -115,7 +119,9 @@ class Models:
 
         text = [self._clip.token_embedding, self._clip.transformer, self._clip.ln_final]
         positions = FP32 * self._clip.positional_embedding.numel()
-        self.clip_bytes = size_of(self._clip)
+        self.clip_bytes, self.vit_bytes = size_of(self._clip), size_of(self._vit)
+        own_ids = torch.zeros(1, vit["text_cfg"].get("context_length", 77), dtype=torch.long, device=META)
+        self.vit_pair = counted(lambda: (self._vit.encode_image(self._seen), self._vit.encode_text(own_ids)))
         self.diffusion_bytes = sum(map(size_of, [self._unet, autoencoder, *text])) + positions
 
     @cache  # noqa: B019 (models live as long as the process)
@@ -126,9 +132,9 @@ class Models:
         same, so that only ranks 0, 1 and 2 are counted.
         """
         if rank > 2:
-            one, two = self.unet_step(1), self.unet_step(2)
-            added = Cost(products=(rank - 1) * (two.cost.flops - one.cost.flops))
-            return Network(one.cost + added, rank * one.num_bytes)
+            rank_1, rank_2 = self.unet_step(1), self.unet_step(2)
+            added = Cost(products=(rank - 1) * (rank_2.cost.flops - rank_1.cost.flops))
+            return Network(rank_1.cost + added, rank * rank_1.num_bytes)
         from peft import LoraConfig
 
         from pipeline.adapters import TARGETS
@@ -150,10 +156,10 @@ class Models:
         from pipeline.uniemo.chain import build_chain
 
         settings = settings.model_copy(update={"backbone_rate": backbone_rate or 0.0})
-        chain = build_chain(deepcopy(self._clip.visual), settings, torch.Generator())
+        chain = build_chain(deepcopy(self._vit.visual), settings, torch.Generator())
 
         def run() -> None:
-            read = chain(self._pixels)
+            read = chain(self._seen)
             if backbone_rate is not None:
                 (read.logits.sum() + sum(seen.joint.sum() for seen in read.seen.values())).backward()
 

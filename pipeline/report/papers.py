@@ -72,16 +72,16 @@ class PaperTable(_Checked):
     def _check(self) -> "PaperTable":
         names = [row.row for row in self.rows]
         if len(set(names)) < len(names):
-            raise ValueError(f"rows are {names}; each may stand once")
+            raise ValueError(f"rows are {names}; every name may occur only once")
         for row in self.rows:
             if len(row.numbers) != len(self.metrics):
                 raise ValueError(f"{row.row}: {len(row.numbers)} numbers for {len(self.metrics)} metrics")
             if (row.grid is None) != (row.grid_row is None):
-                raise ValueError(f"{row.row}: grid and grid_row go together")
+                raise ValueError(f"{row.row}: grid and grid_row must be given together")
             if row.is_ours == bool(row.missing):
                 raise ValueError(f"{row.row}: `missing` says why there is no such row of ours, of those and no other")
             if row.claim is not None and " - " not in row.claim:
-                raise ValueError(f"{row.row}: claim = {row.claim!r}; it must be 'one - other'")
+                raise ValueError(f"{row.row}: claim = {row.claim!r}: allowed is a difference such as 'one - other'")
             for metric, number in zip(self.metrics, row.numbers, strict=True):
                 _check_range(f"{row.row}: {metric}", metric, number)
         return self
@@ -90,10 +90,10 @@ class PaperTable(_Checked):
 def load_papers(path: Path = PAPERS) -> dict[TableName, PaperTable]:
     """Return every table by its name. Raises ValueError that lists all problems of the file with their places."""
     values: Any = read_yaml(path)
-    wanted = TableName.__args__  # type: ignore[attr-defined]
-    if not isinstance(values, dict) or sorted(values) != sorted(wanted):
-        found = sorted(values) if isinstance(values, dict) else type(values).__name__
-        raise ValueError(f"{path}: tables are {found}, wanted {', '.join(wanted)}")
+    expected = TableName.__args__  # type: ignore[attr-defined]
+    if not isinstance(values, dict) or sorted(values) != sorted(expected):
+        names = sorted(values) if isinstance(values, dict) else type(values).__name__
+        raise ValueError(f"{path}: tables are {names}, expected {', '.join(expected)}")
     tables, problems = {}, []
     for name, value in values.items():
         try:

@@ -1,10 +1,13 @@
 """Scenes and objects that the queries learn to find: as targets, and as bases in CLIP's joint space.
 
 A base holds the attributes of one kind that occur in the train split. The nearest attribute of a query (UniEmo Eq. 5-6)
-is searched only in the base of its own kind; the released code searches both bases together.
+is searched only in the base of its own kind; the released code searches both bases together. If the train split has no
+attribute of a kind, its base is empty: the queries of that kind stay, their loss is left out (learner.py), and their
+coefficient in Eq. 6 is 1 (fusion.py).
 """
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 FILE = "attributes.safetensors"
 BATCH = 250  # texts per forward pass
+log = logging.getLogger("evoke")
 Masks = Mapping[str, NDArray[np.bool_]]
 
 
@@ -55,12 +59,14 @@ class Base:
 def bases_of(train: pa.Table, clip: "Clip") -> dict[str, Base]:
     """Return the attributes of train images by kind, encoded by CLIP's frozen text encoder.
 
-    `train` has the columns scene and objects.
+    `train` has the columns scene and objects. A kind without attributes is logged.
     """
     found = attributes_of(train).names
     bases = {}
     for kind in ATTRIBUTE_KINDS:
         names = tuple(name.removeprefix(f"{kind}/") for name in found if name.startswith(f"{kind}/"))
+        if not names:
+            log.warning("no %s is annotated in the train split: its loss is off, its coefficient is 1", kind)
         batches = [names[start : start + BATCH] for start in range(0, len(names), BATCH)]
         encoded = [clip.encode_texts([words(name) for name in batch]) for batch in batches]
         bases[kind] = Base(names, torch.cat([torch.empty(0, clip.width), *encoded]))

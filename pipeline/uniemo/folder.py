@@ -1,11 +1,13 @@
 """Save and load an understanding model: weights.safetensors, attributes.safetensors, meta.json; and its CLIP.
 
 meta.json holds the params, the temperature and the hash of the CLIP that the model was trained on. With another CLIP
-the same weights mean nothing, so loading it raises ValueError.
+the same weights mean nothing, so loading it raises ValueError. A model on a CLIP of its own (foundation_vit) carries it
+in its subfolder clip; any other is loaded on foundation_clip.
 """
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,29 +27,37 @@ from pipeline.weights import save_safetensors
 
 KIND = "uniemo_understanding"
 UNDERSTANDING = "understanding"  # subfolder of a joint model's folder
+OWN_CLIP = "clip"  # subfolder of a model that was trained on another CLIP than foundation_clip
 META, STATE = "meta.json", "weights.safetensors"
 REMEDY = f"delete the folder and run `dvc repro {KIND}`"
 
 
 @dataclass(frozen=True)
 class Understanding:
-    """A trained chain with the attribute bases by kind, the temperature of its logits, and its params."""
+    """A trained chain with the attribute bases by kind, the temperature of its logits, and its params.
+
+    `own_clip` is the folder of a CLIP of its own, or None.
+    """
 
     chain: UnderstandingChain
     bases: Mapping[str, Base]
     temperature: float
     settings: UniemoUnderstanding
+    own_clip: Path | None = None
 
 
 def save_understanding(
     folder: Path, settings: UniemoUnderstanding, clip: Path, weights: Mapping[str, Tensor],
-    bases: Mapping[str, Base], temperature: float,
+    bases: Mapping[str, Base], temperature: float, is_own_clip: bool = False,
 ) -> None:  # fmt: skip
     """Write the folder; equal models give equal bytes.
 
-    `weights` are the trained ones; a frozen ViT is stored only in the CLIP.
+    `weights` are the trained ones; a frozen ViT is stored only in the CLIP, which is copied into the folder if it is
+    the model's own.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    if is_own_clip:
+        shutil.copytree(clip, folder / OWN_CLIP)
     meta = {"kind": KIND, "params": settings.model_dump(mode="json"), "clip": clip_digest(clip)}
     text = json.dumps(meta | {"temperature": temperature}, indent=2, sort_keys=True)
     (folder / META).write_text(text + "\n", encoding="utf-8")
@@ -58,10 +68,13 @@ def save_understanding(
 def load_understanding(folder: Path, clip: Path, device: torch.device | str = "cpu") -> Understanding:
     """Return the understanding model of a folder on its CLIP, or the one in the folder of a joint model.
 
-    Raises ValueError if the folder or the CLIP is absent or damaged, or if the two do not match.
+    `clip` is foundation_clip's folder; a model that carries a CLIP of its own does not use it. Raises ValueError if the
+    folder or the CLIP is absent or damaged, or if the two do not match.
     """
     folder = folder / UNDERSTANDING if (folder / UNDERSTANDING).is_dir() else folder
     meta = _read_meta(folder)
+    own_clip = folder / OWN_CLIP if (folder / OWN_CLIP).is_dir() else None
+    clip = own_clip or clip
     if meta["clip"] != clip_digest(clip):
         raise ValueError(
             f"{folder} was trained on the CLIP {shown(str(meta['clip']))}, and {clip} is {clip_digest(clip)}; give it "
@@ -70,7 +83,7 @@ def load_understanding(folder: Path, clip: Path, device: torch.device | str = "c
     settings = parse_section(UniemoUnderstanding, meta["params"], folder / META)
     chain = build_chain(load_clip(clip, device).model.visual, settings, torch.Generator().manual_seed(0))
     load_trained(chain, folder / STATE)
-    return Understanding(chain, load_bases(folder), float(meta["temperature"]), settings)
+    return Understanding(chain, load_bases(folder), float(meta["temperature"]), settings, own_clip)
 
 
 def clip_digest(folder: Path) -> str:

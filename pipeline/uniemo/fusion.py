@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.attributes import ATTRIBUTE_KINDS
+from pipeline.emotions import EMOTIONS
 
 CLASS, PATCH = "class", "patch"
 Coefficients = Literal["correlated", "one", "constant", "shuffled"]
@@ -72,8 +73,12 @@ class Fusion(nn.Module):
         return {name.removesuffix("_table"): table for name, table in self.named_buffers() if name.endswith("_table")}
 
     def coefficient(self, kind: str, nearest: Tensor, emotions: Tensor) -> Tensor:
-        """Return alpha: nearest attribute B int64, emotion weights B8 -> B. The tables have no gradient."""
-        return (getattr(self, f"{kind}_table")[nearest] * emotions).sum(1)
+        """Return alpha: nearest attribute B int64, emotion weights B8 -> B. The tables have no gradient.
+
+        It is 1 if the corpus has no attribute of the kind, as for the class token.
+        """
+        table = getattr(self, f"{kind}_table")
+        return (table[nearest] * emotions).sum(1) if len(table) else torch.ones(len(emotions), device=emotions.device)
 
 
 def coefficient_table(
@@ -83,9 +88,11 @@ def coefficient_table(
 
     `found` maps kind/name to eight coefficients. An attribute without coefficients gets the mean over its kind. `one`
     is alpha = 1, the rows of Table V without coefficients. The control `constant` has the mean over attributes and
-    emotions everywhere; `shuffled` permutes the rows, and the emotions within each row. Raises ValueError if `found`
-    has no attribute of the kind.
+    emotions everywhere; `shuffled` permutes the rows, and the emotions within each row. A base without attributes has
+    an empty table. Raises ValueError if the base has attributes and `found` has none of the kind.
     """
+    if not names:
+        return torch.empty(0, len(EMOTIONS))
     rows = [value for key, value in found.items() if key.startswith(f"{kind}/")]
     if not rows:
         raise ValueError(f"the correlation has no {kind} at all; run `dvc repro correlation`")

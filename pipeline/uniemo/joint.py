@@ -120,9 +120,14 @@ class UniEmo(nn.Module):
         return self.fusion(parts, nearest, emotions)
 
     def nearest(self, kind: str, joint: Tensor) -> Tensor:
-        """Return the index in its base of the attribute nearest to each query: joint BD of unit length -> B int64."""
+        """Return the index in its base of the attribute nearest to each query: joint BD of unit length -> B int64.
+
+        It is 0 for an empty base, whose coefficient is 1 whatever the index.
+        """
+        if not len(base := getattr(self.learner, f"{kind}_base")):
+            return torch.zeros(len(joint), dtype=torch.int64, device=joint.device)
         with torch.autocast(joint.device.type, enabled=False):  # same precision in training and in sampling
-            return (joint.detach().float() @ getattr(self.learner, f"{kind}_base").float().T).argmax(1)
+            return (joint.detach().float() @ base.float().T).argmax(1)
 
     def nearest_of_pooled(self, kind: str, part: Tensor) -> Tensor:
         """Return the index of the nearest attribute for pooled queries, drawn or computed: BW -> B int64."""

@@ -81,7 +81,8 @@ def save_joint(
     save_safetensors(folder / COEFFICIENTS, model.fusion.tables, {"kind": KIND})
     learned = {name.removeprefix(LEARNER): t for name, t in weights.items() if name.startswith(LEARNER)}
     inner = folder / UNDERSTANDING
-    save_understanding(inner, known.settings, foundation.clip, learned, known.bases, known.temperature)
+    clip, is_own = known.own_clip or foundation.clip, known.own_clip is not None
+    save_understanding(inner, known.settings, clip, learned, known.bases, known.temperature, is_own)
 
 
 def load_joint(

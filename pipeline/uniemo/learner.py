@@ -33,7 +33,8 @@ class Learner(nn.Module):
         """Return what is understood, and the losses by name: L_U as `total`, and its terms.
 
         `batch` holds squares BHW3; crops B23; kept BH; emotions B; {kind}_positives and {kind}_candidates BK. Without
-        the queries of a kind its term is left out, and the weights of the other terms stay the same.
+        the queries of a kind, or without attributes of it in the train split, its term is left out, and the weights of
+        the other terms stay the same.
         """
         settings = self.settings
         understood = self.chain(self.input(batch["squares"], batch["crops"]), batch["kept"])
@@ -41,6 +42,8 @@ class Learner(nn.Module):
         for kind, seen in understood.seen.items():
             positives, candidates = batch[f"{kind}_positives"], batch[f"{kind}_candidates"]
             base = getattr(self, f"{kind}_base")
+            if not len(base):
+                continue
             losses[kind] = weighted_contrast(seen.joint, base, positives, candidates, settings.temperature)
         weights = {
             "emotion": settings.emotion_weight, "scene": settings.scene_weight, "object": settings.object_weight

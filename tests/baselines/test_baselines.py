@@ -183,3 +183,29 @@ def test_a_picture_brings_one_of_its_attributes_by_chance_and_none_is_told(model
     drawn = [more(torch.arange(3), torch.Generator().manual_seed(seed))["attribute"].tolist() for seed in range(20)]
     assert {row[0] for row in drawn} == {0, 1}
     assert {tuple(row[1:]) for row in drawn} == {(-1, 2)}
+
+
+def test_emogen_without_any_attribute_learns_from_the_images_alone(models: Path) -> None:
+    train_rows = pa.table({
+        "scene": pa.nulls(3, pa.string()), "objects": pa.array([[], [], []], pa.list_(pa.string())),
+    })  # fmt: skip
+    correlation = pa.table(
+        {"attribute": pa.array([], pa.string()), "coefficient": pa.array([], pa.list_(pa.float32()))}
+    )
+    foundation, draws = fresh(models), torch.Generator().manual_seed(0)
+    found = emogen.attributes(train_rows, correlation, foundation.encoder, foundation.pipeline.tokenizer)
+    more = emogen.more_of(POINTS[:3], found)(torch.arange(3), draws)
+    assert more["attribute"].tolist() == [-1, -1, -1]
+    settings = DEFAULTS.emogen.model_copy(update=QUICK)
+    parts = (foundation.pipeline, foundation.encoder, settings, 6, found.features, found.coefficients, draws)
+    model = EmoGenModel(*parts)
+    batch = {
+        "latents": torch.randn(3, 16, 8, 8), "noise": torch.randn(3, 16, 8, 8), "steps": torch.arange(3) * 200,
+        "dropped": torch.zeros(3, dtype=torch.bool), "emotions": torch.eye(8)[:3], **more,
+    }  # fmt: skip
+    losses = model(batch)
+    assert set(losses) == {"total", "ldm"}
+    losses["total"].backward()
+    assert model.mapper[0].weight.grad.abs().sum() > 0
+    with_head = EmoGenModel(*parts, EmotionHead(foundation.encoder.joint_width, 6))
+    assert "emo" in with_head(batch)

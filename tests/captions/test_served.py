@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 from pipeline import stage as stage_module
 from pipeline.artifacts import CAPTIONS, EMOSET, read_shards, shard_name, write_table
 from pipeline.captions import served
-from pipeline.captions.prompts import VARIANTS, prompt
+from pipeline.captions.prompts import VARIANTS, WORDING, prompt
 from pipeline.captions.served import ServedCaptioner, captioner_of, load_served
 from pipeline.corpora import emoset, pack
 from pipeline.emotions import EMOTIONS
@@ -113,6 +113,15 @@ def test_the_stage_writes_the_same_by_a_server_without_loading_the_model(
     assert len(here[0]) == NUM_SHARDS
 
 
+def test_a_served_model_is_asked_in_the_wording_for_real_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The miniature knows a neutral prompt of its own; any other model gets the default less its prior."""
+    with scripted(tone) as server:
+        monkeypatch.setenv("EVOKE_CAPTION_SERVER", server.url)
+        result = run("small", variant="neutral")
+    assert result.exit_code == 0, result.output
+    assert {request.prompt for request in server.requests} == {WORDING["neutral"]}
+
+
 def test_a_name_that_a_pinned_server_does_not_have_is_refused(
     transformers: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,7 +136,7 @@ def test_a_name_that_a_pinned_server_does_not_have_is_refused(
 def test_a_server_must_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
     result = run("small")
     assert result.exit_code == 1
-    assert "'small': set EVOKE_CAPTION_SERVER to the server that has it, such as http://localhost" in result.output
+    assert "'small': set EVOKE_CAPTION_SERVER to the URL of its server, such as http://localhost" in result.output
     monkeypatch.setenv("EVOKE_CAPTION_SERVER", "localhost:8000/v1")
     with pytest.raises(ValueError, match="EVOKE_CAPTION_SERVER = 'localhost:8000/v1': allowed is a URL"):
         load_served("small")

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from pipeline.captions.prompts import VARIANTS, Variant, prompt
+from pipeline.captions.prompts import FOCUS, PROMPTS, VARIANTS, WORDING, Variant, prompt, wording_of
 from pipeline.captions.write import length_summary, write_captions
 from pipeline.params import Captions
 from pipeline.schemas import CAPTIONS_SCHEMA, check_table, encode_words
@@ -77,6 +77,29 @@ def test_only_prompts_with_the_prior_name_the_emotion(variant: Variant) -> None:
     table = write(parrot, shard(2), {}, variant)
     assert [("awe" in parrot.prompts[0]), ("fear" in parrot.prompts[1])] == [variant.startswith("emotion")] * 2
     assert table["variant"].to_pylist() == [variant] * 2
+
+
+def test_of_the_wording_for_real_models_neutral_differs_from_the_default_by_the_prior_alone() -> None:
+    """As Table 2a has it: the list of focus and the vividness are in both."""
+    prior, of_emotion = (
+        "This image evokes a strong emotion of awe. ",
+        " that effectively convey and express this emotion",
+    )
+    for without, with_prior in (("neutral", "emotion"), ("details", "emotion_details")):
+        plain, full = (prompt(variant, "awe", WORDING) for variant in (without, with_prior))
+        bare = full.removeprefix(prior).replace(of_emotion, "")
+        assert bare == plain if without == "neutral" else bare.replace("Describe in", "Describe this image in") == plain
+        assert FOCUS in plain
+    assert "vividly" in WORDING["neutral"]
+    assert {variant for variant in VARIANTS if WORDING[variant] != PROMPTS[variant]} == {"neutral"}
+
+
+def test_the_miniature_captioner_is_asked_in_the_words_that_it_has_learned() -> None:
+    assert PROMPTS["neutral"] == "Provide a one-sentence caption that describes this image."
+    for is_miniature, wording in ((True, PROMPTS), (False, WORDING)):
+        parrot = Parrot()
+        write_captions(parrot, WORDS, shard(2), settings("neutral"), {}, wording_of(is_miniature))  # type: ignore[arg-type]
+        assert parrot.prompts == [wording["neutral"]] * 2
 
 
 @pytest.mark.parametrize("num_rows", [0, 1, 5])

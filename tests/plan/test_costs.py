@@ -16,7 +16,9 @@ GFLOP = 1e9
 @pytest.fixture(scope="module")
 def full() -> Models:
     """Stable Diffusion 1.5 and ViT-L/14."""
-    return Models(open_clip.get_model_config(CLIP), UNET, VAE, Captioner(1000, None, 2000))
+    return Models(
+        open_clip.get_model_config(CLIP), open_clip.get_model_config(CLIP), UNET, VAE, Captioner(1000, None, 2000)
+    )
 
 
 def test_the_models_of_the_papers_cost_what_is_known(full: Models) -> None:

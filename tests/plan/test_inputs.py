@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
-from pipeline.params import load_params
+from pipeline.params import FoundationClip, load_params
 from pipeline.plan.costs import Captioner
 from pipeline.plan.inputs import Curated, Setting, corpora_of, count_art, count_emoset, models_of
+from pipeline.plan.stages import workload
 
 ROOT = Path(__file__).parents[2]
 COSTS = ("unet", "vae_encode", "vae_decode", "clip_image", "clip_text")
@@ -40,12 +41,28 @@ def test_a_hub_model_is_read_in_its_folder_or_assumed_by_its_name(tmp_path: Path
     params = params.model_copy(update={"foundation_captioner": section})
     named = models_of(params, ROOT / "models/miniature", {})
     assert (named.captioner.parameters, named.captioner.image_tokens) == (3_000_000_000, None)
-    assert named.notes == ("somebody/some-3B is not on the disk: 3 billion parameters by its name, in bf16",)
+    assert named.notes == ("somebody/some-3B is not downloaded: 3 billion parameters in bf16 according to its name",)
     (tmp_path / "config.json").write_text('{"image_seq_length": 9}')
     save_file({"weight": np.zeros((2, 5), np.float16)}, tmp_path / "model.safetensors")
     read = models_of(params, ROOT / "models/miniature", {"foundation_captioner": tmp_path})
     assert read.captioner == Captioner(10, 9, (tmp_path / "model.safetensors").stat().st_size)
     assert read.notes == ()
+
+
+def test_the_chain_is_planned_on_its_own_clip_and_nothing_else_is() -> None:
+    params = load_params(ROOT / "params.yaml")
+    hub = {"source": "hub", "hub_id": "timm/vit_base_patch32_clip_224.openai", "hub_revision": "0" * 40}
+    other = params.model_copy(update={"foundation_vit": FoundationClip(**hub)})
+    ours, theirs = (models_of(each, ROOT / "models/miniature", {}) for each in (params, other))
+    assert (theirs.vision_width, theirs.joint_width) == (768, ours.joint_width)
+    assert all(getattr(theirs, name) == getattr(ours, name) for name in COSTS)
+    chains = [each.chain(params.uniemo_understanding) for each in (ours, theirs)]
+    assert chains[1].num_bytes > 20 * chains[0].num_bytes
+    assert theirs.notes == (f"{hub['hub_id']} is not on the disk: assumed architecture CLIP ViT-B-32",)
+    found = {
+        stage.unit: stage for stage in workload(Setting(other, corpora_of(other, ROOT / "data/miniature"), theirs))
+    }
+    assert found["foundation_vit"].download_bytes == pytest.approx(4 * 151.3e6, rel=0.01)
 
 
 def test_emoset_is_counted_where_it_is_and_published_where_it_is_not(tmp_path: Path) -> None:

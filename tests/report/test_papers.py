@@ -92,14 +92,14 @@ def test_what_stands_beside_a_row_is_a_param_a_method_and_a_row_of_a_grid_that_t
         ("numbers: [44.05, 0.687,", "numbers: [44.05, 68.7,", "table 1: .*Stable Diffusion: lpips = 68.7 is not in"),
         ("numbers: [44.05, 0.687,", "numbers: [0.687,", "Stable Diffusion: 4 numbers for 5 metrics"),
         ("numbers: [44.05,", "numbers: [forty,", r"table 1: rows\.0\.numbers\.0"),
-        ("row: DreamBooth", "row: EmoGen", "each may stand once"),
+        ("row: DreamBooth", "row: EmoGen", "every name may occur only once"),
         (
             "claim: after feedback - after joint",
             "claim: after joint",
-            "claim = 'after joint training'; it must be 'one",
+            "claim = 'after joint training': allowed is a difference such as 'one",
         ),
         (", missing: needs Stable Diffusion XL", "", "SDXL: `missing` says why there is no such row of ours"),
-        ('"2a":', '"2d":', "tables are .*2d.*, wanted 1, 2a"),
+        ('"2a":', '"2d":', "tables are .*2d.*, expected 1, 2a"),
     ],
 )
 def test_a_wrong_file_says_where_it_is_wrong(tmp_path: Path, old: str, new: str, said: str) -> None:

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from ruamel.yaml import YAML
 
 from pipeline import stage as stage_module
-from pipeline.artifacts import EMOSET, IMAGES, REAL_SCORES, SCORES, encode_words, read_shards, write_table
+from pipeline.artifacts import EMOSET, IMAGES, REAL_SCORES, SCORES, encode_words, read_shards, read_table, write_table
 from pipeline.emotions import EMOTIONS, polarity
 from pipeline.params import read_yaml
 from stages import real_scores, scores
@@ -109,6 +109,20 @@ def test_a_method_is_judged_and_has_every_figure_beside_real_images() -> None:
         == beside["fid/judge_small/clean/reference"]
         != found["fid/judge_small/emogen/reference"]
     )
+
+
+@pytest.mark.usefixtures("repository")
+@pytest.mark.parametrize("column", ["scene", "objects"])
+def test_a_corpus_without_scenes_or_objects_is_scored_without_coherence(column: str) -> None:
+    for path in Path(EMOSET.path).glob("*.parquet"):
+        table = read_table(path, EMOSET.schema)
+        rows = [row | {column: [] if column == "objects" else None} for row in table.to_pylist()]
+        bare = encode_words(pa.Table.from_pylist(rows, EMOSET.schema.arrow), EMOSET.schema)
+        write_table(path, bare, EMOSET.schema)
+    both()
+    for found in (made(f"scores/{METHOD}"), made("real_scores")):
+        assert not [key for key in found if "coherence" in key]
+        assert found["emo_a/classifier"] is not None
 
 
 @pytest.mark.usefixtures("repository")
