@@ -849,6 +849,15 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
+    def _emogen_weighs_by_shares(self) -> Self:
+        if self.emogen.corpora and self.correlation.value == "log_probability":
+            raise ValueError(
+                "correlation.value = 'log_probability': emogen weighs L_LDM by 1 - a and L_attr by a, which must be in "
+                "[0, 1]; take probability, or set emogen.corpora to [] and leave emogen out of methods"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _a_frozen_vit_stays_frozen(self) -> Self:
         if self.uniemo_joint.backbone_rate and not self.uniemo_understanding.backbone_rate:
             raise ValueError(

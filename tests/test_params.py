@@ -153,6 +153,14 @@ def test_alexnet_may_stand_without_heads_of_its_own(heads: str | None) -> None:
     assert parse_params(values).scores.lpips_heads == heads
 
 
+def test_log_probabilities_are_refused_for_emogen_which_weighs_by_shares() -> None:
+    values = with_value("correlation.value", "log_probability")
+    assert parse_params(values).correlation.value == "log_probability"
+    values["emogen"]["corpora"] = ["emoset"]
+    with pytest.raises(ParamsError, match=r"correlation.value = 'log_probability': emogen weighs .* take probability"):
+        parse_params(values)
+
+
 def test_a_folder_that_nothing_draws_is_refused() -> None:
     values = with_value("miniature.layouts", [])
     values["truth_checks"]["corpora"] = []

@@ -151,6 +151,7 @@ def test_the_literal_setting_trains_generators_on_all_splits_and_readers_on_trai
     assert params.uniemo_joint.training_splits == "train"
     literal = params.uniemo_joint
     assert (literal.learning_rate, literal.max_grad_norm, literal.condition_weight) == (0.01, None, 0.3)
+    assert (params.correlation.folds, literal.norms) == (1, False)
     assert not hasattr(params.uniemo_understanding, "training_splits")
 
 
