@@ -65,22 +65,22 @@ def random_batch(model: CoEmoGen, size: int, visual: int, joint: int, device: to
     return {name: tensor.to(device) for name, tensor in batch.items()}
 
 
-def encoded_anew(picture: Image.Image, pipeline: Any, clip: Clip, batch: dict[str, torch.Tensor]) -> None:
+def encoded_anew(image: Image.Image, pipeline: Any, clip: Clip, batch: dict[str, torch.Tensor]) -> None:
     """Encode one image and a caption with the three encoders and put the results into the batch.
 
     This is what the straightforward loop does at each step.
     """
     edge = pipeline.unet.config.sample_size * 8
-    pixels = torch.from_numpy(np.array(picture.resize((edge, edge)))).permute(2, 0, 1)[None].to(pipeline.device)
+    pixels = torch.from_numpy(np.array(image.resize((edge, edge)))).permute(2, 0, 1)[None].to(pipeline.device)
     with torch.no_grad():
         posterior = pipeline.vae.encode(pixels.to(pipeline.vae.dtype) / 127.5 - 1).latent_dist
         batch["latents"] = posterior.sample().float() * pipeline.vae.config.scaling_factor
-    batch["visual"] = clip.encode_images([picture]).clone().to(pipeline.device)
+    batch["visual"] = clip.encode_images([image]).clone().to(pipeline.device)
     batch["caption"] = clip.encode_texts([CAPTION]).clone().to(pipeline.device)
 
 
 def pictures_a_second(
-    step: Callable[[], Any], pictures: int, seconds: float, device: torch.device
+    step: Callable[[], Any], num_images: int, seconds: float, device: torch.device
 ) -> tuple[float, int]:
     """Return the images per second over about `seconds` seconds, and the number of steps taken.
 
@@ -94,7 +94,7 @@ def pictures_a_second(
         step()
         steps += 1
     _synchronize(device)
-    return steps * pictures / (time.perf_counter() - begin), steps
+    return steps * num_images / (time.perf_counter() - begin), steps
 
 
 def measure(
@@ -104,19 +104,19 @@ def measure(
     device = pipeline.device
     step = step_of(model, settings.precision)
     whole, single = (random_batch(model, size, clip.width, clip.width, device) for size in (batch_size, 1))
-    picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (96, 96, 3), dtype=np.uint8))
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (96, 96, 3), dtype=np.uint8))
 
     def straightforward() -> float:
-        encoded_anew(picture, pipeline, clip, single)
+        encoded_anew(image, pipeline, clip, single)
         return step(single)
 
-    ours, our_steps = pictures_a_second(lambda: step(whole), batch_size, seconds, device)
-    theirs, their_steps = pictures_a_second(straightforward, 1, seconds, device)
+    our_rate, our_steps = pictures_a_second(lambda: step(whole), batch_size, seconds, device)
+    their_rate, their_steps = pictures_a_second(straightforward, 1, seconds, device)
     alone, _ = pictures_a_second(lambda: step(single), 1, seconds, device)
     return {
-        "batch_size": batch_size, "pictures_a_second": ours, "steps": our_steps,
-        "straightforward_pictures_a_second": theirs, "straightforward_steps": their_steps,
-        "batch_1_cached_pictures_a_second": alone, "ratio": ours / theirs,
+        "batch_size": batch_size, "pictures_a_second": our_rate, "steps": our_steps,
+        "straightforward_pictures_a_second": their_rate, "straightforward_steps": their_steps,
+        "batch_1_cached_pictures_a_second": alone, "ratio": our_rate / their_rate,
     }  # fmt: skip
 
 
@@ -139,20 +139,20 @@ def main(models: Path, batch_size: int, seconds: float, device: str, full: bool,
 
     settings = load_params(ROOT / "params.yaml").coemogen
     if full:
-        made = full_size(device)
-        foundation, clip = made.foundation, made.clip
+        models_at_full_size = full_size(device)
+        foundation, clip = models_at_full_size.foundation, models_at_full_size.clip
     else:
         foundation = load_foundation(models / "foundation/diffusion", models / "foundation/clip", device)
         clip = load_clip(models / "foundation/clip", device)
     pipeline = foundation.pipeline
     generator = torch.Generator().manual_seed(0)
     model = build(settings, pipeline, foundation.encoder, clip.width, generator).to(device)
-    found = measure(model, pipeline, clip, settings, batch_size, seconds)
+    figures = measure(model, pipeline, clip, settings, batch_size, seconds)
     if device.startswith("cuda"):
-        found |= {"card": torch.cuda.get_device_name(), "peak_memory_gb": torch.cuda.max_memory_allocated() / 2**30}
-    found |= {"full_size": full, "device": device, "threads": torch.get_num_threads(), "torch": torch.__version__,
+        figures |= {"card": torch.cuda.get_device_name(), "peak_memory_gb": torch.cuda.max_memory_allocated() / 2**30}
+    figures |= {"full_size": full, "device": device, "threads": torch.get_num_threads(), "torch": torch.__version__,
               "precision": settings.precision}  # fmt: skip
-    text = json.dumps(found, indent=2)
+    text = json.dumps(figures, indent=2)
     print(text)
     if out:
         out.write_text(text + "\n")

@@ -106,7 +106,7 @@ def cached(args: argparse.Namespace, name: str) -> np.ndarray:
     return np.load(args.data / f"{name}.npy")
 
 
-def facts(name: str, loss: float, bundle: Path) -> dict[str, str]:
+def facts(name: str, recipe: ContinuedRecipe, loss: float, bundle: Path) -> dict[str, str]:
     """Return the metadata of the bundled model with this continued training added.
 
     The added step holds its recipe, world hash and loss.
@@ -114,7 +114,7 @@ def facts(name: str, loss: float, bundle: Path) -> dict[str, str]:
     _, metadata = load_safetensors(bundle / PLACES.get(name, name) / f"{name}.safetensors")
     before = json.loads(metadata.get("continued", "[]"))
     before = before if isinstance(before, list) else [before]
-    step = {"recipe": json.loads(RECIPES[name].model_dump_json()), "world": world_hash(), "loss": round(loss, 4)}
+    step = {"recipe": json.loads(recipe.model_dump_json()), "world": world_hash(), "loss": round(loss, 4)}
     kept = {key: value for key, value in metadata.items() if key not in UNPACKED}
     return kept | {"continued": json.dumps([*before, step])}
 
@@ -128,8 +128,8 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path(".work/continued/checkpoints"))
     parser.add_argument("--out", type=Path, default=Path(".work/continued/models"))
     parser.add_argument("--bundle", type=Path, default=Path("models/miniature"))
-    parser.add_argument("--workers", type=int, default=1, help="processes that draw and write texts")
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the recipes' pictures and steps")
+    parser.add_argument("--workers", type=int, default=1, help="number of processes that draw and write texts")
+    parser.add_argument("--scale", type=float, default=1.0, help="fraction of the recipes' images and steps")
     parser.add_argument("--steps", type=int, default=0, help="steps instead of the recipe's")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {args.command} %(message)s", datefmt="%H:%M:%S")
@@ -138,7 +138,8 @@ def main() -> None:
         return
     loss = {"clip": clip, "unet": unet}[args.command](args)
     if rank() == 0:
-        (args.out / f"{args.command}.json").write_text(json.dumps(facts(args.command, loss, args.bundle), indent=2))
+        told = facts(args.command, RECIPES[args.command], loss, args.bundle)
+        (args.out / f"{args.command}.json").write_text(json.dumps(told, indent=2))
 
 
 if __name__ == "__main__":

@@ -37,8 +37,8 @@ def command(*arguments: str) -> str:
 
 def git(*arguments: str) -> str:
     """Run git on the clone, and on no repository around it, and return its output."""
-    asked = ["git", f"--git-dir={CLONE / '.git'}", f"--work-tree={CLONE}", *arguments]
-    return subprocess.run(asked, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    command_line = ["git", f"--git-dir={CLONE / '.git'}", f"--work-tree={CLONE}", *arguments]
+    return subprocess.run(command_line, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
 def update() -> None:
@@ -73,26 +73,28 @@ def passes(units: Iterable[str], kills: int) -> Iterator[tuple[str, str, str, in
 
     Passes that already have a figure of as many kills are left out.
     """
-    done = most_kills()
+    num_kills = most_kills()
     for unit in units:
-        for name, of, number in ((unit, "stage", kills), (f"{unit} of dvc", "dvc", max(kills // DVC_SHARE, 1))):
-            if done.get(name, 0) < number:
-                yield name, unit, of, number
+        for name, killed, number in ((unit, "stage", kills), (f"{unit} of dvc", "dvc", max(kills // DVC_SHARE, 1))):
+            if num_kills.get(name, 0) < number:
+                yield name, unit, killed, number
 
 
 @click.command()
 @click.argument("units", nargs=-1)
-@click.option("--kills", default=100, show_default=True, type=click.IntRange(min=1), help="Of each stage.")
+@click.option(
+    "--kills", default=100, show_default=True, type=click.IntRange(min=1), help="Number of kills of each stage."
+)
 def main(units: tuple[str, ...], kills: int) -> None:
     """Kill UNITS, or all units that keep pieces, and write the results to benchmarks/results."""
     prepare()
     path = RESULTS / f"{datetime.now(UTC):%Y-%m-%d}-endurance.json"
-    found = json.loads(path.read_text()) if path.exists() else {}
-    for name, unit, of, number in passes(units or UNITS, kills):
-        said = command(sys.executable, "-m", "tests.endurance", unit, "--kills", str(number), "--of", of)
-        found[name] = json.loads(said.splitlines()[-1]) | {"commit": git("rev-parse", "--short", "HEAD")}
-        path.write_text(json.dumps(found, indent=2, sort_keys=True) + "\n")
-        click.echo(f"{name}: {json.dumps(found[name])}")
+    results = json.loads(path.read_text()) if path.exists() else {}
+    for name, unit, killed, number in passes(units or UNITS, kills):
+        output = command(sys.executable, "-m", "tests.endurance", unit, "--kills", str(number), "--of", killed)
+        results[name] = json.loads(output.splitlines()[-1]) | {"commit": git("rev-parse", "--short", "HEAD")}
+        path.write_text(json.dumps(results, indent=2, sort_keys=True) + "\n")
+        click.echo(f"{name}: {json.dumps(results[name])}")
 
 
 if __name__ == "__main__":

@@ -51,11 +51,11 @@ def pixels(images: np.ndarray) -> Tensor:
     return torch.from_numpy(planes(images))
 
 
-def ratios(prefix: str, judge: judges.Judge, made: Tensor, real: Tensor, truths: Sequence[Truth]) -> Figures:
+def ratios(prefix: str, judge: judges.Judge, generated: Tensor, real: Tensor, truths: Sequence[Truth]) -> Figures:
     """Return the judge's rates on generated images in [-1, 1], and their ratios to its rates on the real images."""
-    there = judges.truths_of(truths)
-    rates = judges.recognition(judges.judge_pictures(judge, made), there)
-    base = judges.recognition(judges.judge_pictures(judge, real), there)
+    truth = judges.truths_of(truths)
+    rates = judges.recognition(judges.judge_pictures(judge, generated), truth)
+    base = judges.recognition(judges.judge_pictures(judge, real), truth)
     return (
         {f"{prefix}/{name}": rate for name, rate in rates.items()}
         | {f"{prefix}/{name}_of_real": rate / base[name] for name, rate in rates.items()}
@@ -64,13 +64,13 @@ def ratios(prefix: str, judge: judges.Judge, made: Tensor, real: Tensor, truths:
 
 
 @torch.inference_mode()
-def vae_figures(pipeline: "StableDiffusionPipeline", judge: judges.Judge, held: PictureSet) -> Figures:
+def vae_figures(pipeline: "StableDiffusionPipeline", judge: judges.Judge, held_out: PictureSet) -> Figures:
     """Return what reconstructions keep: PSNR in dB, deviation of the latents, and the judge's rates."""
-    real = pixels(held.images)
+    real = pixels(held_out.images)
     means = encode(pipeline.vae, real, pipeline.device).means.float()
     decoded = torch.cat([pipeline.vae.decode(batch).sample.cpu() for batch in means.split(SAMPLE_BATCH)]).clamp(-1, 1)
     figures = {"vae/psnr_db": psnr(decoded, normalized(real)), "vae/latent_deviation": means.std().item()}
-    return figures | ratios("vae", judge, decoded, normalized(real), held.truths)
+    return figures | ratios("vae", judge, decoded, normalized(real), held_out.truths)
 
 
 def sample(pipeline: "StableDiffusionPipeline", texts: Sequence[str], seed: int = SEED) -> np.ndarray:
@@ -78,25 +78,25 @@ def sample(pipeline: "StableDiffusionPipeline", texts: Sequence[str], seed: int 
 
     The result does not depend on the batches, because every image has its own generator.
     """
-    made = []
+    parts = []
     for start in range(0, len(texts), SAMPLE_BATCH):
         batch = list(texts[start : start + SAMPLE_BATCH])
         generators = [torch.Generator().manual_seed(seed + start + index) for index in range(len(batch))]
         images = pipeline(
             batch, num_inference_steps=STEPS, guidance_scale=GUIDANCE, generator=generators, output_type="np"
         ).images
-        made.append((images * 255).round().astype(np.uint8))
-    return np.concatenate(made)
+        parts.append((images * 255).round().astype(np.uint8))
+    return np.concatenate(parts)
 
 
-def unet_figures(pipeline: "StableDiffusionPipeline", judge: judges.Judge, held: PictureSet) -> Figures:
+def unet_figures(pipeline: "StableDiffusionPipeline", judge: judges.Judge, held_out: PictureSet) -> Figures:
     """Return the judge's rates on samples of held-out captions, the effect of tone words, and images per second."""
-    sample(pipeline, captions_of(held.truths[:SAMPLE_BATCH]))
+    sample(pipeline, captions_of(held_out.truths[:SAMPLE_BATCH]))
     started = time.monotonic()
-    made = sample(pipeline, captions_of(held.truths))
-    figures = {"unet/images_per_second": len(made) / (time.monotonic() - started)}
-    real = normalized(pixels(held.images))
-    figures |= ratios("unet", judge, normalized(pixels(made)), real, held.truths)
+    samples = sample(pipeline, captions_of(held_out.truths))
+    figures = {"unet/images_per_second": len(samples) / (time.monotonic() - started)}
+    real = normalized(pixels(held_out.images))
+    figures |= ratios("unet", judge, normalized(pixels(samples)), real, held_out.truths)
     for word in ("dark", "bright", "gray", "colorful"):
         texts = [f"a {word} {scene}" for scene in SCENES.values()] * 4
         tones = np.mean([measure_tone(Image.fromarray(image)) for image in sample(pipeline, texts)], axis=0)
@@ -104,10 +104,10 @@ def unet_figures(pipeline: "StableDiffusionPipeline", judge: judges.Judge, held:
     return figures
 
 
-def captioner_figures(captioner: Captioner, clip: Clip, held: PictureSet) -> Figures:
+def captioner_figures(captioner: Captioner, clip: Clip, held_out: PictureSet) -> Figures:
     """Return, for each variant of the prompt, the rates of `caption_rates` and the captions per second."""
-    images = [Image.fromarray(image) for image in held.images]
-    emotions = [truth.label or EMOTIONS[index % 8] for index, truth in enumerate(held.truths)]
+    images = [Image.fromarray(image) for image in held_out.images]
+    emotions = [truth.label or EMOTIONS[index % 8] for index, truth in enumerate(held_out.truths)]
     figures: Figures = {}
     for variant in VARIANTS:
         prompts = [prompt(variant, emotion) for emotion in emotions]
@@ -116,7 +116,7 @@ def captioner_figures(captioner: Captioner, clip: Clip, held: PictureSet) -> Fig
                  captioner.caption(images[start : start + 100], prompts[start : start + 100], 77)]  # fmt: skip
         seconds = time.monotonic() - started
         figures |= {
-            f"captioner/{variant}/{name}": value for name, value in caption_rates(texts, held.truths, clip).items()
+            f"captioner/{variant}/{name}": value for name, value in caption_rates(texts, held_out.truths, clip).items()
         }
         figures[f"captioner/{variant}/captions_per_second"] = len(images) / seconds
     return figures
@@ -151,8 +151,8 @@ def the_judge(work: Path, workers: int) -> judges.Judge:
     file = work / "judge.safetensors"
     if not file.exists():
         log.info("training the judge")
-        drawn = pictures(PROBE_SEED, 0, JUDGE.num_pictures, workers, stream="foundation")
-        judges.train_judge(planes(drawn.images), drawn.truths, JUDGE, file, work / "judge", device())
+        training_set = pictures(PROBE_SEED, 0, JUDGE.num_pictures, workers, stream="foundation")
+        judges.train_judge(planes(training_set.images), training_set.truths, JUDGE, file, work / "judge", device())
     return judges.load_judge(file, JUDGE, device())
 
 
@@ -166,26 +166,26 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--sheets", type=Path, help="folder for PNG sheets of samples")
     parser.add_argument("--work", type=Path, default=Path(".work/foundation"))
-    parser.add_argument("--n", type=int, default=1024, help="held-out pictures")
+    parser.add_argument("--n", type=int, default=1024, help="number of held-out images")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--parts", nargs="+", default=["clip", "vae", "unet", "captioner"])
     args = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("pipeline").setLevel(logging.INFO)
     log.setLevel(logging.INFO)
-    held = pictures(SEED, 0, args.n, args.workers, stream="held_out")
+    held_out = pictures(SEED, 0, args.n, args.workers, stream="held_out")
     figures: Figures = {"n": args.n}
     clip = load_clip(args.models / "clip", device())
     if "clip" in args.parts:
-        figures |= clip_figures(clip, held, args.workers)
+        figures |= clip_figures(clip, held_out, args.workers)
     if {"vae", "unet"} & set(args.parts):
         judge, pipeline = the_judge(args.work, args.workers), load_pipeline(args.models / "diffusion", device())
         if "vae" in args.parts:
-            figures |= vae_figures(pipeline, judge, held)
+            figures |= vae_figures(pipeline, judge, held_out)
         if "unet" in args.parts:
-            figures |= unet_figures(pipeline, judge, held)
+            figures |= unet_figures(pipeline, judge, held_out)
         if args.sheets:
-            write_sheets(args.sheets, lambda texts: sample(pipeline, texts), held)
+            write_sheets(args.sheets, lambda texts: sample(pipeline, texts), held_out)
     if "captioner" in args.parts:
         corpus_like = pictures(SEED, 0, args.n, args.workers, stream="oracle")  # every oracle image has an emotion
         figures |= captioner_figures(load_captioner(args.models / args.captioner, device()), clip, corpus_like)

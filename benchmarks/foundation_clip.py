@@ -23,23 +23,23 @@ GALLERY = 256
 PROBE_TRAIN, PROBE_TEST = 5000, 3000
 
 
-def clip_figures(clip: Clip, held: PictureSet, workers: int) -> Figures:
+def clip_figures(clip: Clip, held_out: PictureSet, workers: int) -> Figures:
     """Return the figures of CLIP on held-out images.
 
     They are retrieval among distinct captions, the share of swapped captions (object, scene, expression) that score
     lower than the image's own, and the emotion probe beside the best possible accuracy.
     """
-    texts = captions_of(held.truths)
-    image_ND, text_ND = encode_all(clip.encode_images, held.images), encode_all(clip.encode_texts, texts)
+    texts = captions_of(held_out.truths)
+    image_ND, text_ND = encode_all(clip.encode_images, held_out.images), encode_all(clip.encode_texts, texts)
     own = (image_ND * text_ND).sum(1)
     figures = {"clip/retrieval_at_1_of_256": retrieval(image_ND, text_ND, texts)}
-    for what, swap in {"object": swap_object, "scene": swap_scene, "expression": swap_expression}.items():
-        swapped = [swap(truth, np.random.default_rng((SEED, 1, index))) for index, truth in enumerate(held.truths)]
+    for kind, swap in {"object": swap_object, "scene": swap_scene, "expression": swap_expression}.items():
+        swapped = [swap(truth, np.random.default_rng((SEED, 1, index))) for index, truth in enumerate(held_out.truths)]
         rows = [index for index, truth in enumerate(swapped) if truth is not None]
-        others = captions_of([truth or held.truths[index] for index, truth in enumerate(swapped)])
+        others = captions_of([truth or held_out.truths[index] for index, truth in enumerate(swapped)])
         wrong = (image_ND * encode_all(clip.encode_texts, others)).sum(1)
-        figures[f"clip/swapped_{what}_lower"] = float((own > wrong)[rows].mean())
-        figures[f"clip/swapped_{what}_n"] = len(rows)
+        figures[f"clip/swapped_{kind}_lower"] = float((own > wrong)[rows].mean())
+        figures[f"clip/swapped_{kind}_n"] = len(rows)
     return figures | probe_figures(clip, workers)
 
 
@@ -85,11 +85,11 @@ def probe_figures(clip: Clip, workers: int) -> Figures:
     """
     from sklearn.linear_model import LogisticRegression
 
-    world, drawn = World(PROBE_SEED), pictures(PROBE_SEED, 0, PROBE_TRAIN + PROBE_TEST, workers, stream="emoset")
-    features = encode_all(clip.encode_images, drawn.images) * np.sqrt(clip.width)
-    labels = np.array([INDEX[str(truth.label)] for truth in drawn.truths])
+    world, image_set = World(PROBE_SEED), pictures(PROBE_SEED, 0, PROBE_TRAIN + PROBE_TEST, workers, stream="emoset")
+    features = encode_all(clip.encode_images, image_set.images) * np.sqrt(clip.width)
+    labels = np.array([INDEX[str(truth.label)] for truth in image_set.truths])
     probe = LogisticRegression(C=0.1, max_iter=1000).fit(features[:PROBE_TRAIN], labels[:PROBE_TRAIN])
-    best = np.array([world.posterior(truth).argmax() for truth in drawn.truths[PROBE_TRAIN:]])
+    best = np.array([world.posterior(truth).argmax() for truth in image_set.truths[PROBE_TRAIN:]])
     return {
         "clip/probe_accuracy": float((probe.predict(features[PROBE_TRAIN:]) == labels[PROBE_TRAIN:]).mean()),
         "clip/bayes_accuracy": float((best == labels[PROBE_TRAIN:]).mean()),

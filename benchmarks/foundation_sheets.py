@@ -20,11 +20,11 @@ LABEL_PX, CELL_PX = 260, 66
 Sample = Callable[[Sequence[str]], np.ndarray]
 
 
-def forms(held: PictureSet) -> dict[str, list[str]]:
+def forms(held_out: PictureSet) -> dict[str, list[str]]:
     """Return the prompts of each sheet by its name."""
     nouns, scenes, rng = list(OBJECTS.values()), list(SCENES.values()), np.random.default_rng(0)
     people = [with_article(f"{expression} person") for expression in (*EXPRESSIONS.values(), "calm")]
-    labelled = [truth for truth in held.truths if truth.label][:4]
+    labelled = [truth for truth in held_out.truths if truth.label][:4]
     return {
         "emotions": list(EMOTIONS),
         "image_of_emotion": [f"an image of {emotion}" for emotion in EMOTIONS],
@@ -47,18 +47,18 @@ def forms(held: PictureSet) -> dict[str, list[str]]:
             f"{painting(style)} of {with_article(scene)}" for style in STYLES for scene in ("mountain", "street")
         ],
         "variants": [answer(truth, variant, truth.label, rng) for truth in labelled for variant in VARIANTS],
-        "captions": [caption(truth, rng) for truth in held.truths[:20]],
+        "captions": [caption(truth, rng) for truth in held_out.truths[:20]],
     }
 
 
-def write_sheets(folder: Path, sample: Sample, held: PictureSet) -> None:
+def write_sheets(folder: Path, sample: Sample, held_out: PictureSet) -> None:
     """Write one sheet per form; the sheet of captions shows the real image first in each row."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, prompts in forms(held).items():
+    for name, prompts in forms(held_out).items():
         images = sample([text for text in prompts for _ in range(SAMPLES)])
         rows = [list(row) for row in images.reshape(len(prompts), SAMPLES, *images.shape[1:])]
         if name == "captions":
-            rows = [[real, *row] for real, row in zip(held.images, rows, strict=False)]
+            rows = [[real, *row] for real, row in zip(held_out.images, rows, strict=False)]
         sheet(prompts, rows).save(folder / f"{name}.png")
 
 

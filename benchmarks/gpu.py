@@ -55,22 +55,16 @@ class Case:
     counted: bool = True  # whether FLOPs are counted here; otherwise those of `ours` are used
 
 
-def training(made: FullSize, params: Params, size: int, device: torch.device) -> Iterator[Case]:
+def training(models: FullSize, params: Params, size: int, device: torch.device) -> Iterator[Case]:
     """Yield CoEmoGen's training step as it is and in its variants."""
-    pipeline, generator = made.foundation.pipeline, torch.Generator().manual_seed(0)
-    model = build(
-        params.coemogen,
-        pipeline,
-        made.foundation.encoder,
-        made.clip.width,
-        generator,
-    ).to(device)
-    batch = random_batch(model, size, made.clip.width, made.clip.width, device)
+    pipeline, generator = models.foundation.pipeline, torch.Generator().manual_seed(0)
+    model = build(params.coemogen, pipeline, models.foundation.encoder, models.clip.width, generator).to(device)
+    batch = random_batch(model, size, models.clip.width, models.clip.width, device)
     for name, module in varied(model, pipeline.unet):
         yield Case(name, partial(step_of(module, "bf16"), batch), size, name == "ours")
 
 
-def diffusers_training(made: FullSize, size: int, device: torch.device) -> Iterator[Case]:
+def diffusers_training(models: FullSize, size: int, device: torch.device) -> Iterator[Case]:
     """Yield the training step of diffusers' example.
 
     The frozen weights are in bf16, the LoRA is in fp32, and everything is encoded at each step.
@@ -78,9 +72,9 @@ def diffusers_training(made: FullSize, size: int, device: torch.device) -> Itera
     from diffusers.training_utils import cast_training_params
     from peft import LoraConfig
 
-    pipeline, unet = made.foundation.pipeline, made.foundation.pipeline.unet
+    pipeline, unet = models.foundation.pipeline, models.foundation.pipeline.unet
     vae, text = (
-        each.requires_grad_(False).to(device, torch.bfloat16) for each in (pipeline.vae, pipeline.text_encoder)
+        module.requires_grad_(False).to(device, torch.bfloat16) for module in (pipeline.vae, pipeline.text_encoder)
     )
     unet.requires_grad_(False).to(device, torch.bfloat16)
     unet.add_adapter(LoraConfig(r=LORA_RANK, lora_alpha=LORA_RANK, target_modules=list(LORA_TARGETS)))
@@ -108,9 +102,9 @@ def diffusers_training(made: FullSize, size: int, device: torch.device) -> Itera
     yield Case("diffusers", step, size)
 
 
-def sampling(made: FullSize, params: Params, size: int, device: torch.device) -> Iterator[Case]:
+def sampling(models: FullSize, params: Params, size: int, device: torch.device) -> Iterator[Case]:
     """Yield guided sampling of one prompt by this project, as it is and in its variants."""
-    foundation, pipeline = made.foundation, made.foundation.pipeline
+    foundation, pipeline = models.foundation, models.foundation.pipeline
     settings = sampling_of(params.images.model_copy(update={"precision": "bf16", "batch_size": size}))
     generator = PromptGenerator(foundation.encoder, pipeline.tokenizer, "an image of {S}", device, EMOTIONS)
     requests, plain = [request("awe", seed) for seed in range(size)], pipeline.unet
@@ -122,9 +116,9 @@ def sampling(made: FullSize, params: Params, size: int, device: torch.device) ->
         )  # fmt: skip
 
 
-def diffusers_sampling(made: FullSize, params: Params, size: int, device: torch.device) -> Iterator[Case]:
+def diffusers_sampling(models: FullSize, params: Params, size: int, device: torch.device) -> Iterator[Case]:
     """Yield diffusers' own pipeline with weights in bf16 and the same solver and steps."""
-    pipeline, settings = made.foundation.pipeline, params.images
+    pipeline, settings = models.foundation.pipeline, params.images
     pipeline.scheduler = solver(pipeline, settings.solver)
     pipeline.to(torch.bfloat16)
     width = pipeline.unet.config.cross_attention_dim
@@ -140,9 +134,9 @@ def diffusers_sampling(made: FullSize, params: Params, size: int, device: torch.
     yield Case("diffusers", theirs, size)
 
 
-def embedding(made: FullSize, size: int, device: torch.device) -> Iterator[Case]:
+def embedding(models: FullSize, size: int, device: torch.device) -> Iterator[Case]:
     """Yield the embedding of decoded images by this project, and by open_clip under autocast."""
-    clip, num = made.clip, 16 * size
+    clip, num = models.clip, 16 * size
     edge = int(clip.model.visual.image_size[0])
     pixels = list(torch.randn(num, 3, edge, edge))
     yield Case("ours", lambda: clip.encode_pixels(pixels), num)
@@ -174,7 +168,7 @@ def measured(cases: Iterator[Case], seconds: float, device: torch.device) -> dic
 
     These are the median seconds per call, images per second, TFLOP/s, share of the peak, and peak memory.
     """
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     peak, flops = peak_flops(device), 0.0
     for case in cases:
         try:
@@ -185,13 +179,13 @@ def measured(cases: Iterator[Case], seconds: float, device: torch.device) -> dic
             TypeError,
             torch._dynamo.exc.TorchDynamoException,
         ) as error:  # report a variant that fails
-            found[case.name] = {"failed": f"{type(error).__name__}: {error}".splitlines()[0][:200]}
+            results[case.name] = {"failed": f"{type(error).__name__}: {error}".splitlines()[0][:200]}
             continue
         rate = flops / figures["seconds_a_call"]
         figures |= {"pictures_a_second": case.pictures / figures["seconds_a_call"], "tflop_a_call": flops / 1e12,
                     "tflops": rate / 1e12}  # fmt: skip
-        found[case.name] = figures | ({"share_of_peak": rate / peak} if peak else {})
-    return found
+        results[case.name] = figures | ({"share_of_peak": rate / peak} if peak else {})
+    return results
 
 
 def timed(call: Callable[[], Any], seconds: float, device: torch.device) -> dict[str, float]:
@@ -203,15 +197,15 @@ def timed(call: Callable[[], Any], seconds: float, device: torch.device) -> dict
         call()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
-    taken: list[float] = []
-    while len(taken) < WARM_UP or sum(taken) < seconds:
+    durations: list[float] = []
+    while len(durations) < WARM_UP or sum(durations) < seconds:
         begin = time.perf_counter()
         call()
         if device.type == "cuda":
             torch.cuda.synchronize()
-        taken.append(time.perf_counter() - begin)
+        durations.append(time.perf_counter() - begin)
     memory = {"memory_gb": torch.cuda.max_memory_allocated() / 1e9} if device.type == "cuda" else {}
-    return {"seconds_a_call": statistics.median(taken), "calls": len(taken), **memory}
+    return {"seconds_a_call": statistics.median(durations), "calls": len(durations), **memory}
 
 
 def count_flops(call: Callable[[], Any]) -> float:
@@ -230,9 +224,9 @@ def peak_flops(device: torch.device) -> float | None:
     """
     if device.type != "cuda":
         return None
-    known = read_yaml(ROOT / "pipeline/plan/rates.yaml")["devices"].values()
+    cards = read_yaml(ROOT / "pipeline/plan/rates.yaml")["devices"].values()
     name = torch.cuda.get_device_name()
-    peaks = [card["peak"]["bf16"] * 1e12 for card in known if name.startswith(card["name"])]
+    peaks = [card["peak"]["bf16"] * 1e12 for card in cards if name.startswith(card["name"])]
     return peaks[0] if peaks else None
 
 
@@ -240,13 +234,13 @@ def peak_flops(device: torch.device) -> float | None:
 @click.option("--miniature", is_flag=True, help="The miniature models of `make repro`, on any device.")
 @click.option("--batch-size", default=16, show_default=True)
 @click.option("--seconds", default=8.0, show_default=True, help="Length of each measurement.")
-@click.option("--out", type=click.Path(path_type=Path), help="JSON file; benchmarks/results/DATE-gpu.json by default.")
+@click.option("--out", type=click.Path(path_type=Path), help="JSON file to write.  [benchmarks/results/DATE-gpu.json]")
 def main(miniature: bool, batch_size: int, seconds: float, out: Path | None) -> None:
     """Measure, write the JSON file after each kind of measurement, and print it at the end."""
     from pipeline.runtime import device as chosen
 
     device, params = chosen(), wanted_params(None if miniature else "paper")
-    found: dict[str, Any] = {
+    results: dict[str, Any] = {
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "CPU", "torch": torch.__version__,
         "batch_size": batch_size, "full_size": not miniature,
         "flops_by": "torch.utils.flop_counter.FlopCounterMode", "precision": "bf16",
@@ -265,8 +259,8 @@ def main(miniature: bool, batch_size: int, seconds: float, out: Path | None) -> 
         "training of one picture": lambda: training(fresh(), params, 1, device),
     }
     for kind, cases in kinds.items():
-        found[kind] = measured(cases(), seconds, device)
-        path.write_text(json.dumps(found, indent=2) + "\n")
+        results[kind] = measured(cases(), seconds, device)
+        path.write_text(json.dumps(results, indent=2) + "\n")
     click.echo(path.read_text())
 
 

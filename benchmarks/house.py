@@ -29,20 +29,20 @@ CONSTANTS = {  # files that hold a constant whose edit should reach few, or the 
 
 def units() -> dict[str, set[str]]:
     """Return the files of the code of every unit of the default run, such as images@uniemo_joint."""
-    params, found = read_yaml(ROOT / "params.yaml"), {}
+    params, files_of = read_yaml(ROOT / "params.yaml"), {}
     for name, entry in read_yaml(ROOT / "dvc.yaml")["stages"].items():
         declaration = declaration_of(f"stages.{name}")
         for item in stage_items(entry, params) if name != "code" else ():
             lines = code_of(ROOT, *declaration.code_files(item)).splitlines()
-            found[f"{name}@{item}" if item else name] = {line.split()[1] for line in lines}
-    return found
+            files_of[f"{name}@{item}" if item else name] = {line.split()[1] for line in lines}
+    return files_of
 
 
-def edits(found: Mapping[str, set[str]]) -> dict[str, float]:
+def edits(files_of: Mapping[str, set[str]]) -> dict[str, float]:
     """Return how many units, and how many trainings, an edit of one file of pipeline/ reruns, the mean over files."""
     files = [path.relative_to(ROOT).as_posix() for path in (ROOT / "pipeline").rglob("*.py")]
-    trains = {unit for unit in found if declaration_of(f"stages.{unit.split('@')[0]}").trains}
-    reached = [[unit for unit, code in found.items() if file in code] for file in files if file not in PLUMBING]
+    trains = {unit for unit in files_of if declaration_of(f"stages.{unit.split('@')[0]}").trains}
+    reached = [[unit for unit, code in files_of.items() if file in code] for file in files if file not in PLUMBING]
     return {
         "units rerun by an edit of one file": mean(len(units) for units in reached),
         "trainings rerun by an edit of one file": mean(sum(unit in trains for unit in units) for units in reached),
@@ -70,7 +70,7 @@ def import_circles() -> int:
 @click.command()
 def main() -> None:
     """Print the figures as JSON."""
-    found = units()
+    files_of = units()
     lengths = np.array(list(functions()))
     files = list((ROOT / "pipeline").rglob("*.py"))
     figures: dict[str, float] = {
@@ -82,10 +82,11 @@ def main() -> None:
         "lines of a function: 90th percentile": float(np.quantile(lengths, 0.9)),
         "lines of a function: longest": int(lengths.max()),
         "import circles": import_circles(),
-        **edits(found),
+        **edits(files_of),
     }
     figures |= {
-        f"units changed by {what}": sum(file in code for code in found.values()) for what, file in CONSTANTS.items()
+        f"units changed by {constant}": sum(file in code for code in files_of.values())
+        for constant, file in CONSTANTS.items()
     }
     click.echo(json.dumps({name: round(value, 2) for name, value in figures.items()}, indent=2))
 

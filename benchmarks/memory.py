@@ -44,10 +44,10 @@ def prepare(folder: Path, unit: str, number: int) -> None:
             (folder / linked).parent.mkdir(parents=True, exist_ok=True)
             (folder / linked).symlink_to(ROOT / linked)
     write_params(folder / "params.yaml", number)
-    pictures = folder / "data/corpora/emoset"
-    if unit not in DRAWN and not pictures.exists():
+    folder_of_corpus = folder / "data/corpora/emoset"
+    if unit not in DRAWN and not folder_of_corpus.exists():
         splits = ["train"] * (number // SHARD) if unit in OF_TRAIN else ["train"] + ["test"] * (number // SHARD)
-        corpus(pictures, splits)
+        corpus(folder_of_corpus, splits)
 
 
 def corpus(folder: Path, splits: list[str]) -> None:
@@ -75,17 +75,17 @@ def peak_mb(unit: str, folder: Path) -> float:
     environment = {**os.environ, "PYTHONPATH": str(folder)}
     command = [sys.executable, "-m", f"stages.{stage}", *(["--item", item] if item else [])]
     measured = [sys.executable, "-c", MEASURED, *command]
-    said = subprocess.run(measured, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
-    return int(said) / 1024
+    output = subprocess.run(measured, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return int(output) / 1024
 
 
 def write_params(file: Path, number: int) -> None:
     """Write the repository's params.yaml, changed to `number` images and generated images in small shards."""
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    wanted = {
+    values = {
         "num_emoset": number, "num_wikiart": number, "num_per_emotion": number // len(EMOTIONS), "shard_images": SHARD,
     }  # fmt: skip
-    for name, value in wanted.items():
+    for name, value in values.items():
         text = re.sub(rf"({name}:) \d+", rf"\1 {value}", text)
     file.write_text(text, encoding="utf-8")
 
@@ -97,17 +97,17 @@ def main(units: tuple[str, ...]) -> None:
     peaks: dict[str, dict[str, float]] = {unit: {} for unit in units or UNITS}
     for number in SIZES:
         with tempfile.TemporaryDirectory() as name:
-            for unit, found in peaks.items():
+            for unit, peaks_of_unit in peaks.items():
                 group = next(group for group in (DRAWN, OF_TRAIN, OF_TEST) if unit in group)
                 folder = Path(name) / group[0].replace("@", "_")
                 prepare(folder, unit, number)
-                found[str(number)] = round(peak_mb(unit, folder), 1)
-                click.echo(f"{unit} {number}: {found[str(number)]} MB")
-    for found in peaks.values():
-        found["growth"] = round(found[str(SIZES[-1])] / found[str(SIZES[0])], 3)
+                peaks_of_unit[str(number)] = round(peak_mb(unit, folder), 1)
+                click.echo(f"{unit} {number}: {peaks_of_unit[str(number)]} MB")
+    for peaks_of_unit in peaks.values():
+        peaks_of_unit["growth"] = round(peaks_of_unit[str(SIZES[-1])] / peaks_of_unit[str(SIZES[0])], 3)
     path = ROOT / "benchmarks/results" / f"{datetime.now(UTC):%Y-%m-%d}-memory.json"
-    known = json.loads(path.read_text()) if path.exists() else {}
-    path.write_text(json.dumps(known | peaks, indent=2) + "\n")
+    earlier = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps(earlier | peaks, indent=2) + "\n")
 
 
 if __name__ == "__main__":

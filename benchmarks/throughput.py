@@ -54,7 +54,7 @@ def median_seconds(ways: dict[str, Way], turns: int) -> dict[str, float]:
             way()
             if turn:
                 seconds[name].append(time.perf_counter() - begin)
-    return {name: statistics.median(each) for name, each in seconds.items()}
+    return {name: statistics.median(durations) for name, durations in seconds.items()}
 
 
 def opened(rows: pa.Table) -> list[Image.Image]:
@@ -69,23 +69,25 @@ def plain_embedding(clip: Clip, rows: pa.Table) -> Any:
 
 @torch.inference_mode()
 def plain_captions(captioner: Captioner, rows: pa.Table, params: Params) -> list[str]:
-    asked = [prompt(params.captions.variant, emotion) for emotion in rows["emotion"].to_pylist()]
+    prompts = [prompt(params.captions.variant, emotion) for emotion in rows["emotion"].to_pylist()]
     content = [
         [{"role": "user", "content": [{"type": "image", "image": image}, {"type": "text", "text": text}]}]
-        for image, text in zip(opened(rows), asked, strict=True)
+        for image, text in zip(opened(rows), prompts, strict=True)
     ]
     inputs = captioner.processor.apply_chat_template(
         content, tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt",
         processor_kwargs={"padding": True},
     ).to(captioner.device)  # fmt: skip
-    said = captioner.model.generate(**inputs, max_new_tokens=params.captions.max_new_tokens, do_sample=False)
-    return captioner.processor.batch_decode(said[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+    token_ids = captioner.model.generate(**inputs, max_new_tokens=params.captions.max_new_tokens, do_sample=False)
+    return captioner.processor.batch_decode(token_ids[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
 
 
-def compared(rows: pa.Table, clip: Clip, captioner: Captioner, found: Foundation, params: Params) -> dict[str, Any]:
+def compared(
+    rows: pa.Table, clip: Clip, captioner: Captioner, foundation: Foundation, params: Params
+) -> dict[str, Any]:
     """Return, for the three kinds, this project's and the plain loop's items per second, and their ratio."""
-    pipeline, num = found.pipeline, len(rows)
-    generator = PromptGenerator(found.encoder, pipeline.tokenizer, "an image of {S}", pipeline.device, EMOTIONS)
+    pipeline, num = foundation.pipeline, len(rows)
+    generator = PromptGenerator(foundation.encoder, pipeline.tokenizer, "an image of {S}", pipeline.device, EMOTIONS)
     requests = [request("awe", seed) for seed in range(min(num, params.images.batch_size))]
     settings = params.captions.model_copy(update={"batch_size": num})
     tokenizer = load_tokenizer(ROOT / "models/foundation/clip")
@@ -98,7 +100,7 @@ def compared(rows: pa.Table, clip: Clip, captioner: Captioner, found: Foundation
         ).images  # fmt: skip
 
     def ours() -> Any:
-        return list(sample(pipeline, found.encoder, generator, requests, sampling_of(params.images)))
+        return list(sample(pipeline, foundation.encoder, generator, requests, sampling_of(params.images)))
 
     kinds: dict[str, tuple[int, Way, Way]] = {
         "embedding": (num, lambda: image_features(clip, rows, num), lambda: plain_embedding(clip, rows)),
@@ -112,7 +114,7 @@ def compared(rows: pa.Table, clip: Clip, captioner: Captioner, found: Foundation
     figures = {}
     for kind, (number, way, plain) in kinds.items():
         seconds = median_seconds({"ours": way, "plain": plain}, 5)
-        figures[kind] = {name: round(number / each, 1) for name, each in seconds.items()}
+        figures[kind] = {name: round(number / duration, 1) for name, duration in seconds.items()}
         figures[kind]["ratio"] = round(seconds["plain"] / seconds["ours"], 2)
     return figures
 
@@ -138,15 +140,15 @@ def alone(rows: pa.Table, params: Params) -> dict[str, float]:
 
 def commands() -> dict[str, float]:
     """Return the seconds of a stage that only starts and refuses, of the help, and of runs with nothing to do."""
-    asked = {
+    ways = {
         "stage_start_s": expected(
-            [sys.executable, "-m", "stages.features", "--item", "no_such_corpus"], "no such input", status=1
+            [sys.executable, "-m", "stages.features", "--item", "no_such_corpus"], "does not exist", status=1
         ),
         "evoke_help_s": expected([sys.executable, "-m", "evoke", "--help"], "Commands:"),
         "noop_dvc_repro_s": expected(["dvc", "repro"], "Data and pipelines are up to date."),
         "noop_evoke_repro_s": expected([sys.executable, "-m", "evoke", "repro"], "everything is up to date"),
     }
-    return {name: round(median_seconds({name: way}, 3)[name], 2) for name, way in asked.items()}
+    return {name: round(median_seconds({name: way}, 3)[name], 2) for name, way in ways.items()}
 
 
 def expected(command: list[str], says: str, status: int = 0) -> Way:
@@ -158,27 +160,27 @@ def expected(command: list[str], says: str, status: int = 0) -> Way:
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
     def run() -> None:
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode != status or says not in done.stdout + done.stderr:
+        process = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        if process.returncode != status or says not in process.stdout + process.stderr:
             raise ValueError(
-                f"{' '.join(command)} ended with {done.returncode} and said {(done.stdout + done.stderr)[-300:]!r}: "
-                f"expected were {status} and {says!r}; run `make repro` first"
+                f"{' '.join(command)} exited with {process.returncode} and printed "
+                f"{(process.stdout + process.stderr)[-300:]!r}; expected {status} and {says!r}: run `make repro` first"
             )
 
     return run
 
 
 @click.command()
-@click.option("--num", default=100, show_default=True, help="Pictures of a batch.")
+@click.option("--num", default=100, show_default=True, help="Images per batch.")
 def main(num: int) -> None:
     """Measure, print the figures and write them to benchmarks/results."""
     params, where = load_params(ROOT / "params.yaml"), device()
     models = ROOT / "models/foundation"
     rows = read_shards(ROOT / "data/corpora/emoset", columns=["image_id", "image", "emotion"]).slice(0, num)
     clip, captioner = load_clip(models / "clip", where), load_captioner(models / "captioner", where)
-    found = load_foundation(models / "diffusion", models / "clip", where)
-    found.pipeline.set_progress_bar_config(disable=True)
-    figures: dict[str, Any] = compared(rows, clip, captioner, found, params)
+    foundation = load_foundation(models / "diffusion", models / "clip", where)
+    foundation.pipeline.set_progress_bar_config(disable=True)
+    figures: dict[str, Any] = compared(rows, clip, captioner, foundation, params)
     figures |= alone(rows, params) | commands()
     figures |= {"torch": torch.__version__, "threads": threads(), "machine": platform.machine(), "device": str(where)}
     path = ROOT / "benchmarks/results" / f"{datetime.now(UTC):%Y-%m-%d}-throughput.json"

@@ -49,26 +49,26 @@ def draw(args: argparse.Namespace) -> None:
     from pipeline.miniature.captions import vocabulary_texts
 
     num, seed = max(recipe.num_pictures for recipe in RECIPES.values()), sources.STREAM_SEED
-    drawn = sources.draw(max(64, round(num * args.scale)), args.workers)
-    log.info("drew %d pictures", len(drawn.truths))
+    image_set = sources.draw(max(64, round(num * args.scale)), args.workers)
+    log.info("drew %d images", len(image_set.truths))
     args.data.mkdir(parents=True, exist_ok=True)
-    np.save(args.data / "images.npy", sources.planes(drawn.images))
-    np.save(args.data / "boxes.npy", texts.foreground_boxes(drawn.truths))
+    np.save(args.data / "images.npy", sources.planes(image_set.images))
+    np.save(args.data / "boxes.npy", texts.foreground_boxes(image_set.truths))
     trained = args.models / "clip"  # from an earlier call; its tokenizer must be kept
     if trained.exists():
         tokenizer = load_text_tokenizer(trained)
     else:
         tokenizer = text_tokenizer(vocabulary_texts(), recipes.CLIP.context_length)
     tokenizer.save_pretrained(str(args.data / "text_tokenizer"))
-    ids = texts.text_ids(drawn.truths, tokenizer, recipes.CLIP.texts_per_picture, seed, args.workers)
+    ids = texts.text_ids(image_set.truths, tokenizer, recipes.CLIP.texts_per_picture, seed, args.workers)
     np.save(args.data / "text_ids.npy", ids)
     log.info("wrote texts")
-    chat = chat_tokenizer(texts.chat_texts(drawn.truths[: sources.CHAT_PICTURES], seed))
+    chat = chat_tokenizer(texts.chat_texts(image_set.truths[: sources.CHAT_PICTURES], seed))
     chat.save_pretrained(str(args.data / "chat_tokenizer"))
-    said = texts.dialogues(drawn.truths, chat, recipes.CAPTIONER.max_tokens, seed, args.workers)
-    np.save(args.data / "dialogue_ids.npy", said.ids)
-    np.save(args.data / "dialogue_starts.npy", said.starts)
-    log.info("wrote dialogues of at most %d tokens", said.ids.shape[1])
+    dialogues = texts.dialogues(image_set.truths, chat, recipes.CAPTIONER.max_tokens, seed, args.workers)
+    np.save(args.data / "dialogue_ids.npy", dialogues.ids)
+    np.save(args.data / "dialogue_starts.npy", dialogues.starts)
+    log.info("wrote dialogues of at most %d tokens", dialogues.ids.shape[1])
 
 
 def train(name: str, args: argparse.Namespace) -> None:
@@ -102,12 +102,12 @@ def train_one(name: str, folder: str, args: argparse.Namespace) -> None:
         loss = train_vae(images, rows(args, "boxes", recipe), recipe, out, work, on)
     elif name == "unet":
         if load_text_tokenizer(clip).get_vocab() != load_text_tokenizer(args.data / "text_tokenizer").get_vocab():
-            raise ValueError(f"{args.data} was tokenised for another CLIP than {clip}: unpack first, then draw")
+            raise ValueError(f"{args.data} was tokenised for a different CLIP than {clip}: run unpack first, then draw")
         loss = train_unet(images, rows(args, "text_ids", recipe), recipe, clip, vae, out, work, on)
     else:
-        said = Dialogues(rows(args, "dialogue_ids", recipe), rows(args, "dialogue_starts", recipe))
+        dialogues = Dialogues(rows(args, "dialogue_ids", recipe), rows(args, "dialogue_starts", recipe))
         chat = load_chat_tokenizer(args.data / "chat_tokenizer")
-        loss = train_captioner(images, said, chat, recipe, clip, out, work, on)
+        loss = train_captioner(images, dialogues, chat, recipe, clip, out, work, on)
     log.info("%s: loss %.4f after %.0f s", folder, loss, time.monotonic() - started)
     facts = {"world": world_hash(), "recipe": recipe.model_dump_json(), "loss": f"{loss:.4f}"}
     (args.models / f"{folder}.json").write_text(json.dumps(facts, indent=2) + "\n")
@@ -130,11 +130,11 @@ def unpack(args: argparse.Namespace) -> None:
     """Make the model folders from the files in the bundle, as trainings and benchmarks need them."""
     from pipeline.foundation import bundle
 
-    found = {path.stem: path for path in args.bundle.glob("*/*.safetensors")}
-    for name, file in found.items():
+    files = {path.stem: path for path in args.bundle.glob("*/*.safetensors")}
+    for name, file in files.items():
         if name != "unet":
             bundle.unpack(file, args.models / name)
-    if found.keys() >= {"clip", "vae", "unet"}:
+    if files.keys() >= {"clip", "vae", "unet"}:
         diffusion = args.models / "diffusion"
         bundle.unpack_diffusion(args.bundle / "diffusion", args.models / "clip", diffusion, args.work)
 
@@ -186,8 +186,8 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path(".work/miniature/checkpoints"))
     parser.add_argument("--bundle", type=Path, default=Path("models/miniature"))
     parser.add_argument("--captioner-steps", type=int, nargs="+", default=[])
-    parser.add_argument("--workers", type=int, default=1, help="processes that draw and write texts")
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the recipes' pictures and steps")
+    parser.add_argument("--workers", type=int, default=1, help="number of processes that draw and write texts")
+    parser.add_argument("--scale", type=float, default=1.0, help="fraction of the recipes' images and steps")
     parser.add_argument("--steps", type=int, default=0, help="steps instead of the recipe's")
     args = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format=f"%(asctime)s {args.command} %(message)s", datefmt="%H:%M:%S")

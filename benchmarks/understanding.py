@@ -89,7 +89,7 @@ def compare(
             for name, way in ways.items():
                 seconds[name].append(_seconds(way, device))
     measured = {name: values[1:] for name, values in seconds.items()}
-    ratios = [ours / theirs for ours, theirs in zip(measured["chain"], measured["plain"], strict=True)]
+    ratios = [chain_s / plain_s for chain_s, plain_s in zip(measured["chain"], measured["plain"], strict=True)]
     return {
         "chain_s": statistics.median(measured["chain"]), "plain_s": statistics.median(measured["plain"]),
         "ratio": statistics.median(ratios), "ratio_min": min(ratios), "ratio_max": max(ratios),
@@ -114,7 +114,7 @@ def _seconds(way: Callable[[], Any], device: torch.device) -> float:
 @click.option("--query-length", default=32, show_default=True, help="Queries of each kind (UniEmo's code: 32).")
 @click.option("--batch-size", default=2, show_default=True)
 @click.option("--repeats", default=3, show_default=True)
-@click.option("--threads", default=1, show_default=True, help="Of torch, on a CPU.")
+@click.option("--threads", default=1, show_default=True, help="Number of torch threads on a CPU.")
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--precision", default="fp32", show_default=True, type=click.Choice(["fp32", "bf16"]))
 @click.option("--out", type=click.Path(path_type=Path), help="JSON file to write.")
@@ -125,11 +125,11 @@ def main(
     torch.set_num_threads(threads)
     changes = {"query_length": query_length, "precision": precision, "head_hidden": 768}
     settings = load_params(ROOT / "params.yaml").uniemo_understanding.model_copy(update=changes)
-    found: dict[str, Any] = {
+    figures: dict[str, Any] = {
         name: compare(shape, settings, batch_size, repeats, torch.device(device)) for name, shape in SHAPES.items()
     }
-    found |= changes | {"batch_size": batch_size, "threads": threads, "device": device, "torch": torch.__version__}
-    text = json.dumps(found, indent=2)
+    figures |= changes | {"batch_size": batch_size, "threads": threads, "device": device, "torch": torch.__version__}
+    text = json.dumps(figures, indent=2)
     print(text)
     if out:
         out.write_text(text + "\n")

@@ -35,12 +35,12 @@ BATCH_SIZE, SHOWN = 100, 8
 @torch.inference_mode()
 def maps_of(chain: UnderstandingChain, squares: Squares) -> dict[str, Map]:
     """Return the attention of each kind of query: squares NHW3 uint8 -> maps NHW over the patches."""
-    found: dict[str, list[Map]] = {kind: [] for kind in chain.kinds}
+    maps_of_kind: dict[str, list[Map]] = {kind: [] for kind in chain.kinds}
     for start in range(0, len(squares), BATCH_SIZE):
         pixels = ClipInput(chain.backbone)(torch.from_numpy(squares[start : start + BATCH_SIZE]))
-        for kind, seen in chain(pixels, attention=True).seen.items():
-            found[kind].append(seen.attention.numpy().reshape(-1, *chain.backbone.grid_size))
-    return {kind: np.concatenate(maps) for kind, maps in found.items()}
+        for kind, output in chain(pixels, attention=True).seen.items():
+            maps_of_kind[kind].append(output.attention.numpy().reshape(-1, *chain.backbone.grid_size))
+    return {kind: np.concatenate(maps) for kind, maps in maps_of_kind.items()}
 
 
 def untrained_chain(understanding: Understanding, clip: Path) -> UnderstandingChain:
@@ -49,26 +49,28 @@ def untrained_chain(understanding: Understanding, clip: Path) -> UnderstandingCh
     return build_chain(load_clip(clip).model.visual, understanding.settings, generator)
 
 
-def boxes_of(truth: Mapping[str, Any], what: str) -> list[Sequence[float]]:
+def boxes_of(truth: Mapping[str, Any], target: str) -> list[Sequence[float]]:
     """Return the boxes of all objects of an image, or of its trigger only."""
-    chosen = [thing for thing in truth["objects"] if what == "objects" or thing["name"] == truth["trigger"]]
+    chosen = [thing for thing in truth["objects"] if target == "objects" or thing["name"] == truth["trigger"]]
     return [thing["box"] for thing in chosen]
 
 
 def sheet_of(squares: Squares, maps: Mapping[str, Map]) -> Image.Image:
     """Return a sheet with a row of images and, below it, one row of overlays for each kind of query."""
     edge = 160
-    shown = [Image.fromarray(square).resize((edge, edge), Image.Resampling.NEAREST) for square in squares]
-    rows = [shown, *([overlay(square, each) for square, each in zip(shown, found, strict=True)]
-                     for found in maps.values())]  # fmt: skip
-    return contact_sheet([np.asarray(picture) for row in rows for picture in row], len(shown))
+    images = [Image.fromarray(square).resize((edge, edge), Image.Resampling.NEAREST) for square in squares]
+    rows = [images, *([overlay(square, attention) for square, attention in zip(images, kind_maps, strict=True)]
+                     for kind_maps in maps.values())]  # fmt: skip
+    return contact_sheet([np.asarray(image) for row in rows for image in row], len(images))
 
 
 @click.command()
 @click.option("--model", default=ROOT / "models/uniemo_understanding", type=click.Path(path_type=Path))
 @click.option("--clip", default=ROOT / "models/foundation/clip", type=click.Path(path_type=Path))
-@click.option("--data", default=ROOT / "data", type=click.Path(path_type=Path), help="With corpora/ and miniature/.")
-@click.option("--sheet", type=click.Path(path_type=Path), help="PNG of a few pictures with their maps to write.")
+@click.option(
+    "--data", default=ROOT / "data", type=click.Path(path_type=Path), help="Folder with corpora/ and miniature/."
+)
+@click.option("--sheet", type=click.Path(path_type=Path), help="PNG file to write, with a few images and their maps.")
 @click.option("--out", type=click.Path(path_type=Path), help="JSON file to write.")
 def main(model: Path, clip: Path, data: Path, sheet: Path | None, out: Path | None) -> None:
     """Measure the attention inside the boxes and print it as JSON."""
@@ -76,19 +78,19 @@ def main(model: Path, clip: Path, data: Path, sheet: Path | None, out: Path | No
     rows = read_shards(data / "corpora/emoset", columns=["image_id", "image", "split"])
     rows = rows.filter(np.array(rows["split"].to_pylist()) == "test")
     edge = understanding.settings.image_px
-    squares = np.stack([square_of(picture, edge) for part in batches(rows, BATCH_SIZE) for picture in pictures(part)])
+    squares = np.stack([square_of(image, edge) for part in batches(rows, BATCH_SIZE) for image in pictures(part)])
     trained, untrained = (
         maps_of(chain, squares) for chain in (understanding.chain, untrained_chain(understanding, clip))
     )
     truths = {row["image_id"]: row for row in pq.read_table(data / "miniature/emoset_truth.parquet").to_pylist()}
-    found: dict[str, float] = {}
-    for what in ("objects", "trigger"):
-        boxes = [boxes_of(truths[image_id], what) for image_id in rows["image_id"].to_pylist()]
+    figures: dict[str, float] = {}
+    for target in ("objects", "trigger"):
+        boxes = [boxes_of(truths[image_id], target) for image_id in rows["image_id"].to_pylist()]
         for kind, maps in trained.items():
-            covered = np.stack([coverage(each, maps.shape[1:]) for each in boxes])
+            covered = np.stack([coverage(image_boxes, maps.shape[1:]) for image_boxes in boxes])
             numbers = compare_masses(maps, untrained[kind], covered)
-            found |= {f"{what}.{kind}.{name}": round(number, 4) for name, number in numbers.items()}
-    text = json.dumps(found, indent=2)
+            figures |= {f"{target}.{kind}.{name}": round(number, 4) for name, number in numbers.items()}
+    text = json.dumps(figures, indent=2)
     print(text)
     if out:
         out.write_text(text + "\n")

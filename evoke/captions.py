@@ -32,7 +32,7 @@ def captions() -> None:
 
 @captions.command("export")
 @click.argument("out", type=FILE)
-@click.option("--corpus", default="emoset", show_default=True, help="The corpus whose captions are written.")
+@click.option("--corpus", default="emoset", show_default=True, help="Corpus whose captions to export.")
 def export_captions(out: Path, corpus: str) -> None:
     """Write the captions of a corpus to OUT, a CSV of image_id,caption."""
     from pipeline.artifacts import CAPTIONS, CAPTIONS_OVERRIDE
@@ -42,7 +42,7 @@ def export_captions(out: Path, corpus: str) -> None:
 
     params = load_params(PARAMS)
     if out.resolve() == CAPTIONS_OVERRIDE.locate("captions", None, params).resolve():
-        raise ValueError(f"{out} holds your own captions (captions.override); give another name")
+        raise ValueError(f"{out} is the file of your own captions (captions.override); export to another file")
     rows = read_columns(CAPTIONS, corpus, params, ["image_id", "caption"])
     out.parent.mkdir(parents=True, exist_ok=True)
     with written_aside(out) as aside:
@@ -52,7 +52,7 @@ def export_captions(out: Path, corpus: str) -> None:
 
 @captions.command("import")
 @click.argument("file", type=FILE)
-@click.option("--replace", is_flag=True, help="Forget the captions that were imported before.")
+@click.option("--replace", is_flag=True, help="Discard the captions imported earlier.")
 def import_captions(file: Path, replace: bool) -> None:
     """Check FILE, a CSV of image_id,caption, and use its captions instead of the written ones.
 
@@ -72,7 +72,7 @@ def import_captions(file: Path, replace: bool) -> None:
     override.parent.mkdir(parents=True, exist_ok=True)
     with written_aside(override) as aside:
         count = write_csv(sorted((before | new).items()), aside)
-    click.echo(f"{override}: {count} captions, {len(new)} of them from {file}; `dvc repro` will use them")
+    click.echo(f"{override}: {count} captions, {len(new)} of them from {file}; run `dvc repro` to use them")
 
 
 def known_ids(image_ids: "Iterable[str]", params: "Params") -> set[str]:
@@ -81,7 +81,7 @@ def known_ids(image_ids: "Iterable[str]", params: "Params") -> set[str]:
 
     named = {image_id.partition("/")[0] for image_id in image_ids}
     tables = [read_columns(CORPUS, corpus, params, ["image_id"]) for corpus in params.corpora if corpus in named]
-    return {known for table in tables for known in table["image_id"].to_pylist()}
+    return {image_id for table in tables for image_id in table["image_id"].to_pylist()}
 
 
 def read_columns(artifact: "Artifact", corpus: str, params: "Params", columns: list[str]) -> "pa.Table":
@@ -92,8 +92,8 @@ def read_columns(artifact: "Artifact", corpus: str, params: "Params", columns: l
     from pipeline.artifacts import read_shards
 
     if corpus not in params.corpora:
-        raise ValueError(f"there is no corpus {corpus!r}; params.yaml has {', '.join(params.corpora)}")
+        raise ValueError(f"unknown corpus {corpus!r}; params.yaml lists {', '.join(params.corpora)}")
     folder = artifact.locate("captions", corpus, params)
     if not folder.is_dir():
-        raise ValueError(f"{folder}: there is no such folder; `dvc repro` makes it")
+        raise ValueError(f"{folder} does not exist; run `dvc repro` to create it")
     return read_shards(folder, artifact.schema, columns)

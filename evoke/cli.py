@@ -7,20 +7,23 @@ import click
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "captions": ("evoke.captions:captions", "Export the written captions as a CSV, or import your own."),
-    "curate": ("evoke.curate:curate", "Build an emotional corpus from any folder of pictures."),
+    "curate": ("evoke.curate:curate", "Build a corpus of emotional images from any folder of images."),
     "dag": ("evoke.dag:dag", "Check dvc.yaml against the stages and show the graph."),
     "export": ("evoke.export:export", "Write an emotion as a LoRA and an embedding that other tools load."),
-    "generate": ("evoke.generate:generate", "Make pictures of an emotion, or of several, with a trained model."),
-    "import-emogen": ("evoke.import_emogen:import_emogen", "Convert what EmoGen published to files that stages take."),
-    "oracle": ("evoke.oracle:oracle", "Draw any number of test pictures that no corpus has."),
-    "params": ("evoke.params:params", "Check the whole of params.yaml, or complete it and write its comments."),
-    "plan": ("evoke.plan:plan", "Tell what each stage would take: images, bytes, FLOPs, hours."),
+    "generate": ("evoke.generate:generate", "Generate images of one or several emotions with a trained model."),
+    "import-emogen": (
+        "evoke.import_emogen:import_emogen",
+        "Convert the published files of EmoGen for use by the stages.",
+    ),
+    "oracle": ("evoke.oracle:oracle", "Draw any number of test images that are in no corpus."),
+    "params": ("evoke.params:params", "Check all of params.yaml, or complete it and write its comments."),
+    "plan": ("evoke.plan:plan", "Predict the images, bytes, FLOPs and hours of each stage."),
     "preset": ("evoke.preset:preset", "Set params.yaml to a preset: paper, paper-literal, full, smoke or miniature."),
-    "read": ("evoke.read:read", "Tell the emotion of pictures, and where the model looks."),
-    "repro": ("evoke.repro:repro", "Run the pipeline, stages that do not need each other side by side."),
-    "score": ("evoke.score:score", "Score anyone's images of emotions against real ones."),
-    "table": ("evoke.table:table", "Print a table of the papers with ours beside."),
-    "validate": ("evoke.validate:validate", "Check a folder in EmoSet's layout, without a run."),
+    "read": ("evoke.read:read", "Classify the emotion of images and show where the model looks."),
+    "repro": ("evoke.repro:repro", "Run the pipeline, with independent stages in parallel."),
+    "score": ("evoke.score:score", "Score any images of emotions against real images."),
+    "table": ("evoke.table:table", "Print a table of the papers beside the results of this project."),
+    "validate": ("evoke.validate:validate", "Check a folder in EmoSet's layout without running the pipeline."),
 }
 
 
@@ -33,7 +36,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             nearest = difflib.get_close_matches(cmd_name, COMMANDS, 1, 0.0)[0]
-            raise click.UsageError(f"there is no command {cmd_name!r}; the nearest is {nearest!r}", ctx)
+            raise click.UsageError(f"unknown command {cmd_name!r}; did you mean {nearest!r}?", ctx)
         module, _, name = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), name)
         return command

@@ -36,20 +36,22 @@ class Models:
 
     clip: Path
     classifier: Path
-    known: str
+    note: str
 
 
 @click.command()
 @click.argument("folder", type=FOLDER)
-@click.option("--out", required=True, type=FOLDER, metavar="DIR", help="Where to; not there yet, or empty.")
+@click.option(
+    "--out", required=True, type=FOLDER, metavar="DIR", help="Output folder; must not exist yet, or be empty."
+)
 @click.option("--clip", type=FOLDER, help="An open_clip folder.  [models/foundation/clip]")
 @click.option("--classifier", type=FOLDER, help="A folder with the emotion head.  [models/emotion_classifier]")
-@click.option("--min-confidence", type=SHARE, help="Least probability of the top emotion.")
-@click.option("--min-emotion-frac", type=SHARE, help="Emotions rarer than this among the confident are dropped.")
+@click.option("--min-confidence", type=SHARE, help="Minimum probability of the most probable emotion.")
+@click.option("--min-emotion-frac", type=SHARE, help="Drop emotions with a smaller share of the confident images.")
 @click.option("--val-frac", type=SPLIT_SHARE, help="Share of each emotion in the val split.")
 @click.option("--test-frac", type=SPLIT_SHARE, help="Share of each emotion in the test split.")
-@click.option("--batch-size", type=click.IntRange(1, 65536), help="Pictures in one forward pass.")
-def curate(folder: Path, out: Path, clip: Path | None, classifier: Path | None, **given: Any) -> None:
+@click.option("--batch-size", type=click.IntRange(1, 65536), help="Images per forward pass.")
+def curate(folder: Path, out: Path, clip: Path | None, classifier: Path | None, **options: Any) -> None:
     """Keep the images of FOLDER whose emotion is clear, as a Hugging Face data set in DIR.
 
     FOLDER holds JPEG, PNG or WebP files at any depth, or a WikiArt (data/*.parquet). DIR gets data/ with one or more
@@ -68,21 +70,23 @@ def curate(folder: Path, out: Path, clip: Path | None, classifier: Path | None, 
     models = _models(clip, classifier)
     if clip is None:
         warn_of_drawings("--clip and --classifier")
-    settings, seed = _settings(folder, {name: value for name, value in given.items() if value is not None})
+    settings, seed = _settings(folder, {name: value for name, value in options.items() if value is not None})
     name = re.sub(r"[^\w-]+", "_", out.resolve().name).strip("_") or "curated"
     units = plan(folder, name, settings.shard_images)
     work = _work_folder(out, name, units, models, settings, seed)
-    found = _make(out.resolve(), name, units, models, settings, seed, work)
-    _tell(found, out)
+    selection = _make(out.resolve(), name, units, models, settings, seed, work)
+    _tell(selection, out)
 
 
 def _check_out(folder: Path, out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ValueError(f"{out} is there and not an empty folder; name a folder that is not there yet")
+        raise ValueError(f"{out} exists and is not an empty folder; name a new or empty folder")
     if out.resolve() == Path.cwd() or os.path.ismount(out):
-        raise ValueError(f"{out} cannot be replaced as a whole; name a folder in it")
+        raise ValueError(
+            f"{out} is the current folder or a mount point and cannot be replaced; name a folder inside it"
+        )
     if out.resolve().is_relative_to(folder.resolve()):
-        raise ValueError(f"{out} lies in {folder}, which would then hold its contact sheets; name a folder outside")
+        raise ValueError(f"{out} lies inside the input folder {folder}; name a folder outside it")
 
 
 def _models(clip: Path | None, classifier: Path | None) -> Models:
@@ -93,10 +97,12 @@ def _models(clip: Path | None, classifier: Path | None) -> Models:
     folders = {"clip": clip or Path(FOUNDATION_CLIP.path), "classifier": classifier or Path(EMOTION_CLASSIFIER.path)}
     for option, path in folders.items():
         if not path.is_dir():
-            raise ValueError(f"{path}: there is no such folder; `dvc repro` makes it, or give yours by --{option}")
-    accuracy = "not known" if clip or classifier else _accuracy()
+            raise ValueError(
+                f"{path} does not exist; run `dvc repro` to create it, or name your own folder with --{option}"
+            )
+    accuracy = "unknown" if clip or classifier else _accuracy()
     hashes = ", ".join(f"{option} {model_hash(path)}" for option, path in folders.items())
-    return Models(**folders, known=f"its accuracy is {accuracy} (hashes of the models: {hashes})")
+    return Models(**folders, note=f"its accuracy is {accuracy} (hashes of the models: {hashes})")
 
 
 def _accuracy() -> str:
@@ -104,14 +110,14 @@ def _accuracy() -> str:
     from pipeline.artifacts import METRICS, read_json
 
     report = Path(METRICS.path.replace("{unit}", "emotion_classifier"))
-    found = read_json(report) if report.exists() else {}
-    accuracy, number = found.get("accuracy"), found.get("n_test")
+    metrics = read_json(report) if report.exists() else {}
+    accuracy, number = metrics.get("accuracy"), metrics.get("n_test")
     if not isinstance(accuracy, float) or not isinstance(number, int):
-        return "not known"
-    return f"{accuracy:.1%} of the {number:,} test pictures of the corpus that it learnt from"
+        return "unknown"
+    return f"{accuracy:.1%} on the {number:,} test images of its training corpus"
 
 
-def _settings(folder: Path, given: dict[str, Any]) -> "tuple[Emoart, int]":
+def _settings(folder: Path, options: dict[str, Any]) -> "tuple[Emoart, int]":
     """Return the emoart settings with the given values, and the seed, from params.yaml or else CoEmoGen's.
 
     Rejects never stop this command.
@@ -127,7 +133,7 @@ def _settings(folder: Path, given: dict[str, Any]) -> "tuple[Emoart, int]":
             folder=str(folder), min_confidence=0.75, min_emotion_frac=0.01, val_frac=0.05, test_frac=0.15,
             batch_size=100, shard_images=1000, max_reject_frac=1.0,
         )  # fmt: skip
-    return settings.model_copy(update=given | {"folder": str(folder), "max_reject_frac": 1.0}), seed
+    return settings.model_copy(update=options | {"folder": str(folder), "max_reject_frac": 1.0}), seed
 
 
 def _work_folder(
@@ -175,8 +181,8 @@ def _make(
     with work.lock():
         try:
             pieces = judge_all(units, load, settings, work)
-            found = _selected(pieces, settings, seed, work)
-            write_dataset(work.outs / name, name, found, lambda: pieces("confident"), settings, models.known)
+            selection = _selected(pieces, settings, seed, work)
+            write_dataset(work.outs / name, name, selection, lambda: pieces("confident"), settings, models.note)
             os.replace(work.outs / name, out)
             work.finish()
         finally:
@@ -184,7 +190,7 @@ def _make(
             if not any(work.stage_folder.glob("*/parts/*/*")):
                 shutil.rmtree(work.stage_folder)
                 work.stage_folder.parent.rmdir()
-    return found
+    return selection
 
 
 def _selected(
@@ -201,20 +207,20 @@ def _selected(
         raise
 
 
-def _tell(found: "Selection", out: Path) -> None:
-    """Print what was kept, dropped and refused, in at most four lines."""
+def _tell(selection: "Selection", out: Path) -> None:
+    """Print what was kept, dropped and rejected, in at most four lines."""
     from collections import Counter
 
-    from pipeline.corpora.pack import told
+    from pipeline.corpora.pack import describe_rejects
     from pipeline.corpora.records import KEPT
 
-    kept = Counter(
-        row["emotion"] for row in found.judged.select(["emotion", "reason"]).to_pylist() if row["reason"] == KEPT
+    counts = Counter(
+        row["emotion"] for row in selection.judged.select(["emotion", "reason"]).to_pylist() if row["reason"] == KEPT
     )
-    num_collected = len(found.judged) + len(found.rejects)
-    click.echo(f"{out}: {len(found.splits)} of {num_collected} pictures are kept")
-    click.echo(f"  {', '.join(f'{number} {emotion}' for emotion, number in kept.most_common())}")
-    if found.dropped:
-        click.echo(f"  dropped as too rare: {', '.join(found.dropped)}")
-    if len(found.rejects):
-        click.echo(f"  refused: {told(found.rejects)}")
+    num_collected = len(selection.judged) + len(selection.rejects)
+    click.echo(f"{out}: {len(selection.splits)} of {num_collected} images kept")
+    click.echo(f"  {', '.join(f'{number} {emotion}' for emotion, number in counts.most_common())}")
+    if selection.dropped:
+        click.echo(f"  dropped as too rare: {', '.join(selection.dropped)}")
+    if len(selection.rejects):
+        click.echo(f"  rejected: {describe_rejects(selection.rejects)}")

@@ -24,7 +24,9 @@ def dag() -> None:
     for problem in problems:
         click.echo(problem)
     if problems:
-        raise ValueError(f"dvc.yaml differs from the code in {len(problems)} place(s); it is written by hand")
+        raise ValueError(
+            f"dvc.yaml differs from stages/ in {len(problems)} place(s), listed above; edit dvc.yaml by hand"
+        )
     for name, needs in graph_of(stages).items():
         click.echo(f"{name} <- {', '.join(needs)}" if needs else name)
 
@@ -37,7 +39,9 @@ def graph_of(stages: Mapping[str, Any]) -> dict[str, list[str]]:
     outs = {name: [*_paths(entry, "outs"), *_paths(entry, "metrics"), *_paths(entry, "plots")]
             for name, entry in stages.items() if name != "code"}  # fmt: skip
     return {
-        name: [other for other, made in outs.items() if other != name and _meets(made, _paths(entry, "deps"))]
+        name: [
+            other for other, other_outs in outs.items() if other != name and _meets(other_outs, _paths(entry, "deps"))
+        ]
         for name, entry in stages.items()
     }
 
@@ -52,14 +56,16 @@ def stage_items(entry: Mapping[str, Any], params: Mapping[str, Any]) -> list[str
 
 def differences(stages: Mapping[str, Any], root: Path) -> list[str]:
     """Return one line for each difference between the stages of dvc.yaml and the modules in stages/."""
-    problems = [f"{name}: in stages/ and not in dvc.yaml" for name in sorted(_modules(root) - set(stages))]
+    problems = [f"{name}: stages/{name}.py has no entry in dvc.yaml" for name in sorted(_modules(root) - set(stages))]
     for name, entry in stages.items():
         if name not in _modules(root):
-            problems.append(f"{name}: in dvc.yaml and there is no stages/{name}.py")
+            problems.append(f"{name}: the entry in dvc.yaml has no stages/{name}.py")
             continue
         declaration = declaration_of(f"stages.{name}")
         if (declaration.item is not None) != ("foreach" in entry):
-            problems.append(f"{name}: item = {declaration.item!r} in the code, foreach in dvc.yaml or not must agree")
+            problems.append(
+                f"{name}: item = {declaration.item!r} in the code; foreach in dvc.yaml is required with an item only"
+            )
         problems += [
             f"{name}: params.yaml has no {key}" for key in declaration.sections if key not in Params.model_fields
         ]
@@ -111,18 +117,18 @@ def _pattern(path: str) -> list[str]:
 
 def _lies_in(out: list[str], dep: list[str]) -> bool:
     pairs = list(zip(out, dep, strict=False))
-    return len(out) >= len(dep) and all(fnmatch(one, other) or fnmatch(other, one) for one, other in pairs)
+    return len(out) >= len(dep) and all(fnmatch(part, other) or fnmatch(other, part) for part, other in pairs)
 
 
-def _body_differences(name: str, body: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    problems = [f"{name}.{key}: not a key of a stage here" for key in body if key not in (*BY_HAND, *FROM_CODE)]
+def _body_differences(name: str, body: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
+    problems = [f"{name}.{key}: this key is not allowed" for key in body if key not in (*BY_HAND, *FROM_CODE)]
     if not body.get("desc"):
         problems.append(f"{name}.desc: missing")
-    for key, value in wanted.items():
-        found, right = _lines(body.get(key)), _lines(value)
-        if found != right:
-            shown = "; ".join(line for line in difflib.ndiff(found, right) if line[0] in "+-")
-            problems.append(f"{name}.{key}: {shown}")
+    for key, value in expected.items():
+        actual, lines = _lines(body.get(key)), _lines(value)
+        if actual != lines:
+            difference = "; ".join(line for line in difflib.ndiff(actual, lines) if line[0] in "+-")
+            problems.append(f"{name}.{key}: {difference}")
     return problems
 
 

@@ -17,7 +17,7 @@ def warn_of_drawings(options: str) -> None:
     params = load_own_params(PARAMS, "foundation_clip")
     if params and params.foundation_clip.source == "bundled":
         click.echo(
-            f"CLIP is the bundled one and knows drawn pictures alone; for photographs give {options}, or make the "
-            "models by `evoke preset paper`",
+            f"the bundled CLIP was trained on drawn images only; for photographs, give {options}, or train the "
+            "models after `evoke preset paper`",
             err=True,
         )

@@ -44,7 +44,7 @@ def weights_of(arguments: Iterable[str]) -> dict[str, float]:
     for argument in arguments:
         name, equals, weight = argument.partition("=")
         if name in weights:
-            raise ValueError(f"{name} is given twice; give each emotion once, such as awe=0.6 fear=0.4")
+            raise ValueError(f"emotion {name} is given twice; give each emotion once, such as awe=0.6 fear=0.4")
         try:
             weights[name] = float(weight) if equals else 1.0
         except ValueError:
@@ -54,10 +54,10 @@ def weights_of(arguments: Iterable[str]) -> dict[str, float]:
 
 def check_new(files: Sequence[Path], overwrite: bool) -> None:
     """Raise ValueError if one of the files exists and must not be overwritten."""
-    there = [file for file in files if file.exists()]
-    if there and not overwrite:
-        more = f" and {len(there) - 1} more" if len(there) > 1 else ""
-        raise ValueError(f"{there[0]}{more} would be overwritten; give another --out, or --overwrite")
+    existing = [file for file in files if file.exists()]
+    if existing and not overwrite:
+        more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
+        raise ValueError(f"{existing[0]}{more} would be overwritten; choose another --out, or pass --overwrite")
 
 
 def _weights(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> Mapping[str, float]:
@@ -66,14 +66,14 @@ def _weights(_context: click.Context, _parameter: click.Parameter, value: tuple[
 
 OPTIONS = (
     click.argument("emotions", nargs=-1, required=True, metavar="EMOTION[=WEIGHT]...", callback=_weights),
-    click.option("--out", required=True, type=FOLDER, metavar="DIR", help="Where to; made if it is not there."),
+    click.option("--out", required=True, type=FOLDER, metavar="DIR", help="Output folder; created if missing."),
     click.option("--model", default="models/coemogen_emoset", show_default=True, type=FOLDER, help="A generator."),
-    click.option("--strength", default=1.0, show_default=True, help="Of the adapters; 1 as trained."),
+    click.option("--strength", default=1.0, show_default=True, help="Strength of the adapters; 1 as in training."),
     click.option(
         "--source", default=SOURCE, show_default=True, type=click.Choice(SOURCES),
-        help="Where v, what a picture looks like, is drawn from."
+        help="Source of v, the vector that describes the content of an image."
     ),
-    click.option("--diffusion", type=FOLDER, help="Its Stable Diffusion.  [foundation/diffusion beside the model]"),
-    click.option("--clip", type=FOLDER, help="Its CLIP.  [foundation/clip beside the model]"),
-    click.option("--overwrite", is_flag=True, help="Replace files of the same names."),
+    click.option("--diffusion", type=FOLDER, help="Stable Diffusion of the model.  [foundation/diffusion beside it]"),
+    click.option("--clip", type=FOLDER, help="CLIP of the model.  [foundation/clip beside it]"),
+    click.option("--overwrite", is_flag=True, help="Replace files with the same names."),
 )  # fmt: skip

@@ -46,8 +46,8 @@ class Estimate:
     def source(self) -> str:
         """Return the source of the figures, for display."""
         if not self.planned:
-            return "by earlier runs on this machine"
-        return "by the rates of evoke plan, and by what has ended"
+            return "estimated from earlier runs on this machine"
+        return "estimated by evoke plan and from the stages that have ended"
 
     def poll(self, wait: bool = False) -> None:
         """Take over the plan if it is ready, or wait for it.

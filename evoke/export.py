@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 @click.option(
     "--format", "kind", required=True, type=click.Choice(["diffusers", "kohya"]), help="kohya: for ComfyUI and A1111."
 )
-@click.option("--seed", type=click.IntRange(0), help="Of a picture in manifest.csv, whose v is taken.  [the mean v]")
+@click.option("--seed", type=click.IntRange(0), help="Seed in manifest.csv of an image whose v to use.  [the mean v]")
 @click.option("--token", help="The word that the embedding stands for.  [<awe> for awe]")
-@click.option("--base-model", metavar="NAME", help="Of its Stable Diffusion on the hub, for the model card.")
+@click.option("--base-model", metavar="NAME", help="Name on the hub of its Stable Diffusion, for the model card.")
 def export(
     emotions: "Mapping[str, float]",
     strength: float,

@@ -21,13 +21,21 @@ MAX_IMAGES = 100_000  # file names have five digits
 
 @click.command()
 @emotion_options
-@click.option("-n", "--num-images", default=1, show_default=True, type=click.IntRange(1, MAX_IMAGES), help="Pictures.")
-@click.option("--seed", default=0, show_default=True, help="Of the run; each picture has one of its own from it.")
-@click.option("--prompt", default="{S}", show_default=True, help='{S} is the emotion: "{S} street" transfers it.')
+@click.option(
+    "-n", "--num-images", default=1, show_default=True, type=click.IntRange(1, MAX_IMAGES), help="Number of images."
+)
+@click.option(
+    "--seed", default=0, show_default=True, help="Seed of the run; the seed of each image is derived from it."
+)
+@click.option(
+    "--prompt", default="{S}", show_default=True, help='{S} stands for the emotion: "{S} street" transfers it.'
+)
 @click.option("--steps", default=STEPS, show_default=True, help="Solver steps.")
-@click.option("--guidance", default=GUIDANCE, show_default=True, help="Of classifier-free guidance; 1: none.")
+@click.option(
+    "--guidance", default=GUIDANCE, show_default=True, help="Scale of classifier-free guidance; 1 turns it off."
+)
 @click.option("--solver", default=SOLVER, show_default=True, type=click.Choice(SOLVERS))
-@click.option("--batch-size", default=BATCH_SIZE, show_default=True, help="Pictures at once; 1 needs least memory.")
+@click.option("--batch-size", default=BATCH_SIZE, show_default=True, help="Images per batch; 1 needs least memory.")
 def generate(
     emotions: "Mapping[str, float]",
     strength: float,
@@ -45,7 +53,7 @@ def generate(
     """Make images of an emotion, or of several by weight, in DIR: awe-00000.png and so on, and manifest.csv.
 
     \b
-    evoke generate awe -n 4 --out pictures
+    evoke generate awe -n 4 --out images
     evoke generate awe --prompt "{S} street" --out streets     transfer
     evoke generate awe=0.6 fear=0.4 --out mixed                fusion
 
@@ -64,15 +72,15 @@ def generate(
     files = [out / f"{request.stem}-{index:05d}.png" for index, request in enumerate(requests)]
     check_new(files, overwrite)
     read_manifest(out)
-    pipeline, made = load_model(**model), []
-    pictures = pipeline.pictures(requests, sampling)
+    pipeline, entries = load_model(**model), []
+    images = pipeline.pictures(requests, sampling)
     try:
-        for file, request, picture in zip(files, requests, progress(pictures, num_images, "generate"), strict=True):
+        for file, request, image in zip(files, requests, progress(images, num_images, "generate"), strict=True):
             out.mkdir(parents=True, exist_ok=True)
             with written_aside(file) as aside:
-                aside.write_bytes(encoded(picture))
-            made.append(entry(file.name, request, sampling, pipeline.source, pipeline.model))
+                aside.write_bytes(encoded(image))
+            entries.append(entry(file.name, request, sampling, pipeline.source, pipeline.model))
     finally:
-        if made:
-            add_to_manifest(out, made)
-    click.echo(f"{out}: {len(made)} pictures of {requests[0].name}, and manifest.csv with the seed of each")
+        if entries:
+            add_to_manifest(out, entries)
+    click.echo(f"{out}: {len(entries)} images of {requests[0].name}; manifest.csv lists the seed of each")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     required=True,
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Where to write: data/imports/emogen to use it, or any empty folder to look at it.",
+    help="Output folder: data/imports/emogen for the pipeline, or any empty folder to inspect the files.",
 )
 def import_emogen(folder: Path, out: Path) -> None:
     """Convert what EmoGen published, in a checkout FOLDER of it, to safetensors and Parquet.
@@ -41,7 +41,7 @@ def import_emogen(folder: Path, out: Path) -> None:
     counts = Counter(row.status for row in rows)
     summary = f"{out}: " + ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
     if counts["refused"] or not counts["converted"]:
-        raise click.ClickException(f"{summary}; not all could be taken, see above")
+        raise click.ClickException(f"{summary}; some artifacts were not converted, see the list above")
     click.echo(summary)
 
 

@@ -94,26 +94,28 @@ def mend_list(repo: "Repo") -> None:
         if not path.exists():
             return
         try:
-            found = json.loads(path.read_bytes())
+            entries = json.loads(path.read_bytes())
             written = path.stat().st_mtime
-            left = {
-                "write": {url: who for url, who in found.get("write", {}).items() if is_alive(who, written)},
+            remaining = {
+                "write": {
+                    url: process for url, process in entries.get("write", {}).items() if is_alive(process, written)
+                },
                 "read": {
                     url: alive
-                    for url, all_of in found.get("read", {}).items()
-                    if (alive := [who for who in all_of if is_alive(who, written)])
+                    for url, readers in entries.get("read", {}).items()
+                    if (alive := [process for process in readers if is_alive(process, written)])
                 },
             }
         except (ValueError, TypeError, AttributeError, KeyError):
             path.unlink()
-            log.warning("%s was torn by a kill: removed", path)
+            log.warning("%s was damaged by a killed run and has been removed", path)
             return
-        if left != {"write": {}, "read": {}} | found:
+        if remaining != {"write": {}, "read": {}} | entries:
             with written_aside(path) as aside:
-                aside.write_text(json.dumps(left))
+                aside.write_text(json.dumps(remaining))
 
 
-def is_alive(who: Mapping[str, Any], written: float) -> bool:
+def is_alive(entry: Mapping[str, Any], written: float) -> bool:
     """Return True if the process of a lock entry is still running.
 
     A later process with the same number does not count. written: the time at which the list was written.
@@ -121,7 +123,7 @@ def is_alive(who: Mapping[str, Any], written: float) -> bool:
     import psutil
 
     try:
-        process = psutil.Process(who["pid"])
+        process = psutil.Process(entry["pid"])
         return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= written + CLOCKS_S
     except psutil.NoSuchProcess:
         return False
@@ -149,7 +151,7 @@ def mend_lock_file(repo: "Repo") -> bool:
             aside.write_text(kept, encoding="utf-8")
     else:
         path.unlink()
-    log.warning("%s was torn by a kill: cut back to its %d whole stages", path, max(len(begins) - 1, 0))
+    log.warning("%s was damaged by a killed run; its first %d stages were kept", path, max(len(begins) - 1, 0))
     return True
 
 

@@ -10,7 +10,7 @@ import click
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--num", default=20_000, show_default=True, type=click.IntRange(min=1), help="Pictures to draw.")
+@click.option("--num", default=20_000, show_default=True, type=click.IntRange(min=1), help="Number of images to draw.")
 def oracle(folder: Path, num: int) -> None:
     """Draw images that are in no corpus into FOLDER, in EmoSet's layout, with truth.parquet beside them.
 
@@ -25,9 +25,9 @@ def oracle(folder: Path, num: int) -> None:
     from pipeline.schemas import TRUTH_SCHEMA
 
     if folder.exists() and any(folder.iterdir()):
-        raise ValueError(f"{folder} is not empty; name a folder that is not there yet")
+        raise ValueError(f"{folder} is not empty; name a new or empty folder")
     params = load_params(Path("params.yaml")).miniature
     world = World(params.seed, params.polarity_share)
-    drawn = write_emoset(world, num, folder, threads(), stream="oracle")
-    write_table(folder / "truth.parquet", truth_table(world, progress(drawn, num, "oracle")), TRUTH_SCHEMA)
-    click.echo(f"{folder}: {num} pictures; `evoke validate {folder}` counts them")
+    truths = write_emoset(world, num, folder, threads(), stream="oracle")
+    write_table(folder / "truth.parquet", truth_table(world, progress(truths, num, "oracle")), TRUTH_SCHEMA)
+    click.echo(f"{folder}: {num} images; run `evoke validate {folder}` to count them")

@@ -1,6 +1,6 @@
 """Define `evoke plan`, which predicts the images, bytes, FLOPs and hours of each stage before a run begins."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,16 +10,16 @@ if TYPE_CHECKING:
     from pipeline.params import Params
     from pipeline.plan.inputs import Curated, Setting
 
-PARAMS, LOCK = Path("params.yaml"), Path("dvc.lock")
+PARAMS, LOCK, DAG = Path("params.yaml"), Path("dvc.lock"), Path("dvc.yaml")
 FOUNDATION = ("foundation_clip", "foundation_vit", "foundation_diffusion", "foundation_captioner")
 ANY_REVISION = "0" * 40  # for a hub model that is not pinned yet; its cost does not depend on it
 
 
 @click.command()
-@click.option("--preset", metavar="NAME", help="Of params.yaml with this preset merged in; nothing is written.")
-@click.option("--device", help="cpu, h200, h100, a100, l40s or rtx4090; by default this machine's.")
-@click.option("--gpus", default=1, show_default=True, type=click.IntRange(min=1), help="How many of them.")
-@click.option("--csv", "as_csv", is_flag=True, help="One line a stage, for other programs.")
+@click.option("--preset", metavar="NAME", help="Merge this preset into params.yaml for the plan; nothing is written.")
+@click.option("--device", help="cpu, h200, h100, a100, l40s or rtx4090.  [this machine's]")
+@click.option("--gpus", default=1, show_default=True, type=click.IntRange(min=1), help="Number of GPUs.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print one CSV line per stage, for other programs.")
 def plan(preset: str | None, device: str | None, gpus: int, as_csv: bool) -> None:
     """Predict what each stage takes: images, FLOPs, bytes and hours, and where each figure comes from.
 
@@ -39,11 +39,11 @@ def plan(preset: str | None, device: str | None, gpus: int, as_csv: bool) -> Non
     forbid_downloads()
     params = wanted_params(preset)
     setting = setting_of(params)
-    found = device_of(device or this_device())
-    of = f"{PARAMS.name} with the preset {preset}" if preset else PARAMS.name
-    title = f"{of}, on {gpus if gpus > 1 else 'one'} {found.name}"
-    notes = (*setting.corpora.notes, *setting.models.notes, *found.notes)
-    rows = schedule(workload(setting), found, gpus)
+    hardware = device_of(device or this_device())
+    source = f"{PARAMS.name} with the preset {preset}" if preset else PARAMS.name
+    title = f"{source}, on {gpus if gpus > 1 else 'one'} {hardware.name}"
+    notes = (*setting.corpora.notes, *setting.models.notes, *hardware.notes)
+    rows = schedule(workload(setting, items_of(params)), hardware, gpus)
     click.echo(to_csv(rows) if as_csv else to_text(title, rows, notes), nl=not as_csv)
 
 
@@ -55,12 +55,12 @@ def this_device() -> str:
     from pipeline.plan.rates import name_of
     from pipeline.runtime import device
 
-    found = device()
-    if found.type == "cpu":
+    torch_device = device()
+    if torch_device.type == "cpu":
         return "cpu"
     import torch
 
-    return name_of(torch.cuda.get_device_name(found))
+    return name_of(torch.cuda.get_device_name(torch_device))
 
 
 def wanted_params(preset: str | None) -> "Params":
@@ -71,6 +71,15 @@ def wanted_params(preset: str | None) -> "Params":
     if preset is None:
         return load_params(PARAMS)
     return params_with(PARAMS, load_preset(preset), ANY_REVISION)
+
+
+def items_of(params: "Params") -> Mapping[str, Sequence[str]]:
+    """Return the items of every stage of dvc.yaml under some params."""
+    from evoke.dag import stage_items
+    from pipeline.params import read_yaml
+
+    values = params.model_dump(mode="json")
+    return {name: stage_items(entry, values) for name, entry in read_yaml(DAG)["stages"].items()}
 
 
 def setting_of(params: "Params") -> "Setting":
@@ -98,9 +107,11 @@ def made_folders(params: "Params") -> Mapping[str, Path]:
         if getattr(getattr(params, name), "source", None) == "hub" and any(Path(out.path).glob("*.json"))
     }
     stages = read_yaml(LOCK)["stages"] if folders and LOCK.is_file() else {}
-    noted = {name: stages.get(name, {}).get("params", {}).get(PARAMS.name, {}).get(name) for name in folders}
+    recorded = {name: stages.get(name, {}).get("params", {}).get(PARAMS.name, {}).get(name) for name in folders}
     return {
-        name: folder for name, folder in folders.items() if noted[name] == getattr(params, name).model_dump(mode="json")
+        name: folder
+        for name, folder in folders.items()
+        if recorded[name] == getattr(params, name).model_dump(mode="json")
     }
 
 
@@ -112,6 +123,6 @@ def curated() -> "Curated | None":
     file = Path(METRICS.template("emoart", is_foreach=False))
     if not file.is_file():
         return None
-    told = read_json(file)
-    emotions = sum(key.startswith("num_kept_") for key in told)
-    return Curated(int(told["num_collected"] or 0), float(told["share_kept"] or 0.0), emotions)
+    metrics = read_json(file)
+    emotions = sum(key.startswith("num_kept_") for key in metrics)
+    return Curated(int(metrics["num_collected"] or 0), float(metrics["share_kept"] or 0.0), emotions)

@@ -38,7 +38,7 @@ class Watch:
             columns = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
             self.live = self._stack.enter_context(Progress(*columns, console=self.console, transient=True))
             self.all = self.live.add_task("", total=None)
-        self.say(f"{len(self.graph)} stages to make, {self.jobs} at a time; each writes to {RUNS}/<stage>.log")
+        self.say(f"{len(self.graph)} stages to run, {self.jobs} at a time; logs are in {RUNS}/<stage>.log")
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -91,10 +91,10 @@ class Watch:
         if not self.announced and self.estimate.knows(self.graph):
             self.announced = True
             about = self._rest().removeprefix(", ").removesuffix(" left")
-            self.say(f"the whole run takes {about} ({self.estimate.source})")
+            self.say(f"the whole run will take {about} ({self.estimate.source})")
         if self.live:
-            done = len(self.graph) - len(self.left)
-            self.live.update(self.all, description=f"{done} of {len(self.graph)} stages made{self._rest()}")
+            num_done = len(self.graph) - len(self.left)
+            self.live.update(self.all, description=f"{num_done} of {len(self.graph)} stages done{self._rest()}")
             for name, row in self.rows.items():
                 self.live.update(row, description=f"{name}  {last_line(name)}"[:100])
 
@@ -102,9 +102,11 @@ class Watch:
         """Write how many stages ran, how long they took, and where the results are."""
         took = duration(time.monotonic() - self.begin)
         same = len(self.graph) - self.num_ran
-        self.say(f"{self.num_ran} stages ran{f', {same} up to date' if same else ''}: {took} in all")
+        self.say(f"{self.num_ran} stages ran{f', {same} up to date' if same else ''}: {took} in total")
         if "report" in self.graph:
-            self.say("look at report/index.html; images are in data/images, models in models, sheets in plots/grids")
+            self.say(
+                "open report/index.html; images are in data/images, models in models, contact sheets in plots/grids"
+            )
 
     def _rest(self) -> str:
         """Return ", about 9 min left", or an empty string if there is no estimate."""
@@ -159,4 +161,4 @@ def last_line(name: str) -> str:
 def looks(name: str) -> list[str]:
     """Return a line that names the latest sheet of sample images of a training, or an empty list if there is none."""
     sheets = sorted(Path("plots").joinpath(*name.split("@")).glob("step-*.png"))
-    return [f"look at {sheets[-1]}: images of {name}, a row an emotion"] if sheets else []
+    return [f"open {sheets[-1]} for sample images of {name}, one row per emotion"] if sheets else []

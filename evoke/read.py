@@ -16,19 +16,25 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 
 @click.command()
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path(path_type=Path))
-@click.option("--model", default="models/uniemo_understanding", show_default=True, type=FOLDER, help="What reads.")
-@click.option("--clip", type=FOLDER, help="Its CLIP.  [foundation/clip beside the model]")
-@click.option("--out", type=FOLDER, metavar="DIR", help="Where overlays of attention go; none unless given.")
-@click.option("--overwrite", is_flag=True, help="Replace overlays of the same names.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with everything but the maps.")
+@click.option(
+    "--model", default="models/uniemo_understanding", show_default=True, type=FOLDER, help="Folder of the model."
+)
+@click.option("--clip", type=FOLDER, help="CLIP of the model.  [foundation/clip beside it]")
+@click.option(
+    "--out", type=FOLDER, metavar="DIR", help="Folder for overlays of attention; none are written without it."
+)
+@click.option("--overwrite", is_flag=True, help="Replace overlays with the same names.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object per line, with everything except the maps."
+)
 def read(
     images: tuple[Path, ...], model: Path, clip: Path | None, out: Path | None, overwrite: bool, as_json: bool
 ) -> None:
     """Read the emotion of images: probabilities, and the nearest scenes and objects of the training set.
 
     \b
-    evoke read picture.jpg
-    evoke read *.jpg --out overlays      where scene and object queries look: picture-scene.png, picture-object.png
+    evoke read photo.jpg
+    evoke read *.jpg --out overlays      where scene and object queries look: photo-scene.png, photo-object.png
     evoke read *.jpg --json              for other programs
 
     A file that is not a whole JPEG, PNG or WebP image gives one line on standard error; the others are read, and the
@@ -65,11 +71,11 @@ def _tell(reader: "EmotionReader", image: Path, overlays: list[Path], as_json: b
         click.echo(f"{image}: {error}", err=True)
         return False
     click.echo(_json(image, reading) if as_json else _table(image, reading))
-    drawn = reader.overlay(image, reading).values() if overlays else ()
-    for path, picture in zip(overlays, drawn, strict=True):
+    drawings = reader.overlay(image, reading).values() if overlays else ()
+    for path, drawing in zip(overlays, drawings, strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
         with written_aside(path) as aside:
-            picture.save(aside, format="PNG")
+            drawing.save(aside, format="PNG")
     return True
 
 
@@ -79,17 +85,17 @@ def _table(image: Path, reading: "Reading") -> str:
     for name, probability in sorted(reading.emotions.items(), key=lambda item: -item[1]):
         lines.append(f"  {name:<12} {probability:5.1%}  {'#' * round(30 * probability)}".rstrip())
     lines.append("  " + ", ".join(f"{name} {probability:.1%}" for name, probability in reading.polarities.items()))
-    for kind, found in reading.attributes.items():
-        lines.append(f"  {kind + 's':<8} " + ", ".join(f"{name} ({cosine:.2f})" for name, cosine in found))
+    for kind, nearest in reading.attributes.items():
+        lines.append(f"  {kind + 's':<8} " + ", ".join(f"{name} ({cosine:.2f})" for name, cosine in nearest))
     return "\n".join(lines)
 
 
 def _json(image: Path, reading: "Reading") -> str:
-    told = {
+    fields = {
         "image": str(image), "emotions": dict(reading.emotions), "polarities": dict(reading.polarities),
         "attributes": dict(reading.attributes),
     }  # fmt: skip
-    return json.dumps(told, ensure_ascii=False)
+    return json.dumps(fields, ensure_ascii=False)
 
 
 def _check_distinct(overlays: dict[Path, list[Path]]) -> None:
@@ -98,5 +104,7 @@ def _check_distinct(overlays: dict[Path, list[Path]]) -> None:
     for image, paths in overlays.items():
         for path in paths:
             if path in owners:
-                raise ValueError(f"{owners[path]} and {image} would both be drawn to {path}; read them one by one")
+                raise ValueError(
+                    f"{owners[path]} and {image} would both write their overlay to {path}; read them in separate calls"
+                )
             owners[path] = image

@@ -45,10 +45,10 @@ ALLOCATION = (
 @click.command()
 @click.argument("targets", nargs=-1)
 @click.option(
-    "--jobs", type=click.IntRange(min=1), help="Stages at a time; by default one a core, up to four; with a GPU one."
+    "--jobs", type=click.IntRange(min=1), help="Stages to run at a time.  [one per core, at most four; one with a GPU]"
 )
-@click.option("--dry", is_flag=True, help="Tell what would run, why, and how long it would take; run nothing.")
-@click.option("--verbose", is_flag=True, help="Show everything that the stages and DVC write, as they write it.")
+@click.option("--dry", is_flag=True, help="Show what would run, why, and how long it would take; run nothing.")
+@click.option("--verbose", is_flag=True, help="Show the output of the stages and of DVC as it is written.")
 def repro(targets: tuple[str, ...], jobs: int | None, dry: bool, verbose: bool) -> None:
     """Make everything that is not up to date, or TARGETS and what they need.
 
@@ -68,32 +68,32 @@ def repro(targets: tuple[str, ...], jobs: int | None, dry: bool, verbose: bool) 
     own_programs = str(Path(sys.executable).parent)  # `python` of dvc.yaml is this one, also where nothing is activated
     os.environ["PATH"] = os.pathsep.join([own_programs, os.environ.get("PATH", "")])
     jobs = jobs or default_jobs()
-    found = stale_stages(targets, explains=dry)
-    if not found.graph:
+    pending = stale_stages(targets, explains=dry)
+    if not pending.graph:
         click.echo("everything is up to date")
         return
-    estimate = estimate_of(found.graph)
+    estimate = estimate_of(pending.graph)
     if dry:
-        for name in found.graph:
-            click.echo(f"{name}: {found.reasons[name]}")
+        for name in pending.graph:
+            click.echo(f"{name}: {pending.reasons[name]}")
         estimate.poll(wait=True)
-        seconds = simulate(found.graph, jobs, estimate.expected, estimate.priority(found.graph))
+        seconds = simulate(pending.graph, jobs, estimate.expected, estimate.priority(pending.graph))
         click.echo(
-            f"{len(found.graph)} stages would run, or be checked after others: about {duration(seconds)}, {jobs} at a "
-            f"time ({estimate.source})"
+            f"{len(pending.graph)} stages would run or be checked, {jobs} at a time, in about {duration(seconds)} "
+            f"({estimate.source})"
         )
         return
     importlib.import_module("dvc.commands.repro")  # imported once here, not in each process that runs a stage
-    with warm_process(len(found.graph)), Watch(found.graph, jobs, estimate, verbose) as watch:
+    with warm_process(len(pending.graph)), Watch(pending.graph, jobs, estimate, verbose) as watch:
         make = by_dvc if verbose else by_dvc_quietly
         try:
-            failed = run(found.graph, jobs, make, watch, estimate.priority(found.graph))
+            failed = run(pending.graph, jobs, make, watch, estimate.priority(pending.graph))
         except KeyboardInterrupt:
             watch.close()
-            click.echo("stopped; what is finished is kept, and `evoke repro` goes on from there", err=True)
+            click.echo("stopped; finished work is kept, run `evoke repro` again to resume", err=True)
             raise click.exceptions.Exit(130) from None
     if failed:
-        raise ValueError(f"{', '.join(failed)} failed; what is finished is kept: mend it, and run again")
+        raise ValueError(f"{', '.join(failed)} failed; finished work is kept: fix the error above and run again")
 
 
 def runtime_environment() -> dict[str, str]:
@@ -138,10 +138,10 @@ def stale_stages(targets: tuple[str, ...], explains: bool = True) -> Stale:
         with Repo(_wait_for_lock=True) as repo, lock_repo(repo):
             mend(repo)
             try:
-                wanted = {stage for target in targets for stage in repo.stage.collect(target)}
+                chosen = {stage for target in targets for stage in repo.stage.collect(target)}
                 code_is_stale = any(stage.name == CODE for stage in repo.index.stages) and repo.status([CODE])
                 if not code_is_stale:
-                    return stale(repo, wanted or set(repo.index.graph), explains)
+                    return stale(repo, chosen or set(repo.index.graph), explains)
             except DvcException:
                 if not mend_lock_file(repo):
                     raise
@@ -161,23 +161,25 @@ def make_code() -> None:
     process.start()
     process.join()
     if process.exitcode:
-        raise ValueError(f"the code of the stages cannot be read; the end of {RUNS}/{CODE}.log:\n{tail(CODE)}")
+        raise ValueError(
+            f"the code of the stages cannot be read, so nothing was run; the end of {RUNS}/{CODE}.log:\n{tail(CODE)}"
+        )
 
 
-def stale(repo: "Repo", wanted: "set[Stage]", explains: bool) -> Stale:
+def stale(repo: "Repo", chosen: "set[Stage]", explains: bool) -> Stale:
     """Return what is not up to date among some stages and all that they need. Raises DvcException."""
     import networkx as nx
 
     from evoke.why import reasons
 
     graph = repo.index.graph
-    wanted = wanted | {above for stage in wanted for above in nx.descendants(graph, stage)}
+    chosen = chosen | {above for stage in chosen for above in nx.descendants(graph, stage)}
     status = repo.status()
-    needed = graph.subgraph(wanted)
-    found = {stage for stage in wanted if stage.addressing in status}
-    found |= {below for stage in found for below in nx.ancestors(needed, stage)}
-    in_order = [stage for stage in repo.index.stages if stage in found]
-    needs = {s.addressing: {above.addressing for above in needed.successors(s) if above in found} for s in in_order}
+    needed = graph.subgraph(chosen)
+    outdated = {stage for stage in chosen if stage.addressing in status}
+    outdated |= {below for stage in outdated for below in nx.ancestors(needed, stage)}
+    in_order = [stage for stage in repo.index.stages if stage in outdated]
+    needs = {s.addressing: {above.addressing for above in needed.successors(s) if above in outdated} for s in in_order}
     explained = in_order if explains else []
     return Stale(needs, {s.addressing: reasons(s, status.get(s.addressing), needs[s.addressing]) for s in explained})
 

@@ -28,35 +28,43 @@ TITLES = {
     "emo_a": "Emo-A", "fid": "FID", "lpips": "LPIPS", "feature_distance": "distance, not LPIPS", "sem_c": "Sem-C",
     "sem_d_cosine": "Sem-D, 1 - cosine", "sem_d_mse": "Sem-D, MSE", "coherence": "coherence",
 }  # fmt: skip
-EMO_A = {"classifier": "Emo-A by the classifier", "judge": "Emo-A by the judge", "gap": "their gap: judge-overfit"}
+EMO_A = {
+    "classifier": "Emo-A by the classifier",
+    "judge": "Emo-A by the judge",
+    "gap": "gap between the two (overfitting)",
+}
 IN_SAMPLE = (
-    "The pipeline's own judges learnt from EmoSet's train split: of a reference that holds pictures of it, such as "
-    "data/miniature/emoset/image, real Emo-A, Sem-C and the gap are in-sample."
+    "The pipeline's own judges were trained on EmoSet's train split. If the reference holds images of it, as "
+    "data/miniature/emoset/image does, real Emo-A, Sem-C and the gap are in-sample."
 )
 IN_PAPERS = ("fid", "lpips", "feature_distance", "sem_c", "sem_d_mse")
 
 
 @click.command()
 @click.argument("folder", type=FOLDER)
-@click.option("--reference", required=True, type=FOLDER, metavar="FOLDER", help="Real pictures, in the same layout.")
-@click.option("--json", "out", type=FILE, metavar="FILE", help="Where every figure goes, flat.")
+@click.option(
+    "--reference", required=True, type=FOLDER, metavar="FOLDER", help="Folder of real images in the same layout."
+)
+@click.option("--json", "out", type=FILE, metavar="FILE", help="Write every figure to this file as flat JSON.")
 @click.option("--clip", type=FOLDER, help="An open_clip folder.  [models/foundation/clip]")
 @click.option("--classifier", type=FOLDER, help="A folder with the emotion head.  [models/emotion_classifier]")
 @click.option("--judges", type=FOLDER, help="A folder with the judges on pixels.  [models/judges]")
 @click.option(
-    "--plausibility", type=FILE, help="Which things go together.  [that of the stage real_scores; else no coherence]"
+    "--plausibility",
+    type=FILE,
+    help="Co-occurrence table for coherence.  [from the stage real_scores; without it no coherence]",
 )
-@click.option("--num-pairs", type=click.IntRange(min=1), help="Pairs of images of each emotion, for LPIPS and Sem-D.")
-@click.option("--batch-size", type=click.IntRange(1, 65536), help="Pictures in one forward pass.")
+@click.option("--num-pairs", type=click.IntRange(min=1), help="Pairs of images per emotion, for LPIPS and Sem-D.")
+@click.option("--batch-size", type=click.IntRange(1, 65536), help="Images per forward pass.")
 def score(
     folder: Path, reference: Path, out: Path | None, clip: Path | None, classifier: Path | None, judges: Path | None,
-    plausibility: Path | None, **given: Any,
+    plausibility: Path | None, **options: Any,
 ) -> None:  # fmt: skip
     """Score the images of FOLDER, which has one subfolder for each emotion, against those of --reference.
 
     \b
-    evoke score pictures --reference data/miniature/emoset/image
-    evoke score pictures --reference real --json scores.json
+    evoke score images --reference data/miniature/emoset/image
+    evoke score images --reference real --json scores.json
 
     Computes Emo-A by two judges and the gap between them, FID, LPIPS, Sem-C, Sem-D and coherence under the protocols
     clean (FID of center crops, which the package clean-fid would squash) and emogen (as published, defects included),
@@ -73,14 +81,16 @@ def score(
     files = _files(clip, classifier, judges)
     if clip is None:
         warn_of_drawings("--clip, --classifier and --judges")
-    settings, name, seed = _settings({key: value for key, value in given.items() if value is not None}, clip)
+    settings, name, seed = _settings({key: value for key, value in options.items() if value is not None}, clip)
     images, real = plan_emotions(folder), plan_emotions(reference)
     if missing := [emotion for emotion in images.emotions if emotion not in real.emotions]:
-        raise ValueError(f"{reference} has no subfolder {', '.join(missing)}, which {folder} has; add it, or remove it")
-    found = _scored(images, real, files, settings, name, seed, plausibility)
+        raise ValueError(
+            f"{reference} has no subfolder {', '.join(missing)}, but {folder} has; add or remove these subfolders"
+        )
+    figures = _scored(images, real, files, settings, name, seed, plausibility)
     if out:
-        write_json(out, found)
-    lines = [*_heading(found, folder, reference), *_overall(found), *_by_emotion(found), *_notes(found)]
+        write_json(out, figures)
+    lines = [*_heading(figures, folder, reference), *_overall(figures), *_by_emotion(figures), *_notes(figures)]
     click.echo("\n".join(lines if classifier and judges else [*lines, IN_SAMPLE]))
 
 
@@ -89,19 +99,21 @@ def _files(clip: Path | None, classifier: Path | None, judges: Path | None) -> "
     from pipeline.artifacts import EMOTION_CLASSIFIER, FOUNDATION_CLIP, JUDGES, PRETRAINED
     from pipeline.metrics.judgement import ModelFiles
 
-    given = {
+    choices = {
         "clip": (clip, FOUNDATION_CLIP),
         "classifier": (classifier, EMOTION_CLASSIFIER),
         "judges": (judges, JUDGES),
     }
-    paths = {option: path or Path(artifact.path) for option, (path, artifact) in given.items()}
+    paths = {option: path or Path(artifact.path) for option, (path, artifact) in choices.items()}
     for option, path in paths.items():
         if not path.is_dir():
-            raise ValueError(f"{path}: there is no such folder; `dvc repro` makes it, or give yours by --{option}")
+            raise ValueError(
+                f"{path} does not exist; run `dvc repro` to create it, or name your own folder with --{option}"
+            )
     return ModelFiles(**paths, pretrained=Path(PRETRAINED.path))
 
 
-def _settings(given: "Mapping[str, Any]", clip: Path | None) -> "tuple[Scores, str | None, int]":
+def _settings(options: "Mapping[str, Any]", clip: Path | None) -> "tuple[Scores, str | None, int]":
     """Return the scores settings with the given values, the name of the CLIP, and the seed."""
     from pipeline.params import Scores, load_params
 
@@ -114,7 +126,7 @@ def _settings(given: "Mapping[str, Any]", clip: Path | None) -> "tuple[Scores, s
         settings, name, seed = params.scores, params.foundation_clip.hub_id, params.seed
     name = f"clip_{clip.absolute().name}" if clip else name
     protocols = tuple(dict.fromkeys((*PROTOCOLS, *settings.protocols)))
-    return settings.model_copy(update={**given, "protocols": protocols}), name, seed
+    return settings.model_copy(update={**options, "protocols": protocols}), name, seed
 
 
 def _scored(
@@ -130,68 +142,68 @@ def _scored(
     from pipeline.metrics.summary import yardstick_of
     from pipeline.runtime import device, numpy_generator
 
-    ours = Path(REAL_REFERENCE.path) / PLAUSIBILITY
-    file = plausibility or (ours if ours.exists() else None)
+    default = Path(REAL_REFERENCE.path) / PLAUSIBILITY
+    file = plausibility or (default if default.exists() else None)
     bench = load_bench(files, settings, device())
     yardstick = yardstick_of(bench, settings, files.pretrained, name, load_plausibility(file) if file else None)
     weights = files.hashes(settings.inception_weights)
-    found = folder_metrics(images, real, bench, yardstick, weights, partial(numpy_generator, seed, "score"))
-    return {"seed": seed, **found}
+    figures = folder_metrics(images, real, bench, yardstick, weights, partial(numpy_generator, seed, "score"))
+    return {"seed": seed, **figures}
 
 
-def _heading(found: "Flat", folder: Path, reference: Path) -> "Iterator[str]":
+def _heading(figures: "Flat", folder: Path, reference: Path) -> "Iterator[str]":
     """Yield lines that say what is scored against what, with the rejected files of both."""
-    for prefix, path, verb in (("", folder, "images"), ("real/", reference, "real pictures, the reference")):
-        yield f"{path}: {found[f'{prefix}n']} {verb}"
-        if found[f"{prefix}rejects"]:
+    for prefix, path, verb in (("", folder, "images"), ("real/", reference, "real images, the reference")):
+        yield f"{path}: {figures[f'{prefix}n']} {verb}"
+        if figures[f"{prefix}rejects"]:
             start = f"{prefix}rejects/"
-            reasons = [f"{found[key]} {key.removeprefix(start)}" for key in found if key.startswith(start)]
-            yield f"  refused: {', '.join(reasons)}"
+            reasons = [f"{figures[key]} {key.removeprefix(start)}" for key in figures if key.startswith(start)]
+            yield f"  rejected: {', '.join(reasons)}"
 
 
-def _overall(found: "Flat") -> "Iterator[str]":
+def _overall(figures: "Flat") -> "Iterator[str]":
     """Yield one line per figure: value, interval, value of the real images, and n."""
     yield f"\n{'overall':<44}{'value':>10}{'95 % interval':>24}{'real':>10}{'n':>7}"
-    for key, title in _figures(found):
-        ends = [_number(found[f"{key}/{end}"]) for end in ("low", "high")]
+    for key, title in _figures(figures):
+        ends = [_number(figures[f"{key}/{end}"]) for end in ("low", "high")]
         interval = "-" if "-" in ends else " to ".join(ends)
-        real, n = _number(found.get(f"real/{key}")), found[f"{key}/n"]
-        yield f"{title:<44}{_number(found[key]):>10}{interval:>24}{real:>10}{n:>7}"
+        real, n = _number(figures.get(f"real/{key}")), figures[f"{key}/n"]
+        yield f"{title:<44}{_number(figures[key]):>10}{interval:>24}{real:>10}{n:>7}"
 
 
-def _by_emotion(found: "Flat") -> "Iterator[str]":
+def _by_emotion(figures: "Flat") -> "Iterator[str]":
     """Yield two lines per figure, the second for the real images, with one column per emotion.
 
     A dash stands for a value that could not be computed from too few images or none.
     """
     widths = {emotion: max(len(emotion), 9) + 2 for emotion in EMOTIONS}
     yield f"\n{'by emotion':<44}" + "".join(f"{emotion:>{width}}" for emotion, width in widths.items())
-    for key, title in _figures(found):
+    for key, title in _figures(figures):
         for start, prefix in ((title, ""), ("  real", "real/")):
-            values = {emotion: _number(found.get(f"{prefix}{key}/{emotion}")) for emotion in EMOTIONS}
+            values = {emotion: _number(figures.get(f"{prefix}{key}/{emotion}")) for emotion in EMOTIONS}
             yield f"{start:<44}" + "".join(f"{values[emotion]:>{width}}" for emotion, width in widths.items())
 
 
-def _notes(found: "Flat") -> "Iterator[str]":
+def _notes(figures: "Flat") -> "Iterator[str]":
     """Yield lines that say which figures are comparable with the papers' and which come from other networks."""
-    theirs = [key for key, _ in _figures(found) if found.get(f"{key}/as_published")]
-    measured = dict.fromkeys(tuple(key.split("/")[:2]) for key, _ in _figures(found))
-    trusted = {tuple(key.split("/")[:2]) for key in theirs}
+    comparable = [key for key, _ in _figures(figures) if figures.get(f"{key}/as_published")]
+    measured = dict.fromkeys(tuple(key.split("/")[:2]) for key, _ in _figures(figures))
+    trusted = {tuple(key.split("/")[:2]) for key in comparable}
     others = [
         f"{TITLES[name]} ({backbone})"
         for name, backbone in measured
         if name in IN_PAPERS and (name, backbone) not in trusted
     ]
-    said = [f"{key}, if --reference is all of EmoSet" if key.startswith("fid/") else key for key in theirs]
-    yield f"\nBy the papers' own backbone and protocol: {'; '.join(said) or 'none'}."
-    yield f"Not by the papers' backbones, so not comparable with their numbers: {', '.join(['Emo-A', *others])}."
+    notes = [f"{key}, if --reference is all of EmoSet" if key.startswith("fid/") else key for key in comparable]
+    yield f"\nComputed with the papers' own backbone and protocol: {'; '.join(notes) or 'none'}."
+    yield f"Other backbones than the papers', so not comparable with their numbers: {', '.join(['Emo-A', *others])}."
 
 
-def _figures(found: "Flat") -> "Iterator[tuple[str, str]]":
+def _figures(figures: "Flat") -> "Iterator[tuple[str, str]]":
     """Yield the keys and titles of the overall figures: Emo-A first, then the others by protocol."""
     for judge, title in EMO_A.items():
         yield f"emo_a/{judge}", title
-    keys = [key.split("/") for key in found if key.endswith("/as_published") and not key.startswith("real/")]
+    keys = [key.split("/") for key in figures if key.endswith("/as_published") and not key.startswith("real/")]
     order = list(TITLES)
     for name, backbone, protocol, _ in sorted(keys, key=lambda parts: (parts[2], order.index(parts[0]), parts[1])):
         yield f"{name}/{backbone}/{protocol}", f"{TITLES[name]} ({backbone}, {protocol})"

@@ -3,8 +3,9 @@
 It adds intervals, verdicts, and the reasons why numbers are not comparable.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,13 +13,15 @@ if TYPE_CHECKING:
     from pipeline.report.tables import Compared
 
 METRICS, RESULTS, PARAMS, LOCK = Path("metrics"), Path("experiments/results"), Path("params.yaml"), Path("dvc.lock")
+NOT_A_LOCK = f"{LOCK} is not as DVC writes it; `git checkout {LOCK}` brings it back"
+Lock = Mapping[str, Any]
 
 
 @click.command()
 @click.argument("name", metavar="1|2a|2b|2c|I|II|III|IV|V|VI|VII|VIII")
-@click.option("--csv", is_flag=True, help="One line a number, for other programs.")
-@click.option("--latex", is_flag=True, help="One row a method, for a paper; needs the package booktabs.")
-@click.option("--markdown", is_flag=True, help="One row a method, in GitHub's Markdown.")
+@click.option("--csv", is_flag=True, help="Print one CSV line per number, for other programs.")
+@click.option("--latex", is_flag=True, help="Print one row per method in LaTeX; needs the package booktabs.")
+@click.option("--markdown", is_flag=True, help="Print one row per method in GitHub's Markdown.")
 def table(name: str, **formats: bool) -> None:
     """Print a table of CoEmoGen (1, 2a, 2b, 2c) or of UniEmo (I to VIII), this project's numbers beside the paper's.
 
@@ -29,7 +32,7 @@ def table(name: str, **formats: bool) -> None:
 
     This project's numbers come from experiments/results/, which has means over seeds, differences and verdicts, or,
     where it has none, from metrics/ if params.yaml agrees with the row. A number that has not been measured is shown as
-    - with the command that measures it; --latex and --markdown, which have one row a method, leave the command out. A
+    - with the command that measures it; --latex and --markdown, which have one row per method, leave the command out. A
     line on standard error says which sections of params.yaml have changed since the last run.
     """
     from pipeline.params import load_params
@@ -39,21 +42,22 @@ def table(name: str, **formats: bool) -> None:
 
     chosen = [option for option, is_chosen in formats.items() if is_chosen]
     if len(chosen) > 1:
-        raise ValueError(f"--{' and --'.join(chosen)} exclude each other; give one of them, or none for text")
+        raise ValueError(f"--{' and --'.join(chosen)} exclude each other; give one of them, or none for plain text")
     papers = {str(key): value for key, value in load_papers().items()}
     if name not in papers:
-        raise ValueError(f"there is no table {name!r}; these are: {', '.join(papers)}")
+        raise ValueError(f"unknown table {name!r}; allowed are {', '.join(papers)}")
     params = load_params(PARAMS)
-    compared = compare(name, papers[name], Measured.of(METRICS, RESULTS, params))
-    if changed := _changed():
-        told = (
-            f"params.yaml has changed since the last run in {', '.join(changed)}: the metrics are of the values before"
+    lock = _lock()
+    compared = compare(name, papers[name], Measured.of(METRICS, RESULTS, params, recorded(lock)))
+    if changed := _changed(lock):
+        message = (
+            f"params.yaml has changed since the last run in {', '.join(changed)}; the metrics are from the old values"
         )
-        click.echo(f"{told}; run `dvc repro`", err=True)
-    click.echo(_written(compared, chosen[0] if chosen else "text", drawn=bool(params.miniature.layouts)))
+        click.echo(f"{message}; run `dvc repro` to update them", err=True)
+    click.echo(_written(compared, chosen[0] if chosen else "text", on_miniature=bool(params.miniature.layouts)))
 
 
-def _written(table: "Compared", form: str, drawn: bool) -> str:
+def _written(table: "Compared", form: str, on_miniature: bool) -> str:
     """Return a table in one of the forms; pandas is imported only for LaTeX and Markdown."""
     from pipeline.report.tables import to_csv, to_text
 
@@ -61,10 +65,28 @@ def _written(table: "Compared", form: str, drawn: bool) -> str:
         return to_text(table) if form == "text" else to_csv([table]).removesuffix("\n")
     from pipeline.report.wide import to_latex, to_markdown
 
-    return to_latex(table, drawn) if form == "latex" else to_markdown(table, drawn)
+    return to_latex(table, on_miniature) if form == "latex" else to_markdown(table, on_miniature)
 
 
-def _changed() -> list[str]:
+def _lock() -> Lock:
+    """Return the entries of dvc.lock by unit; empty without the file."""
+    from pipeline.params import read_yaml
+
+    entries = read_yaml(LOCK) if LOCK.exists() else {"stages": {}}
+    if not isinstance(entries, Mapping) or not isinstance(entries.get("stages"), Mapping):
+        raise ValueError(NOT_A_LOCK)
+    return entries["stages"]
+
+
+def recorded(lock: Lock) -> dict[str, str]:
+    """Return the MD5 of each input in dvc.lock by path."""
+    try:
+        return {dep["path"]: dep["md5"] for entry in lock.values() for dep in entry.get("deps", ())}
+    except (AttributeError, KeyError, TypeError):
+        raise ValueError(NOT_A_LOCK) from None
+
+
+def _changed(lock: Lock) -> list[str]:
     """Return the sections of params.yaml that have changed since DVC recorded them.
 
     Only stages that are still in the DAG count.
@@ -76,10 +98,10 @@ def _changed() -> list[str]:
     try:
         noted = [
             section
-            for unit, entry in (read_yaml(LOCK)["stages"] if LOCK.exists() else {}).items()
+            for unit, entry in lock.items()
             if unit.partition("@")[2] in items
             for section in entry.get("params", {}).get(PARAMS.name, {}).items()
         ]
     except (AttributeError, KeyError, TypeError):
-        raise ValueError(f"{LOCK} is not as DVC writes it; `git checkout {LOCK}` brings it back") from None
+        raise ValueError(NOT_A_LOCK) from None
     return sorted({key for key, value in noted if values.get(key) != value})

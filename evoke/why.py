@@ -20,27 +20,27 @@ def reasons(stage: "Stage", status: Any, needs: set[str]) -> str:
     status: DVC's status of the stage, a list of words and of {"changed deps" or "changed outs": {path: how}}; None if
     the stage would run only because others run before it. needs: those other stages.
     """
-    found: list[str] = []
+    parts: list[str] = []
     for entry in status or ():
         if not isinstance(entry, Mapping):
-            found.append(str(entry))
+            parts.append(str(entry))
             continue
         for path, how in entry.get("changed deps", {}).items():
             if isinstance(how, Mapping):
-                found += changed_params(stage)
+                parts += changed_params(stage)
             elif path.startswith(f"{CODE.path}/"):
-                found.append(f"code {', '.join(changed_code(stage, path)) or how}")
+                parts.append(f"code {', '.join(changed_code(stage, path)) or how}")
             elif how not in GONE or not needs:
-                found.append(f"input {path} {how}")
+                parts.append(f"input {path} {how}")
         outs = entry.get("changed outs", {})
-        gone = [path for path, how in outs.items() if how in GONE]
-        found += [f"{', '.join(gone)} not made yet"] if gone else []
-        found += [f"{path} {how}" for path, how in outs.items() if path not in gone]
+        missing = [path for path, how in outs.items() if how in GONE]
+        parts += [f"{', '.join(missing)} missing"] if missing else []
+        parts += [f"{path} {how}" for path, how in outs.items() if path not in missing]
     if needs:
         named = sorted(needs)[:MOST_NEEDS]
         more = f" and {len(needs) - len(named)} more" if len(needs) > len(named) else ""
-        found.append(f"after {', '.join(named)}{more}")
-    return "; ".join(found)
+        parts.append(f"after {', '.join(named)}{more}")
+    return "; ".join(parts)
 
 
 def changed_code(stage: "Stage", path: str) -> list[str]:
@@ -60,16 +60,16 @@ def changed_params(stage: "Stage") -> list[str]:
     """Return the params of a stage that differ from those of its last run, with both values."""
     from dvc.dependency.param import ParamsDependency
 
-    found: list[str] = []
+    changes: list[str] = []
     for dep in stage.deps:
         if isinstance(dep, ParamsDependency):
             before, now = (flat(values) for values in (dep.hash_info.value or {}, dep.read_params()))
-            found += [
+            changes += [
                 f"param {key}: {shown(before.get(key))} -> {shown(now.get(key))}"
                 for key in sorted(before.keys() | now.keys())
                 if before.get(key) != now.get(key)
             ]
-    return found
+    return changes
 
 
 def flat(values: Mapping[str, Any]) -> dict[str, Any]:

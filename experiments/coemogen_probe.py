@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from experiments.run import RESULTS, ROOT
+from experiments.cell import RESULTS, ROOT
 from experiments.verdicts import rounded
 from pipeline.coemogen.generator import PART, CoEmoGenGenerator
 from pipeline.emotions import EMOTIONS, POLARITIES

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import click
 
-from experiments.run import ROOT
+from experiments.cell import ROOT, repository_params
 from pipeline.corpora.records import SPLITS
 from pipeline.runtime import numpy_generator
 
-SOURCE, TARGET = ROOT / "data" / "miniature" / "emoset", ROOT / "data" / "overrides" / "independent_emotions"
+TARGET = ROOT / "data" / "overrides" / "independent_emotions"
 
 
 def deal(source: Path, target: Path) -> int:
@@ -57,8 +57,8 @@ def relabelled(
 
 @click.command()
 def main() -> None:
-    """Write the folder from the drawn EmoSet, which `dvc repro miniature` makes."""
-    click.echo(f"{TARGET}: {deal(SOURCE, TARGET)} pictures")
+    """Write the folder from the EmoSet that params.yaml names; `dvc repro miniature` makes the drawn one."""
+    click.echo(f"{TARGET}: {deal(ROOT / repository_params()['emoset']['folder'], TARGET)} pictures")
 
 
 if __name__ == "__main__":

@@ -1,154 +1,162 @@
-"""Run a grid of rows and seeds: each cell is a copy of the repository with its own params.yaml, run by `evoke repro`.
+"""Run a grid of rows and seeds: each cell is a folder of its own with its own params.yaml, run by `evoke repro`.
 
-The copies share one DVC cache, so a cell runs only what its row changes. Finished cells are not run again.
+A finished cell is not run again while its key (experiments/key.py) is the present one. A stale one is told and run
+again, and makes only what its changes reach. A killed cell goes on from its checkpoints.
 """
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import click
 
-from pipeline.params import parse_params, read_yaml
+from evoke.progress import duration
+from experiments import cell as layout
+from experiments.cell import Cell, cells, named, prepare, read_grid
+from experiments.key import FINISHED, Finished, key_of, read_finished, write_finished
+from experiments.record import record
 
-ROOT = Path(__file__).parents[1]
-CELLS = ROOT / ".work" / "experiments"
-RESULTS = ROOT / "experiments" / "results"
 SHOWN = ("emo_a/classifier", "emo_a/judge", "n")
-COPIED = ("stages", "pipeline", "evoke", "presets", "models/miniature", "models/pretrained", "data/overrides",
-          "data/imports", "dvc.yaml", "dvc.lock", ".dvcignore")  # fmt: skip
+LOG = "log.txt"
+POLL_S = 1.0
+WIDTH = 110
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One row of a grid with one seed."""
-
-    grid: str
-    row: str
-    seed: int
-    changes: Mapping[str, Any]
-    target: str
-
-    @property
-    def folder(self) -> Path:
-        return CELLS / self.grid / f"{self.row.replace(' ', '-').replace(',', '')}-{self.seed}"
+def age_of(cell: Cell) -> str | None:
+    """Return why a cell has to run: "not run yet", or why its result is stale; None if its result holds."""
+    finished = read_finished(cell)
+    return "not run yet" if finished is None else finished.age(key_of(cell)) or None
 
 
-def read_grid(name: str) -> dict[str, Any]:
-    """Return a grid by name. Raises ClickException for an unknown name."""
-    path = ROOT / "experiments" / f"{name}.yaml"
-    if not path.is_file():
-        known = sorted(file.stem for file in path.parent.glob("*.yaml"))
-        raise click.ClickException(f"there is no grid {name!r}; these are: {', '.join(known)}")
-    grid: dict[str, Any] = read_yaml(path)
-    return grid
+def run_cell(cell: Cell, threads: int) -> Mapping[str, Any]:
+    """Run a cell, whatever it has left from before, and return its metrics.
 
-
-def cells(name: str, grid: Mapping[str, Any]) -> Iterator[Cell]:
-    """Yield the cells seed by seed, so that a grid that is stopped early has complete comparisons."""
-    for seed in grid["seeds"]:
-        for row, changes in grid["rows"].items():
-            target = grid.get("targets", {}).get(row) or of_row(grid, "target", row)
-            yield Cell(name, row, seed, {**grid.get("base", {}), **changes, "seed": seed}, target)
-
-
-def of_row(grid: Mapping[str, Any], key: str, row: str) -> str:
-    """Return a path or name from a grid for one row, with {method} replaced by the row's entry in `methods`."""
-    return named(grid, grid[key], row)
-
-
-def named(grid: Mapping[str, Any], text: str, row: str) -> str:
-    """Return a text with {method} replaced by the row's method."""
-    return text.format(method=grid.get("methods", {}).get(row, ""))
-
-
-def run_cell(cell: Cell, threads: int) -> dict[str, float]:
-    """Run a cell unless it is finished, and return its metrics by file and key. Raises ClickException if it fails."""
-    done = cell.folder / "finished.json"
-    if not done.is_file():
-        prepare(cell)
-        programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        environment = {**os.environ, "PATH": programs, "EVOKE_THREADS": str(threads), "OMP_NUM_THREADS": str(threads),
-                       "PYTHONPATH": str(cell.folder)}  # fmt: skip
-        with (cell.folder / "log.txt").open("a") as log:
-            command = [sys.executable, "-m", "evoke", "repro", "--jobs", "1", cell.target]
-            status = subprocess.run(command, cwd=cell.folder, env=environment, stdout=log, stderr=log, check=False)
-        if status.returncode:
-            raise click.ClickException(f"{cell.row}, seed {cell.seed} failed: see {cell.folder / 'log.txt'}")
-        done.write_text(json.dumps(metrics(cell.folder), indent=2, sort_keys=True) + "\n")
-    found: dict[str, float] = json.loads(done.read_text())
+    Raises ClickException if it fails.
+    """
+    prepare(cell)
+    (cell.folder / FINISHED).unlink(missing_ok=True)
+    programs = f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": programs, "EVOKE_THREADS": str(threads), "OMP_NUM_THREADS": str(threads),
+                   "PYTHONPATH": str(cell.folder)}  # fmt: skip
+    with (cell.folder / LOG).open("a") as log:
+        command = [sys.executable, "-m", "evoke", "repro", "--jobs", "1", cell.target]
+        status = subprocess.run(command, cwd=cell.folder, env=environment, stdout=log, stderr=log, check=False)
+    if status.returncode:
+        raise click.ClickException(f"{cell.row}, seed {cell.seed} failed: see {cell.folder / LOG}")
+    found = metrics(cell)
+    write_finished(cell, Finished(found, key_of(cell, cell.folder)))
+    record(cell, layout.ROOT)
     return found
 
 
-def prepare(cell: Cell) -> None:
-    """Make the cell's copy of the repository with its params.yaml and the shared DVC cache.
-
-    Files that are already in the copy stay.
-    """
-    cell.folder.mkdir(parents=True, exist_ok=True)
-    for name in COPIED:
-        source, target = ROOT / name, cell.folder / name
-        if not source.exists():
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy2(source, target)
-    write_params(cell)
-    if not (cell.folder / ".dvc").is_dir():
-        shared = ["cache", "dir", str(ROOT / ".dvc" / "cache")]
-        for command in (["init", "--no-scm", "-q"], shared, ["config", "cache.type", "hardlink,symlink,copy"]):
-            subprocess.run([sys.executable, "-m", "dvc", *command], cwd=cell.folder, check=True)
-
-
-def write_params(cell: Cell) -> None:
-    """Write the repository's params.yaml with the cell's changes, checked as a whole."""
-    from ruamel.yaml import YAML
-
-    values = read_yaml(ROOT / "params.yaml")
-    for key, value in cell.changes.items():
-        *sections, name = key.split(".")
-        holder = values
-        for section in sections:
-            holder = holder[section]
-        if name not in holder:
-            raise click.ClickException(f"{cell.grid}: params.yaml has no {key}")
-        holder[name] = value
-    parse_params(values)
-    with (cell.folder / "params.yaml").open("w") as file:
-        YAML().dump(values, file)
-
-
-def metrics(folder: Path) -> dict[str, Any]:
+def metrics(cell: Cell) -> dict[str, Any]:
     """Return all metrics files of a cell as one flat dict, with keys such as scores/coemogen_emoset:emo_a/judge."""
-    found = {}
-    for path in sorted((folder / "metrics").rglob("*.json")):
-        name = path.relative_to(folder / "metrics").with_suffix("").as_posix()
+    folder, found = cell.folder / "metrics", {}
+    for path in sorted(folder.rglob("*.json")):
+        name = path.relative_to(folder).with_suffix("").as_posix()
         found |= {f"{name}:{key}": value for key, value in json.loads(path.read_text()).items()}
     return found
+
+
+def run_all(
+    wanted: list[Cell], jobs: int, make: Callable[[Cell], Mapping[str, Any]], line: "Line"
+) -> Iterator[tuple[Cell, Mapping[str, Any] | click.ClickException]]:
+    """Yield each cell as it ends, with its metrics or its failure. A failure does not stop the others."""
+    with ThreadPoolExecutor(jobs) as pool:
+        waiting: dict[Future[Mapping[str, Any]], Cell] = {pool.submit(make, cell): cell for cell in wanted}
+        try:
+            while waiting:
+                line.show([cell for future, cell in waiting.items() if future.running()])
+                ended, _ = wait(waiting, POLL_S, FIRST_COMPLETED)
+                for future in [future for future in waiting if future in ended]:  # in the order of the grid
+                    cell, error = waiting.pop(future), future.exception()
+                    if error is not None and not isinstance(error, click.ClickException):
+                        raise error
+                    line.num_ended += 1
+                    line.clear()
+                    yield cell, error or future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            line.clear()
+
+
+class Line:
+    """One line of progress on a terminal: cells that have ended, time left, and the latest words of those that run."""
+
+    def __init__(self, grid: str, num_cells: int, jobs: int, is_shown: bool) -> None:
+        self.grid, self.num_cells, self.jobs, self.is_shown = grid, num_cells, jobs, is_shown
+        self.begin, self.num_ended = time.monotonic(), 0
+
+    def show(self, running: Iterable[Cell]) -> None:
+        """Write the line over the previous one."""
+        if self.is_shown:
+            click.echo(f"\r\x1b[K{self.text(running, time.monotonic() - self.begin)}", nl=False, err=True)
+
+    def clear(self) -> None:
+        """Remove the line, so that other output may follow."""
+        if self.is_shown:
+            click.echo("\r\x1b[K", nl=False, err=True)
+
+    def text(self, running: Iterable[Cell], seconds: float) -> str:
+        """Return the line for the cells that run, after so many seconds."""
+        left = self.num_cells - self.num_ended
+        rest = f", about {duration(seconds / self.num_ended * left)} left" if self.num_ended and left else ""
+        said = [f"{cell.row} {cell.seed}: {last_line(cell)}" for cell in running]
+        return "; ".join([f"{self.grid}: {self.num_ended} of {self.num_cells} cells{rest}", *said])[:WIDTH]
+
+
+def last_line(cell: Cell) -> str:
+    """Return the last line that a cell has written to its log."""
+    path = cell.folder / LOG
+    lines = path.read_text(errors="replace").split("\n") if path.is_file() else []
+    return next((line.strip() for line in reversed(lines) if line.strip()), "begins")
 
 
 @click.command()
 @click.argument("name")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Cells at a time.")
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(min=1), help="Threads of each.")
-def main(name: str, jobs: int, threads: int) -> None:
-    """Run the grid experiments/NAME.yaml; finished cells are not run again."""
+@click.option("--dry", is_flag=True, help="Tell which cells would run and why; run nothing.")
+def main(name: str, jobs: int, threads: int, dry: bool) -> None:
+    """Run the grid experiments/NAME.yaml. Finished cells run again only if they are stale."""
     grid = read_grid(name)
-    wanted = list(cells(name, grid))
-    with ThreadPoolExecutor(jobs) as pool:
-        for cell, found in zip(wanted, pool.map(lambda cell: run_cell(cell, threads), wanted),
-                               strict=True):  # fmt: skip
-            shown = {key: found.get(f"{of_row(grid, 'measure', cell.row)}:{key}") for key in grid.get("shown", SHOWN)}
-            click.echo(json.dumps({"row": cell.row, "seed": cell.seed, **shown}))
+    wanted = []
+    for cell in cells(name, grid):
+        age = age_of(cell)
+        if age is None:
+            show(grid, cell, read_finished(cell).metrics)  # type: ignore[union-attr]
+            continue
+        wanted.append(cell)
+        if dry or (cell.folder / FINISHED).is_file():
+            click.echo(f"{cell.row}, seed {cell.seed}: {told(age)}", err=True)
+    if dry:
+        return
+    line, failed = Line(name, len(wanted), jobs, sys.stderr.isatty()), []
+    for cell, found in run_all(wanted, jobs, lambda cell: run_cell(cell, threads), line):
+        if isinstance(found, click.ClickException):
+            failed.append(cell)
+            click.echo(found.message, err=True)
+        else:
+            show(grid, cell, found)
+    if failed:
+        raise click.ClickException(f"{len(failed)} of {len(wanted)} cells failed; run again, they go on from there")
+
+
+def told(age: str) -> str:
+    """Return why a cell runs as a sentence part."""
+    return age if age == "not run yet" else f"stale, {age}; it runs again"
+
+
+def show(grid: Mapping[str, Any], cell: Cell, found: Mapping[str, Any]) -> None:
+    """Write one line of JSON for a finished cell."""
+    measure = named(grid, grid["measure"], cell.row)
+    shown = {key: found.get(f"{measure}:{key}") for key in grid.get("shown", SHOWN)}
+    click.echo(json.dumps({"row": cell.row, "seed": cell.seed, **shown}))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import click
 import numpy as np
 
-from experiments.run import ROOT
+from experiments.cell import ROOT
 from pipeline.artifacts import CAPTIONS, EMOSET, read_shards
 from pipeline.captions.override import write_csv
 from pipeline.runtime import numpy_generator

@@ -17,8 +17,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from experiments.run import RESULTS, ROOT, cells, read_grid
-from experiments.verdicts import compare, rounded
+from experiments.cell import RESULTS, ROOT, read_grid
+from experiments.key import merged
+from experiments.verdicts import compare, complete, rounded
 from pipeline.artifacts import read_table
 from pipeline.emotions import INDEX
 from pipeline.foundation.clip import load_clip
@@ -37,8 +38,11 @@ BATCH_SIZE = 250
 SYSTEMS = {  # name: (row of the grid, folder of its model)
     "head on frozen CLIP": ("whole", "models/emotion_classifier"),
     "ViT without queries": ("without queries", "models/uniemo_understanding"),
+    "ViT with scene queries": ("scene queries", "models/uniemo_understanding"),
+    "ViT with object queries": ("object queries", "models/uniemo_understanding"),
     "ViT with queries": ("whole", "models/uniemo_understanding"),
     "after joint training": ("whole", "models/uniemo_joint"),
+    "after joint training without implicit feedback": ("without implicit feedback", "models/uniemo_joint"),
     "after as many steps of L_U alone": ("L_U alone", "models/uniemo_joint"),
     "after feedback": ("whole", "models/uniemo_feedback"),
     "after a random filter": ("random filter", "models/uniemo_feedback"),
@@ -47,8 +51,11 @@ SYSTEMS = {  # name: (row of the grid, folder of its model)
 CLAIMS = (  # the first is better than the second: 1 if the paper says so, None if it says nothing
     ("ViT without queries", "head on frozen CLIP", None),
     ("ViT with queries", "ViT without queries", 1),
+    ("ViT with queries", "ViT with scene queries", 1),  # Fig. 6
+    ("ViT with queries", "ViT with object queries", 1),
     ("after joint training", "ViT with queries", None),  # after joint training it has had more steps
     ("after joint training", "after as many steps of L_U alone", 1),
+    ("after joint training", "after joint training without implicit feedback", 1),  # Fig. 8
     ("after feedback", "after joint training", 1),
     ("after feedback", "after as many steps without", None),  # this project's own controls
     ("after feedback", "after a random filter", None),
@@ -119,21 +126,19 @@ def table(oracle: Oracle) -> dict[str, Any]:
     Only the seeds for which every row is finished count.
     """
     grid = read_grid(GRID)
-    finished = [cell for cell in cells(GRID, grid) if (cell.folder / "finished.json").is_file()]
-    seeds = [seed for seed in grid["seeds"] if sum(cell.seed == seed for cell in finished) == len(grid["rows"])]
-    if not seeds:
-        raise click.ClickException(f"no seed is finished in every row; run `python -m experiments.run {GRID}`")
-    at = {(cell.row, cell.seed): cell.folder for cell in finished}
+    found = complete(GRID, grid)
+    seeds, at = found.seeds, {(cell.row, cell.seed): cell.folder for cell in found.finished}
     values: Mapping[str, list[NDArray[np.float64]]] = {
         name: [right(at[row, seed], model, oracle) for seed in seeds] for name, (row, model) in SYSTEMS.items()
     }
-    accuracy = {name: {"mean": float(np.mean(found)), "by_seed": [float(each.mean()) for each in found]}
-                for name, found in values.items()}  # fmt: skip
+    accuracy = {name: {"mean": float(np.mean(each)), "by_seed": [float(one.mean()) for one in each]}
+                for name, each in values.items()}  # fmt: skip
     claims = {
         f"{one} - {other}": compare(values[one], values[other], direction, shared=True)
         for one, other, direction in CLAIMS
     }
-    return {"num_pictures": len(oracle.emotions), "seeds": seeds, "base": grid["base"], "accuracy": accuracy,
+    return {"num_pictures": len(oracle.emotions), "seeds": seeds, "base": grid["base"],
+            "key": merged(result.key for result in found.finished.values() if result.key), "accuracy": accuracy,
             "claims": claims}  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Compare the rows of a finished grid with its first row: differences, intervals, and verdicts on the paper's claims.
+"""Compare the rows of a finished grid with its first row, or as `against` says, with verdicts on the paper's claims.
 
 Images of two rows with one seed start from the same noise, so they are compared pair by pair. A difference varies for
 two reasons: the images, drawn with replacement within each seed, and the trainings, of which each seed is one
@@ -11,6 +11,8 @@ direction, and is `unresolved` otherwise; with fewer than three seeds there is n
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from experiments.run import RESULTS, Cell, cells, named, of_row, read_grid
+from experiments.cell import RESULTS, Cell, cells, is_miniature, named, of_row, read_grid
+from experiments.key import Finished, key_of, merged, read_finished
 from pipeline.artifacts import read_shards
 from pipeline.metrics.emotion_accuracy import JUDGES, right
 from pipeline.params import read_yaml
@@ -110,51 +113,89 @@ def verdict(seeds: list[float], low: float, high: float, direction: int | None) 
     return "agrees" if sign == direction else "disagrees"
 
 
-def direction(grid: Mapping[str, Any], row: str, metric: str) -> int | None:
+def direction(grid: Mapping[str, Any], row: str, metric: str, of_all: bool = True) -> int | None:
     """Return the paper's direction for a metric of a row, or None if it says nothing.
 
-    `paper` in the grid has one number for all metrics of a row, or one number for each metric.
+    `paper` in the grid has one number for each metric of a row, or one number for all that are compared per image.
+    of_all: whether the metric is one of these.
     """
     said = grid.get("paper", {}).get(row)
-    found: int | None = said.get(metric.split("/")[0]) if isinstance(said, dict) else said
+    found: int | None = said.get(metric.split("/")[0]) if isinstance(said, dict) else said if of_all else None
     return found
 
 
-def table(name: str, grid: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the means of each row and its comparison with the first row.
+@dataclass(frozen=True)
+class Complete:
+    """The cells of the seeds that every row has finished, with their results."""
 
-    Only the seeds for which every row is finished count.
+    seeds: list[int]
+    finished: Mapping[Cell, Finished]
+
+    def of(self, row: str) -> list[Cell]:
+        """Return the cells of a row, seed by seed."""
+        return [cell for seed in self.seeds for cell in self.finished if (cell.row, cell.seed) == (row, seed)]
+
+
+def complete(name: str, grid: Mapping[str, Any]) -> Complete:
+    """Return the cells to compare: those of the seeds for which every row has a result of the present key.
+
+    Stale results are told and left out. Raises ClickException if no seed is left.
     """
-    finished = [cell for cell in cells(name, grid) if (cell.folder / "finished.json").is_file()]
+    finished: dict[Cell, Finished] = {}
+    for cell in cells(name, grid):
+        result = read_finished(cell)
+        age = result.age(key_of(cell)) if result else ""
+        if age:
+            click.echo(f"{cell.row}, seed {cell.seed} is stale and left out: {age}", err=True)
+        elif result:
+            finished[cell] = result
     seeds = [seed for seed in grid["seeds"] if sum(cell.seed == seed for cell in finished) == len(grid["rows"])]
     if not seeds:
         raise click.ClickException(f"{name}: no seed is finished in every row; run `python -m experiments.run {name}`")
-    values = {
-        (cell.row, cell.seed): per_image(cell, of_row(grid, "images", cell.row))
-        for cell in finished
-        if cell.seed in seeds
-    }
-    first, rows = next(iter(grid["rows"])), {}
-    for row in grid["rows"]:
-        found = [values[row, seed] for seed in seeds]
-        whole = [values[first, seed] for seed in seeds]
-        if any(len(one["sem_c"]) != len(other["sem_c"]) for one, other in zip(found, whole, strict=True)):
-            raise click.ClickException(f"{name}: {row} has images of other emotions than {first}: they make no pairs")
-        rows[row] = {
-            metric: mean_over([float(each[metric].mean()) for each in found], SHARES)
-            | ({} if row == first else compare([each[metric] for each in found], [each[metric] for each in whole],
-                                               direction(grid, row, metric)))
-            for metric in found[0]
-        }  # fmt: skip
-        for metric in grid.get("reported", ()):
-            key, ours = reported(grid, row, metric, finished, seeds)
-            _, first_ones = reported(grid, first, metric, finished, seeds)
-            differences = [one - other for one, other in zip(ours, first_ones, strict=True)]
-            rows[row][key] = mean_over(ours) | ({} if row == first else over_seeds(differences))
-    num = len(values[first, seeds[0]]["sem_c"])
-    data = read_yaml(finished[0].folder / "params.yaml")["emoset"]["folder"]
-    return {"grid": name, "data": data, "seeds": seeds, "images_per_seed": num, "base": grid.get("base", {}),
-            "rows": rows}  # fmt: skip
+    return Complete(seeds, {cell: result for cell, result in finished.items() if cell.seed in seeds})
+
+
+def table(name: str, grid: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the means of each row and its comparison with the row that it is held against.
+
+    That is the first row, or the one in `against` of the grid.
+    """
+    found = complete(name, grid)
+    values = {cell: per_image(cell, of_row(grid, "images", cell.row)) for cell in found.finished if "images" in grid}
+    rows = {row: compared(grid, row, found, values) for row in grid["rows"]}
+    cell = next(iter(found.finished))
+    num = len(values[cell]["sem_c"]) if values else 0
+    changes = grid.get("common", {}) | (grid.get("base", {}) if is_miniature() else {})
+    keys = (result.key for result in found.finished.values() if result.key)
+    return {"grid": name, "data": read_yaml(cell.folder / "params.yaml")["emoset"]["folder"], "seeds": found.seeds,
+            "images_per_seed": num, "base": changes, "key": merged(keys), "rows": rows}  # fmt: skip
+
+
+def compared(grid: Mapping[str, Any], row: str, found: Complete, values: Mapping[Cell, Values]) -> dict[str, Any]:
+    """Return the metrics of one row: per image where the grid has images, then those in `reported`."""
+    other = against(grid, row)
+    ours, theirs = ([values[cell] for cell in found.of(name)] if values else [] for name in (row, other))
+    if any(len(one["sem_c"]) != len(two["sem_c"]) for one, two in zip(ours, theirs, strict=True)):
+        raise click.ClickException(f"{row} has images of other emotions than {other}: they make no pairs")
+    metrics: dict[str, Any] = {}
+    for metric in ours[0] if ours else ():
+        metrics[metric] = mean_over([float(each[metric].mean()) for each in ours], SHARES)
+        if row != other:
+            pair = [each[metric] for each in ours], [each[metric] for each in theirs]
+            metrics[metric] |= compare(*pair, direction(grid, row, metric)) | {"against": other}
+    for key, means in reported(grid, row, found).items():
+        others = reported(grid, other, found)
+        metrics[key] = mean_over(means)
+        if row != other and key in others:
+            differences = [one - two for one, two in zip(means, others[key], strict=True)]
+            metrics[key] |= over_seeds(differences, direction(grid, row, key, of_all=False)) | {"against": other}
+    return metrics
+
+
+def against(grid: Mapping[str, Any], row: str) -> str:
+    """Return the row that a row is compared with; the first row is compared with itself, that is with none."""
+    other: str = grid.get("against", {}).get(row) or next(iter(grid["rows"]))
+    return other
 
 
 def mean_over(values: list[float], ends: tuple[float, float] = (-math.inf, math.inf)) -> dict[str, Any]:
@@ -163,14 +204,21 @@ def mean_over(values: list[float], ends: tuple[float, float] = (-math.inf, math.
     return {"mean": mean, "mean_low": max(mean - spread, ends[0]), "mean_high": min(mean + spread, ends[1])}
 
 
-def reported(
-    grid: Mapping[str, Any], row: str, metric: str, finished: list[Cell], seeds: list[int]
-) -> tuple[str, list[float]]:
-    """Return the key of a metric in `reported`, and its value for each seed of a row."""
-    file, _, key = metric.rpartition(":")
-    told = [json.loads((cell.folder / "finished.json").read_text()) for cell in finished
-            if cell.row == row and cell.seed in seeds]  # fmt: skip
-    return key, [each[f"{named(grid, file or grid['measure'], row)}:{key}"] for each in told]
+def reported(grid: Mapping[str, Any], row: str, found: Complete) -> dict[str, list[float]]:
+    """Return the metrics in `reported` of the grid by key, each with its value for each seed of a row.
+
+    An entry is a pattern of keys, such as fid/*/clean, because the names of the backbones differ between scales; it is
+    of the file in `measure`, or of the one before a colon.
+    """
+    results = [found.finished[cell].metrics for cell in found.of(row)]
+    wanted = []
+    for entry in grid.get("reported", ()):
+        file, _, pattern = entry.rpartition(":")
+        prefix = f"{named(grid, file or grid['measure'], row)}:"
+        keys = (key.removeprefix(prefix) for key in results[0] if key.startswith(prefix))
+        wanted += [(prefix, key) for key in keys if fnmatch(key, pattern)]
+    return {key: [each[f"{prefix}{key}"] for each in results] for prefix, key in wanted
+            if all(isinstance(each.get(f"{prefix}{key}"), int | float) for each in results)}  # fmt: skip
 
 
 def rounded(value: Any) -> Any:

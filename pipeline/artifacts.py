@@ -46,7 +46,7 @@ from pipeline.work import written_aside
 
 Kind = Literal["folder", "file", "shards", "table", "metrics", "plots"]
 ROWS_PER_GROUP = 1000
-REMEDY = "delete it and run `dvc repro`, which makes it again"
+REMEDY = "delete it and run `dvc repro` to create it again"
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def write_table(path: Path, table: pa.Table, schema: Schema | None = None) -> No
             table = encode_words(table, schema)
             check_table(table, schema)
         except TableError as error:
-            raise TableError(f"{path}: {error}; the stage that writes it is wrong") from None
+            raise TableError(f"{path}: {error}; this is an error in the stage that writes it") from None
     table = table.replace_schema_metadata(hugging_face_metadata(table.schema))
     path.parent.mkdir(parents=True, exist_ok=True)
     words = [field.name for field in table.schema if pa.types.is_dictionary(field.type)]
@@ -175,7 +175,7 @@ def read_table(path: Path, schema: Schema | None = None, columns: Sequence[str] 
         table = encode_words(table, schema)
         (check_columns if columns else check_table)(table, schema)
     except FileNotFoundError:
-        raise TableError(f"{path}: there is no such file; `dvc repro` makes it") from None
+        raise TableError(f"{path} does not exist; run `dvc repro` to create it") from None
     except (TableError, pa.ArrowException) as error:
         raise TableError(f"{path}: {error}; {REMEDY}") from None
     return table
@@ -189,7 +189,8 @@ def shard_paths(folder: Path) -> list[Path]:
     paths = sorted(folder.glob("part-*.parquet"))
     if [path.name for path in paths] != [shard_name(index) for index in range(len(paths))] or not paths:
         raise TableError(
-            f"{folder}: shards are {[path.name for path in paths]}, wanted part-00000.parquet and on; {REMEDY}"
+            f"{folder}: the shards are {[path.name for path in paths]}, expected part-00000.parquet and so on without "
+            f"gaps; {REMEDY}"
         )
     return paths
 
@@ -206,7 +207,7 @@ def read_shards(folder: Path, schema: Schema | None = None, columns: Sequence[st
         try:
             check_columns(table, schema)
         except TableError as error:
-            raise TableError(f"{folder}: over all shards: {error}; {REMEDY}") from None
+            raise TableError(f"{folder}: all shards together: {error}; {REMEDY}") from None
     return table
 
 
@@ -217,17 +218,17 @@ def take_rows(
 
     `rows` are indices over all shards. Only one shard is in memory at a time.
     """
-    wanted = np.asarray(rows, dtype=np.int64)
-    found, places, begin = [], [], 0
+    indices = np.asarray(rows, dtype=np.int64)
+    tables, places, begin = [], [], 0
     for path in shard_paths(folder):
         end = begin + pq.read_metadata(path).num_rows
-        here = np.flatnonzero((wanted >= begin) & (wanted < end))
-        if len(here):
-            found.append(read_table(path, schema, columns).take(wanted[here] - begin))
-            places.append(here)
+        in_shard = np.flatnonzero((indices >= begin) & (indices < end))
+        if len(in_shard):
+            tables.append(read_table(path, schema, columns).take(indices[in_shard] - begin))
+            places.append(in_shard)
         begin = end
-    assert sum(map(len, places)) == len(wanted), f"{folder} has {begin} rows, asked were {list(rows)}"
-    return pa.concat_tables(found).take(np.argsort(np.concatenate(places)))
+    assert sum(map(len, places)) == len(indices), f"{folder} has {begin} rows; requested: {list(rows)}"
+    return pa.concat_tables(tables).take(np.argsort(np.concatenate(places)))
 
 
 def write_json(path: Path, values: Mapping[str, str | float | int | bool | None]) -> None:
@@ -246,12 +247,12 @@ def read_json(path: Path) -> dict[str, str | float | int | bool | None]:
     try:
         values: dict[str, str | float | int | bool | None] = read_object(path)
     except FileNotFoundError:
-        raise ValueError(f"{path}: there is no such file; `dvc repro` makes it") from None
+        raise ValueError(f"{path} does not exist; run `dvc repro` to create it") from None
     except ValueError as error:
-        raise ValueError(f"{path}: not JSON: {error}; {REMEDY}") from None
+        raise ValueError(f"{path}: not a valid JSON object: {error}; {REMEDY}") from None
     for key, value in values.items():
         if isinstance(value, list | dict):
-            raise ValueError(f"{path}: {key} is {type(value).__name__}, and metrics are flat; {REMEDY}")
+            raise ValueError(f"{path}: {key} is a {type(value).__name__}, but metrics must be flat; {REMEDY}")
     return values
 
 
@@ -265,9 +266,9 @@ def read_object(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refused, parse_float=_finite)
     except RecursionError:
-        raise ValueError("nested too deeply") from None
+        raise ValueError("it is nested too deeply") from None
     if not isinstance(values, dict):
-        raise ValueError(f"it holds {type(values).__name__}, wanted is an object")
+        raise ValueError(f"it holds a {type(values).__name__}, expected an object")
     return values
 
 
@@ -276,7 +277,7 @@ def _finite(text: str) -> float:
 
 
 def _refused(constant: str) -> NoReturn:
-    raise ValueError(f"it holds {constant}, which is no number")
+    raise ValueError(f"it holds {constant}, which is not a finite number")
 
 
 def _rounded(path: Path, key: str, value: object) -> str | float | int | bool | None:
@@ -288,5 +289,5 @@ def _rounded(path: Path, key: str, value: object) -> str | float | int | bool | 
     if value is None or isinstance(value, (str, int)):
         return value
     raise ValueError(
-        f"{path}: {key} = {value!r} is {type(value).__name__}; metrics are flat numbers, texts, true/false, null"
+        f"{path}: {key} = {value!r} is a {type(value).__name__}; allowed are numbers, strings, booleans and null"
     )

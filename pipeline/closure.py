@@ -67,14 +67,14 @@ def import_closure(path: Path, root: Path) -> list[Path]:
 
     The file itself and the plumbing are left out.
     """
-    found: set[Path] = set()
+    closure: set[Path] = set()
     waiting = [path]
     while waiting:
         current = waiting.pop()
-        new = {file for file in imported_files(current, root) if file.as_posix() not in PLUMBING} - found
-        found |= new
+        new = {file for file in imported_files(current, root) if file.as_posix() not in PLUMBING} - closure
+        closure |= new
         waiting.extend(new)
-    return sorted(file for file in found - {path} if not _only_docstring(root / file))
+    return sorted(file for file in closure - {path} if not _only_docstring(root / file))
 
 
 def imported_files(path: Path, root: Path) -> Iterator[Path]:
@@ -92,7 +92,9 @@ def _modules(path: Path, root: Path) -> Iterator[str]:
     try:
         nodes = _imports((root / path).read_text(encoding="utf-8"))
     except SyntaxError as error:
-        raise ValueError(f"{path}, line {error.lineno}: not Python: {error.msg}; mend it and run again") from None
+        raise ValueError(
+            f"{path}, line {error.lineno}: invalid Python: {error.msg}; correct it and run again"
+        ) from None
     for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

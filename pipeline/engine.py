@@ -68,7 +68,7 @@ def map_shards(
         process = load()
         for job in progress(missing):
             job.make(process)
-    names = {kind: [each[kind] for each in pieces] for kind in schemas}
+    names = {kind: [piece[kind] for piece in pieces] for kind in schemas}
     return names if isinstance(schema, Mapping) else names[SINGLE]
 
 
@@ -83,8 +83,8 @@ class Job:
 
     def make(self, process: Callable[[Any], Any]) -> None:
         """Write the pieces, each whole or not at all."""
-        made = process(self.shard)
-        tables = made if isinstance(made, Mapping) else {SINGLE: made}
+        result = process(self.shard)
+        tables = result if isinstance(result, Mapping) else {SINGLE: result}
         for kind, name in self.names.items():
             with self.work.publish(name) as path:
                 write_table(path, tables[kind], self.schemas[kind])

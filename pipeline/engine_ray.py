@@ -41,8 +41,8 @@ def make_all(load: Callable[[], Callable[[Any], Any]], jobs: "Sequence[Job]") ->
     import ray
     from ray.util import ActorPool
 
-    ours = not ray.is_initialized()
-    if ours:
+    is_own = not ray.is_initialized()
+    if is_own:
         connect()
     try:
         needs: dict[str, float] = {"num_gpus": 1} if device_class() == "cuda" else {"num_cpus": threads()}
@@ -53,9 +53,9 @@ def make_all(load: Callable[[], Callable[[Any], Any]], jobs: "Sequence[Job]") ->
     except ray.exceptions.RayTaskError as error:
         raise error.cause from None
     except ray.exceptions.RayError as error:
-        raise ValueError(f"Ray lost what it was making: {error}; what is finished is kept, run again") from error
+        raise ValueError(f"Ray lost the results of a worker: {error}; run again, finished work is kept") from error
     finally:
-        if ours:
+        if is_own:
             ray.shutdown()
 
 
@@ -69,7 +69,9 @@ def connect() -> None:
     try:
         ray.init(include_dashboard=False, runtime_env=environment, logging_level=logging.WARNING)
     except ConnectionError as error:
-        raise ValueError(f"RAY_ADDRESS = {os.environ.get('RAY_ADDRESS')!r}: no Ray cluster answers there") from error
+        raise ValueError(
+            f"RAY_ADDRESS = {os.environ.get('RAY_ADDRESS')!r}: no Ray cluster answers at this address"
+        ) from error
 
 
 def num_actors(needs: dict[str, float]) -> int:
@@ -79,6 +81,6 @@ def num_actors(needs: dict[str, float]) -> int:
     """
     import ray
 
-    ((kind, each),) = needs.items()
-    free = int(ray.cluster_resources().get({"num_gpus": "GPU", "num_cpus": "CPU"}[kind], 0) // each)
+    ((kind, share),) = needs.items()
+    free = int(ray.cluster_resources().get({"num_gpus": "GPU", "num_cpus": "CPU"}[kind], 0) // share)
     return whole_number("EVOKE_ACTORS", max(free, 1))

@@ -268,7 +268,12 @@ class Correlation(Section):
         Field(description="what is averaged over images (UniEmo: log in the paper, probability in its files)"),
     ] = "probability"
     folds: Annotated[
-        int, Field(ge=2, le=20, description="parts of the train split, each scored by a classifier of the others")
+        int,
+        Field(
+            ge=1,
+            le=20,
+            description="parts of the train split, each scored by a classifier of the others; 1: in sample (UniEmo)",
+        ),
     ] = 5
     shrinkage: Annotated[
         NonNegative, Field(description="weight of the emotion prior in images per attribute (UniEmo: 0)")
@@ -523,12 +528,19 @@ class UniemoJoint(DiffusionTraining):
     sheet_steps: Annotated[int, Field(ge=0, description="steps between two sheets of samples; 0: none")] = 220
     prompt: Annotated[Prompt, Field(description="training prompt; {S} is c of Eq. 6")] = "{S}"
     parts: Annotated[
-        Literal["all", "class", "class_scene", "class_object"],
-        Field(description="terms of Eq. 6 in use (UniEmo Table V: all)"),
+        Literal["all", "class", "class_scene", "class_object", "class_patch", "class_scene_object_patch"],
+        Field(description="terms of Eq. 6 in use, and the mean patch token (UniEmo Table V: all)"),
     ] = "all"
     coefficients: Annotated[
-        Literal["correlated", "constant", "shuffled"], Field(description="alpha of Eq. 6, or a control in its place")
+        Literal["correlated", "one", "constant", "shuffled"],
+        Field(description="alpha of Eq. 6; 1 (Table V); or a control in its place: their mean, or permuted"),
     ] = "correlated"
+    norms: Annotated[
+        bool, Field(description="normalised parts, and c as large as a token embedding; false: Eq. 6 as written")
+    ] = True
+    condition_loss: Annotated[
+        Literal["triplet", "cross_entropy"], Field(description="L_cond of Eq. 7, or its rival L_ce (UniEmo Table V)")
+    ] = "triplet"
     margin: Annotated[NonNegative, Field(description="xi of Eq. 7 (UniEmo: 0.1)")] = 0.1
     understanding_weight: Annotated[NonNegative, Field(description="weight of L_U in Eq. 10 (UniEmo: 0.3)")] = 0.3
     condition_weight: Annotated[

@@ -29,6 +29,7 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16", "svebf16"})  # names in /proc/cpuinfo, x86 and ARM
 LESSER_ISAS = frozenset({"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI"})  # oneDNN, no bf16
 LESSER_CAPABILITIES = frozenset({"default", "avx2"})  # ATen, no bf16
+CPU_INFO = Path("/proc/cpuinfo")
 T = TypeVar("T")
 
 log = logging.getLogger("evoke")
@@ -43,38 +44,38 @@ def device() -> "torch.device":
 
     torch.set_num_threads(threads())
     own = f"cuda:{os.environ['LOCAL_RANK']}" if "LOCAL_RANK" in os.environ else "cuda"  # distributed training
-    wanted = os.environ.get("EVOKE_DEVICE") or (own if torch.cuda.is_available() else "cpu")
+    name = os.environ.get("EVOKE_DEVICE") or (own if torch.cuda.is_available() else "cpu")
     try:
-        found = torch.device(wanted)
+        chosen = torch.device(name)
     except RuntimeError:
-        raise ValueError(f"EVOKE_DEVICE = {wanted!r}: allowed are cpu, cuda, cuda:<index>") from None
-    if found.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"EVOKE_DEVICE = {wanted!r}: torch finds no GPU; unset it to run on the CPU")
-    return found
+        raise ValueError(f"EVOKE_DEVICE = {name!r}: allowed are cpu, cuda, cuda:<index>") from None
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"EVOKE_DEVICE = {name!r}: torch finds no GPU; unset EVOKE_DEVICE to run on the CPU")
+    return chosen
 
 
-def autocast(wanted: Precision, device: "torch.device") -> "torch.autocast":
-    """Return the context in which a model computes in `precision_of(wanted)`; its weights stay fp32.
+def autocast(precision: Precision, device: "torch.device") -> "torch.autocast":
+    """Return the context in which a model computes in `precision_of(precision)`; its weights stay fp32.
 
     A GPU casts weights anew at each use, because a captured step must not cache the casts.
     """
     import torch
 
-    enabled = precision_of(wanted, device.type) == "bf16"
+    enabled = precision_of(precision, device.type) == "bf16"
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled, cache_enabled=device.type != "cuda")
 
 
 @cache
-def precision_of(wanted: Precision, device_type: str) -> Precision:
+def precision_of(precision: Precision, device_type: str) -> Precision:
     """Return the number format that a device computes in: bf16 if requested and multiplied natively, else fp32.
 
     A CPU without bf16 units emulates bf16 20 to 60 times slower than it multiplies fp32. A deviation from the params is
     logged once.
     """
-    if wanted == "bf16" and not multiplies_bf16(device_type):
-        log.info("this device has no units for bf16: computing in fp32")
+    if precision == "bf16" and not multiplies_bf16(device_type):
+        log.info("this device cannot multiply bf16 natively: computing in fp32")
         return "fp32"
-    return wanted
+    return precision
 
 
 @cache
@@ -107,26 +108,25 @@ def numbers() -> str:
 
 def cpu_name() -> str:
     """Return the CPU's name and the best of its instruction sets that torch's kernels use, for display."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8", errors="replace").splitlines() if info.exists() else []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    name = _cpu_field("model name") or platform.processor() or platform.machine()
     best = "bf16" if multiplies_bf16("cpu") else os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
     best = best or next((flag for flag in ("avx512f", "avx2") if flag in cpu_flags()), "no avx2")
-    return f"{next(named, platform.processor() or platform.machine())} ({best})"
+    return f"{name} ({best})"
 
 
 @cache
 def cpu_flags() -> frozenset[str]:
     """Return the CPU's instruction sets as Linux or macOS names them; empty if neither lists them."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        lines = info.read_text(encoding="utf-8", errors="replace").splitlines()
-        listed = (line.partition(":")[2] for line in lines if line.lower().startswith(("flags", "features")))
-        return frozenset(next(listed, "").split())
     if sys.platform == "darwin":
-        known = subprocess.run(["sysctl", "-n", "hw.optional.arm.FEAT_BF16"], capture_output=True, text=True)
-        return frozenset({"bf16"} if known.stdout.strip() == "1" else ())
-    return frozenset()
+        result = subprocess.run(["sysctl", "-n", "hw.optional.arm.FEAT_BF16"], capture_output=True, text=True)
+        return frozenset({"bf16"} if result.stdout.strip() == "1" else ())
+    return frozenset(_cpu_field("flags", "features").split())
+
+
+def _cpu_field(*names: str) -> str:
+    """Return the value of the first field of /proc/cpuinfo that begins with one of the names; empty if none does."""
+    lines = CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines() if CPU_INFO.exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.lower().startswith(names)), "")
 
 
 @contextmanager
@@ -156,9 +156,9 @@ def device_class() -> str:
 
     Importing torch takes two seconds.
     """
-    wanted = os.environ.get("EVOKE_DEVICE")
-    if wanted:
-        return wanted.split(":")[0]
+    name = os.environ.get("EVOKE_DEVICE")
+    if name:
+        return name.split(":")[0]
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "all") not in ("", "-1")
     return "cuda" if visible and Path("/dev/nvidiactl").exists() else "cpu"
 
@@ -223,8 +223,8 @@ def offline_environment() -> dict[str, str]:
 
     Variables that are already set keep their values.
     """
-    wanted = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TQDM_DISABLE": "1"}
-    return {name: os.environ.get(name, value) for name, value in wanted.items()}
+    defaults = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TQDM_DISABLE": "1"}
+    return {name: os.environ.get(name, value) for name, value in defaults.items()}
 
 
 def seed_of(*keys: Key) -> int:

@@ -64,7 +64,7 @@ class Schema:
 
 
 ID = Column("image_id", pa.string(), "corpus/stem of the official file, such as emoset/amusement_00001")
-EMOTION = Column("emotion", WORD, "one of the eight, as labelled", words=EMOTIONS)
+EMOTION = Column("emotion", WORD, "annotated emotion, one of the eight", words=EMOTIONS)
 SPLIT = Column("split", WORD, "train, val or test", words=SPLITS)
 
 PICTURE = (
@@ -75,12 +75,12 @@ PICTURE = (
     SPLIT,
     Column("width", pa.int32(), "px"),
     Column("height", pa.int32(), "px"),
-    Column("sha256", pa.string(), "of the encoded file, hex"),
+    Column("sha256", pa.string(), "SHA-256 of the encoded file in hex"),
 )
 ART = (
-    Column("artist", pa.string(), "artist, one of 129 in WikiArt; null: none is told", nullable=True),
-    Column("genre", pa.string(), "genre, one of 11 in WikiArt; null: none is told", nullable=True),
-    Column("style", pa.string(), "style, one of 27 in WikiArt; null: none is told", nullable=True),
+    Column("artist", pa.string(), "artist, one of 129 in WikiArt; null: unknown", nullable=True),
+    Column("genre", pa.string(), "genre, one of 11 in WikiArt; null: unknown", nullable=True),
+    Column("style", pa.string(), "style, one of 27 in WikiArt; null: unknown", nullable=True),
 )
 CONFIDENCE = Column("confidence", pa.float32(), "calibrated probability of the emotion, 0 to 1")
 
@@ -100,7 +100,7 @@ EMOART_SCHEMA = Schema((*PICTURE, CONFIDENCE, *ART))
 CURATION_SCHEMA = Schema(
     (
         ID,
-        Column("emotion", WORD, "the most probable of the eight", words=EMOTIONS),
+        Column("emotion", WORD, "most probable of the eight emotions", words=EMOTIONS),
         CONFIDENCE,
         Column("reason", WORD, "why it is kept or not", words=("kept", "unsure", "rare_emotion")),
         *ART,
@@ -109,8 +109,8 @@ CURATION_SCHEMA = Schema(
 REJECTS_SCHEMA = Schema(
     (
         Column("image_id", pa.string(), "id of the rejected image, or its path where it has none"),
-        Column("reason", pa.string(), "one of the enum of the stage that rejects"),
-        Column("detail", pa.string(), "what was found, for a person"),
+        Column("reason", pa.string(), "reason for the rejection, from the enum of the stage"),
+        Column("detail", pa.string(), "details for a reader"),
     ),
     repeats=True,
 )
@@ -118,16 +118,16 @@ FEATURES_SCHEMA = Schema(
     (
         ID,
         Column("feature", VECTOR, "CLIP image feature v, joint space, of unit length"),
-        Column("norm", pa.float32(), "length of v before, which EmoGen's classifier wants back"),
+        Column("norm", pa.float32(), "length of v before it was scaled to unit length; EmoGen's classifier needs it"),
     )
 )
 CAPTIONS_SCHEMA = Schema(
     (
         ID,
-        Column("variant", WORD, "prompt that it was written for", words=VARIANTS),
-        Column("caption", pa.string(), "what the captioner, or the user, says"),
-        Column("num_tokens", pa.int32(), "length in CLIP's tokens, start and end included"),
-        Column("truncated", pa.bool_(), "longer than CLIP's context"),
+        Column("variant", WORD, "variant of the prompt that produced the caption", words=VARIANTS),
+        Column("caption", pa.string(), "caption by the captioner or the user"),
+        Column("num_tokens", pa.int32(), "length in CLIP tokens, including start and end"),
+        Column("truncated", pa.bool_(), "True if the caption is longer than CLIP's context"),
     )
 )
 CAPTION_FEATURES_SCHEMA = Schema((ID, Column("feature", VECTOR, "CLIP text feature, joint space, of unit length")))
@@ -139,8 +139,13 @@ CAPTION_FILTER_SCHEMA = Schema(
         Column(
             "similarity", pa.float32(), "cosine of image and caption, -1 to 1; null without a caption", nullable=True
         ),
-        Column("rank", pa.int32(), "0 is the best of its emotion in the train split; null elsewhere", nullable=True),
-        Column("kept", pa.bool_(), "whether training may use it"),
+        Column(
+            "rank",
+            pa.int32(),
+            "rank within its emotion in the train split, 0 is best; null in other splits",
+            nullable=True,
+        ),
+        Column("kept", pa.bool_(), "True if training may use it"),
         Column("reason", pa.string(), "why it is kept or not"),
     )
 )
@@ -148,88 +153,115 @@ CORRELATION_SCHEMA = Schema(
     (
         Column("attribute", pa.string(), "kind/name, such as scene/beach"),
         Column("kind", WORD, "scene or object", words=ATTRIBUTE_KINDS),
-        Column("name", pa.string(), "as EmoSet's vocabulary has it, in snake_case"),
-        Column("num_images", pa.int32(), "M_j, train pictures that have it"),
-        Column("coefficient", VECTOR, "alpha of each emotion, in their order (UniEmo Eq. 5), shrunk by params"),
-        Column("mean", VECTOR, "the same, not shrunk"),
-        Column("standard_error", VECTOR, "of the mean; of one picture alone the deviation over all pictures"),
-        Column("in_sample", VECTOR, "mean by a classifier that has seen these pictures, for comparison"),
+        Column("name", pa.string(), "name in EmoSet's vocabulary, in snake_case"),
+        Column("num_images", pa.int32(), "M_j, number of train images with the attribute"),
+        Column("coefficient", VECTOR, "alpha of each emotion in order of EMOTIONS (UniEmo Eq. 5), shrunk by params"),
+        Column("mean", VECTOR, "coefficient before shrinkage"),
+        Column(
+            "standard_error", VECTOR, "standard error of the mean; for a single image the deviation over all images"
+        ),
+        Column("in_sample", VECTOR, "mean by a classifier trained on these images, for comparison"),
     )
 )
 LATENTS_SCHEMA = Schema(
     (
         ID,
-        Column("mean", HALVES, "of the latent's posterior, CHW flat, times the scaling factor"),
-        Column("logvar", HALVES, "logarithm of its variance, likewise"),
-        Column("mirrored_mean", HALVES, "the same of the mirror image"),
-        Column("mirrored_logvar", HALVES, "the same of the mirror image"),
+        Column("mean", HALVES, "mean of the latent posterior, CHW flattened, times the scaling factor"),
+        Column("logvar", HALVES, "logarithm of the posterior variance, same layout"),
+        Column("mirrored_mean", HALVES, "mean for the mirrored image"),
+        Column("mirrored_logvar", HALVES, "logvar for the mirrored image"),
     )
 )
 IMAGES_SCHEMA = Schema(
     (
         Column("image_id", pa.string(), "method/emotion/index, such as coemogen_emoset/awe/00001"),
         Column("image", IMAGE, "PNG"),
-        Column("emotion", WORD, "the one that was asked for", words=EMOTIONS),
+        Column("emotion", WORD, "requested emotion", words=EMOTIONS),
         Column("polarity", WORD, "positive or negative", words=POLARITIES),
         Column("width", pa.int32(), "px"),
         Column("height", pa.int32(), "px"),
-        Column("sha256", pa.string(), "of the encoded file, hex"),
-        Column("method", pa.string(), "generator that made it"),
-        Column("prompt", pa.string(), "with {S} where the emotion stood"),
-        Column("seed", pa.int64(), "that makes it again, alone or in any batch"),
-        Column("model", pa.string(), "hash of the generator's files, sixteen hex digits"),
+        Column("sha256", pa.string(), "SHA-256 of the encoded file in hex"),
+        Column("method", pa.string(), "name of the generator"),
+        Column("prompt", pa.string(), "prompt, with {S} in place of the emotion"),
+        Column("seed", pa.int64(), "seed that reproduces the image, alone or in any batch"),
+        Column("model", pa.string(), "hash of the generator's files, 16 hex digits"),
     )
 )
 FEEDBACK_SCHEMA = Schema(
     (
-        Column("image_id", pa.string(), "of the generated image"),
-        Column("emotion", WORD, "the one that was asked for", words=EMOTIONS),
-        Column("probability", pa.float32(), "P_emo, of that emotion by the emotion classifier"),
-        Column("clarity", pa.float32(), "S, Sem-C of the image"),
-        Column(
-            "emotion_rank",
-            pa.float32(),
-            "place in the list sorted by P_emo, as a share in [0, 1)",
-        ),
-        Column("clarity_rank", pa.float32(), "of S, likewise"),
-        Column("kept", pa.bool_(), "whether training may use it"),
+        Column("image_id", pa.string(), "id of the generated image"),
+        Column("emotion", WORD, "requested emotion", words=EMOTIONS),
+        Column("probability", pa.float32(), "P_emo, probability of that emotion by the emotion classifier"),
+        Column("clarity", pa.float32(), "S, semantic clarity (Sem-C) of the image"),
+        Column("emotion_rank", pa.float32(), "position in the order sorted by P_emo, a fraction in [0, 1)"),
+        Column("clarity_rank", pa.float32(), "position in the order sorted by S, likewise"),
+        Column("kept", pa.bool_(), "True if training may use it"),
         Column("reason", WORD, "why it is kept or not", words=FEEDBACK_REASONS),
     )
 )
 SCORES_SCHEMA = Schema(
     (
-        Column("image_id", pa.string(), "of the image, generated or real"),
-        Column("emotion", WORD, "the one that was asked for, or the label", words=EMOTIONS),
+        Column("image_id", pa.string(), "id of the generated or real image"),
+        Column(
+            "emotion", WORD, "requested emotion of a generated image, annotated emotion of a real one", words=EMOTIONS
+        ),
         Column("classifier", VECTOR, "calibrated probabilities of the eight by the head on CLIP features"),
-        Column("judge", VECTOR, "the same by the judge on pixels"),
+        Column("judge", VECTOR, "calibrated probabilities of the eight by the judge on pixels"),
         Column("clarity", pa.float32(), "Sem-C: largest probability of a scene or an object, 0 to 1"),
-        Column("scene", pa.string(), "that the judge finds most probable; none: nothing is to be seen"),
-        Column("object", pa.string(), "likewise"),
-        Column("luminance", pa.float32(), "mean of the picture, 0 to 1"),
+        Column("scene", pa.string(), "most probable scene by the judge, or none"),
+        Column("object", pa.string(), "most probable object by the judge, or none"),
+        Column("luminance", pa.float32(), "mean luminance of the image, 0 to 1"),
         Column("chroma", pa.float32(), "mean distance from grey"),
         Column("feature", VECTOR, "CLIP image feature, of unit length"),
         Column("judge_feature", VECTOR, "pooled features of the judge on pixels"),
-        Column("norm", pa.float32(), "length of the CLIP image feature before it was made a unit vector"),
-        Column("inception_feature", VECTOR, "of the picture's middle; null without weights", nullable=True),
-        Column("clean_fid_feature", VECTOR, "of all of it, as clean-fid squashes; null where not asked", nullable=True),
-        Column("squashed_feature", VECTOR, "CLIP's of emogen's input, raw; null where not asked", nullable=True),
-        Column("squashed_judge_feature", VECTOR, "as the judge sees it squashed; null likewise", nullable=True),
-        Column("squashed_inception_feature", VECTOR, "likewise; null without weights, too", nullable=True),
-        Column("stored_classifier", VECTOR, "classifier's of the picture through JPEG; null likewise", nullable=True),
-        Column("stored_judge", VECTOR, "the judge's of it; null likewise", nullable=True),
-        Column("stored_clarity", pa.float32(), "Sem-C of it; null likewise", nullable=True),
+        Column("norm", pa.float32(), "length of the CLIP image feature before it was scaled to unit length"),
+        Column(
+            "inception_feature", VECTOR, "Inception features of the center crop; null without weights", nullable=True
+        ),
+        Column(
+            "clean_fid_feature",
+            VECTOR,
+            "Inception features of the whole image squashed as by clean-fid; null if not computed",
+            nullable=True,
+        ),
+        Column(
+            "squashed_feature",
+            VECTOR,
+            "CLIP feature of the input of protocol emogen, not scaled; null if not computed",
+            nullable=True,
+        ),
+        Column(
+            "squashed_judge_feature",
+            VECTOR,
+            "judge features of the image squashed to a square; null if not computed",
+            nullable=True,
+        ),
+        Column(
+            "squashed_inception_feature",
+            VECTOR,
+            "Inception features of the squashed image; null if not computed or without weights",
+            nullable=True,
+        ),
+        Column(
+            "stored_classifier",
+            VECTOR,
+            "classifier's probabilities of the image after JPEG; null if not computed",
+            nullable=True,
+        ),
+        Column(
+            "stored_judge", VECTOR, "judge's probabilities of the image after JPEG; null if not computed", nullable=True
+        ),
+        Column("stored_clarity", pa.float32(), "Sem-C of the image after JPEG; null if not computed", nullable=True),
     )
 )
 READINGS_SCHEMA = Schema(
     (
-        Column("image_id", pa.string(), "data set/path in it; a row for each of its readers"),
-        Column(
-            "reader", pa.string(), "who reads it: a model's name, or a baseline of pipeline/understanding/readers.py"
-        ),
-        Column("label", pa.string(), "class that the data set gives it (pipeline/corpora/classes.py)"),
-        Column("split", WORD, "of the data set; null: it has none", nullable=True, words=SPLITS),
-        Column("probabilities", VECTOR, "of the eight emotions"),
-        Column("feature", VECTOR, "what the reader judged by, of any length; empty where no probe is fitted on it"),
+        Column("image_id", pa.string(), "data set and path in it; one row per reader"),
+        Column("reader", pa.string(), "name of the model, or of a baseline in pipeline/understanding/readers.py"),
+        Column("label", pa.string(), "annotated class of the data set (pipeline/corpora/classes.py)"),
+        Column("split", WORD, "split of the data set; null: no split", nullable=True, words=SPLITS),
+        Column("probabilities", VECTOR, "probabilities of the eight emotions"),
+        Column("feature", VECTOR, "feature vector of the reader, of any length; empty if no probe is fitted on it"),
     ),
     repeats=True,
 )
@@ -238,22 +270,24 @@ OBJECT = pa.struct([("name", pa.string()), ("box", pa.list_(pa.float32(), 4))])
 TRUTH_SCHEMA = Schema(
     (
         ID,
-        Column("emotion", pa.string(), "the emotion that it was drawn for; null: none", nullable=True),
-        Column("label", pa.string(), "what annotators called it; null: none", nullable=True),
-        Column("votes", pa.list_(pa.int8()), "ten votes over the eight emotions; empty: nobody asked"),
-        Column("scene", pa.string(), "what is drawn, annotated or not"),
-        Column("objects", pa.list_(OBJECT), "every object with its box x0, y0, x1, y1 in shares of the picture"),
-        Column("trigger", pa.string(), "the object that was put there for the emotion", nullable=True),
-        Column("person_box", pa.list_(pa.float32(), 4), "box of the figure; may reach out of view", nullable=True),
-        Column("expression", pa.string(), "of the figure; null: calm, or nobody", nullable=True),
-        Column("action", pa.string(), "of the figure; null: none, or nobody", nullable=True),
-        Column("brightness", pa.float32(), "mean luminance aimed at, 0 to 1"),
-        Column("colorfulness", pa.float32(), "mean chroma aimed at, 0 to 1"),
-        Column("style", pa.string(), "painting style, in WikiArt", nullable=True),
+        Column("emotion", pa.string(), "emotion that the image was drawn for; null: none", nullable=True),
+        Column("label", pa.string(), "emotion given by the annotators; null: none", nullable=True),
+        Column("votes", pa.list_(pa.int8()), "ten votes over the eight emotions; empty: not annotated"),
+        Column("scene", pa.string(), "drawn scene, annotated or not"),
+        Column("objects", pa.list_(OBJECT), "every object with its box x0, y0, x1, y1 as fractions of the image"),
+        Column("trigger", pa.string(), "object that was placed for the emotion", nullable=True),
+        Column(
+            "person_box", pa.list_(pa.float32(), 4), "box of the person; may extend beyond the image", nullable=True
+        ),
+        Column("expression", pa.string(), "facial expression of the person; null: calm, or no person", nullable=True),
+        Column("action", pa.string(), "action of the person; null: none, or no person", nullable=True),
+        Column("brightness", pa.float32(), "target mean luminance, 0 to 1"),
+        Column("colorfulness", pa.float32(), "target mean chroma, 0 to 1"),
+        Column("style", pa.string(), "painting style in WikiArt", nullable=True),
         Column(
             "posterior",
             pa.list_(pa.float32()),
-            "of the eight labels, given all that is drawn; empty: no emotion was drawn",
+            "probabilities of the eight labels given the drawing; empty: no emotion was drawn",
         ),
     )
 )
@@ -283,7 +317,7 @@ def check_table(table: pa.Table, schema: Schema) -> None:
         missing = [name for name in schema.names if name not in table.column_names]
         excess = [name for name in table.column_names if name not in schema.names]
         raise TableError(
-            f"columns are {table.column_names}; missing {missing}, not declared {excess}, wanted {schema.names}"
+            f"columns are {table.column_names}; missing {missing}, not declared {excess}, expected {schema.names}"
         )
     check_columns(table, schema)
 
@@ -311,10 +345,10 @@ def _check_column(values: pa.ChunkedArray, column: Column) -> None:
     is_vector = column.type in (VECTOR, HALVES)
     fixed = is_vector and pa.types.is_fixed_size_list(values.type)
     if values.type != column.type and not (fixed and values.type.value_type == column.type.value_type):
-        wanted = f"fixed_size_list<{column.type.value_type}>" if is_vector else column.type
-        raise TableError(f"{where} is {values.type}, wanted {wanted}")
+        expected = f"fixed_size_list<{column.type.value_type}>" if is_vector else column.type
+        raise TableError(f"{where} has type {values.type}, expected {expected}")
     if values.null_count and not column.nullable:
-        raise TableError(f"{where} has {values.null_count} nulls and may have none")
+        raise TableError(f"{where} has {values.null_count} nulls, none are allowed")
     if column.type == IMAGE and pc.struct_field(values, "bytes").null_count:
         raise TableError(f"{where} has images without bytes")
     numbers = pc.list_flatten(values) if fixed else values

@@ -264,7 +264,7 @@ def _fingerprint(unit: str, declaration: Declaration, params: Params, item: str 
     deps = [artifact.locate(declaration.stage, item, params) for artifact in declaration.reads]
     for dep in deps:
         if not dep.exists():
-            raise ValueError(f"{dep}: there is no such input; `dvc repro {unit}` makes what is missing")
+            raise ValueError(f"the input {dep} does not exist; run `dvc repro {unit}` to create what is missing")
     sections = params.model_dump(mode="json", include=set(declaration.sections))
     code = code_of(Path(), *declaration.code_files(item))
     return fingerprint(unit, sections, code, deps, runtime.numbers())
@@ -272,12 +272,12 @@ def _fingerprint(unit: str, declaration: Declaration, params: Params, item: str 
 
 def _note_timing(unit: str, seconds: float) -> None:
     """Write time and memory of the run to runs/, which git ignores, so that equal runs give equal outs."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    used = [resource.getrusage(scope) for scope in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     note = {
         "stage": unit,
         "seconds": round(seconds, 3),
-        "cpu_seconds": round(sum(each.ru_utime + each.ru_stime for each in used), 3),
-        "peak_mb": max(each.ru_maxrss for each in used) // 1024,
+        "cpu_seconds": round(sum(usage.ru_utime + usage.ru_stime for usage in used), 3),
+        "peak_mb": max(usage.ru_maxrss for usage in used) // 1024,
         "device": runtime.device_class(),
         "numbers": runtime.numbers(),
     }
@@ -298,6 +298,6 @@ def _one_line_errors() -> Iterator[None]:
         if os.environ.get("EVOKE_TRACEBACK") == "1":
             raise
         full = isinstance(error, OSError) and error.errno == errno.ENOSPC
-        hint = "; free some space and run again: what is finished is kept in .work" if full else ""
+        hint = "; free some space and run again, finished work is kept in .work" if full else ""
         click.echo(f"error: {error}{hint}", err=True)
         sys.exit(1)

@@ -27,7 +27,7 @@ def save_safetensors(
     """
     for key, value in (metadata or {}).items():
         if not isinstance(key, str) or not isinstance(value, str):
-            raise ValueError(f"metadata {key!r} = {value!r}: both must be text; write numbers by json.dumps")
+            raise ValueError(f"metadata {key!r} = {value!r}: both must be strings; encode numbers with json.dumps")
     header, data = _layout(tensors)
     if metadata:
         header["__metadata__"] = dict(metadata)
@@ -50,7 +50,7 @@ def load_safetensors(path: Path, device: str = "cpu") -> "tuple[dict[str, torch.
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():  # opening a pipe would block
-        raise ValueError(f"{path}: there is no such weights file")
+        raise ValueError(f"the weights file {path} does not exist")
     try:
         with safe_open(path, framework="pt", device=device) as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -59,7 +59,9 @@ def load_safetensors(path: Path, device: str = "cpu") -> "tuple[dict[str, torch.
         raise ValueError(f"{path}: not a safetensors file: {error}") from None
     for name, tensor in tensors.items():
         if not _is_finite(tensor):
-            raise ValueError(f"{path}: {name} holds NaN or infinity; delete the file and make or fetch it again")
+            raise ValueError(
+                f"{path}: {name} contains NaN or infinity; delete the file and create or download it again"
+            )
     return tensors, metadata
 
 
@@ -72,7 +74,7 @@ def damage_named(folder: Path) -> Iterator[None]:
         yield
     except SafetensorError as error:
         raise ValueError(
-            f"{folder}: its weights are damaged: {error}; delete it and run `dvc repro`, which makes it again"
+            f"{folder}: its weights are damaged: {error}; delete it and run `dvc repro` to create it again"
         ) from None
 
 

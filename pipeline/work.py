@@ -84,7 +84,7 @@ class WorkFolder:
         except Timeout:
             pid = holder.read_text() if holder.exists() else "unknown"
             raise ValueError(
-                f"{self.stage_folder.name} is being made by process {pid}; wait for it to end, or end it, and run again"
+                f"{self.stage_folder.name} is already running in process {pid}; wait for it or end it, then run again"
             ) from None
         try:
             holder.write_text(str(os.getpid()))
@@ -216,13 +216,13 @@ def leaving_later() -> Iterator[Callable[[], bool]]:
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
-    asked: list[object] = []
-    before = signal.signal(signal.SIGTERM, lambda *_: asked.append(True))
+    signals: list[object] = []
+    before = signal.signal(signal.SIGTERM, lambda *_: signals.append(True))
     try:
-        yield lambda: bool(asked)
+        yield lambda: bool(signals)
     finally:
         signal.signal(signal.SIGTERM, before)
-    if asked:
+    if signals:
         _leave()
 
 

@@ -24,7 +24,7 @@ def main(run: Run) -> None:
     if run.params.source == "imported":
         path = run.path(IMPORTED_EMOGEN) / "coefficients.parquet"
         if not path.exists():
-            raise ValueError(f"{path}: there is no such file; `evoke import-emogen` makes it")
+            raise ValueError(f"{path} does not exist; run `evoke import-emogen` to create it")
         table = read_table(path, CORRELATION.schema)
     else:
         settings = run.section("emotion_classifier")

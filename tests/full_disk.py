@@ -14,7 +14,7 @@ from tests.endurance import digest, forked, outs_of, remove, run_stage
 
 UNIT = "toy@emoset"
 STEP_KB, ROOMY_KB = 4, 16384
-FULL = "free some space and run again: what is finished is kept in .work"
+FULL = "free some space and run again, finished work is kept in .work"
 
 
 def mount(disk: Path, size_kb: int, *more: str) -> None:

@@ -59,7 +59,7 @@ def test_help_is_fast_and_imports_nothing_heavy(tmp_path: Path) -> None:
 def test_an_unknown_command_is_told_the_nearest() -> None:
     result = CliRunner().invoke(main, ["prset"])
     assert result.exit_code == 2
-    assert "the nearest is 'preset'" in result.output
+    assert "did you mean 'preset'?" in result.output
 
 
 def test_a_user_error_is_one_line(tmp_path: Path) -> None:

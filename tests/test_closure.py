@@ -97,5 +97,5 @@ def test_every_method_of_params_has_a_loader_that_is_there() -> None:
 def test_code_that_is_no_python_is_named(tmp_path: Path) -> None:
     write(tmp_path, "stages/stage.py", "import pipeline.torn\n")
     write(tmp_path, "pipeline/torn.py", "x = 1\n  y = 2\n")
-    with pytest.raises(ValueError, match=r"pipeline/torn.py, line 2: not Python: .*; mend it and run again"):
+    with pytest.raises(ValueError, match=r"pipeline/torn.py, line 2: invalid Python: .*; correct it and run again"):
         code_of(tmp_path, Path("stages/stage.py"))

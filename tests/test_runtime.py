@@ -1,7 +1,9 @@
 """Number formats: what `precision` means on a device, forced both ways."""
 
 import logging
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -21,6 +23,21 @@ def _asked_anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for answer in (precision_of, multiplies_bf16):
         answer.cache_clear()
+
+
+def test_name_and_flags_of_the_cpu_are_read_from_one_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    info = tmp_path / "cpuinfo"
+    info.write_text("processor\t: 0\nmodel name\t: A CPU\nflags\t\t: fpu avx2\n\nmodel name\t: B\nflags\t\t: sse\n")
+    monkeypatch.setattr(runtime, "CPU_INFO", info)
+    runtime.cpu_flags.cache_clear()
+    try:
+        assert runtime.cpu_flags() == {"fpu", "avx2"}
+        assert runtime.cpu_name() == "A CPU (avx2)"
+        monkeypatch.setattr(runtime, "CPU_INFO", tmp_path / "none")
+        runtime.cpu_flags.cache_clear()
+        assert runtime.cpu_name().endswith("(no avx2)") or sys.platform == "darwin"
+    finally:
+        runtime.cpu_flags.cache_clear()
 
 
 def has_flags(monkeypatch: pytest.MonkeyPatch, *flags: str) -> None:
@@ -46,7 +63,7 @@ def test_bf16_is_fp32_on_a_cpu_with_avx2_alone_and_is_said_once(
     for _ in range(3):
         with autocast("bf16", CPU):
             assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
-    assert caplog.messages == ["this device has no units for bf16: computing in fp32"]
+    assert caplog.messages == ["this device cannot multiply bf16 natively: computing in fp32"]
 
 
 @pytest.mark.parametrize(

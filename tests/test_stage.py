@@ -133,7 +133,7 @@ def test_wrong_params_stop_a_stage_before_it_begins(project: Path) -> None:
 
 
 def test_a_missing_input_and_a_wrong_item_are_clear(project: Path) -> None:
-    assert "data/in.parquet: there is no such input; `dvc repro" in called(lambda run: None, reads=(INPUT,)).output
+    assert "the input data/in.parquet does not exist; run `dvc repro" in called(lambda run: None, reads=(INPUT,)).output
     assert "--item = '../a'" in called(lambda run: None, "../a").output
 
 

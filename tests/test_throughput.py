@@ -13,7 +13,7 @@ UP_TO_DATE = "Data and pipelines are up to date."
     "code", [f"print({UP_TO_DATE!r}); raise SystemExit(255)", "print('Running stage emoset')", "1 / 0"]
 )
 def test_a_command_that_fails_or_has_work_to_do_is_not_timed(code: str) -> None:
-    with pytest.raises(ValueError, match=r"ended with .* run `make repro` first"):
+    with pytest.raises(ValueError, match=r"exited with .* run `make repro` first"):
         expected([sys.executable, "-c", code], UP_TO_DATE)()
 
 

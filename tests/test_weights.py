@@ -48,12 +48,12 @@ def test_no_metadata_and_no_tensors_are_fine(tmp_path: Path) -> None:
 
 
 def test_wrong_metadata_and_wrong_files_are_clear_errors(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="must be text"):
+    with pytest.raises(ValueError, match="must be strings"):
         save_safetensors(tmp_path / "a.safetensors", TENSORS, {"steps": 3})  # type: ignore[dict-item]
     path = tmp_path / "b.safetensors"
     for content in (b"", b"\x80\x04pickle", (2**60).to_bytes(8, "little") + b"{}"):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=r"b\.safetensors: not a safetensors file"):
             load_safetensors(path)
-    with pytest.raises(ValueError, match="no such weights file"):
+    with pytest.raises(ValueError, match=r"the weights file .* does not exist"):
         load_safetensors(tmp_path / "none.safetensors")

@@ -239,7 +239,7 @@ def test_a_second_process_is_refused_with_the_pid_of_the_first_and_let_in_after_
     )
     assert holder.stdout is not None
     holder.stdout.readline()
-    with pytest.raises(ValueError, match=f"toy is being made by process {holder.pid}"), work.lock(wait_s=0.2):
+    with pytest.raises(ValueError, match=f"toy is already running in process {holder.pid}"), work.lock(wait_s=0.2):
         pass
     holder.kill()
     holder.wait()

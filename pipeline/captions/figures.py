@@ -27,20 +27,21 @@ def similarity_histograms(filtered: pa.Table, path: Path) -> None:
 
     A line marks the lowest kept similarity. The outer bins include all values beyond the middle 99.8 % of similarities.
     """
-    emotions, similarity, rank, kept = columns(filtered)
+    emotions, similarity, rank, is_kept = columns(filtered)
     low, high = (float(bound) for bound in np.nanquantile(similarity, [0.001, 0.999]))
-    shown = similarity.clip(low, high)
+    clipped = similarity.clip(low, high)
     with drawn(path, 2, 4, figsize=(11, 4.6), sharex=True, constrained_layout=True) as (figure, axes):
         for axis, emotion in zip(axes.flat, EMOTIONS, strict=True):
             members = (emotions == emotion) & rank
-            parts = [shown[members & kept], shown[members & ~kept]]
+            parts = [clipped[members & is_kept], clipped[members & ~is_kept]]
             axis.hist(parts, NUM_BINS, (low, high), stacked=True, color=[KEPT_COLOR, DROPPED_COLOR])
             if len(parts[0]):
                 axis.axvline(parts[0].min(), color="black", linewidth=0.8, linestyle=":")
             axis.set_title(
-                f"{emotion}  ({int((members & kept).sum())} kept, {int((members & ~kept).sum())} dropped)", fontsize=9
+                f"{emotion}  ({int((members & is_kept).sum())} kept, {int((members & ~is_kept).sum())} dropped)",
+                fontsize=9,
             )
-        figure.supxlabel("CLIP similarity of picture and caption")
+        figure.supxlabel("CLIP similarity of image and caption")
         figure.supylabel("captions")
 
 
@@ -51,9 +52,9 @@ def word_clouds(captions: Sequence[str], filtered: pa.Table, path: Path) -> None
     """
     from wordcloud import WordCloud
 
-    emotions, _, rank, kept = columns(filtered)
+    emotions, _, rank, is_kept = columns(filtered)
     counts = {
-        emotion: count_words([captions[i] for i in np.flatnonzero((emotions == emotion) & rank & kept).tolist()])
+        emotion: count_words([captions[i] for i in np.flatnonzero((emotions == emotion) & rank & is_kept).tolist()])
         for emotion in EMOTIONS
     }
     total = {word: sum(count.get(word, 0) for count in counts.values()) for count in counts.values() for word in count}
@@ -68,18 +69,18 @@ def word_clouds(captions: Sequence[str], filtered: pa.Table, path: Path) -> None
 
 
 def examples(
-    pictures: "Sequence[Image.Image]", titles: Sequence[str], texts: Sequence[str], path: Path, num_columns: int = 4
+    images: "Sequence[Image.Image]", titles: Sequence[str], texts: Sequence[str], path: Path, num_columns: int = 4
 ) -> None:
     """Draw images with their titles and captions, row by row."""
     import textwrap
 
-    num_rows = -(-len(pictures) // num_columns)
+    num_rows = -(-len(images) // num_columns)
     figsize = (2.9 * num_columns, 3.1 * num_rows)
     with drawn(path, num_rows, num_columns, figsize=figsize, squeeze=False) as (figure, axes):
         for axis in axes.flat:
             axis.axis("off")
-        for axis, picture, title, text in zip(axes.flat, pictures, titles, texts, strict=False):
-            axis.imshow(picture, interpolation="nearest")
+        for axis, image, title, text in zip(axes.flat, images, titles, texts, strict=False):
+            axis.imshow(image, interpolation="nearest")
             axis.set_title(title, fontsize=9, color=DROPPED_COLOR if "dropped" in title else KEPT_COLOR)
             axis.text(
                 0.5,
@@ -99,12 +100,12 @@ def extremes(filtered: pa.Table) -> list[int]:
 
     An emotion with no kept or no dropped caption gives only the other two; an emotion without captions gives none.
     """
-    emotions, similarity, rank, kept = columns(filtered)
+    emotions, similarity, rank, is_kept = columns(filtered)
     rows: list[int] = []
     for emotion in EMOTIONS:
         members = np.flatnonzero((emotions == emotion) & rank)
         members = members[np.argsort(-similarity[members], kind="stable")]
-        inside, outside = members[kept[members]], members[~kept[members]]
+        inside, outside = members[is_kept[members]], members[~is_kept[members]]
         for ordered, places in ((inside, (0, len(inside) // 2)), (outside, (0, -1))):
             rows += [int(ordered[place]) for place in places if len(ordered)]
     return rows

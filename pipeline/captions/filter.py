@@ -35,7 +35,9 @@ def with_similarity(rows: pa.Table, images: pa.Table, texts: pa.Table, captions:
     """
     for name, table in (("image features", images), ("caption features", texts)):
         if table["image_id"].to_pylist() != rows["image_id"].to_pylist():
-            raise ValueError(f"the {name} are not of the pictures of the corpus; `dvc repro` makes them again")
+            raise ValueError(
+                f"the {name} do not have the same image_ids as the corpus; run `dvc repro` to compute them again"
+            )
     cosines = similarities(feature_matrix(images), feature_matrix(texts))
     empty = np.array([not caption for caption in captions], bool)
     return rows.append_column("similarity", pa.array(cosines, mask=empty))
@@ -51,7 +53,7 @@ def drop_worst(rows: pa.Table, drop_fraction: float, splits: "TrainingSplits" = 
     similarity are not kept either. Raises ValueError for a fraction outside [0, 1).
     """
     if not 0 <= drop_fraction < 1:
-        raise ValueError(f"drop_fraction is {drop_fraction}; it must be at least 0 and below 1")
+        raise ValueError(f"drop_fraction = {drop_fraction}: allowed is a number >= 0 and < 1")
     ids, emotions = (np.array(rows[name].to_pylist(), dtype=object) for name in ("image_id", "emotion"))
     is_ranked = is_trained_on(rows, splits)
     similarity = rows["similarity"].to_numpy()  # NaN where null
@@ -79,14 +81,14 @@ def summary(filtered: pa.Table) -> dict[str, float]:
     """Return counts, thresholds and mean similarities of the ranked captions, overall and per emotion."""
     ranked = filtered.filter(pc.is_valid(filtered["rank"]))
     emotions = np.array(ranked["emotion"].to_pylist(), dtype=object)
-    similarity, kept = ranked["similarity"].to_numpy(), ranked["kept"].to_numpy(zero_copy_only=False)
-    numbers: dict[str, float] = {"n": len(ranked), "num_rows": len(filtered), "num_kept": int(kept.sum())}
+    similarity, is_kept = ranked["similarity"].to_numpy(), ranked["kept"].to_numpy(zero_copy_only=False)
+    numbers: dict[str, float] = {"n": len(ranked), "num_rows": len(filtered), "num_kept": int(is_kept.sum())}
     for name in ("all", *EMOTIONS):
         members = np.ones(len(ranked), bool) if name == "all" else emotions == name
-        numbers[f"num_dropped_{name}"] = int((members & ~kept).sum())
+        numbers[f"num_dropped_{name}"] = int((members & ~is_kept).sum())
         if members.any():
             numbers[f"similarity_before_{name}"] = float(similarity[members].mean())
-        if (members & kept).any():
-            numbers[f"similarity_after_{name}"] = float(similarity[members & kept].mean())
-            numbers[f"lowest_kept_{name}"] = float(similarity[members & kept].min())
+        if (members & is_kept).any():
+            numbers[f"similarity_after_{name}"] = float(similarity[members & is_kept].mean())
+            numbers[f"lowest_kept_{name}"] = float(similarity[members & is_kept].min())
     return numbers

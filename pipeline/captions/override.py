@@ -21,7 +21,9 @@ def read_captions(path: Path, prefix: str = "") -> dict[str, str]:
     with path.open("rb") as bounded:
         data = bounded.read(MAX_CSV_BYTES + 1)
     if len(data) > MAX_CSV_BYTES:
-        raise ValueError(f"{path}: more than {MAX_CSV_BYTES} bytes; wanted is a CSV of {','.join(COLUMNS)}")
+        raise ValueError(
+            f"{path}: larger than {MAX_CSV_BYTES} bytes; expected is a CSV file with the columns {','.join(COLUMNS)}"
+        )
     with io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="") as file:
         rows = csv.reader(file, strict=True)  # otherwise an open quote would swallow the captions after it
         captions: dict[str, str] = {}
@@ -34,10 +36,10 @@ def read_captions(path: Path, prefix: str = "") -> dict[str, str]:
             for row in filter(None, rows):
                 image_id, caption = caption_of(row)
                 if image_id in captions:
-                    raise ValueError(f"{image_id} has a caption already")
+                    raise ValueError(f"{image_id} already has a caption in this file")
                 captions[image_id] = caption
         except UnicodeDecodeError as error:
-            raise ValueError(f"{path}: not UTF-8 ({error.reason}); save it as CSV UTF-8") from None
+            raise ValueError(f"{path}: not UTF-8 ({error.reason}); save it as a CSV file in UTF-8") from None
         except (ValueError, csv.Error) as error:
             raise ValueError(f"{path}, line {rows.line_num}: {error}") from None
     return {image_id: caption for image_id, caption in captions.items() if image_id.startswith(prefix)}
@@ -46,14 +48,16 @@ def read_captions(path: Path, prefix: str = "") -> dict[str, str]:
 def caption_of(row: Sequence[str]) -> tuple[str, str]:
     """Return a row as (image_id, caption). Raises ValueError that says what is wrong with it."""
     if len(row) != len(COLUMNS):
-        raise ValueError(f"{len(row)} columns instead of {','.join(COLUMNS)}; quote captions that hold commas")
+        raise ValueError(
+            f"{len(row)} columns, expected {','.join(COLUMNS)}; put captions that contain commas in quotes"
+        )
     image_id, caption = row[0].strip(), " ".join(row[1].split())
     if "/" not in image_id or not image_id.isprintable():
-        raise ValueError(f"{shown(image_id)} is no image_id, such as emoset/amusement_00001")
+        raise ValueError(f"{shown(image_id)} is not an image_id such as emoset/amusement_00001")
     if not caption:
-        raise ValueError(f"the caption of {image_id} is empty; remove the line to have one written")
+        raise ValueError(f"the caption of {image_id} is empty; remove the line to have the captioner write one")
     if CONTROL.search(caption):
-        raise ValueError(f"the caption of {image_id} holds a control character: {shown(caption)}")
+        raise ValueError(f"the caption of {image_id} contains a control character: {shown(caption)}")
     return image_id, caption
 
 
@@ -62,7 +66,7 @@ def check_known(captions: Mapping[str, str], image_ids: Container[str], path: Pa
     unknown = [image_id for image_id in captions if image_id not in image_ids]
     if unknown:
         raise ValueError(
-            f"{path}: {len(unknown)} captions are for no picture of the corpus, the first for {unknown[0]}"
+            f"{path}: {len(unknown)} captions have an image_id that is in no corpus; the first is {unknown[0]}"
         )
 
 

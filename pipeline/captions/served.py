@@ -35,7 +35,7 @@ MAX_RETRIES = 4  # of the client, 0.5 s apart at first, then doubling: a dead se
 CONNECT_S, LIST_S, ANSWER_S = 5.0, 30.0, 300.0
 NO_MODEL = "evoke/no-such-model"
 FEW = 4  # with fewer images, a server may refuse all of them by chance
-ANEW = "and run again: what is finished is kept"
+ANEW = "and run again; finished work is kept"
 
 
 @dataclass(frozen=True)
@@ -61,14 +61,14 @@ class ServedCaptioner:
         If the server refuses an image or answers nothing, its caption is "" and the log has a warning. Raises
         ValueError if the requests fail altogether, or if all of at least FEW images have no caption.
         """
-        asked = list(zip(images, prompts, strict=True))
+        requests = list(zip(images, prompts, strict=True))
         with _failures_named(self.url), ThreadPoolExecutor(self.num_concurrent) as pool:
-            answers = list(pool.map(lambda one: self._ask(one[0], one[1], max_new_tokens), asked))
+            answers = list(pool.map(lambda request: self._ask(request[0], request[1], max_new_tokens), requests))
         refused = Counter(answer.reason for answer in answers if not answer.caption)
         if refused.total() == len(answers) >= FEW:
-            raise ValueError(f"{self.url} has no caption for any of {len(answers)} pictures: {next(iter(refused))}")
+            raise ValueError(f"{self.url} returned no caption for any of {len(answers)} images: {next(iter(refused))}")
         for reason, number in refused.items():
-            LOG.warning("%d of %d pictures have no caption: %s", number, len(answers), reason)
+            LOG.warning("%d of %d images have no caption: %s", number, len(answers), reason)
         return [answer.caption for answer in answers]
 
     def check(self) -> None:
@@ -82,27 +82,27 @@ class ServedCaptioner:
             listed = quick._listed()
             if self.model in listed:
                 return
-            reason = quick._refusal() or ("" if replace(quick, model=NO_MODEL)._refusal() else "it answers to any name")
+            reason = quick._refusal() or ("" if replace(quick, model=NO_MODEL)._refusal() else "it accepts any name")
         if reason:
             raise ValueError(
                 f"captions.served_model = {self.model!r}: {self.url} has no such model ({reason}); it lists "
                 f"{', '.join(listed) or 'none'}"
             )
 
-    def _ask(self, image: Image.Image, asked: str, max_new_tokens: int) -> Answer:
+    def _ask(self, image: Image.Image, prompt: str, max_new_tokens: int) -> Answer:
         import openai
 
         try:
-            return _answer_in(self._complete(image, asked, max_new_tokens))
+            return _answer_in(self._complete(image, prompt, max_new_tokens))
         except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-            return Answer("", f"the server refuses it: {_short(error)}")
+            return Answer("", f"the server rejected the image: {_short(error)}")
 
-    def _complete(self, image: Image.Image, asked: str, max_new_tokens: int) -> Any:
+    def _complete(self, image: Image.Image, prompt: str, max_new_tokens: int) -> Any:
         """Return a ChatCompletion, with whatever the server put into it, or text if it sent no JSON."""
-        picture: Any = {"type": "image_url", "image_url": {"url": _data_url(image)}}
+        image_part: Any = {"type": "image_url", "image_url": {"url": _data_url(image)}}
         return self.client.chat.completions.create(
             model=self.model,
-            messages=[{"role": "user", "content": [picture, {"type": "text", "text": asked}]}],
+            messages=[{"role": "user", "content": [image_part, {"type": "text", "text": prompt}]}],
             temperature=0.0,
             max_tokens=max_new_tokens,
         )
@@ -149,7 +149,7 @@ def captioner_of(
     from pipeline.foundation.captioner import load_captioner
 
     if os.environ.get("EVOKE_CAPTION_SERVER"):
-        LOG.warning("EVOKE_CAPTION_SERVER is not asked: captions.served_model is null")
+        LOG.warning("EVOKE_CAPTION_SERVER is ignored because captions.served_model is null")
     return load_captioner(folder, device)
 
 
@@ -170,8 +170,8 @@ def _server(model: str) -> str:
     url = os.environ.get("EVOKE_CAPTION_SERVER", "")
     if not url:
         raise ValueError(
-            f"captions.served_model = {model!r}: set EVOKE_CAPTION_SERVER to the server that has it, such as "
-            "http://localhost:8000/v1, or served_model to null to ask foundation_captioner"
+            f"captions.served_model = {model!r}: set EVOKE_CAPTION_SERVER to the URL of its server, such as "
+            "http://localhost:8000/v1, or set served_model to null to use foundation_captioner"
         )
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -193,12 +193,12 @@ def _answer_in(completion: Any) -> Answer:
     """
     try:
         choice = completion.choices[0]
-        said, refusal = choice.message.content, getattr(choice.message, "refusal", None)
+        content, refusal = choice.message.content, getattr(choice.message, "refusal", None)
     except (AttributeError, IndexError, TypeError):
         raise ValueError(f"{str(completion)!r:.100}") from None
-    caption = said.strip() if isinstance(said, str) else ""
+    caption = content.strip() if isinstance(content, str) else ""
     if refusal or choice.finish_reason == "content_filter":
-        return Answer("", f"the model refuses it: {refusal or choice.finish_reason}")
+        return Answer("", f"the model refused to answer: {refusal or choice.finish_reason}")
     return Answer(caption, f"the answer is empty (finish_reason {choice.finish_reason})")
 
 
@@ -210,18 +210,18 @@ def _failures_named(url: str) -> Iterator[None]:
     try:
         yield
     except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-        raise ValueError(f"{url} refuses the key: set OPENAI_API_KEY to one that it takes ({_short(error)})") from None
+        raise ValueError(f"{url} rejects the API key: set OPENAI_API_KEY to a valid one ({_short(error)})") from None
     except openai.APITimeoutError:
-        raise ValueError(f"{url} does not answer in time: lower EVOKE_CAPTION_CONCURRENCY, {ANEW}") from None
+        raise ValueError(f"{url} timed out: lower EVOKE_CAPTION_CONCURRENCY {ANEW}") from None
     except openai.APIConnectionError as error:
         raise ValueError(
-            f"{url} cannot be reached ({_short(error.__cause__)}): start it or mend EVOKE_CAPTION_SERVER, {ANEW}"
+            f"{url} cannot be reached ({_short(error.__cause__)}): start it or correct EVOKE_CAPTION_SERVER {ANEW}"
         ) from None
     except openai.APIStatusError as error:
-        raise ValueError(f"{url} failed ({_short(error)}): see what its log says, {ANEW}") from None
+        raise ValueError(f"{url} failed ({_short(error)}): read its log, fix the server {ANEW}") from None
     except (openai.APIError, ValueError) as error:
         raise ValueError(
-            f"{url} sent no chat completion ({_short(error)}): is it an OpenAI-compatible server?"
+            f"{url} did not return a chat completion ({_short(error)}): check that it is an OpenAI-compatible server"
         ) from None
 
 

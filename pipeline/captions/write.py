@@ -33,9 +33,9 @@ def write_captions(
     own: the user's captions by image_id, used unchanged; the model captions all other images, asked in `wording`. An
     image for which a server has no caption gets an empty one.
     """
-    asked = rows.filter(pa.array([image_id not in own for image_id in rows["image_id"].to_pylist()], pa.bool_()))
+    to_caption = rows.filter(pa.array([image_id not in own for image_id in rows["image_id"].to_pylist()], pa.bool_()))
     written = dict(own)
-    for batch, images in decoded(asked, settings.batch_size):
+    for batch, images in decoded(to_caption, settings.batch_size):
         prompts = [prompt(settings.variant, emotion, wording) for emotion in batch["emotion"].to_pylist()]
         texts = captioner.caption(images, prompts, settings.max_new_tokens)
         written.update(zip(batch["image_id"].to_pylist(), texts, strict=True))
@@ -79,14 +79,15 @@ def check_empty(work: "WorkFolder", names: Sequence[str], max_empty_frac: float)
     so that a run with a repaired server makes them, and only them, again.
     """
     parts = {name: read_table(work.part(name)) for name in names}
-    found, total = empty(list(parts.values())), sum(map(len, parts.values()))
-    if len(found) > max_empty_frac * total:
+    uncaptioned, total = empty(list(parts.values())), sum(map(len, parts.values()))
+    if len(uncaptioned) > max_empty_frac * total:
         for name, part in parts.items():
             if empty([part]):
                 work.discard(name)
-        named = ", ".join(found[:5]) + (" and others" if len(found) > 5 else "")
+        named = ", ".join(uncaptioned[:5]) + (" and others" if len(uncaptioned) > 5 else "")
         raise ValueError(
-            f"{len(found)} of {total} pictures have no caption, more than captions.max_empty_frac = {max_empty_frac}: "
-            f"{named}; the log says why. Mend the server and run again: what has no refused picture is kept. Or write "
-            "your own into captions.override, change the model, or raise it, and all are asked for anew"
+            f"{len(uncaptioned)} of {total} images have no caption, more than captions.max_empty_frac = "
+            f"{max_empty_frac} allows: {named}; the log gives the reasons. Fix the server and run again: only shards "
+            "with missing captions are written again. Or add captions to captions.override, change the model or raise "
+            "max_empty_frac: then all captions are written again"
         )

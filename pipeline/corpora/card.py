@@ -18,26 +18,27 @@ if TYPE_CHECKING:
 SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M"}
 LARGEST = "1M<n<10M"
 LIMITS = """\
-- **No person has labelled these pictures.** The emotion is what a classifier takes for the most probable of eight.
-- The confidence is calibrated on the validation split of the corpus that the classifier learnt from. On other pictures,
-  art above all, 0.75 need not mean that three of four are right.
-- What is kept is what the classifier finds clear: do not measure classifiers by it, nor count emotions in the world.
-- Pictures with equal bytes are here once; copies that were scaled or saved anew may be in several splits.
-- The pictures keep their own licences and rights; this card grants none."""
+- **No person has annotated these images.** The emotion is the most probable of eight according to a classifier.
+- The confidence is calibrated on the validation split of the classifier's training corpus. On other images, especially
+  art, a confidence of 0.75 need not mean that 75 % of the emotions are right.
+- Only images that are clear to the classifier are kept: do not evaluate classifiers on them or estimate how frequent
+  emotions are.
+- Files with equal bytes are kept once; rescaled or re-encoded copies may be in several splits.
+- The images keep their own licences and rights; this card grants none."""
 
 
-def card(name: str, found: Selection, settings: "Emoart", known: str) -> str:
+def card(name: str, selection: Selection, settings: "Emoart", classifier_note: str) -> str:
     """Return the text of README.md, which lies beside data/<split>-*.parquet.
 
-    known: what is known about the classifier.
+    classifier_note: what is known about the classifier, as a clause.
     """
     return f"""---
-{_front_matter(name, found)}---
+{_front_matter(name, selection)}---
 
 # {name}
 
-{len(found.splits):,} pictures, each with the emotion that a classifier is sure of; made by `evoke curate`, the curation
-of CoEmoGen (section 3.1).
+{len(selection.splits):,} images, each with an emotion that a classifier predicts with high confidence. Created by
+`evoke curate`, the curation of CoEmoGen (section 3.1).
 
 ```python
 from datasets import load_dataset
@@ -46,16 +47,16 @@ dataset = load_dataset("path/of/this/folder")
 
 ## Emotions
 
-{_lines(_emotions(found))}
+{_lines(_emotions(selection))}
 
 ## How it was made
 
-{_lines(_steps(found, settings))}
+{_lines(_steps(selection, settings))}
 
-CLIP features go through a classifier of eight emotions; {known}.
+The classifier predicts one of eight emotions from CLIP features; {classifier_note}.
 
-`curation.parquet` has the guess of every readable picture, `rejects.parquet` what could not be read and why, `sheets/`
-the surest pictures of each emotion.
+`curation.parquet` has the predicted emotion of every readable image, `rejects.parquet` the files that could not be read
+with the reason, and `sheets/` the most confident images of each emotion.
 
 ## Columns
 
@@ -67,15 +68,15 @@ the surest pictures of each emotion.
 """
 
 
-def _front_matter(name: str, found: Selection) -> str:
+def _front_matter(name: str, selection: Selection) -> str:
     """Return the card's YAML metadata: what the Hub displays, and which files belong to which split."""
-    occurring = set(found.splits.values())
+    occurring = set(selection.splits.values())
     files = [{"split": split, "path": f"data/{split}-*.parquet"} for split in SPLITS if split in occurring]
     metadata = {
         "pretty_name": name,
         "task_categories": ["image-classification"],
         "tags": ["emotion", "image-emotion"],
-        "size_categories": [next((size for limit, size in SIZES.items() if len(found.splits) < limit), LARGEST)],
+        "size_categories": [next((size for limit, size in SIZES.items() if len(selection.splits) < limit), LARGEST)],
         "configs": [{"config_name": "default", "data_files": files}],
     }
     text = io.StringIO()
@@ -83,28 +84,31 @@ def _front_matter(name: str, found: Selection) -> str:
     return text.getvalue()
 
 
-def _emotions(found: Selection) -> Iterator[str]:
-    emotion_of = dict(zip(found.judged["image_id"].to_pylist(), found.judged["emotion"].to_pylist(), strict=True))
-    counts = Counter((emotion_of[image_id], split) for image_id, split in found.splits.items())
+def _emotions(selection: Selection) -> Iterator[str]:
+    emotion_of = dict(
+        zip(selection.judged["image_id"].to_pylist(), selection.judged["emotion"].to_pylist(), strict=True)
+    )
+    counts = Counter((emotion_of[image_id], split) for image_id, split in selection.splits.items())
     yield from ("| emotion | train | val | test | all |", "|---|---:|---:|---:|---:|")
     for emotion in EMOTIONS:
         numbers = [counts[emotion, split] for split in SPLITS]
         yield f"| {emotion} | {' | '.join(f'{number:,}' for number in (*numbers, sum(numbers)))} |"
 
 
-def _steps(found: Selection, settings: "Emoart") -> Iterator[str]:
-    numbers = summary(found, settings)
-    rare = Counter(found.judged["reason"].to_pylist())[RARE]
-    yield from ("| step | pictures |", "|---|---:|")
+def _steps(selection: Selection, settings: "Emoart") -> Iterator[str]:
+    numbers = summary(selection, settings)
+    rare = Counter(selection.judged["reason"].to_pylist())[RARE]
+    yield from ("| step | images |", "|---|---:|")
     yield f"| collected | {numbers['num_collected']:,} |"
-    yield f"| readable, and no copy of another | {numbers['num_readable']:,} |"
+    yield f"| readable, without duplicates | {numbers['num_readable']:,} |"
     yield f"| confident: the highest probability is at least {settings.min_confidence} | {numbers['num_confident']:,} |"
     yield (
-        f"| kept: of an emotion with at least {settings.min_emotion_frac:.1%} of these | {numbers['num_frequent']:,} |"
+        f"| kept: the emotion has at least {settings.min_emotion_frac:.1%} of the confident images "
+        f"| {numbers['num_frequent']:,} |"
     )
     if rare:
         yield ""
-        yield f"Dropped as too rare: {numbers['dropped_emotions']} ({rare:,} pictures)."
+        yield f"Dropped as too rare: {numbers['dropped_emotions']} ({rare:,} images)."
 
 
 def _columns(name: str) -> Iterator[str]:

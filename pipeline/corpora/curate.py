@@ -76,16 +76,16 @@ def judge(unit: Unit, clip: "Clip", head: "EmotionHead", settings: "Emoart") -> 
     rejects: the images that cannot be read.
     """
     rejects: list[Reject] = []
-    outcomes = progress(unit.read(), unit.num_rows, "pictures")
+    outcomes = progress(unit.read(), unit.num_rows, "images")
     judged, confident = JUDGED_SCHEMA.arrow.empty_table(), EMOART_SCHEMA.arrow.empty_table()
     for batch in batches(_aside(outcomes, rejects), settings.batch_size):
         rows = [
             _row(picture, probability, settings.min_confidence)
             for picture, probability in zip(batch, probabilities(batch, clip, head), strict=True)
         ]
-        kept = [row for row in rows if row["reason"] == KEPT]
+        kept_rows = [row for row in rows if row["reason"] == KEPT]
         judged = pa.concat_tables([judged, pa.Table.from_pylist(rows, schema=JUDGED_SCHEMA.arrow)])
-        confident = pa.concat_tables([confident, pa.Table.from_pylist(kept, schema=EMOART_SCHEMA.arrow)])
+        confident = pa.concat_tables([confident, pa.Table.from_pylist(kept_rows, schema=EMOART_SCHEMA.arrow)])
     return {"judged": judged, "confident": confident, "rejects": reject_table(rejects)}
 
 
@@ -104,9 +104,9 @@ def probabilities(batch: list[Picture], clip: "Clip", head: "EmotionHead") -> ND
     """
     features = clip.encode_images([picture.pixels for picture in batch], normalize=False).numpy()
     norms = np.linalg.norm(features, axis=1)
-    found = head.probabilities(features / norms[:, None], norms)
-    assert found.shape == (len(batch), len(EMOTIONS)), f"{found.shape} probabilities of {len(batch)} pictures"
-    return found
+    result = head.probabilities(features / norms[:, None], norms)
+    assert result.shape == (len(batch), len(EMOTIONS)), f"{result.shape} probabilities for {len(batch)} images"
+    return result
 
 
 def _aside(outcomes: Iterable[Picture | Reject], rejects: list[Reject]) -> Iterator[Picture]:

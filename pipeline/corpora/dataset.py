@@ -24,23 +24,23 @@ if TYPE_CHECKING:
 def write_dataset(
     folder: Path,
     name: str,
-    found: Selection,
+    selection: Selection,
     confident: Callable[[], Iterator[pa.Table]],
     settings: "Emoart",
-    known: str,
+    classifier_note: str,
 ) -> None:
     """Write the whole folder, which must not exist yet.
 
     confident: returns the tables of confident images from the first pass, in order, each time it is called.
-    known: what is known about the classifier, for the card.
+    classifier_note: what is known about the classifier, for the card.
     """
     for split in SPLITS:
-        members = {image_id: of for image_id, of in found.splits.items() if of == split}
+        members = {image_id: assigned for image_id, assigned in selection.splits.items() if assigned == split}
         write_split(folder / "data", split, shards(confident(), members, settings.shard_images))
-    write_sheets(folder / "sheets", found, confident())
-    write_table(folder / "curation.parquet", found.judged, CURATION_SCHEMA)
-    write_table(folder / "rejects.parquet", found.rejects, REJECTS_SCHEMA)
-    (folder / "README.md").write_text(card(name, found, settings, known), encoding="utf-8")
+    write_sheets(folder / "sheets", selection, confident())
+    write_table(folder / "curation.parquet", selection.judged, CURATION_SCHEMA)
+    write_table(folder / "rejects.parquet", selection.rejects, REJECTS_SCHEMA)
+    (folder / "README.md").write_text(card(name, selection, settings, classifier_note), encoding="utf-8")
 
 
 def write_split(folder: Path, split: Split, tables: Iterable[pa.Table]) -> None:
@@ -56,10 +56,10 @@ def write_split(folder: Path, split: Split, tables: Iterable[pa.Table]) -> None:
         path.rename(folder / f"{path.name}-of-{len(paths):05d}.parquet")
 
 
-def write_sheets(folder: Path, found: Selection, confident: Iterable[pa.Table]) -> None:
+def write_sheets(folder: Path, selection: Selection, confident: Iterable[pa.Table]) -> None:
     """Write a contact sheet, <emotion>.png, for each emotion that has kept images."""
     ranked: Mapping[str, list[tuple[str, float]]] = {
-        emotion: most_confident(found.judged, emotion) for emotion in EMOTIONS
+        emotion: most_confident(selection.judged, emotion) for emotion in EMOTIONS
     }
     small = thumbnails(confident, [image_id for pairs in ranked.values() for image_id, _ in pairs])
     folder.mkdir(parents=True)

@@ -68,13 +68,13 @@ def vocabulary(folder: str | Path) -> Vocabulary:
     try:
         info = _parse(Folder(folder).read("info.json", MAX_SPLIT_BYTES, Reason.missing_annotation))
     except RejectedError as why:
-        _log.warning("info.json cannot be used (%s): vocabularies are built from the annotations", why.detail)
+        _log.warning("info.json cannot be used (%s); the vocabularies are taken from the annotations", why.detail)
         return Vocabulary()
     listed = {name: _listed(info.get(name)) for name in ATTRIBUTES} if isinstance(info, dict) else {}
-    found = Vocabulary({name: names for name, names in listed.items() if names})
-    if found.missing:
-        _log.warning("info.json lists no %s: built from the annotations", ", ".join(found.missing))
-    return found
+    result = Vocabulary({name: names for name, names in listed.items() if names})
+    if result.missing:
+        _log.warning("info.json has no list of %s; the names are taken from the annotations", ", ".join(result.missing))
+    return result
 
 
 def plan(folder: str | Path) -> list[Row]:
@@ -101,7 +101,7 @@ def shards(rows: Sequence[Row], shard_images: int, max_shard_mb: int) -> list[li
     ValueError if a limit is below 1.
     """
     if shard_images < 1 or max_shard_mb < 1:
-        raise ValueError(f"a shard holds at least 1 image and 1 MB; got {shard_images=}, {max_shard_mb=}")
+        raise ValueError(f"{shard_images=}, {max_shard_mb=}: both must be at least 1")
     planned: list[list[Row]] = []
     num_bytes = 0
     for row in sorted(rows, key=lambda row: (row.image_id, SPLITS.index(row.split), row.index)):
@@ -124,9 +124,9 @@ def _raw_rows(door: Folder, split: Split) -> list[Any]:
     try:
         rows = _parse(door.read(name, MAX_SPLIT_BYTES, Reason.missing_annotation))
         if not isinstance(rows, list):
-            raise RejectedError(Reason.malformed_annotation, f"holds {type(rows).__name__}, not a list of rows")
+            raise RejectedError(Reason.malformed_annotation, f"holds {type(rows).__name__}, expected a list of rows")
     except RejectedError as why:
-        hint = "unpack EmoSet's zip there, all of info.json, train.json, val.json, test.json, image/ and annotation/"
+        hint = "unpack EmoSet's zip file there: info.json, train.json, val.json, test.json, image/ and annotation/"
         raise ValueError(f"cannot read {name} in {door.root} ({why.detail}): {hint}") from None
     return rows
 
@@ -138,7 +138,7 @@ def _row(door: Folder, split: Split, index: int, columns: Any) -> Row:
         door.locate(image)
         name = f"emoset/{PurePosixPath(image).stem}"
         if emotion not in INDEX:
-            raise RejectedError(Reason.unknown_emotion, f"{shown(emotion)}; the eight are {', '.join(EMOTIONS)}")
+            raise RejectedError(Reason.unknown_emotion, f"{shown(emotion)}; allowed are {', '.join(EMOTIONS)}")
         door.locate(annotation)
         return Row(name, split, index, emotion, image, annotation, door.size(image, Reason.missing_image))
     except RejectedError as why:
@@ -150,12 +150,13 @@ def _checked_columns(columns: Any) -> tuple[str, str, str]:
     if not isinstance(columns, list) or len(columns) not in (3, 4):
         size = f"{len(columns)} columns" if isinstance(columns, list) else type(columns).__name__
         raise RejectedError(
-            Reason.malformed_row, f"not [emotion, image, annotation], nor with an id after emotion: {size}"
+            Reason.malformed_row,
+            f"expected [emotion, image, annotation] or [emotion, id, image, annotation], found {size}",
         )
     emotion, image, annotation = columns[0], columns[-2], columns[-1]
     if not (isinstance(emotion, str) and isinstance(image, str) and isinstance(annotation, str)):
         types = ", ".join(type(column).__name__ for column in columns)
-        raise RejectedError(Reason.malformed_row, f"emotion, image and annotation are text; this row holds {types}")
+        raise RejectedError(Reason.malformed_row, f"emotion, image and annotation must be text, found {types}")
     return emotion, image, annotation
 
 
@@ -168,8 +169,8 @@ def _without_repeats(rows: list[Row]) -> list[Row]:
     return [row if row.reject or first[row.image_id] is row else _repeated(row, first[row.image_id]) for row in rows]
 
 
-def _repeated(row: Row, kept: Row) -> Row:
-    detail = f"{row.split}.json[{row.index}] repeats {kept.split}.json[{kept.index}], which is kept"
+def _repeated(row: Row, first: Row) -> Row:
+    detail = f"{row.split}.json[{row.index}] repeats {first.split}.json[{first.index}], which is kept"
     return replace(row, num_bytes=0, reject=Reject(row.image_id, Reason.duplicate_id, detail))
 
 
@@ -210,12 +211,12 @@ def _annotation(door: Folder, row: Row) -> dict[str, Any]:
     """Return the parsed annotation of a row. Raises RejectedError if it names another emotion than the row."""
     annotation = _parse(door.read(row.annotation, MAX_ANNOTATION_BYTES, Reason.missing_annotation))
     if not isinstance(annotation, dict):
-        raise RejectedError(Reason.malformed_annotation, f"holds {type(annotation).__name__}, not an object")
+        raise RejectedError(Reason.malformed_annotation, f"holds {type(annotation).__name__}, expected an object")
     emotion = annotation.get("emotion", row.emotion)
     if emotion != row.emotion:
-        said = shown(emotion) if isinstance(emotion, str) else type(emotion).__name__
+        annotated = shown(emotion) if isinstance(emotion, str) else type(emotion).__name__
         raise RejectedError(
-            Reason.emotion_mismatch, f"{row.split}.json[{row.index}] says {row.emotion}, the annotation {said}"
+            Reason.emotion_mismatch, f"{row.split}.json[{row.index}] gives {row.emotion}, the annotation {annotated}"
         )
     return annotation
 
@@ -226,15 +227,15 @@ def _level(annotation: dict[str, Any], key: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise RejectedError(Reason.malformed_annotation, f"{key} is {type(value).__name__}, not a number")
+        raise RejectedError(Reason.malformed_annotation, f"{key} is {type(value).__name__}, expected a number")
     try:
         level = float(value)
     except (ValueError, OverflowError):
-        raise RejectedError(Reason.malformed_annotation, f"{key} is {shown(str(value))}, not a number") from None
+        raise RejectedError(Reason.malformed_annotation, f"{key} is {shown(str(value))}, expected a number") from None
     if not math.isfinite(level):
         raise RejectedError(Reason.non_finite_value, f"{key} is {level}")
     if not 0.0 <= level <= 1.0:
-        raise RejectedError(Reason.value_out_of_range, f"{key} is {level}, not in [0, 1]")
+        raise RejectedError(Reason.value_out_of_range, f"{key} is {level}, expected a number in [0, 1]")
     return level
 
 
@@ -253,9 +254,9 @@ def _names(annotation: dict[str, Any], key: str) -> tuple[str, ...]:
 
 def _checked_name(value: Any, key: str) -> str:
     if not isinstance(value, str):
-        raise RejectedError(Reason.malformed_annotation, f"{key} holds {type(value).__name__}, not a name")
+        raise RejectedError(Reason.malformed_annotation, f"{key} holds {type(value).__name__}, expected a name")
     if len(value) > MAX_NAME_CHARS or not value.isprintable():
-        raise RejectedError(Reason.malformed_annotation, f"{key} holds no name: {shown(value)}")
+        raise RejectedError(Reason.malformed_annotation, f"{key} holds {shown(value)}, expected a name")
     return snake_case(value)
 
 

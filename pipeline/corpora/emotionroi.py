@@ -31,7 +31,9 @@ def plan(folder: Path) -> list[LabelledFile]:
         if line.strip()
     ]
     if not rows:
-        raise ValueError(f"{folder}: {' and '.join(LISTS.values())} are empty; wanted is a line <class>/<file> each")
+        raise ValueError(
+            f"{folder}: {' and '.join(LISTS.values())} are empty; expected is one line <class>/<file> per image"
+        )
     return from_list(folder, "emotionroi", rows, _file)
 
 
@@ -39,5 +41,5 @@ def _file(row: Line) -> LabelledFile:
     split, line = row
     name, slash, file = line.partition("/")
     if not slash or not file:
-        raise RejectedError(Reason.malformed_row, f"{shown(line)} is not <class>/<file>")
+        raise RejectedError(Reason.malformed_row, f"{shown(line)}, expected <class>/<file>")
     return listed_file("emotionroi", line, "images", known_class(name, CLASSES["emotionroi"].names), split)

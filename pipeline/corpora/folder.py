@@ -63,12 +63,14 @@ def plan(folder: Path, corpus: str, shard_images: int) -> list[Files]:
     Only files without a known suffix are opened. Raises ValueError if there is no folder, or no image in it.
     """
     door = Folder(folder)
-    found = _walk(door)
-    paths = sorted(found)
+    errors = _walk(door)
+    paths = sorted(errors)
     ids = unique([f"{corpus}/{safe_name(path)}" for path in paths])
-    files = [_file(door, image_id, path, found[path]) for image_id, path in zip(ids, paths, strict=True)]
+    files = [_file(door, image_id, path, errors[path]) for image_id, path in zip(ids, paths, strict=True)]
     if not files:
-        raise ValueError(f"{folder} holds no picture: neither data/*.parquet nor a JPEG, PNG or WebP at any depth")
+        raise ValueError(
+            f"{folder} has no images: expected are data/*.parquet, or JPEG, PNG or WebP files at any depth"
+        )
     ordered = sorted(files, key=lambda file: file.image_id)
     return [
         Files(folder, tuple(run))
@@ -88,14 +90,14 @@ def safe_name(path: str) -> str:
 
 def unique(names: Iterable[str]) -> list[str]:
     """Return the names, with repeated ones numbered: a, a-2, a-3."""
-    taken: dict[str, int] = {}
+    uses: dict[str, int] = {}
     result = []
     for name in names:
         candidate = name
-        while candidate in taken:
-            taken[name] += 1
-            candidate = f"{name}-{taken[name]}"
-        taken[candidate] = 1
+        while candidate in uses:
+            uses[name] += 1
+            candidate = f"{name}-{uses[name]}"
+        uses[candidate] = 1
         result.append(candidate)
     return result
 
@@ -105,13 +107,13 @@ def _walk(door: Folder) -> dict[str, RejectedError | None]:
 
     Folders that cannot be entered and links that lead out are included with their error.
     """
-    found: dict[str, RejectedError | None] = {}
+    errors: dict[str, RejectedError | None] = {}
     num_others = 0
 
     def refuse(error: OSError) -> None:
         if not isinstance(error, PermissionError):
             raise error  # a failing disk, for example, says nothing about the folder
-        found[os.path.relpath(str(error.filename), door.root)] = RejectedError(
+        errors[os.path.relpath(str(error.filename), door.root)] = RejectedError(
             Reason.unreadable_file, f"the folder cannot be read: {error.strerror}"
         )
 
@@ -119,17 +121,19 @@ def _walk(door: Folder) -> dict[str, RejectedError | None]:
         inside = os.path.relpath(parent, door.root)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         if len(inside) > MAX_PATH_CHARS:  # no image below can be read, and walking ever deeper would fail
-            found[inside] = RejectedError(Reason.malformed_path, f"a folder of more than {MAX_PATH_CHARS} characters")
+            errors[inside] = RejectedError(
+                Reason.malformed_path, f"the path of the folder has more than {MAX_PATH_CHARS} characters"
+            )
             folders[:] = names[:] = []
         for name in (name for name in names if not name.startswith(".")):
             if _counts(os.path.join(parent, name)):
-                found[os.path.normpath(os.path.join(inside, name))] = None
+                errors[os.path.normpath(os.path.join(inside, name))] = None
             else:
                 num_others += 1
-        found |= _links_out(door, [os.path.normpath(os.path.join(inside, name)) for name in folders])
+        errors |= _links_out(door, [os.path.normpath(os.path.join(inside, name)) for name in folders])
     if num_others:
-        _log.info("%d files are no pictures by name and content: left alone", num_others)
-    return found
+        _log.info("%d files are not images, by name and content, and are ignored", num_others)
+    return errors
 
 
 def _links_out(door: Folder, folders: Sequence[str]) -> dict[str, RejectedError | None]:
@@ -137,14 +141,14 @@ def _links_out(door: Folder, folders: Sequence[str]) -> dict[str, RejectedError 
 
     The walk reaches the targets of links that stay inside anyway.
     """
-    found: dict[str, RejectedError | None] = {}
+    errors: dict[str, RejectedError | None] = {}
     for path in folders:
         if os.path.islink(os.path.join(door.root, path)):
             try:
                 door.locate(path)
             except RejectedError as why:
-                found[path] = why
-    return found
+                errors[path] = why
+    return errors
 
 
 def _counts(location: str) -> bool:

@@ -55,20 +55,20 @@ def funnel(judged: pa.Table, num_rejects: int, filtered: pa.Table) -> Funnel:
     return Funnel(len(judged) + num_rejects, _counts(passed, np.ones(len(judged), bool)), by)
 
 
-def metrics(found: Funnel) -> dict[str, str | int]:
+def metrics(funnel: Funnel) -> dict[str, str | int]:
     """Return flat metrics: a number for each total and each emotion, one line of text for each style and genre."""
-    total = {f"num_{step}": number for step, number in zip(STEPS, found.total, strict=True)}
+    total = {f"num_{step}": number for step, number in zip(STEPS, funnel.total, strict=True)}
     emotions = {
         f"num_{step}_{emotion}": number
-        for emotion, counts in found.by["emotion"].items()
+        for emotion, counts in funnel.by["emotion"].items()
         for step, number in zip(STEPS, counts, strict=True)
     }
     lines = {
         f"{group}/{name}": " > ".join(map(str, counts))
         for group in GROUPS[1:]
-        for name, counts in found.by[group].items()
+        for name, counts in funnel.by[group].items()
     }
-    return {"num_collected": found.num_collected, "steps": " > ".join(STEPS), **total, **emotions, **lines}
+    return {"num_collected": funnel.num_collected, "steps": " > ".join(STEPS), **total, **emotions, **lines}
 
 
 def _passed(judged: pa.Table, filtered: pa.Table) -> NDArray[np.bool_]:
@@ -76,15 +76,15 @@ def _passed(judged: pa.Table, filtered: pa.Table) -> NDArray[np.bool_]:
     ids, reasons = judged["image_id"], np.array(judged["reason"].to_pylist(), dtype=object)
     confident, frequent = reasons != UNSURE, ~np.isin(reasons, (UNSURE, RARE))
     captioned = _among(ids, filtered["image_id"])
-    kept = _among(ids, filtered.filter(filtered["kept"])["image_id"])
+    is_kept = _among(ids, filtered.filter(filtered["kept"])["image_id"])
     if captioned.sum() != len(filtered) or (captioned & ~frequent).any():
-        raise ValueError("the captions are not of the pictures that were kept; `dvc repro` makes them again")
-    return np.stack([np.ones(len(judged), bool), confident, frequent, captioned, kept], axis=1)
+        raise ValueError("the captions do not belong to the kept images; run `dvc repro` to write them again")
+    return np.stack([np.ones(len(judged), bool), confident, frequent, captioned, is_kept], axis=1)
 
 
 def _among(ids: pa.ChunkedArray, chosen: pa.ChunkedArray) -> NDArray[np.bool_]:
-    found: NDArray[np.bool_] = pc.is_in(ids, value_set=chosen.combine_chunks()).to_numpy()
-    return found
+    is_chosen: NDArray[np.bool_] = pc.is_in(ids, value_set=chosen.combine_chunks()).to_numpy()
+    return is_chosen
 
 
 def _members(column: pa.ChunkedArray, names: Sequence[str]) -> Iterator[tuple[str, NDArray[np.bool_]]]:

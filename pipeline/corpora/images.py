@@ -64,7 +64,7 @@ class Folder:
         self._parents: dict[str, str] = {}
         if not os.path.isdir(self.root):
             raise ValueError(
-                f"no folder at {root} (looked for {self.root}): check the path, or unpack the dataset there"
+                f"the folder {root} does not exist ({self.root}): check the path, or unpack the dataset there"
             )
 
     def locate(self, path: str) -> str:
@@ -78,7 +78,7 @@ class Folder:
             raise RejectedError(Reason.path_outside_folder, shown(path))
         parent, name = os.path.split(path)
         if name in ("", "."):
-            raise RejectedError(Reason.malformed_path, f"{shown(path)} names no file")
+            raise RejectedError(Reason.malformed_path, f"{shown(path)} does not name a file")
         if parent not in self._parents:
             self._parents[parent] = self._resolve(parent, path)
         location = os.path.join(self._parents[parent], name)
@@ -109,7 +109,7 @@ class Folder:
     def _resolve(self, location: str, path: str) -> str:
         real = os.path.realpath(os.path.join(self.root, location))
         if real != self.root and not real.startswith(self._inside):
-            raise RejectedError(Reason.path_outside_folder, f"{shown(path)} is a link out of the folder")
+            raise RejectedError(Reason.path_outside_folder, f"{shown(path)} is a link to outside the folder")
         return real
 
 
@@ -121,11 +121,13 @@ def read_image(source: bytes | Path) -> Image.Image:
     """
     data = source if isinstance(source, bytes) else _bytes_of(str(source), MAX_IMAGE_BYTES, Reason.missing_image)
     if not data:
-        raise RejectedError(Reason.empty_file, "0 bytes")
+        raise RejectedError(Reason.empty_file, "the file has 0 bytes")
     if len(data) > MAX_IMAGE_BYTES:
         raise RejectedError(Reason.file_too_large, f"{len(data)} bytes, at most {MAX_IMAGE_BYTES} are read")
     if data.startswith(_JPEG) and data.count(_SCAN) > MAX_SCANS:
-        raise RejectedError(Reason.decompression_bomb, f"{data.count(_SCAN)} scans, at most {MAX_SCANS} are decoded")
+        raise RejectedError(
+            Reason.decompression_bomb, f"{data.count(_SCAN)} JPEG scans, at most {MAX_SCANS} are decoded"
+        )
     try:
         image = Image.open(BytesIO(data), formats=FORMATS)
         if image.width * image.height > MAX_PIXELS:
@@ -138,7 +140,7 @@ def read_image(source: bytes | Path) -> Image.Image:
     except _DECODER_ERRORS as error:
         raise RejectedError(*_diagnosis(data, error)) from None
     if image.format == "PNG" and _ends_early(data):  # Pillow accepts such a file
-        raise RejectedError(Reason.truncated_image, f"{len(data)} bytes: no end mark")
+        raise RejectedError(Reason.truncated_image, f"{len(data)} bytes without an end marker")
     return image
 
 
@@ -152,8 +154,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):
         image = _to_grey(image)
     if image.has_transparency_data:
-        picture = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+        rgba = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
     image = image.convert("RGB")
     image.info = {}
     return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
@@ -196,13 +198,13 @@ def _to_grey(image: Image.Image) -> Image.Image:
 def _diagnosis(data: bytes, error: Exception) -> tuple[Reason, str]:
     """Return the reason why decoding failed, and a detail for people."""
     unidentified = isinstance(error, UnidentifiedImageError)
-    said = "damaged header" if unidentified else f"{type(error).__name__} {shown(str(error))}"
+    detail = "damaged header" if unidentified else f"{type(error).__name__} {shown(str(error))}"
     if _ends_early(data) or "truncated" in str(error).lower():
-        return Reason.truncated_image, f"{len(data)} bytes: {said}"
-    known = data.startswith((_JPEG, _PNG)) or (data.startswith(_RIFF) and data[8:12] == b"WEBP")
-    if unidentified and not known:
-        return Reason.unsupported_format, f"not one of {', '.join(FORMATS)}: begins with {data[:16]!r}"
-    return Reason.unreadable_image, said
+        return Reason.truncated_image, f"{len(data)} bytes: {detail}"
+    has_signature = data.startswith((_JPEG, _PNG)) or (data.startswith(_RIFF) and data[8:12] == b"WEBP")
+    if unidentified and not has_signature:
+        return Reason.unsupported_format, f"expected {', '.join(FORMATS)}, but the file begins with {data[:16]!r}"
+    return Reason.unreadable_image, detail
 
 
 def _ends_early(data: bytes) -> bool:
@@ -229,7 +231,9 @@ def _bytes_of(location: str, max_bytes: int, missing: Reason) -> bytes:
         with open(descriptor, "rb", buffering=0) as file:
             info = os.fstat(descriptor)
             if not stat.S_ISREG(info.st_mode):
-                raise RejectedError(Reason.unreadable_file, f"{shown(os.path.basename(location))} is no regular file")
+                raise RejectedError(
+                    Reason.unreadable_file, f"{shown(os.path.basename(location))} is not a regular file"
+                )
             if info.st_size > max_bytes:
                 raise RejectedError(Reason.file_too_large, f"{info.st_size} bytes, at most {max_bytes} are read")
             return file.readall()
@@ -246,7 +250,7 @@ def _rejected(error: OSError, location: str, missing: Reason) -> Exception:
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return RejectedError(missing, f"no {name} there")
     if error.errno == errno.ENAMETOOLONG:
-        return RejectedError(Reason.malformed_path, f"{name} is too long a name for this disk")
+        return RejectedError(Reason.malformed_path, f"the name {name} is too long for this file system")
     if isinstance(error, PermissionError | IsADirectoryError) or error.errno in (
         errno.ELOOP,
         errno.ENXIO,

@@ -74,7 +74,7 @@ def from_list(
             door.locate(item.file.path)
             image_id = item.file.image_id
             if first.setdefault(image_id, place) != place:
-                raise RejectedError(Reason.duplicate_id, f"{image_id} is in {first[image_id]} already, which is kept")
+                raise RejectedError(Reason.duplicate_id, f"{image_id} is already in {first[image_id]}, which is kept")
         except RejectedError as why:
             name = f"{corpus}/{place}"
             item = LabelledFile(File(name, "", reject=Reject(name, why.reason, why.detail)))
@@ -90,7 +90,7 @@ def listed_file(corpus: str, path: str, inside: str, label: str, split: Split | 
 def known_class(name: str, classes: Sequence[str]) -> str:
     """Return the class of this name, matched without regard to case. Raises RejectedError for an unknown name."""
     if name.lower() not in classes:
-        raise RejectedError(Reason.unknown_emotion, f"{shown(name)} is no class; they are {', '.join(classes)}")
+        raise RejectedError(Reason.unknown_emotion, f"{shown(name)} is not a class; allowed are {', '.join(classes)}")
     return name.lower()
 
 
@@ -104,8 +104,8 @@ def lines_of(folder: Path, name: str, layout: str) -> list[str]:
     except RejectedError as why:
         problem = why.detail
     except UnicodeDecodeError as error:
-        problem = f"no UTF-8: {error.reason} at byte {error.start}"
-    raise ValueError(f"cannot read {name} in {folder} ({problem}): unpack the data set there, {layout}")
+        problem = f"not UTF-8: {error.reason} at byte {error.start}"
+    raise ValueError(f"cannot read {name} in {folder} ({problem}): unpack the data set there with {layout}")
 
 
 def _inner(folder: Path, inside: str) -> Path:
@@ -116,7 +116,7 @@ def _inner(folder: Path, inside: str) -> Path:
     try:
         return Path(Folder(folder).locate(inside)) if inside else folder
     except RejectedError as why:
-        raise ValueError(f"{folder}: {why.detail}; put the data set itself there") from None
+        raise ValueError(f"{folder}: {why.detail}; copy the data set into the folder itself") from None
 
 
 def _classed(file: File, inside: str, classes: Sequence[str]) -> LabelledFile:
@@ -129,7 +129,7 @@ def _classed(file: File, inside: str, classes: Sequence[str]) -> LabelledFile:
         return LabelledFile(placed)
     try:
         if len(parts) < 2:
-            raise RejectedError(Reason.unknown_emotion, f"it lies in no folder of a class ({', '.join(classes)})")
+            raise RejectedError(Reason.unknown_emotion, f"not in the folder of a class ({', '.join(classes)})")
         return LabelledFile(placed, known_class(parts[0], classes))
     except RejectedError as why:
         reject = Reject(file.image_id, why.reason, f"{shown(placed.path)}: {why.detail}")

@@ -19,11 +19,11 @@ REPORTED = [field.name for field in fields(Record) if field.name not in STORED_A
 
 def tables(outcomes: Iterable[Record | Reject]) -> dict[str, pa.Table]:
     """Return the outcomes of a reader as two tables, "records" and "rejects", each sorted by its key."""
-    found = list(outcomes)
-    records = [row_of(outcome) for outcome in found if isinstance(outcome, Record)]
+    listed = list(outcomes)
+    records = [row_of(outcome) for outcome in listed if isinstance(outcome, Record)]
     return {
         "records": pa.Table.from_pylist(sorted(records, key=lambda row: str(row["image_id"])), EMOSET_SCHEMA.arrow),
-        "rejects": reject_table(outcome for outcome in found if isinstance(outcome, Reject)),
+        "rejects": reject_table(outcome for outcome in listed if isinstance(outcome, Reject)),
     }
 
 
@@ -56,7 +56,7 @@ def check_rejects(
     num_rows: int,
     max_reject_frac: float,
     corpus: str = "emoset",
-    why: str = "`evoke validate FOLDER` says why",
+    why: str = "`evoke validate FOLDER` lists the reasons",
 ) -> None:
     """Check that the share of rejected rows is at most max_reject_frac.
 
@@ -65,11 +65,11 @@ def check_rejects(
     if num_rejects > max_reject_frac * num_rows:
         raise ValueError(
             f"{num_rejects} of {num_rows} rows are rejected, more than max_reject_frac = {max_reject_frac} allows; "
-            f"{why}; mend the folder, or raise {corpus}.max_reject_frac"
+            f"{why}; repair the folder, or raise {corpus}.max_reject_frac"
         )
 
 
-def told(rejects: pa.Table) -> str:
+def describe_rejects(rejects: pa.Table) -> str:
     """Return rejects as one line: the count of each reason, the most frequent first, each with its first image_id."""
     first: dict[str, str] = {}
     for row in rejects.select(["image_id", "reason"]).to_pylist():

@@ -42,4 +42,4 @@ def check_shape(width: int, height: int) -> None:
     """Check that neither edge is longer than MAX_ASPECT times the other. Raises RejectedError if one is."""
     if max(width, height) > MAX_ASPECT * min(width, height):
         shape = f"{width} x {height} px"
-        raise RejectedError(Reason.extreme_shape, f"{shape}: one edge is more than {MAX_ASPECT} times the other")
+        raise RejectedError(Reason.extreme_shape, f"{shape}: one side is more than {MAX_ASPECT} times the other")

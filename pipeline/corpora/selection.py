@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline.corpora.pack import MAX_SHARD_BYTES, check_rejects, reject_table, told
+from pipeline.corpora.pack import MAX_SHARD_BYTES, check_rejects, describe_rejects, reject_table
 from pipeline.corpora.records import KEPT, RARE, SPLITS, Reason, Reject, Split
 from pipeline.emotions import EMOTIONS, Emotion
 from pipeline.schemas import CURATION_SCHEMA
@@ -55,7 +55,7 @@ def select(
 
 def _selected(judged: pa.Table, rejects: pa.Table, settings: "Emoart", generator: np.random.Generator) -> Selection:
     num_rows = len(judged) + len(rejects)
-    check_rejects(len(rejects), num_rows, settings.max_reject_frac, "emoart", told(rejects))
+    check_rejects(len(rejects), num_rows, settings.max_reject_frac, "emoart", describe_rejects(rejects))
     copies = _copies(judged)
     judged = judged.filter(
         pa.array([image_id not in copies for image_id in judged["image_id"].to_pylist()], pa.bool_())
@@ -63,16 +63,16 @@ def _selected(judged: pa.Table, rejects: pa.Table, settings: "Emoart", generator
     emotions, confident = _words(judged, "emotion"), _words(judged, "reason") == KEPT
     dropped = rare_emotions(emotions[confident], settings.min_emotion_frac)
     reasons = np.where(confident & np.isin(emotions, dropped), RARE, _words(judged, "reason"))
-    kept = reasons == KEPT
-    if not kept.any():
-        raise ValueError(f"no picture is kept: {_why_none(num_rows, judged, rejects, confident, settings)}")
+    is_kept = reasons == KEPT
+    if not is_kept.any():
+        raise ValueError(f"no image is kept: {_why_none(num_rows, judged, rejects, confident, settings)}")
     ids = np.array(judged["image_id"].to_pylist(), dtype=object)
     return Selection(
         judged.set_column(judged.column_names.index("reason"), "reason", [reasons.tolist()]).select(
             CURATION_SCHEMA.names
         ),
         pa.concat_tables([rejects, reject_table(copies.values())]).sort_by("image_id"),
-        splits(ids[kept], emotions[kept], settings.val_frac, settings.test_frac, generator),
+        splits(ids[is_kept], emotions[is_kept], settings.val_frac, settings.test_frac, generator),
         dropped,
     )
 
@@ -82,15 +82,15 @@ def _why_none(
 ) -> str:
     """Return the part of the error message that says why no image is kept, and what helps."""
     if not len(judged):
-        return f"of {num_rows} none can be read: {told(rejects)}"
+        return f"none of {num_rows} can be read: {describe_rejects(rejects)}"
     if not confident.any():
         return (
-            f"of {num_rows} {len(judged)} are readable and no copies, and none of these reaches "
-            f"min_confidence = {settings.min_confidence}; lower it, or add pictures"
+            f"{len(judged)} of {num_rows} are readable and not duplicates, but none of them reaches "
+            f"min_confidence = {settings.min_confidence}; lower it or add images"
         )
     return (
-        f"{int(confident.sum())} reach min_confidence = {settings.min_confidence}, but each of their emotions has less "
-        f"than min_emotion_frac = {settings.min_emotion_frac} of them; lower that"
+        f"{int(confident.sum())} reach min_confidence = {settings.min_confidence}, but no emotion has a share of at "
+        f"least min_emotion_frac = {settings.min_emotion_frac} of them; lower min_emotion_frac"
     )
 
 
@@ -117,13 +117,13 @@ def splits(
 
     Within each emotion round(frac * n) ids are drawn at random for val and for test; the rest are train.
     """
-    found: dict[str, Split] = {}
+    assigned: dict[str, Split] = {}
     for emotion in EMOTIONS:
         members = generator.permutation(ids[emotions == emotion])
         num_val, num_test = round(val_frac * len(members)), round(test_frac * len(members))
         for place, image_id in enumerate(members.tolist()):
-            found[image_id] = "val" if place < num_val else "test" if place < num_val + num_test else "train"
-    return found
+            assigned[image_id] = "val" if place < num_val else "test" if place < num_val + num_test else "train"
+    return assigned
 
 
 def shards(confident: Iterable[pa.Table], chosen: Mapping[str, Split], shard_images: int) -> Iterator[pa.Table]:
@@ -133,39 +133,39 @@ def shards(confident: Iterable[pa.Table], chosen: Mapping[str, Split], shard_ima
     of image files, except for a single larger image. Only one of the input tables is in memory at the same time as the
     shard.
     """
-    held: list[pa.Table] = []
+    pending: list[pa.Table] = []
     num_rows = num_bytes = 0
     for table in (_chosen(piece, chosen) for piece in confident):
         begin = 0
         for row, size in enumerate(pc.binary_length(pc.struct_field(table["image"], "bytes")).to_pylist()):
             if num_rows and (num_rows == shard_images or num_bytes + size > MAX_SHARD_BYTES):
-                yield pa.concat_tables([*held, table.slice(begin, row - begin)])
-                held, begin, num_rows, num_bytes = [], row, 0, 0
+                yield pa.concat_tables([*pending, table.slice(begin, row - begin)])
+                pending, begin, num_rows, num_bytes = [], row, 0, 0
             num_rows, num_bytes = num_rows + 1, num_bytes + size
-        held.append(table.slice(begin))
+        pending.append(table.slice(begin))
     if num_rows:
-        yield pa.concat_tables(held)
+        yield pa.concat_tables(pending)
 
 
-def summary(found: Selection, settings: "Emoart") -> dict[str, str | float]:
+def summary(selection: Selection, settings: "Emoart") -> dict[str, str | float]:
     """Return the funnel's totals, kept images per emotion and split, rejects by reason, and the rules applied."""
-    reasons = Counter(_words(found.judged, "reason").tolist())
-    kept = Counter(_words(found.judged, "emotion")[_words(found.judged, "reason") == KEPT].tolist())
-    in_split = Counter(found.splits.values())
-    num_collected = len(found.judged) + len(found.rejects)
+    reasons = Counter(_words(selection.judged, "reason").tolist())
+    kept_counts = Counter(_words(selection.judged, "emotion")[_words(selection.judged, "reason") == KEPT].tolist())
+    in_split = Counter(selection.splits.values())
+    num_collected = len(selection.judged) + len(selection.rejects)
     return {
         "num_collected": num_collected,
-        "num_readable": len(found.judged),
+        "num_readable": len(selection.judged),
         "num_confident": reasons[KEPT] + reasons[RARE],
         "num_frequent": reasons[KEPT],
-        "num_rejects": len(found.rejects),
+        "num_rejects": len(selection.rejects),
         "share_kept": reasons[KEPT] / num_collected,
         "confident_if": f"confidence >= {settings.min_confidence}",
         "dropped_if": f"share of the confident < {settings.min_emotion_frac}",
-        "dropped_emotions": ", ".join(found.dropped) or "none",
-        **{f"num_kept_{emotion}": kept[emotion] for emotion in EMOTIONS},
+        "dropped_emotions": ", ".join(selection.dropped) or "none",
+        **{f"num_kept_{emotion}": kept_counts[emotion] for emotion in EMOTIONS},
         **{f"num_{split}": in_split[split] for split in SPLITS},
-        **{f"rejects.{reason}": number for reason, number in Counter(found.rejects["reason"].to_pylist()).items()},
+        **{f"rejects.{reason}": number for reason, number in Counter(selection.rejects["reason"].to_pylist()).items()},
     }
 
 
@@ -174,16 +174,16 @@ def _copies(judged: pa.Table) -> dict[str, Reject]:
     first: dict[str, str] = {}
     copies: dict[str, Reject] = {}
     for image_id, digest in zip(judged["image_id"].to_pylist(), judged["sha256"].to_pylist(), strict=True):
-        kept = first.setdefault(digest, image_id)
-        if kept != image_id:
-            copies[image_id] = Reject(image_id, Reason.duplicate_image, f"the bytes of {kept}, which stays")
+        original = first.setdefault(digest, image_id)
+        if original != image_id:
+            copies[image_id] = Reject(image_id, Reason.duplicate_image, f"same bytes as {original}, which is kept")
     return copies
 
 
 def _chosen(piece: pa.Table, chosen: Mapping[str, Split]) -> pa.Table:
     """Return the chosen rows of a table, with their splits."""
-    found = [chosen.get(image_id) for image_id in piece["image_id"].to_pylist()]
-    piece = piece.set_column(piece.column_names.index("split"), "split", [pa.array(found, pa.string())])
+    split_names = [chosen.get(image_id) for image_id in piece["image_id"].to_pylist()]
+    piece = piece.set_column(piece.column_names.index("split"), "split", [pa.array(split_names, pa.string())])
     return piece.filter(piece["split"].is_valid())
 
 

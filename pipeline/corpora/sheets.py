@@ -20,19 +20,19 @@ def most_confident(judged: pa.Table, emotion: str, num: int = COLUMNS * ROWS) ->
 
     The highest confidence comes first, ties in the order of image_id.
     """
-    wanted = pc.and_(_equal(judged["emotion"], emotion), _equal(judged["reason"], KEPT))
-    ranked = judged.filter(wanted).sort_by([("confidence", "descending"), ("image_id", "ascending")]).slice(0, num)
+    is_kept = pc.and_(_equal(judged["emotion"], emotion), _equal(judged["reason"], KEPT))
+    ranked = judged.filter(is_kept).sort_by([("confidence", "descending"), ("image_id", "ascending")]).slice(0, num)
     return list(zip(ranked["image_id"].to_pylist(), ranked["confidence"].to_pylist(), strict=True))
 
 
 def thumbnails(confident: Iterable[pa.Table], image_ids: Collection[str]) -> dict[str, Image.Image]:
     """Return thumbnails of some confident images by image_id, with one full-size image in memory at a time."""
-    wanted = pa.array(image_ids, pa.string())
-    found: dict[str, Image.Image] = {}
+    ids = pa.array(image_ids, pa.string())
+    small: dict[str, Image.Image] = {}
     for piece in confident:
-        for row in piece.filter(pc.is_in(piece["image_id"], wanted)).select(["image_id", "image"]).to_pylist():
-            found[row["image_id"]] = _small(to_rgb(read_image(row["image"]["bytes"])))
-    return found
+        for row in piece.filter(pc.is_in(piece["image_id"], ids)).select(["image_id", "image"]).to_pylist():
+            small[row["image_id"]] = _small(to_rgb(read_image(row["image"]["bytes"])))
+    return small
 
 
 def sheet(ranked: Sequence[tuple[str, float]], small: Mapping[str, Image.Image]) -> Image.Image:
@@ -42,20 +42,20 @@ def sheet(ranked: Sequence[tuple[str, float]], small: Mapping[str, Image.Image])
     pen, font = ImageDraw.Draw(page), _font()
     for place, (image_id, confidence) in enumerate(ranked):
         left, top = GAP_PX + place % COLUMNS * width, GAP_PX + place // COLUMNS * height
-        picture = small[image_id]
-        page.paste(picture, (left + (CELL_PX - picture.width) // 2, top + (CELL_PX - picture.height) // 2))
+        image = small[image_id]
+        page.paste(image, (left + (CELL_PX - image.width) // 2, top + (CELL_PX - image.height) // 2))
         text = _fitting(f"{confidence:.2f}", image_id.partition("/")[2], font)
         pen.text((left + CELL_PX // 2, top + CELL_PX + TEXT_PX // 2), text, "black", font, "mm")
     return page
 
 
-def _small(picture: Image.Image) -> Image.Image:
+def _small(image: Image.Image) -> Image.Image:
     """Return the image as large as fits a cell; tiny images grow by whole factors so that their pixels stay square."""
-    factor = CELL_PX // max(picture.size)
+    factor = CELL_PX // max(image.size)
     if factor >= 1:
-        return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
-    picture.thumbnail((CELL_PX, CELL_PX))
-    return picture
+        return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+    image.thumbnail((CELL_PX, CELL_PX))
+    return image
 
 
 def _fitting(confidence: str, name: str, font: ImageFont.FreeTypeFont) -> str:

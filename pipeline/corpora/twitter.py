@@ -4,7 +4,8 @@ Twitter I lies in Twitter_PCNN/, or the given folder is that folder itself:
 
     Agg_AMT_Candidates/<file>    amt_result.csv, 1,269 rows <file>, <votes>, <positive>, <negative>
 
-A header that names the columns "positive" and "negative" gives their order; without one the order above is assumed. An
+A header that names the columns "positive" and "negative" gives the order of the columns; otherwise the order above is
+assumed. The file name is in the column "file" or, if the header has none, in the first column that is not of votes. An
 image has the polarity of the majority of its five votes. All images are used, which the field calls "3-agree".
 
 Twitter II is SentiBank's 603 photographs from tweets, 470 positive and 133 negative. The layout of its distribution is
@@ -36,7 +37,7 @@ def plan_first(folder: Path) -> list[LabelledFile]:
     lines = [(f"{VOTES}:{number}", line) for number, line in enumerate(lines_of(folder, inside + VOTES, LAYOUT), 1)]
     columns, rows = _without_header([(place, line) for place, line in lines if line.strip()])
     if not rows:
-        raise ValueError(f"{folder / inside / VOTES} has no row; wanted are {', '.join(COLUMNS)} in each")
+        raise ValueError(f"{folder / inside / VOTES} has no rows; expected are rows of {', '.join(COLUMNS)}")
     return from_list(folder, "twitter_i", rows, lambda line: _file(line, columns, inside + PICTURES))
 
 
@@ -64,16 +65,25 @@ def _file(line: str, columns: tuple[str, ...], inside: str) -> LabelledFile:
     try:
         row = [value.strip() for value in next(csv.reader([line]))]
     except csv.Error as error:
-        raise RejectedError(Reason.malformed_row, f"no row of a CSV: {error}") from None
+        raise RejectedError(Reason.malformed_row, f"not a valid CSV row: {error}") from None
     if len(row) != len(columns):
-        raise RejectedError(Reason.malformed_row, f"{len(row)} columns, wanted {', '.join(columns)}")
+        raise RejectedError(Reason.malformed_row, f"{len(row)} columns, expected {', '.join(columns)}")
     positive, negative = (_number(row[columns.index(name)]) for name in POLARITIES)
     if positive == negative:
-        raise RejectedError(Reason.malformed_row, f"{positive} votes for either polarity: neither has the majority")
-    return listed_file("twitter_i", row[0], inside, POLARITIES[positive < negative])
+        raise RejectedError(Reason.malformed_row, f"{positive} votes for each polarity, so neither has a majority")
+    return listed_file("twitter_i", row[_file_column(columns)], inside, POLARITIES[positive < negative])
+
+
+def _file_column(columns: tuple[str, ...]) -> int:
+    """Return the index of the column with the file name."""
+    return (
+        columns.index("file")
+        if "file" in columns
+        else next((index for index, name in enumerate(columns) if name not in COLUMNS[1:]), 0)
+    )
 
 
 def _number(text: str) -> int:
     if not text.isdecimal() or len(text) > MAX_DIGITS:
-        raise RejectedError(Reason.malformed_row, f"{shown(text)} is no number of votes")
+        raise RejectedError(Reason.malformed_row, f"{shown(text)} is not a number of votes")
     return int(text)

@@ -31,9 +31,9 @@ RARE_IMAGES = 10  # a name on fewer images is rare
 LEVELS = ("brightness", "colorfulness")
 MAX_EXAMPLES = 3
 REPEATS = {
-    "within_split": "have the same bytes as another image of their split, so that an epoch sees it twice",
-    "across_splits": "have the same bytes as an image of another split, which makes scores on val and test too good",
-    "across_emotions": "have the same bytes as an image of another emotion, so that no model can get both right",
+    "within_split": "have the same bytes as another image of their split, so each epoch uses them twice",
+    "across_splits": "have the same bytes as an image of another split, which inflates scores on val and test",
+    "across_emotions": "have the same bytes as an image of another emotion, so no model can classify both correctly",
 }
 
 
@@ -95,9 +95,9 @@ class Report:
 
     def unlisted(self, attribute: str) -> Counter[str]:
         """Return images per name that info.json does not list; empty if it lists no name of the attribute."""
-        known = self.vocabulary.names.get(attribute)
+        listed = self.vocabulary.names.get(attribute)
         counts = self.names[attribute]
-        return Counter({name: counts[name] for name in counts if known is not None and name not in known})
+        return Counter({name: counts[name] for name in counts if listed is not None and name not in listed})
 
     def flat(self) -> dict[str, float]:
         """Return every count and share under a flat key, the form of metrics files."""
@@ -121,7 +121,7 @@ class Report:
     @property
     def problems(self) -> list[str]:
         """Return what is wrong and what to do about it, a sentence or two each; empty for a sound corpus."""
-        checks = (_empty_parts, _refused_rows, _equal_content, _attributes, _differences_from_published)
+        checks = (_empty_parts, _rejected_rows, _equal_content, _attributes, _differences_from_published)
         return [problem for check in checks for problem in check(self)]
 
 
@@ -131,7 +131,7 @@ def report(stream: Iterable[Record | Reject], vocabulary: Vocabulary | None = No
     vocabulary: the names of info.json; without it the report is for a folder that has no info.json.
     """
     counts = Report(vocabulary or Vocabulary())
-    seen: dict[bytes, list[_Place]] = {}
+    places: dict[bytes, list[_Place]] = {}
     for item in stream:
         if isinstance(item, Reject):
             counts.rejects[item.reason] += 1
@@ -141,7 +141,7 @@ def report(stream: Iterable[Record | Reject], vocabulary: Vocabulary | None = No
         else:
             counts.images[item.split, item.emotion] += 1
             _count_attributes(counts, item)
-            _count_repeats(counts, item, seen.setdefault(bytes.fromhex(item.sha256), []))
+            _count_repeats(counts, item, places.setdefault(bytes.fromhex(item.sha256), []))
     return counts
 
 
@@ -161,9 +161,9 @@ class _Place:
 def _count_attributes(counts: Report, record: Record) -> None:
     single = {"scene": record.scene, "facial_expression": record.facial_expression, "human_action": record.human_action}
     names = {"object": record.objects} | {attribute: (name,) if name else () for attribute, name in single.items()}
-    for attribute, held in names.items():
-        counts.annotated[attribute] += bool(held)
-        counts.names[attribute].update(held)
+    for attribute, values in names.items():
+        counts.annotated[attribute] += bool(values)
+        counts.names[attribute].update(values)
     counts.annotated["brightness"] += record.brightness is not None
     counts.annotated["colorfulness"] += record.colorfulness is not None
 
@@ -192,17 +192,17 @@ def _empty_parts(counts: Report) -> Iterator[str]:
     for split in SPLITS:
         absent = [emotion for emotion in EMOTIONS if not counts.images[split, emotion]]
         if len(absent) == len(EMOTIONS):
-            yield f"{split} has no usable image, and nothing runs without one: check {split}.json and the refused rows."
+            yield f"{split} has no usable images, so the pipeline cannot run: check {split}.json and the rejected rows."
         elif absent:
-            yield f"{split} has no usable image of {', '.join(absent)}: no score of it will mean anything. Add some."
+            yield f"{split} has no usable images of {', '.join(absent)}, so its scores are meaningless: add some."
 
 
-def _refused_rows(counts: Report) -> Iterator[str]:
-    refused = counts.rejects.total()
-    if refused:
+def _rejected_rows(counts: Report) -> Iterator[str]:
+    rejected = counts.rejects.total()
+    if rejected:
         yield (
-            f"{refused:,} of {counts.num_rows:,} rows ({refused / counts.num_rows:.2%}) are refused, for the reasons "
-            "listed: repair their files (often a download that broke off) or delete the rows."
+            f"{rejected:,} of {counts.num_rows:,} rows ({rejected / counts.num_rows:.2%}) are rejected for the reasons "
+            "listed: repair the files (often an incomplete download) or delete the rows."
         )
 
 
@@ -217,13 +217,13 @@ def _attributes(counts: Report) -> Iterator[str]:
     for attribute in (*LEVELS, *ATTRIBUTES):
         if counts.num_images and counts.coverage(attribute) < NEAR_EMPTY_FRAC:
             yield (
-                f"{attribute} is on {counts.coverage(attribute):.2%} of the images, which teaches nothing: see that "
-                f'the annotation files spell the key "{attribute}", or leave out what needs it.'
+                f"only {counts.coverage(attribute):.2%} of the images have {attribute}, too few to train on: check "
+                f'that the annotation files use the key "{attribute}", or do not use this attribute.'
             )
     if counts.vocabulary.missing:
         yield (
-            f"info.json is missing or lists no {', '.join(counts.vocabulary.missing)}: names are taken as annotations "
-            "spell them. Take info.json from EmoSet's repository if their number or order matters."
+            f"info.json is missing or has no list of {', '.join(counts.vocabulary.missing)}; the names are taken from "
+            "the annotations. Copy info.json from EmoSet's repository if their number or order matters."
         )
     for attribute in ATTRIBUTES:
         unlisted = counts.unlisted(attribute)
@@ -231,7 +231,7 @@ def _attributes(counts: Report) -> Iterator[str]:
             most = ", ".join(name for name, _ in unlisted.most_common(MAX_EXAMPLES))
             yield (
                 f"{len(unlisted)} names of {attribute} on {unlisted.total():,} images are not in info.json ({most}): "
-                "kept. Correct their spelling or add them to info.json."
+                "they are kept. Correct their spelling or add them to info.json."
             )
 
 
@@ -244,16 +244,16 @@ def _differences_from_published(counts: Report) -> Iterator[str]:
         return
     for emotion, published in PUBLISHED.items():
         for split, number in published.items():
-            found = counts.images[split, emotion]
-            if found != number:
+            count = counts.images[split, emotion]
+            if count != number:
                 yield (
-                    f"{split} has {found:,} usable images of {emotion}, EmoSet-118K has {number:,}: its scores are not "
-                    "comparable with published ones. Compare the folder with the official download."
+                    f"{split} has {count:,} usable images of {emotion}, but EmoSet-118K has {number:,}: its scores are "
+                    "not comparable with published ones. Compare the folder with the official download."
                 )
 
 
 def _size_lines(counts: Report) -> Iterator[str]:
-    yield f"{counts.num_images:,} usable images of {counts.num_rows:,} rows"
+    yield f"{counts.num_images:,} usable images in {counts.num_rows:,} rows"
 
 
 def _emotion_lines(counts: Report) -> Iterator[str]:
@@ -261,11 +261,11 @@ def _emotion_lines(counts: Report) -> Iterator[str]:
     yield f"{head}   EmoSet-118K:{'val':>6}{'test':>8}{'all, est.':>11}{'share':>8}"
     estimate = sum(published_total(emotion) for emotion in EMOTIONS)
     for emotion in EMOTIONS:
-        found, published = counts.of_emotion(emotion), PUBLISHED[emotion]
+        total, published = counts.of_emotion(emotion), PUBLISHED[emotion]
         splits = [counts.images[split, emotion] for split in SPLITS]
-        share, published_share = found / max(counts.num_images, 1), published_total(emotion) / estimate
+        share, published_share = total / max(counts.num_images, 1), published_total(emotion) / estimate
         yield (
-            f"{emotion:12}{splits[0]:9,}{splits[1]:8,}{splits[2]:8,}{found:9,}{share:8.1%}   "
+            f"{emotion:12}{splits[0]:9,}{splits[1]:8,}{splits[2]:8,}{total:9,}{share:8.1%}   "
             f"{published['val']:18,}{published['test']:8,}{published_total(emotion):11,}{published_share:8.1%}"
         )
     splits = [counts.in_split(split) for split in SPLITS]
@@ -292,7 +292,7 @@ def _repeat_lines(counts: Report) -> Iterator[str]:
 
 
 def _reject_lines(counts: Report) -> Iterator[str]:
-    yield f"refused: {counts.rejects.total():,}"
+    yield f"rejected: {counts.rejects.total():,}"
     for reason, number in counts.rejects.most_common():
         yield f"  {number:,} {reason.value}: {reason.doc}"
         for example in counts.reject_examples[reason]:

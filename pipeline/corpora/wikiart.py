@@ -94,7 +94,7 @@ def plan(folder: Path, corpus: str, shard_images: int) -> list[RowGroups]:
     footers = [_footer(file) for file in files]
     total = sum(footer.num_rows for footer in footers)
     if not total:
-        raise ValueError(f"{folder}: data/*.parquet hold no row")
+        raise ValueError(f"{folder}: data/*.parquet have no rows")
     digits = max(MIN_DIGITS, len(str(total - 1)))
     planned: list[RowGroups] = []
     first = 0
@@ -112,27 +112,31 @@ def _warn_of_missing(files: Sequence[Path]) -> None:
     matches = [match for file in files if (match := NUMBERED.fullmatch(file.name))]
     for (prefix, total), count in Counter(match.groups() for match in matches).items():
         if count < int(total):
-            _log.warning("%d of %d files %s-*.parquet are there: is the download complete?", count, int(total), prefix)
+            _log.warning(
+                "only %d of %d files %s-*.parquet exist; check that the download is complete", count, int(total), prefix
+            )
 
 
 def _footer(file: Path) -> pq.FileMetaData:
     """Return the footer of a file. Raises ValueError if its columns are not those of the layout."""
     if not file.is_file():  # opening a pipe would block
-        raise ValueError(f"{file} is no regular file; remove it, or fetch it again")
+        raise ValueError(f"{file} is not a regular file; remove it or download it again")
     with _errors_name(file), pq.ParquetFile(file) as opened:
         schema, footer = opened.schema_arrow, opened.metadata
     kinds = dict(zip(schema.names, schema.types, strict=True))
     if not _holds_pictures(kinds.get("image")):
-        found = f"is {kinds['image']}" if "image" in kinds else "is missing"
+        problem = f"has type {kinds['image']}" if "image" in kinds else "is missing"
         raise ValueError(
-            f"{file}: column image {found}; wanted is struct<bytes: binary, path: string>, as huggan has it"
+            f"{file}: column image {problem}; expected is struct<bytes: binary, path: string> as in huggan/wikiart"
         )
     for name in LABELS:
         if name in kinds and not _holds_labels(kinds[name]):
-            raise ValueError(f"{file}: column {name} is {kinds[name]}; wanted are class labels or text")
+            raise ValueError(f"{file}: column {name} has type {kinds[name]}; expected are class labels or text")
     for name in set(LABELS) & set(kinds) - set(_names(schema)):
         if pa.types.is_integer(kinds[name]):
-            _log.warning("%s: column %s has numbers without names; they stand as numbers", file.name, name)
+            _log.warning(
+                "%s: column %s has class numbers without names; the numbers are used as names", file.name, name
+            )
     return footer
 
 
@@ -146,8 +150,8 @@ def _rows(file: pq.ParquetFile, group: int, columns: list[str]) -> Iterator[dict
     chunks = [footer.column(index) for index in range(footer.num_columns)]
     size = max((chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema == "image.bytes"), default=0)
     if size > footer.num_rows * MAX_IMAGE_BYTES:
-        said = f"{size} bytes for the {footer.num_rows} of its row group, at most {MAX_IMAGE_BYTES} each are read"
-        yield from repeat(RejectedError(Reason.file_too_large, said), footer.num_rows)
+        detail = f"{size} bytes for the {footer.num_rows} of its row group, at most {MAX_IMAGE_BYTES} each are read"
+        yield from repeat(RejectedError(Reason.file_too_large, detail), footer.num_rows)
         return
     for batch in file.iter_batches(1, [group], columns, use_threads=False):
         yield from batch.to_pylist()
@@ -169,8 +173,8 @@ def _holds_labels(kind: pa.DataType) -> bool:
 
 
 def _size(footer: pq.FileMetaData, group: int) -> tuple[int, int]:
-    found = footer.row_group(group)
-    return found.num_rows, found.total_byte_size
+    row_group = footer.row_group(group)
+    return row_group.num_rows, row_group.total_byte_size
 
 
 def _names(schema: pa.Schema) -> Names:
@@ -183,7 +187,7 @@ def _names(schema: pa.Schema) -> Names:
         listed = {name: features[name].get("names") for name in LABELS if name in features}
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError):  # absent, or of another shape
         return {}
-    return {name: tuple(found) for name, found in listed.items() if isinstance(found, list) and _all_text(found)}
+    return {name: tuple(words) for name, words in listed.items() if isinstance(words, list) and _all_text(words)}
 
 
 def _all_text(values: list[Any]) -> bool:
@@ -198,7 +202,7 @@ def _outcome(names: Names, named: tuple[str, dict[str, Any] | RejectedError]) ->
             raise row
         image = row["image"] or {}
         if image.get("bytes") is None:
-            raise RejectedError(Reason.null_image, "no bytes in column image")
+            raise RejectedError(Reason.null_image, "column image has no bytes")
         art = {name: _label(name, row.get(name), names.get(name)) for name in LABELS}
         return checked(image_id, image["bytes"], image.get("path"), **art)
     except RejectedError as why:
@@ -213,10 +217,12 @@ def _label(column: str, value: int | str | None, names: tuple[str, ...] | None) 
     if value is None or (value == NO_LABEL and names is not None):
         return None
     if isinstance(value, int) and names is not None and not 0 <= value < len(names):
-        raise RejectedError(Reason.unknown_class_label, f"{column} is {value}, of {len(names)} that have names")
+        raise RejectedError(
+            Reason.unknown_class_label, f"{column} is {value}, but only {len(names)} classes have names"
+        )
     text = names[value] if isinstance(value, int) and names is not None else str(value).strip()
     if len(text) > MAX_NAME_CHARS or not text.isprintable():
-        raise RejectedError(Reason.unknown_class_label, f"{column} is no name: {shown(text)}")
+        raise RejectedError(Reason.unknown_class_label, f"{column} is {shown(text)}, expected a name")
     return text or None
 
 
@@ -229,5 +235,7 @@ def _errors_name(file: Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        said = " ".join(str(error).split())
-        raise ValueError(f"{file} is damaged, cut off or no Parquet ({shown(said)}); fetch it again") from None
+        message = " ".join(str(error).split())
+        raise ValueError(
+            f"{file} is damaged, truncated or not a Parquet file ({shown(message)}); download it again"
+        ) from None

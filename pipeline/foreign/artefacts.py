@@ -60,7 +60,7 @@ def classifier(data: bytes, _member: str = "") -> "dict[str, torch.Tensor]":
     """
     tensors = load_state_dict(data)
     if tensors.keys() != {"fc.weight", "fc.bias"}:
-        raise RefusedError("wrong_keys", f"{_some(tensors)}, wanted fc.weight and fc.bias")
+        raise RefusedError("wrong_keys", f"tensors are {_some(tensors)}, expected fc.weight and fc.bias")
     shapes = {"fc.weight": (len(EMOTIONS), CLIP_WIDTH), "fc.bias": (len(EMOTIONS),)}
     return {name.removeprefix("fc."): checked(name, tensors[name], shape) for name, shape in shapes.items()}
 
@@ -73,7 +73,7 @@ def image_encoder(data: bytes, _member: str = "") -> "dict[str, torch.Tensor]":
     tensors = load_state_dict(data)
     shapes = {tuple(tensor.shape) for tensor in tensors.values()}
     if not shapes >= {(CLIP_WIDTH, RESNET_WIDTH), (len(EMOTIONS), CLIP_WIDTH)}:
-        raise RefusedError("wrong_shape", f"no 768 x 2048 and 8 x 768 layer among {_some(tensors)}")
+        raise RefusedError("wrong_shape", f"no 768 x 2048 and 8 x 768 layers among {_some(tensors)}")
     for name, tensor in tensors.items():
         _text(name)
         if tensor.is_floating_point():
@@ -85,7 +85,7 @@ def gaussian(data: bytes, member: str) -> "torch.Tensor":
     """Return the mean or the standard deviations of an emotion in EmoGen's emotion space: 768 float32."""
     values = checked(member, load_tensor(data), (CLIP_WIDTH,))
     if member.endswith("_std") and bool((values < 0).any()):
-        raise RefusedError("out_of_range", f"a standard deviation is {float(values.min()):g}, at least 0 is one")
+        raise RefusedError("out_of_range", f"a standard deviation is {float(values.min()):g}, expected >= 0")
     return values
 
 
@@ -100,7 +100,7 @@ def coefficients(data: bytes, kind: str) -> Rows:
     keys = [attribute_key(name) for name in table]
     repeated = sorted(key for key, number in Counter(keys).items() if number > 1)
     if repeated:
-        raise RefusedError("wrong_keys", f"names that are equal in snake_case: {_some(repeated)}")
+        raise RefusedError("wrong_keys", f"several names are equal in snake_case: {_some(repeated)}")
     unknown = {"num_images": 0, "standard_error": np.zeros(len(EMOTIONS), np.float32)}
     return [
         {"attribute": f"{kind}/{key}", "kind": kind, "name": key, **unknown}
@@ -113,7 +113,9 @@ def attributes(data: bytes, kind: str) -> Rows:
     """Return the attributes by which EmoGen guides each emotion, in EmoGen's order."""
     table = _container(parse(data), dict)
     if set(table) != {f"attr_{emotion}" for emotion in EMOTIONS}:
-        raise RefusedError("wrong_keys", f"{_some(table)}, wanted attr_ and each of {', '.join(EMOTIONS)}")
+        raise RefusedError(
+            "wrong_keys", f"keys are {_some(table)}, expected attr_ and one of {', '.join(EMOTIONS)} each"
+        )
     return [
         {"emotion": emotion, "kind": kind, "name": attribute_key(_text(name))}
         for emotion in EMOTIONS
@@ -141,7 +143,7 @@ def place(path: str) -> dict[str, str | None]:
     foreign = PureWindowsPath(path)  # accepts both path separators
     parts = foreign.relative_to(foreign.anchor).parts[-3:]
     if not parts or ".." in parts:
-        raise RefusedError("wrong_keys", f"{shown(path)} names no file")
+        raise RefusedError("wrong_keys", f"{shown(path)} does not name a file")
     words = [parts[-1].rpartition("_")[0].lower(), *(part.lower() for part in parts[:-1])]
     return {
         "emotion": next((word for word in words if word in INDEX), None),
@@ -157,22 +159,22 @@ def attribute_key(name: str) -> str:
     """
     key = snake_case(_COUNT.sub("", name))
     if not key or "/" in key:
-        raise RefusedError("wrong_keys", f"{shown(name)} is no attribute's name")
+        raise RefusedError("wrong_keys", f"{shown(name)} is not the name of an attribute")
     return key
 
 
 def _container(value: Any, kind: type) -> Any:
     if not isinstance(value, kind):
-        raise RefusedError("wrong_type", f"{type(value).__name__}, wanted {kind.__name__}")
+        raise RefusedError("wrong_type", f"found {type(value).__name__}, expected {kind.__name__}")
     if not value:
-        raise RefusedError("wrong_keys", f"an empty {kind.__name__}")
+        raise RefusedError("wrong_keys", f"the {kind.__name__} is empty")
     return value
 
 
 def _text(value: Any, max_chars: int = MAX_NAME_CHARS) -> str:
     """Return the value if it is text that a table can hold and a terminal can show; raises RefusedError otherwise."""
     if type(value) is not str:
-        raise RefusedError("wrong_type", f"{type(value).__name__}, wanted text")
+        raise RefusedError("wrong_type", f"found {type(value).__name__}, expected text")
     if not 0 < len(value) <= max_chars or not value.isprintable():
         raise RefusedError("wrong_keys", f"{shown(value)}: empty, unprintable or over {max_chars} characters")
     return value
@@ -185,9 +187,9 @@ def _probabilities(name: str, value: Any) -> NDArray[np.float32]:
     """
     values = vector(name, value, len(EMOTIONS))
     if not np.isfinite(values).all():
-        raise RefusedError("not_finite", f"{shown(name)} holds NaN or an infinity")
+        raise RefusedError("not_finite", f"{shown(name)} contains NaN or infinity")
     if values.min() < 0.0 or abs(float(values.sum(dtype=np.float64)) - 1.0) > SUM_TOLERANCE:
-        raise RefusedError("out_of_range", f"{shown(name)} is {values.tolist()}, no probabilities that sum to 1")
+        raise RefusedError("out_of_range", f"{shown(name)} is {values.tolist()}, expected probabilities that sum to 1")
     return values
 
 

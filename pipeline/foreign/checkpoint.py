@@ -33,11 +33,13 @@ def load_state_dict(data: bytes) -> "dict[str, torch.Tensor]":
     """Return the tensors of a saved state dict by name. Raises RefusedError if the file does not hold one."""
     loaded = _load(data)
     if not isinstance(loaded, dict):
-        raise RefusedError("wrong_type", f"{type(loaded).__name__}, not a dictionary of tensors")
+        raise RefusedError("wrong_type", f"found {type(loaded).__name__}, expected a dictionary of tensors")
     tensors = {name: _whole(name, tensor, len(data)) for name, tensor in dict.items(loaded)}
     num_bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     if num_bytes > MAX_CHECKPOINT_BYTES:  # many views of one storage
-        raise RefusedError("wrong_shape", f"tensors of {num_bytes} bytes, at most {MAX_CHECKPOINT_BYTES} are read")
+        raise RefusedError(
+            "wrong_shape", f"the tensors have {num_bytes} bytes, at most {MAX_CHECKPOINT_BYTES} are read"
+        )
     return {name: tensor.contiguous() for name, tensor in tensors.items()}
 
 
@@ -49,12 +51,12 @@ def load_tensor(data: bytes) -> "torch.Tensor":
 def checked(name: str, tensor: "torch.Tensor", shape: tuple[int, ...]) -> "torch.Tensor":
     """Return a tensor as float32. Raises RefusedError unless it is of that shape, floating-point and finite."""
     if tuple(tensor.shape) != shape:
-        raise RefusedError("wrong_shape", f"{name} is {list(tensor.shape)}, wanted {list(shape)}")
+        raise RefusedError("wrong_shape", f"{name} has shape {list(tensor.shape)}, expected {list(shape)}")
     if not tensor.is_floating_point():
-        raise RefusedError("wrong_type", f"{name} is {tensor.dtype}, wanted floating numbers")
+        raise RefusedError("wrong_type", f"{name} has type {tensor.dtype}, expected floating-point numbers")
     single = tensor.float()
     if not single.isfinite().all():
-        raise RefusedError("not_finite", f"{name} holds NaN or an infinity")
+        raise RefusedError("not_finite", f"{name} contains NaN or infinity")
     return single
 
 
@@ -81,21 +83,24 @@ def _entries(data: bytes) -> dict[str, bytes]:
     Entries must be stored without compression and occur once, so that they cannot hold more than the file does.
     """
     if not data.startswith(b"PK\x03\x04"):
-        remedy = "load it where you trust it and torch.save it again"
-        raise RefusedError("not_a_torch_zip", f"a file of torch before 1.6, or no checkpoint; {remedy}")
+        remedy = "if you trust it, load it with torch and save it again with torch.save"
+        raise RefusedError("not_a_torch_zip", f"not a checkpoint, or saved by torch before 1.6; {remedy}")
     if data.count(_DIRECTORY_ENTRY) > MAX_ENTRIES:
-        raise RefusedError("malformed_archive", f"more than {MAX_ENTRIES} entries")
+        raise RefusedError("malformed_archive", f"the archive has more than {MAX_ENTRIES} entries")
     with refused_as("malformed_archive"), zipfile.ZipFile(io.BytesIO(data)) as archive:
         infos = archive.infolist()
         names = Counter(info.filename for info in infos)
         for info in infos:
             if not _ENTRY.fullmatch(info.filename) or info.compress_type != zipfile.ZIP_STORED:
-                raise RefusedError("malformed_archive", f"{shown(info.filename)} is compressed or none of torch.save's")
+                raise RefusedError(
+                    "malformed_archive",
+                    f"{shown(info.filename)} is compressed, or is not an entry that torch.save writes",
+                )
         if len(infos) != len(names) or sum(info.file_size for info in infos) > len(data):
-            raise RefusedError("malformed_archive", "entries that repeat or overlap")
+            raise RefusedError("malformed_archive", "entries of the archive repeat or overlap")
         roots = {name.partition("/")[0] for name in names}
         if len(roots) != 1 or f"{min(roots)}/data.pkl" not in names:
-            raise RefusedError("malformed_archive", "not one folder with one data.pkl")
+            raise RefusedError("malformed_archive", "expected one folder with one data.pkl")
         return {name: archive.read(name) for name in names}
 
 
@@ -104,7 +109,9 @@ def _whole(name: str, tensor: Any, num_bytes: int) -> "torch.Tensor":
     import torch
 
     if type(tensor) is not torch.Tensor:
-        raise RefusedError("wrong_type", f"{shown(name)} holds {type(tensor).__name__}, not one tensor")
+        raise RefusedError("wrong_type", f"{shown(name)} holds {type(tensor).__name__}, expected a tensor")
     if tensor.numel() * tensor.element_size() > num_bytes or tensor.untyped_storage().nbytes() > num_bytes:
-        raise RefusedError("wrong_shape", f"{shown(name)} is {list(tensor.shape)}, larger than its file")
+        raise RefusedError(
+            "wrong_shape", f"{shown(name)} has shape {list(tensor.shape)}, which is larger than its file"
+        )
     return tensor.detach()

@@ -54,11 +54,11 @@ def import_emogen(folder: Path, out: Path) -> list[Row]:
     """
     check_empty(out)
     door = Folder(folder)
-    found = find(door)
-    if not any(found.values()):
+    candidates = find(door)
+    if not any(candidates.values()):
         names = ", ".join(artefact.pattern for artefact in ARTEFACTS)
-        raise ValueError(f"nothing of EmoGen below {folder}; looked for {names}")
-    results = {artefact: _convert(door, artefact, found[artefact.label]) for artefact in ARTEFACTS}
+        raise ValueError(f"{folder} has no file of EmoGen; expected are {names}")
+    results = {artefact: _convert(door, artefact, candidates[artefact.label]) for artefact in ARTEFACTS}
     for kind, output in OUTPUTS.items():
         members = {artefact: results[artefact] for artefact in ARTEFACTS if artefact.kind == kind}
         values = {artefact.member: value for artefact, (_, value) in members.items() if value is not None}
@@ -79,10 +79,10 @@ def import_emogen(folder: Path, out: Path) -> list[Row]:
 def check_empty(out: Path) -> None:
     """Raise ValueError unless `out` does not exist yet, or holds nothing except its README.md."""
     if out.exists() and not out.is_dir():
-        raise ValueError(f"{out} is no folder; name one that is empty or not there yet")
-    held = sorted(path.name for path in out.iterdir() if path.name != "README.md") if out.exists() else []
-    if held:
-        raise ValueError(f"{out} already holds {', '.join(held[:5])}; delete that, or name another folder")
+        raise ValueError(f"{out} is not a folder; name a new or empty folder")
+    existing = sorted(path.name for path in out.iterdir() if path.name != "README.md") if out.exists() else []
+    if existing:
+        raise ValueError(f"{out} already contains {', '.join(existing[:5])}; delete these or name another folder")
 
 
 def find(door: Folder) -> dict[str, list[str]]:
@@ -90,15 +90,15 @@ def find(door: Folder) -> dict[str, list[str]]:
 
     A file belongs to the first artifact that matches.
     """
-    found: dict[str, list[str]] = {artefact.label: [] for artefact in ARTEFACTS}
+    candidates: dict[str, list[str]] = {artefact.label: [] for artefact in ARTEFACTS}
     root = Path(door.root)
     for folder, folders, names in os.walk(root, onerror=_raise):
         folders[:] = sorted(set(folders) - {".git"})
         for path in (Path(folder) / name for name in sorted(names) if name.endswith(_SUFFIXES)):
             artefact = next((artefact for artefact in ARTEFACTS if path.match(artefact.pattern)), None)
             if artefact:
-                found[artefact.label].append(path.relative_to(root).as_posix())
-    return found
+                candidates[artefact.label].append(path.relative_to(root).as_posix())
+    return candidates
 
 
 def _convert(door: Folder, artefact: Artefact, paths: Sequence[str]) -> tuple[list[Row], Any]:
@@ -112,16 +112,16 @@ def _convert(door: Folder, artefact: Artefact, paths: Sequence[str]) -> tuple[li
     rows = [_opened(door, artefact, path, contents) for path in paths]
     try:
         if len(contents) > 1:
-            raise RefusedError("ambiguous", f"{len(contents)} different files have this name; leave one of them")
+            raise RefusedError("ambiguous", f"{len(contents)} different files have this name; keep only one of them")
         if any(data[:100].lstrip().lower().startswith(_HTML) for data in contents.values()):
-            raise RefusedError("html_page", "a web page under this name; download the file itself")
+            raise RefusedError("html_page", "the file is a web page; download the file itself")
         values = [artefact.read(data, artefact.member) for data in contents.values()]
     except RefusedError as why:
         return _refused(rows, why), None
     first = next((row for row in rows if row.status == "converted"), None)
     if first is None:
         return rows, None
-    copy = f"same bytes as {first.source}"
+    copy = f"has the same bytes as {first.source}"
     copies = [row for row in rows if row.status == "converted" and row is not first]
     return [replace(row, reason=copy) if row in copies else row for row in rows], values[0]
 
@@ -144,7 +144,7 @@ def _opened(door: Folder, artefact: Artefact, path: str, contents: dict[str | No
 def _pointer(data: bytes) -> str:
     size = re.search(rb"^size (\d{1,15})$", data, re.MULTILINE)
     stands_for = f"{int(size[1])} bytes" if size else "a file"
-    return f"a Git-LFS pointer to {stands_for}; `git lfs pull` in the checkout fetches it"
+    return f"a Git LFS pointer to {stands_for}; run `git lfs pull` in the checkout to download it"
 
 
 def _refused(rows: Sequence[Row], why: RefusedError | RejectedError) -> list[Row]:

@@ -24,25 +24,25 @@ from pipeline.weights import save_safetensors
 
 ATTRIBUTES_SCHEMA = Schema(
     (
-        Column("emotion", pa.string(), "one of the eight that the attribute is used for"),
+        Column("emotion", pa.string(), "emotion that the attribute is used for"),
         Column("kind", WORD, "scene or object", words=ATTRIBUTE_KINDS),
-        Column("name", pa.string(), "as EmoSet's vocabulary has it, in snake_case"),
+        Column("name", pa.string(), "name in EmoSet's vocabulary, in snake_case"),
     ),
     repeats=True,
 )
 VOCABULARY_SCHEMA = Schema(
     (
         Column("name", pa.string(), "scene or object, in snake_case"),
-        Column("position", pa.int32(), "in EmoGen's list, from 0"),
+        Column("position", pa.int32(), "position in EmoGen's list, from 0"),
     ),
     repeats=True,
 )
 BALANCE_SCHEMA = Schema(
     (
-        Column("kind", pa.string(), "scene or object: the list"),
-        Column("position", pa.int32(), "in that list, from 0"),
-        Column("emotion", WORD, "as the path tells it; null: it does not", nullable=True, words=EMOTIONS),
-        Column("attribute", pa.string(), "the picture's folder, in snake_case; null: there is none", nullable=True),
+        Column("kind", pa.string(), "list of scenes or of objects"),
+        Column("position", pa.int32(), "position in that list, from 0"),
+        Column("emotion", WORD, "emotion in the path; null: none", nullable=True, words=EMOTIONS),
+        Column("attribute", pa.string(), "folder of the image, in snake_case; null: none", nullable=True),
         Column("file", pa.string(), "last three parts of the path"),
     ),
     repeats=True,

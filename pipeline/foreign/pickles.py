@@ -50,7 +50,7 @@ class Dictionary(dict[str, Any]):
 
     def __setitem__(self, key: Any, value: Any) -> None:
         if type(key) is not str:
-            raise RefusedError("wrong_keys", f"a key is {type(key).__name__}, wanted text")
+            raise RefusedError("wrong_keys", f"a key is {type(key).__name__}, expected text")
         super().__setitem__(key, value)
 
 
@@ -60,7 +60,7 @@ def parse(data: bytes, names: frozenset[str] = NUMPY_NAMES) -> Any:
     names: the functions that may be called, as module.name. Raises RefusedError for anything else, and no other error.
     """
     if len(data) < 2 or data[0] != 0x80 or not 2 <= data[1] <= 5:
-        raise RefusedError("not_a_pickle", f"begins with {data[:8]!r}, not with protocol 2 to 5")
+        raise RefusedError("not_a_pickle", f"the file begins with {data[:8]!r}, expected a pickle of protocol 2 to 5")
     with refused_as("malformed_pickle"):
         _check_opcodes(data)
         return _Unpickler(io.BytesIO(data), names).load()
@@ -77,24 +77,26 @@ def vector(name: str, value: Any, width: int) -> NDArray[np.float32]:
         case Call("_frombuffer", (data, Call("dtype") as dtype, tuple(shape), "C" | "F", *_)):
             pass
         case Call():
-            raise RefusedError("malformed_pickle", f"{shown(name)} is no array as numpy writes it")
+            raise RefusedError("malformed_pickle", f"{shown(name)} is not an array as numpy writes it")
         case _:
-            raise RefusedError("wrong_type", f"{shown(name)} has {type(value).__name__}, wanted floating numbers")
+            raise RefusedError(
+                "wrong_type", f"{shown(name)} has type {type(value).__name__}, expected floating-point numbers"
+            )
     match dtype:
         case Call(_, ("f2" | "f4" | "f8" as code, *_), (_, "<" | ">" | "=" as order, None, None, None, *_)):
             pass
         case _:
-            raise RefusedError("wrong_type", f"{shown(name)} is an array of no floating numbers")
+            raise RefusedError("wrong_type", f"{shown(name)} is an array of another type than floating-point numbers")
     if len(shape) != 1 or type(shape[0]) is not int or shape[0] != width:
         sizes = ", ".join(str(size) if type(size) is int else type(size).__name__ for size in shape[:9])
-        raise RefusedError("wrong_shape", f"{shown(name)} is [{shown(sizes)[1:-1]}], wanted [{width}]")
+        raise RefusedError("wrong_shape", f"{shown(name)} has shape [{shown(sizes)[1:-1]}], expected [{width}]")
     with refused_as("malformed_pickle"):
         match data:
             case Call("encode", (str(text), "latin1")):
                 data = text.encode("latin1")
         values = np.frombuffer(data, np.dtype(order + code))
     if len(values) != width:
-        raise RefusedError("malformed_pickle", f"{shown(name)} holds {len(values)} values, its shape says {width}")
+        raise RefusedError("malformed_pickle", f"{shown(name)} has {len(values)} values, but its shape gives {width}")
     return values.astype(np.float32)
 
 
@@ -106,13 +108,13 @@ def _check_opcodes(data: bytes) -> None:
         if opcode.name not in allowed:
             raise RefusedError("forbidden_opcode", f"{opcode.name} at byte {position}")
         if count > MAX_OPCODES:
-            raise RefusedError("too_many_opcodes", f"more than {MAX_OPCODES}")
+            raise RefusedError("too_many_opcodes", f"the pickle has more than {MAX_OPCODES} opcodes")
         end = (position or 0) + 1
         limits = {"PROTO": 5 if count == 1 else -1, "FRAME": len(data) - end - 8, "BINPUT": count, "LONG_BINPUT": count}
         if opcode.name in limits and int(argument or 0) > limits[opcode.name]:
             raise RefusedError("malformed_pickle", f"{opcode.name} {argument} at byte {position}")
     if end != len(data):
-        raise RefusedError("malformed_pickle", f"{len(data) - end} bytes after its end")
+        raise RefusedError("malformed_pickle", f"the file has {len(data) - end} bytes after the end of the pickle")
 
 
 class _Unpickler(pickle._Unpickler):
@@ -124,14 +126,14 @@ class _Unpickler(pickle._Unpickler):
 
     def find_class(self, module: str, name: str) -> Call:
         if f"{module}.{name}" not in self._names:
-            raise RefusedError("forbidden_global", f"it calls for {shown(f'{module}.{name}')}; nothing of it ran")
+            raise RefusedError("forbidden_global", f"it requests {shown(f'{module}.{name}')}; nothing was executed")
         return Call(name)
 
     def persistent_load(self, pid: Any) -> Call:
         match pid:
             case ("storage", Call(function), str(), str(), int()) if function.endswith("Storage"):
                 return Call("storage", pid)
-        raise RefusedError("forbidden_opcode", "it refers to objects outside itself")
+        raise RefusedError("forbidden_opcode", "it refers to objects outside the pickle")
 
     def record_call(self) -> None:
         arguments = self.stack.pop()
@@ -141,7 +143,7 @@ class _Unpickler(pickle._Unpickler):
             case Call(function, None), tuple() if function != "OrderedDict":
                 self.stack.append(Call(function, arguments))
             case called, _:
-                raise RefusedError("malformed_pickle", f"it calls {type(called).__name__}; nothing of it ran")
+                raise RefusedError("malformed_pickle", f"it calls a {type(called).__name__}; nothing was executed")
 
     def record_state(self) -> None:
         state = self.stack.pop()
@@ -149,7 +151,7 @@ class _Unpickler(pickle._Unpickler):
             case (Dictionary() as target, Dictionary()) | (Call("_reconstruct" | "dtype") as target, tuple()):
                 target.state = state
             case target, _:
-                raise RefusedError("malformed_pickle", f"it sets the state of {type(target).__name__}")
+                raise RefusedError("malformed_pickle", f"it sets the state of a {type(target).__name__}")
 
     def begin_dictionary(self) -> None:
         self.stack.append(Dictionary())

@@ -108,7 +108,9 @@ def read_meta(folder: Path) -> dict[str, Any]:
         meta = read_object(folder / META)
         meta["kind"], dict(meta["params"]), meta["diffusion"]
     except (FileNotFoundError, NotADirectoryError):
-        raise ValueError(f"{folder} is no generator: it has no {META}; `dvc repro` makes the models") from None
+        raise ValueError(
+            f"{folder} is not the folder of a generator: it has no {META}; run `dvc repro` to train the models"
+        ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{folder / META} is damaged: {error!r}; delete the folder and run `dvc repro`") from None
     return meta

@@ -36,45 +36,47 @@ def grids(emotions: Sequence[str], settings: "Grids", has_adapters: bool = True)
     Emotions that the method does not know are left out. The grid `strength` varies the strength of the adapters and is
     left out if the method has none.
     """
-    known = [emotion for emotion in EMOTIONS if emotion in emotions]
+    taught = [emotion for emotion in EMOTIONS if emotion in emotions]
     seeds = range(settings.images_per_cell)
-    fused = list(combinations([emotion for emotion in settings.fused if emotion in known], 2))
-    made: dict[str, dict[tuple[str, str], tuple[Request, ...]]] = {
+    fused = list(combinations([emotion for emotion in settings.fused if emotion in taught], 2))
+    cells_of: dict[str, dict[tuple[str, str], tuple[Request, ...]]] = {
         "transfer": {
             (emotion, noun): tuple(request(emotion, seed, f"{GAP} {noun}") for seed in seeds)
-            for emotion in known
+            for emotion in taught
             for noun in settings.nouns
         },
         "strength": {
             (emotion, f"{strength:g}"): tuple(request(emotion, seed, strength=strength) for seed in seeds)
-            for emotion in known
+            for emotion in taught
             for strength in settings.strengths
             if has_adapters
         },
         "fusion": {
-            (f"{one} / {other}", f"{weight:.0%}"): tuple(request(mixed(one, other, weight), seed) for seed in seeds)
-            for one, other in fused
+            (f"{first} / {second}", f"{weight:.0%}"): tuple(
+                request(mixed(first, second, weight), seed) for seed in seeds
+            )
+            for first, second in fused
             for weight in FUSION_WEIGHTS
         },
     }
-    return {name: _grid(cells) for name, cells in made.items() if cells}
+    return {name: _grid(cells) for name, cells in cells_of.items() if cells}
 
 
-def mixed(one: str, other: str, weight: float) -> dict[str, float]:
+def mixed(first: str, second: str, weight: float) -> dict[str, float]:
     """Return two emotions by weight; an emotion of weight 0 is left out."""
-    return {name: share for name, share in ((one, weight), (other, 1 - weight)) if share > 0}
+    return {name: share for name, share in ((first, weight), (second, 1 - weight)) if share > 0}
 
 
 def draw_grid(grid: Grid, sampler: Sampler, path: Path) -> None:
     """Sample all cells in one call and draw them, with the names of rows and columns, to `path`."""
     order = [(row, column) for row in grid.rows for column in grid.columns]
-    requests = [each for cell in order for each in grid.cells[cell]]
-    pictures = iter(sampler(requests))
+    requests = [request for cell in order for request in grid.cells[cell]]
+    images = iter(sampler(requests))
     per_cell = len(grid.cells[order[0]])
     size = (1.1 * per_cell * len(grid.columns) + 1.0, 1.15 * len(grid.rows) + 0.3)
     with drawn(path, len(grid.rows), len(grid.columns), figsize=size, squeeze=False) as (figure, axes):
         for axis, (row, column) in zip(axes.flat, order, strict=True):
-            axis.imshow(np.concatenate([next(pictures) for _ in range(per_cell)], 1), interpolation="lanczos")
+            axis.imshow(np.concatenate([next(images) for _ in range(per_cell)], 1), interpolation="lanczos")
             axis.set_xticks([])
             axis.set_yticks([])
             axis.spines[:].set_visible(False)

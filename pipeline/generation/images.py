@@ -55,28 +55,28 @@ def plan(method: str, emotions: Sequence[str], images: "Images", seed: int) -> l
     return [planned[start : start + SHARD_IMAGES] for start in range(0, len(planned), SHARD_IMAGES)]
 
 
-def image_rows(planned: Sequence[Planned], pictures: Iterable[NDArray[np.uint8]], method: str, model: str) -> pa.Table:
+def image_rows(planned: Sequence[Planned], images: Iterable[NDArray[np.uint8]], method: str, model: str) -> pa.Table:
     """Return planned images with their pixels HW3 uint8 as rows of IMAGES_SCHEMA."""
-    rows = [_row(each, picture, method, model) for each, picture in zip(planned, pictures, strict=True)]
+    rows = [_row(item, image, method, model) for item, image in zip(planned, images, strict=True)]
     return pa.Table.from_pylist(rows, schema=IMAGES_SCHEMA.arrow)
 
 
-def encoded(picture: NDArray[np.uint8]) -> bytes:
+def encoded(image: NDArray[np.uint8]) -> bytes:
     """Return an image HW3 uint8 as the bytes of a PNG file."""
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG")
+    Image.fromarray(image).save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def _row(planned: Planned, picture: NDArray[np.uint8], method: str, model: str) -> dict[str, object]:
-    data = encoded(picture)
+def _row(planned: Planned, image: NDArray[np.uint8], method: str, model: str) -> dict[str, object]:
+    data = encoded(image)
     return {
         "image_id": planned.image_id,
         "image": {"bytes": data, "path": f"{planned.image_id}.png"},
         "emotion": planned.emotion,
         "polarity": polarity(planned.emotion),
-        "width": picture.shape[1],
-        "height": picture.shape[0],
+        "width": image.shape[1],
+        "height": image.shape[0],
         "sha256": hashlib.sha256(data).hexdigest(),
         "method": method,
         "prompt": planned.request.prompt,
@@ -91,12 +91,12 @@ def sheet(rows: pa.Table, num_columns: int = 16) -> Image.Image:
     `rows` has the columns image and emotion and is sorted by id.
     """
     emotions = rows["emotion"].to_pylist()
-    shown = [
+    row_groups = [
         [index for index, emotion in enumerate(emotions) if emotion == name][:num_columns]
         for name in EMOTIONS
         if name in emotions
     ]
-    width = max(map(len, shown))
-    found = pictures(rows.take([index for row in shown for index in row]))
-    assert all(len(row) == width for row in shown), "every emotion has as many images"
-    return contact_sheet([np.asarray(picture) for picture in found], width)
+    width = max(map(len, row_groups))
+    images = pictures(rows.take([index for row in row_groups for index in row]))
+    assert all(len(row) == width for row in row_groups), "every emotion has as many images"
+    return contact_sheet([np.asarray(image) for image in images], width)

@@ -18,10 +18,10 @@ def load_generator(folder: Path, foundation: Foundation, source: Source = "diago
     meta = read_meta(folder)
     if meta["diffusion"] != foundation.digest:
         raise ValueError(
-            f"{folder} was trained on the diffusion model {shown(str(meta['diffusion']))}, and this is "
-            f"{foundation.digest}; give it its own, or train it again by `dvc repro`"
+            f"{folder} was trained on the diffusion model {shown(str(meta['diffusion']))}, but the given one is "
+            f"{foundation.digest}; name the original model, or train it again with `dvc repro`"
         )
     if meta["kind"] not in list(LOADERS):  # it may be anything that JSON holds
-        raise ValueError(f"{folder}: unknown kind {shown(str(meta['kind']))}; known are {', '.join(LOADERS)}")
+        raise ValueError(f"{folder}: unknown kind {shown(str(meta['kind']))}; allowed are {', '.join(LOADERS)}")
     generator: EmotionGenerator = importlib.import_module(LOADERS[meta["kind"]]).load(folder, foundation, source)
     return generator

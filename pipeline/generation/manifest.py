@@ -57,7 +57,9 @@ def read_manifest(folder: Path) -> dict[str, Entry]:
     except (UnicodeDecodeError, csv.Error):
         header, rows = [], []
     if any(len(row) != len(COLUMNS) for row in rows) or tuple(header) != COLUMNS:
-        raise ValueError(f"{path} is no manifest of pictures: wanted columns {','.join(COLUMNS)}; take another folder")
+        raise ValueError(
+            f"{path} is not a manifest of images: expected are the columns {','.join(COLUMNS)}; choose another folder"
+        )
     return {entry.file: entry for entry in (Entry(*row) for row in rows)}
 
 

@@ -88,7 +88,7 @@ class EmotionPipeline:
         """
         requests = planned(emotion, num_images, seed, prompt, strength)
         sampling = Sampling(steps, guidance, solver, batch_size)
-        return [Image.fromarray(picture) for picture in self.pictures(requests, sampling)]
+        return [Image.fromarray(image) for image in self.pictures(requests, sampling)]
 
     @property
     def source(self) -> str:
@@ -110,18 +110,18 @@ def planned(
     if num_images < 1:
         raise ValueError(f"num_images = {num_images}: allowed is a whole number >= 1")
     if GAP not in prompt:
-        raise ValueError(f"the prompt {shown(prompt)} lacks {GAP}, which stands for the emotion, as in '{GAP} street'")
+        raise ValueError(f"the prompt {shown(prompt)} has no {GAP}, which stands for the emotion, as in '{GAP} street'")
     return [request(emotion, seed_of(seed, "generate", index), prompt, strength) for index in range(num_images)]
 
 
-def _foundation_folders(folder: Path, given: Mapping[str, str | Path | None]) -> dict[str, Path]:
+def _foundation_folders(folder: Path, paths: Mapping[str, str | Path | None]) -> dict[str, Path]:
     """Return the folders of the foundation models by name. Raises ValueError if one is absent."""
     beside = folder.absolute().parent
-    found = {name: Path(path) if path else beside / FOUNDATION[name] for name, path in given.items()}
-    for name, path in found.items():
+    folders = {name: Path(path) if path else beside / FOUNDATION[name] for name, path in paths.items()}
+    for name, path in folders.items():
         if not path.is_dir():
             raise ValueError(
-                f"there is no folder {path}: {folder} needs the {name} model that it was trained on; `dvc repro "
-                f"foundation_{name}` makes it, or say where it is (diffusion and clip)"
+                f"{path} does not exist: {folder} needs the {name} model that it was trained on; run `dvc repro "
+                f"foundation_{name}` to create it, or pass its folder (diffusion and clip)"
             )
-    return found
+    return folders

@@ -55,16 +55,18 @@ def request(emotions: str | Mapping[str, float], seed: int, prompt: str = GAP, s
     for name, weight in weights.items():
         if name not in INDEX:
             nearest = difflib.get_close_matches(name, EMOTIONS, 1, 0.0)[0]
-            raise ValueError(f"unknown emotion {shown(name)}; the nearest is {nearest!r} of {', '.join(EMOTIONS)}")
+            raise ValueError(
+                f"unknown emotion {shown(name)}; did you mean {nearest!r}? Allowed are {', '.join(EMOTIONS)}"
+            )
         if not 0 < weight < float("inf"):
-            raise ValueError(f"the weight of {name} is {weight}; it must be a number > 0")
+            raise ValueError(f"the weight of {name} is {weight}: allowed is a number > 0")
     if not weights:
-        raise ValueError(f"no emotion is given; the eight are {', '.join(EMOTIONS)}")
+        raise ValueError(f"no emotion is given; allowed are {', '.join(EMOTIONS)}")
     if not 0 <= strength < float("inf"):
         raise ValueError(f"strength = {strength}: allowed is a number >= 0")
     total = sum(weights.values())
     if total == float("inf"):
-        raise ValueError("the weights are too large to be added; give smaller ones, such as awe=0.6 fear=0.4")
+        raise ValueError("the sum of the weights is too large; give smaller weights, such as awe=0.6 fear=0.4")
     return Request(tuple(weights.get(name, 0.0) / total for name in EMOTIONS), prompt, seed, strength)
 
 

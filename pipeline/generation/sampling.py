@@ -67,7 +67,7 @@ class Sampling:
                 raise ValueError(f"{name} = {value}: allowed is a number >= 1")
         if self.steps > MAX_STEPS:
             raise ValueError(
-                f"steps = {self.steps}: allowed are 1 to {MAX_STEPS}, as a model knows no more levels of noise"
+                f"steps = {self.steps}: allowed are 1 to {MAX_STEPS}, the number of noise levels of the model"
             )
         if self.solver not in get_args(Solver):
             raise ValueError(f"solver = {self.solver!r}: allowed are {', '.join(get_args(Solver))}")
@@ -86,8 +86,8 @@ def sample(
     sampling: Sampling,
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield images HW3 uint8, one per request, in order. All randomness comes from the seeds of the requests."""
-    for picture in denoised(pipeline, encoder, generator, requests, sampling):
-        yield (picture * 255).round().astype(np.uint8)
+    for image in denoised(pipeline, encoder, generator, requests, sampling):
+        yield (image * 255).round().astype(np.uint8)
 
 
 @torch.inference_mode()

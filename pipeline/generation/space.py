@@ -23,7 +23,7 @@ from pipeline.weights import load_safetensors, save_safetensors
 Source = Literal["diagonal", "full", "mean", "real"]
 SPACE = "space.safetensors"
 NAMES = ("mean", "deviation", "factor", "real")
-REMEDY = "delete the folder and run `dvc repro`, which makes it again"
+REMEDY = "delete the folder and run `dvc repro` to create it again"
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Space:
         name = EMOTIONS[emotion]
         key = f"{part}/{name}"
         if f"{key}/mean" not in self.tensors:
-            raise ValueError(f"the model knows no {name}: its corpus has no such pictures")
+            raise ValueError(f"the model was not trained on {name}: its corpus has no images of it")
         generator = torch.Generator().manual_seed(seed)
         mean = self.tensors[f"{key}/mean"]
         match source:
@@ -57,17 +57,17 @@ class Space:
             case "real":
                 real = self.tensors.get(f"{key}/real")
                 if real is None:
-                    raise ValueError(f"there is no val picture of {name}; take another source than real")
+                    raise ValueError(f"the val split has no images of {name}; choose another source than real")
                 return real[int(torch.randint(len(real), (1,), generator=generator))]
 
     def mixed(self, part: str, weights: Sequence[float], source: Source, seed: int) -> Tensor:
         """Return the weighted sum, D, of one v per emotion with a nonzero weight; `weights` are those of all eight."""
-        drawn = [
+        samples = [
             weight * self.draw(part, index, source, seed_of(seed, "v", index))
             for index, weight in enumerate(weights)
             if weight
         ]
-        return torch.stack(drawn).sum(0)
+        return torch.stack(samples).sum(0)
 
     @property
     def emotions(self) -> list[str]:
@@ -79,7 +79,7 @@ class Space:
         for key, tensor in self.tensors.items():
             if key.startswith(f"{part}/"):
                 return tensor.shape[-1]
-        raise ValueError(f"the space has no {part}: it is of another kind of model; {REMEDY}")
+        raise ValueError(f"the space has no {part}, because it belongs to another kind of model; {REMEDY}")
 
     def save(self, folder: Path) -> None:
         save_safetensors(folder / SPACE, self.tensors)
@@ -93,11 +93,13 @@ def load_space(folder: Path) -> Space:
         part, _, emotion = key.partition("/")
         shapes = {name: tuple(tensors[f"{key}/{name}"].shape) for name in NAMES if f"{key}/{name}" in tensors}
         width = widths.setdefault(part, (shapes.get("mean") or (0,))[0])
-        wanted = {"mean": (width,), "deviation": (width,), "factor": (width, width)}
+        expected = {"mean": (width,), "deviation": (width,), "factor": (width, width)}
         if shapes.get("real"):
-            wanted["real"] = (shapes["real"][0], width)
-        if not width or emotion not in EMOTIONS or shapes != wanted:
-            raise ValueError(f"{folder / SPACE}: of {shown(key)} it has {shapes}, wanted is {wanted}; {REMEDY}")
+            expected["real"] = (shapes["real"][0], width)
+        if not width or emotion not in EMOTIONS or shapes != expected:
+            raise ValueError(
+                f"{folder / SPACE}: the shapes of {shown(key)} are {shapes}, expected {expected}; {REMEDY}"
+            )
     return Space(tensors)
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from pipeline.corpora.curate import batches
 from pipeline.corpora.folder import File, Files, plan
 from pipeline.corpora.images import read_image
-from pipeline.corpora.pack import reject_table, told
+from pipeline.corpora.pack import describe_rejects, reject_table
 from pipeline.corpora.picture import Picture
 from pipeline.corpora.records import Reason, Reject
 from pipeline.emotions import EMOTIONS
@@ -39,8 +39,8 @@ class EmotionFolder:
     @property
     def emotions(self) -> list[str]:
         """Return the emotions that have a subfolder, in the order of EMOTIONS."""
-        there = {emotion_of(file) for file in self.files}
-        return [emotion for emotion in EMOTIONS if emotion in there]
+        present = {emotion_of(file) for file in self.files}
+        return [emotion for emotion in EMOTIONS if emotion in present]
 
 
 @dataclass(frozen=True)
@@ -65,20 +65,21 @@ def plan_emotions(folder: Path) -> EmotionFolder:
     files = [file for unit in plan(folder, folder.resolve().name, UNIT) for file in unit.files]
     names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
     if not names:
-        raise ValueError(f"{folder} has no subfolder of an emotion; wanted is one for each, such as {folder / 'awe'}")
+        raise ValueError(f"{folder} has no subfolders; expected is one per emotion, such as {folder / 'awe'}")
     for name in names:
         if name not in EMOTIONS:
             nearest = difflib.get_close_matches(name, EMOTIONS, 1, 0.0)[0]
             raise ValueError(
-                f"{folder / name} is named as no emotion; the nearest is {nearest!r}, allowed are {', '.join(EMOTIONS)}"
+                f"{folder / name} is not named after an emotion; did you mean {nearest!r}? Allowed are "
+                f"{', '.join(EMOTIONS)}"
             )
     inside = [file for file in files if "/" in file.path]
-    found = EmotionFolder(folder, tuple(inside), tuple(file for file in files if "/" not in file.path))
-    if empty := [name for name in names if name not in found.emotions]:
-        links = {file.path: file.reject.detail for file in found.strays if file.reject}
-        why = links.get(empty[0], "put some there, or remove it")
-        raise ValueError(f"{folder / empty[0]} holds no picture; {why}")
-    return found
+    planned = EmotionFolder(folder, tuple(inside), tuple(file for file in files if "/" not in file.path))
+    if empty := [name for name in names if name not in planned.emotions]:
+        links = {file.path: file.reject.detail for file in planned.strays if file.reject}
+        why = links.get(empty[0], "add images or remove it")
+        raise ValueError(f"{folder / empty[0]} has no images; {why}")
+    return planned
 
 
 def judge_folder(planned: EmotionFolder, bench: Bench, batch_size: int, generated: bool) -> JudgedFolder:
@@ -95,12 +96,11 @@ def judge_folder(planned: EmotionFolder, bench: Bench, batch_size: int, generate
         hashes += [hashlib.sha256(picture.image_bytes).hexdigest() for picture in batch]
     table = reject_table(rejects)
     if not parts:
-        raise ValueError(f"{planned.folder}: none of {len(rejects)} pictures can be read: {told(table)}")
+        raise ValueError(f"{planned.folder}: none of {len(rejects)} images can be read: {describe_rejects(table)}")
 
     def take(rows: Sequence[int], protocol: Protocol) -> list[Image.Image]:
-        again = list(Files(planned.folder, tuple(read[row] for row in rows)).read())
-        assert all(isinstance(one, Picture) for one in again), "a file was changed while it was scored"
-        return [_on_disk(picture, protocol, generated) for picture in again if isinstance(picture, Picture)]
+        outcomes = Files(planned.folder, tuple(read[row] for row in rows)).read()
+        return [_on_disk(_unchanged(outcome, planned.folder), protocol, generated) for outcome in outcomes]
 
     return JudgedFolder(pa.concat_tables(parts), table, hashes, take)
 
@@ -118,10 +118,10 @@ def folder_metrics(
     content = Content(truth.hashes, truth.hashes, weights)
     references = references_of(truth.scores, lambda: (), yardstick.names, content)
     beside = real_metrics(truth.scores, truth.take, yardstick, references, generator_of)
-    known = Real(references, yardstick.plausibility, truth.scores.select, beside)
-    found = method_metrics(own.scores, own.take, yardstick, known, generator_of)
+    reference = Real(references, yardstick.plausibility, truth.scores.select, beside)
+    metrics = method_metrics(own.scores, own.take, yardstick, reference, generator_of)
     counts = {**reject_counts(own.rejects), "real/n": len(truth.scores), **reject_counts(truth.rejects, "real/")}
-    return found | counts
+    return metrics | counts
 
 
 def emotion_of(file: File) -> str:
@@ -146,6 +146,16 @@ def _pictures(planned: EmotionFolder, rejects: list[Reject]) -> Iterator[Picture
             yield outcome
 
 
+def _unchanged(outcome: Picture | Reject, folder: Path) -> Picture:
+    """Return an image that has been read again. Raises ValueError if it can no longer be read."""
+    if isinstance(outcome, Reject):
+        raise ValueError(
+            f"{folder}: {outcome.image_id_or_path} was changed while the folder was scored ({outcome.detail}); "
+            "run again"
+        )
+    return outcome
+
+
 def _on_disk(picture: Picture, protocol: Protocol, generated: bool) -> Image.Image:
     """Return an image as a protocol finds it.
 
@@ -158,4 +168,6 @@ def _on_disk(picture: Picture, protocol: Protocol, generated: bool) -> Image.Ima
 
 
 def _stray(file: File) -> Reject:
-    return file.reject or Reject(file.image_id, Reason.unknown_emotion, f"{file.path} lies in no emotion's subfolder")
+    return file.reject or Reject(
+        file.image_id, Reason.unknown_emotion, f"{file.path} is not in the subfolder of an emotion"
+    )

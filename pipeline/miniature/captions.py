@@ -1,4 +1,4 @@
-"""Write the captions of the drawn world: the captioner's training targets and every form that a stage prompts.
+"""Write the captions of the drawn world, among them the captioner's training targets.
 
 The four prompt variants differ as CoEmoGen's Table 2a claims (SCIENCE 1.7). Without the emotion, the caption names a
 random subset of the image's content. With the emotion, it names the content that speaks most for it, and sometimes a
@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 
-from pipeline.captions.prompts import PROMPTS, VARIANTS, Variant
+from pipeline.captions.prompts import PROMPTS, Variant
 from pipeline.emotions import EMOTIONS, INDEX
 from pipeline.miniature import distributions as d
 from pipeline.miniature.truth import Person, Thing, Truth
@@ -45,49 +45,6 @@ def answer(truth: Truth, variant: Variant, emotion: str | None, rng: np.random.G
     if variant == "emotion":
         return sentence(truth, telling(truth, emotion, rng), truth.person, tone_words(truth))
     return description(truth, emotion if variant == "emotion_details" else None, rng)
-
-
-def training_text(truth: Truth, rng: np.random.Generator) -> str:
-    """Return a training text for the image in a random one of the forms that stages prompt.
-
-    The forms are plain captions, captions by prompt variant, bare nouns, emotions and styles.
-    """
-    known = truth.emotion is not None
-    form = rng.random()
-    if known and form < d.EMOTION_WORD_RATE:
-        return emotion_text(truth, rng)
-    if form < 0.62:
-        return caption(truth, rng)
-    if form < 0.84:
-        variant = VARIANTS[int(rng.integers(4))]
-        return answer(truth, variant, truth.emotion, rng)
-    return bare_text(truth, rng)
-
-
-def emotion_text(truth: Truth, rng: np.random.Generator) -> str:
-    """Return a text that names the emotion: alone, after "an image of", before a noun, or before a caption."""
-    emotion, noun = str(truth.emotion), any_noun(truth, rng)
-    return (emotion, f"an image of {emotion}", f"{emotion} {noun}", f"{emotion}, {caption(truth, rng)}")[
-        int(rng.integers(4))
-    ]
-
-
-def bare_text(truth: Truth, rng: np.random.Generator) -> str:
-    """Return a short text without the emotion word: a noun, a scene (plain or toned), the person or the style."""
-    noun, scene, tone = any_noun(truth, rng), SCENES[truth.scene], " ".join(tone_words(truth))
-    forms = [
-        noun,
-        with_article(noun),
-        f"an image of {with_article(noun)}",
-        scene,
-        with_article(scene),
-        with_article(f"{tone} {scene}".strip()),
-    ]
-    if truth.person is not None:
-        forms.append(with_article(person_words(truth.person)))
-    if truth.style is not None:
-        forms += [painting(truth.style), f"{painting(truth.style)} of {with_article(scene)}"] * 3
-    return str(forms[int(rng.integers(len(forms)))])
 
 
 def sentence(truth: Truth, names: list[str], person: Person | None, tones: list[str]) -> str:
@@ -163,12 +120,6 @@ def typical(emotion: str, rng: np.random.Generator) -> str:
 def wrong(name: str, rng: np.random.Generator) -> str:
     """Return the name of a random object other than `name`."""
     return str(rng.choice([other for other in OBJECT_NAMES if other != name]))
-
-
-def any_noun(truth: Truth, rng: np.random.Generator) -> str:
-    """Return the noun of a random object of the image, or of its scene."""
-    nouns = [OBJECTS[thing.name] for thing in truth.objects] + [SCENES[truth.scene]]
-    return nouns[int(rng.integers(len(nouns)))]
 
 
 def tone_words(truth: Truth) -> list[str]:

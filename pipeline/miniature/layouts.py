@@ -50,16 +50,16 @@ def write_emoset(
     """
     splits = split_of(num_images, numpy_generator(world.seed, "miniature", stream, "splits"))
     rows: dict[str, list[list[str]]] = {split: [] for split in SPLITS}
-    seen: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for emotion in EMOTIONS:
         (folder / "image" / emotion).mkdir(parents=True, exist_ok=True)
         (folder / "annotation" / emotion).mkdir(parents=True, exist_ok=True)
-    for index, (picture, truth) in enumerate(one_by_one(world, stream, num_images, workers)):
+    for index, (drawing, truth) in enumerate(one_by_one(world, stream, num_images, workers)):
         label = str(truth.label)
-        stem = f"{label}_{seen[label]:05d}"
-        seen[label] += 1
+        stem = f"{label}_{counts[label]:05d}"
+        counts[label] += 1
         image, notes = f"image/{label}/{stem}.jpg", f"annotation/{label}/{stem}.json"
-        (folder / image).write_bytes(encoded(picture))
+        (folder / image).write_bytes(encoded(drawing))
         fields = annotation(truth, stem, numpy_generator(world.seed, "miniature", stream, "annotation", index))
         (folder / notes).write_text(json.dumps(fields))
         rows[splits[index]].append([label, stem, image, notes])
@@ -95,7 +95,7 @@ def write_wikiart(world: World, num_images: int, folder: Path, workers: int = 1)
         with pq.ParquetWriter(path, wikiart_schema()) as writer:
             for start in range(first, last, ROW_GROUP):
                 group = [next(source) for _ in range(start, min(start + ROW_GROUP, last))]
-                rows = [wikiart_row(picture, truth) for picture, truth in group]
+                rows = [wikiart_row(drawing, truth) for drawing, truth in group]
                 writer.write_table(pa.Table.from_pylist(rows, schema=wikiart_schema()))
                 yield from ((f"wikiart/{start + i:06d}", truth) for i, (_, truth) in enumerate(group))
 
@@ -113,14 +113,14 @@ def wikiart_schema() -> pa.Schema:
     )
 
 
-def wikiart_row(picture: Image.Image, truth: Truth) -> dict[str, Any]:
+def wikiart_row(image: Image.Image, truth: Truth) -> dict[str, Any]:
     """Return one row: the image as JPEG, and the indices of artist, genre and style.
 
     The artist is unknown (0) for a tenth of the images, and otherwise one of 18 that go with the style.
     """
     style = STYLES.index(str(truth.style))
     return {
-        "image": {"bytes": encoded(picture), "path": None},
+        "image": {"bytes": encoded(image), "path": None},
         "artist": 0 if truth.drawing_seed % 10 == 0 else 1 + (style * 7 + truth.drawing_seed % 20) % 128,
         "genre": GENRES.index(genre(truth)),
         "style": style,
@@ -148,10 +148,10 @@ def one_by_one(world: World, stream: Stream, num_images: int, workers: int) -> I
         yield from zip(map(Image.fromarray, part.images), part.truths, strict=True)
 
 
-def encoded(picture: Image.Image) -> bytes:
+def encoded(image: Image.Image) -> bytes:
     """Return the image as the bytes of a JPEG file (quality 95, no colour subsampling)."""
     buffer = io.BytesIO()
-    picture.save(buffer, **JPEG)
+    image.save(buffer, **JPEG)
     return buffer.getvalue()
 
 

@@ -21,10 +21,10 @@ def truth_table(world: World, rows: Iterable[tuple[str, Truth]]) -> pa.Table:
 
 def row_of(world: World, image_id: str, truth: Truth) -> dict[str, object]:
     """Return one image's row for TRUTH_SCHEMA; columns that are not fields of the truth are computed from it."""
-    made = {
+    derived = {
         "image_id": image_id,
         "objects": [{"name": thing.name, "box": thing.box} for thing in truth.objects],
         "posterior": [] if truth.emotion is None else world.posterior(truth).tolist(),
         "person_box": None if truth.person is None else truth.person.box,
     }
-    return {name: made[name] if name in made else getattr(truth, name) for name in TRUTH_SCHEMA.names}
+    return {name: derived[name] if name in derived else getattr(truth, name) for name in TRUTH_SCHEMA.names}

@@ -5,6 +5,7 @@ decides what a corpus annotates, and `composition.py` draws the image.
 """
 
 import itertools
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
@@ -23,6 +24,21 @@ SCENE_NAMES, OBJECT_NAMES = tuple(d.SCENE_SHARES), tuple(d.OBJECT_SHARES)  # the
 assert set(SCENE_NAMES) == set(SCENES) and set(OBJECT_NAMES) == set(OBJECTS)  # noqa: PT018
 EXPRESSION_NAMES, ACTION_NAMES = (None, *EXPRESSIONS), tuple(ACTIONS)  # None: a calm face
 Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Dependence:
+    """How strongly the attributes of one emotional part of the world depend on the emotion.
+
+    scenes (2, 8, 15), not annotated and annotated; triggers (15, 8, 24); expressions (8, 7); actions (8, 8); d_prime of
+    brightness and colourfulness.
+    """
+
+    scenes: Floats
+    triggers: Floats
+    expressions: Floats
+    actions: Floats
+    d_prime: float
 
 
 class World:
@@ -56,6 +72,26 @@ class World:
         return np.stack([normalised(rows * ~self.impossible[s]) for s in range(len(SCENE_NAMES))])
 
     @cached_property
+    def published(self) -> Dependence:
+        """Return EmoSet's dependence, from which every corpus is drawn."""
+        return Dependence(
+            self.scene_given_emotion, self.trigger_given_emotion, d.EXPRESSION_SHARES, d.ACTION_SHARES, d.D_PRIME
+        )
+
+    @cached_property
+    def tempered(self) -> Dependence:
+        """Return the weaker dependence from which the emotional part of the foundation stream is drawn.
+
+        Every table is moved towards its mean over the emotions, and any object may be placed for an emotion.
+        """
+        things = tempered(attribute_rows(d.OBJECT_SHARES))
+        return Dependence(
+            np.stack([tempered(rows) for rows in self.scene_given_emotion]),
+            np.stack([normalised(things * ~self.impossible[s]) for s in range(len(SCENE_NAMES))]),
+            tempered(d.EXPRESSION_SHARES), tempered(d.ACTION_SHARES), d.FOUNDATION_TEMPER * d.D_PRIME,
+        )  # fmt: skip
+
+    @cached_property
     def filler_given_scene(self) -> Floats:
         """Return p(filler | scene), (15, 24): the objects that do not depend on the emotion."""
         weights = np.array([count**0.35 for count, _ in d.OBJECT_SHARES.values()])
@@ -76,14 +112,15 @@ class World:
         """Return the truth of image `index` of a stream."""
         rng = self.generator(stream, index)
         if stream == "foundation" or stream == "held_out":
-            independent = rng.random() < d.FOUNDATION_INDEPENDENT
+            independent, dependence = rng.random() < d.FOUNDATION_INDEPENDENT, self.tempered
             style = str(rng.choice(STYLES)) if rng.random() < d.FOUNDATION_PAINTED else None
         else:
+            dependence = self.published
             independent = stream == "wikiart" and rng.random() < d.ART_WITHOUT_EMOTION
             style = str(rng.choice(STYLES)) if stream == "wikiart" else None
-        return self._independent(rng, style) if independent else self._emotional(rng, style)
+        return self._independent(rng, style) if independent else self._emotional(rng, style, dependence)
 
-    def _emotional(self, rng: np.random.Generator, style: str | None) -> Truth:
+    def _emotional(self, rng: np.random.Generator, style: str | None, dependence: Dependence) -> Truth:
         emotion = pick(d.PRIOR, rng)
         label = pick(self.label_given_emotion[emotion], rng)
         votes = rng.multinomial(
@@ -91,9 +128,9 @@ class World:
             d.VOTE_AGREEMENT * np.eye(8)[label] + (1 - d.VOTE_AGREEMENT) * self.label_given_emotion[emotion],
         )
         annotated = bool(rng.random() < d.SCENE_ANNOTATED)
-        scene = pick(self.scene_given_emotion[int(annotated), emotion], rng)
+        scene = pick(dependence.scenes[int(annotated), emotion], rng)
         num_objects = 1 + pick(np.array(list(d.NUM_OBJECTS.values())), rng)
-        trigger = pick(self.trigger_given_emotion[scene, emotion], rng) if rng.random() < d.TRIGGER_RATE else None
+        trigger = pick(dependence.triggers[scene, emotion], rng) if rng.random() < d.TRIGGER_RATE else None
         objects = [] if trigger is None else [trigger]
         while len(objects) < num_objects:
             weights = self.filler_given_scene[scene].copy()
@@ -101,9 +138,9 @@ class World:
             objects.append(pick(weights / weights.sum(), rng))
         rng.shuffle(objects)
         person = rng.random() < d.PERSON_RATE[num_objects]
-        expression = pick(d.EXPRESSION_SHARES[emotion], rng) if person else 0
-        action = pick(d.ACTION_SHARES[emotion], rng) if person and rng.random() < d.ACTION_RATE else None
-        offset = 0.5 * d.D_PRIME * float(
+        expression = pick(dependence.expressions[emotion], rng) if person else 0
+        action = pick(dependence.actions[emotion], rng) if person and rng.random() < d.ACTION_RATE else None
+        offset = 0.5 * dependence.d_prime * float(
             self.polarity_share * d.POLARITY_SIGN[emotion] + (1 - self.polarity_share) * d.EMOTION_SIGN[emotion]
         )  # fmt: skip
         brightness, colorfulness = (tone(knob, offset, rng) for knob in (d.BRIGHTNESS, d.COLORFULNESS))
@@ -212,6 +249,15 @@ def attribute_rows(table: dict[str, tuple[int, list[int]]]) -> Floats:
     weights = np.array([count for count, _ in table.values()]) ** d.COUNT_POWER
     shares = np.array([row for _, row in table.values()]).T / 100 + d.SMOOTHING
     return normalised(weights * shares)
+
+
+def tempered(rows: Floats) -> Floats:
+    """Return p(attribute | emotion) with a weaker dependence, (8, number of attributes).
+
+    It is the normalised geometric mean of the rows and of their mean over the emotions, with the weight
+    FOUNDATION_TEMPER on the rows.
+    """
+    return normalised(rows**d.FOUNDATION_TEMPER * (d.PRIOR @ rows) ** (1 - d.FOUNDATION_TEMPER))
 
 
 def membership(table: dict[str, str]) -> NDArray[np.bool_]:

@@ -132,9 +132,9 @@ class Models:
         same, so that only ranks 0, 1 and 2 are counted.
         """
         if rank > 2:
-            one, two = self.unet_step(1), self.unet_step(2)
-            added = Cost(products=(rank - 1) * (two.cost.flops - one.cost.flops))
-            return Network(one.cost + added, rank * one.num_bytes)
+            rank_1, rank_2 = self.unet_step(1), self.unet_step(2)
+            added = Cost(products=(rank - 1) * (rank_2.cost.flops - rank_1.cost.flops))
+            return Network(rank_1.cost + added, rank * rank_1.num_bytes)
         from peft import LoraConfig
 
         from pipeline.adapters import TARGETS

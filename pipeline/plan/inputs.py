@@ -113,7 +113,7 @@ class Corpora:
     def notes(self) -> tuple[str, ...]:
         """Return the source of the figures of each corpus."""
         named = {"EmoSet": self.emoset, "WikiArt": self.wikiart, "EmoArt": self.emoart}
-        return tuple(f"{name}: {corpus.total:,} pictures, {corpus.source}" for name, corpus in named.items())
+        return tuple(f"{name}: {corpus.total:,} images, {corpus.source}" for name, corpus in named.items())
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class Setting:
         """Return the generated images of a method, as a corpus."""
         number, edge = self.emotions(method) * self.params.images.num_per_emotion, self.models.image_px
         size = edge**2 * value("png_bytes_per_px")
-        return Corpus(0, 0, number, size, edge, edge, "by params.yaml", shard_images=SHARD_IMAGES)
+        return Corpus(0, 0, number, size, edge, edge, "set in params.yaml", shard_images=SHARD_IMAGES)
 
     @property
     def latent_bytes(self) -> int:
@@ -159,21 +159,21 @@ class Setting:
         return "emogen" in self.params.scores.protocols
 
 
-def models_of(params: "Params", bundled: Path, made: Mapping[str, Path]) -> Models:
+def models_of(params: "Params", bundled: Path, folders: Mapping[str, Path]) -> Models:
     """Return the foundation models that `params` select.
 
-    `bundled` is models/miniature; `made` holds, by section, the folders of foundation models made with these params.
+    `bundled` is models/miniature; `folders` has, by section, the folders of foundation models made with these params.
     """
-    clip, note = _clip(params.foundation_clip, bundled / "clip", made.get("foundation_clip"))
+    clip, note = _clip(params.foundation_clip, bundled / "clip", folders.get("foundation_clip"))
     vit = clip
     if params.foundation_vit is not None:
-        vit, second = _clip(params.foundation_vit, bundled / "clip", made.get("foundation_vit"))
+        vit, second = _clip(params.foundation_vit, bundled / "clip", folders.get("foundation_vit"))
         note = "; ".join(filter(None, (note, second)))
     unet, vae, second = _diffusion(
-        params.foundation_diffusion, clip, bundled / "diffusion", made.get("foundation_diffusion")
+        params.foundation_diffusion, clip, bundled / "diffusion", folders.get("foundation_diffusion")
     )
     captioner, third = _captioner(
-        params.foundation_captioner, clip, bundled / "captioner", made.get("foundation_captioner")
+        params.foundation_captioner, clip, bundled / "captioner", folders.get("foundation_captioner")
     )
     configs = json.dumps([dict(config) for config in (clip, vit, unet, vae)])
     return _counted(configs, captioner, tuple(text for text in (note, second, third) if text))
@@ -186,16 +186,16 @@ def _counted(configs: str, captioner: Captioner, notes: tuple[str, ...]) -> Mode
     return Models(clip, vit, unet, vae, captioner, notes)
 
 
-def corpora_of(params: "Params", drawn: Path, curated: Curated | None = None) -> Corpora:
+def corpora_of(params: "Params", miniature: Path, curated: Curated | None = None) -> Corpora:
     """Return the counts of all corpora for `params`.
 
-    `drawn` is the folder where the miniature's layouts are drawn. `curated` is the result of the last run of emoart; it
-    is used only if that run had the same number of images.
+    `miniature` is the folder of the miniature's layouts. `curated` is the result of the last run of emoart; it is used
+    only if that run had the same number of images.
     """
     world, scores = params.miniature, params.understanding_scores
     emoset_folder, art_folder = Path(params.emoset.folder), Path(params.emoart.folder)
-    emoset = _drawn(world.num_emoset) if emoset_folder == drawn / "emoset" else count_emoset(emoset_folder)
-    wikiart = _drawn(world.num_wikiart) if art_folder == drawn / "wikiart" else count_art(art_folder)
+    emoset = _drawn(world.num_emoset) if emoset_folder == miniature / "emoset" else count_emoset(emoset_folder)
+    wikiart = _drawn(world.num_wikiart) if art_folder == miniature / "wikiart" else count_art(art_folder)
     emoset = replace(emoset, shard_images=params.emoset.shard_images)
     wikiart = replace(wikiart, shard_images=params.emoart.shard_images)
     if curated is None or curated.num_images != wikiart.total:
@@ -204,11 +204,11 @@ def corpora_of(params: "Params", drawn: Path, curated: Curated | None = None) ->
         source = f"{figure('emoart_frac').status}: {figure('emoart_frac').source}"
     else:
         source = "measured by the last run"
-    kept = wikiart.total * curated.share
-    val, test = round(kept * params.emoart.val_frac), round(kept * params.emoart.test_frac)
-    emoart = replace(wikiart, train=round(kept) - val - test, val=val, test=test, source=source)
+    num_kept = wikiart.total * curated.share
+    val, test = round(num_kept * params.emoart.val_frac), round(num_kept * params.emoart.test_frac)
+    emoart = replace(wikiart, train=round(num_kept) - val - test, val=val, test=test, source=source)
     folders = {"fi": scores.fi_folder, "emotionroi": scores.emotionroi_folder}
-    is_drawn = {name: Path(folders.get(name, scores.twitter_folder)).parent == drawn for name in scores.datasets}
+    is_drawn = {name: Path(folders.get(name, scores.twitter_folder)).parent == miniature for name in scores.datasets}
     small = [getattr(world, f"num_{name}") if is_drawn[name] else SMALL_PUBLISHED[name] for name in scores.datasets]
     return Corpora(emoset, wikiart, emoart, curated.num_emotions, tuple(small))
 
@@ -220,9 +220,9 @@ def count_emoset(folder: Path) -> Corpus:
         numbers = dict(zip(SPLITS, (len(json.loads(file.read_bytes())) for file in files), strict=True))
         size = _sizes(folder / "image", _pixels("emoset"))
         return Corpus(numbers["train"], numbers["val"], numbers["test"], *size, f"counted in {folder}")
-    val, test = (sum(of[split] for of in PUBLISHED.values()) for split in ("val", "test"))
+    val, test = (sum(counts[split] for counts in PUBLISHED.values()) for split in ("val", "test"))
     num_bytes, (width, height) = value("emoset_bytes"), _pixels("emoset")
-    note = f"published ({folder} is not here); {num_bytes / 1e3:g} kB and {width:g} x {height:g} px are assumed"
+    note = f"published ({folder} does not exist); {num_bytes / 1e3:g} kB and {width:g} x {height:g} px are assumed"
     return Corpus(PUBLISHED_TOTAL - val - test, val, test, num_bytes, width, height, note, is_missing=True)
 
 
@@ -238,7 +238,7 @@ def count_art(folder: Path) -> Corpus:
         return Corpus(number, 0, 0, mean, *size, f"counted in {folder}; {assumed}")
     if number := sum(1 for _ in _images(folder)):
         return Corpus(number, 0, 0, *_sizes(folder, size), f"counted in {folder}")
-    note = f"published ({folder} is not here); {assumed}"
+    note = f"published ({folder} does not exist); {assumed}"
     return Corpus(WIKIART_PUBLISHED, 0, 0, value("wikiart_bytes"), *size, note, is_missing=True)
 
 
@@ -251,7 +251,7 @@ def _drawn(number: int) -> Corpus:
     """Return the counts of a layout of the miniature, which is split like EmoSet."""
     val, test = round(0.05 * number), round(0.15 * number)
     num_bytes = value("drawn_bytes")
-    return Corpus(number - val - test, val, test, num_bytes, IMAGE_PX, IMAGE_PX, "drawn, as params.yaml says")
+    return Corpus(number - val - test, val, test, num_bytes, IMAGE_PX, IMAGE_PX, "drawn, set in params.yaml")
 
 
 def _sizes(folder: Path, otherwise: tuple[float, float]) -> tuple[float, float, float]:
@@ -339,13 +339,13 @@ def _captioner(
         note = _assumed(section, CAPTIONER_HUB, "Qwen2.5-VL-7B")
         return Captioner(QWEN_PARAMETERS, None, 2 * QWEN_PARAMETERS), note
     number = round(float(named[1]) * 1e9)
-    note = f"{section.hub_id} is not on the disk: {named[1]} billion parameters by its name, in bf16"
+    note = f"{section.hub_id} is not downloaded: {named[1]} billion parameters in bf16 according to its name"
     return Captioner(number, None, 2 * number), note
 
 
 def _assumed(section: "Foundation", expected: str, name: str) -> str:
-    is_other = "" if section.hub_id == expected else ", which may be another"
-    return f"{section.hub_id} is not on the disk: assumed architecture {name}{is_other}"
+    is_other = "" if section.hub_id == expected else ", which may be wrong"
+    return f"{section.hub_id} is not downloaded: assumed architecture {name}{is_other}"
 
 
 def _config(folder: Path | None, packed: Path, name: str = "config.json") -> Any:

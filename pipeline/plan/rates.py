@@ -94,7 +94,7 @@ def device_of(name: str) -> Device:
     if name == "cpu":
         return cpu()
     if name not in rates.devices:
-        raise ValueError(f"--device {name}: there are no rates of it; allowed are {known_devices()}")
+        raise ValueError(f"--device {name}: unknown device; allowed are {known_devices()}")
     card, kernel = rates.devices[name], figure("kernel_us")
     speeds: dict[tuple[Effort, Precision], Speed] = {}
     for effort, share in rates.shares.items():
@@ -104,9 +104,9 @@ def device_of(name: str) -> Device:
             source = f"{share.value:.0%} of {precision} peak, {share.status}"
             speeds[effort, precision] = Speed(convolutions, products, source)
     notes = (
-        f"{card.name}: peaks published ({card.source}); of fp32 work convolutions run in TF32, as torch has it",
+        f"{card.name}: published peaks ({card.source}); fp32 convolutions run in TF32, the default of torch",
         *_notes(rates.shares, "peak"),
-        f"a kernel takes {kernel.value:g} us to launch, {kernel.status}: {kernel.source}",
+        f"launching a kernel takes {kernel.value:g} us, {kernel.status}: {kernel.source}",
     )
     return Device(card.name, speeds, kernel.value * 1e-6, int(value("gpu_workers")), figure("gpu_startup_s"), notes)
 
@@ -121,7 +121,7 @@ def cpu() -> Device:
             flops = share.value * probes["fp32" if effort == "answer" else precision]  # the captioner computes in fp32
             speeds[effort, precision] = Speed(flops, flops, f"{flops / 1e9:.0f} GFLOP/s, {share.value:.0%} of a probe")
     reached = ", ".join(f"{flops / 1e9:.0f} in {precision_of(precision, 'cpu')}" for precision, flops in probes.items())
-    note = f"this machine: {cpu_name()}, one thread; a probe of products and convolutions reaches GFLOP/s: {reached}"
+    note = f"this machine: {cpu_name()}, one thread; GFLOP/s in a probe of products and convolutions: {reached}"
     return Device("CPU", speeds, 0.0, 0, figure("cpu_startup_s"), (note, *_notes(shares["bf16"], "probe")))
 
 
@@ -130,7 +130,9 @@ def name_of(described: str) -> str:
     for name in load_rates().devices:
         if name in described.lower().replace(" ", ""):
             return name
-    raise ValueError(f"rates.yaml does not know {described}: name what is nearest by --device ({known_devices()})")
+    raise ValueError(
+        f"rates.yaml has no rates for {described}; choose the most similar device with --device ({known_devices()})"
+    )
 
 
 def known_devices() -> str:
@@ -138,9 +140,9 @@ def known_devices() -> str:
     return ", ".join(["cpu", *load_rates().devices])
 
 
-def _notes(shares: Mapping[Effort, Figure], of: str) -> list[str]:
+def _notes(shares: Mapping[Effort, Figure], base: str) -> list[str]:
     return [
-        f"{effort}: {share.value:.0%} of the {of}, {share.status}: {share.source}" for effort, share in shares.items()
+        f"{effort}: {share.value:.0%} of the {base}, {share.status}: {share.source}" for effort, share in shares.items()
     ]
 
 

@@ -4,7 +4,7 @@ STAGES, at the end, is the table: every stage of dvc.yaml in running order. The 
 stages that are alike, or longer than a line.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from math import ceil
@@ -19,7 +19,7 @@ from pipeline.runtime import Precision
 
 if TYPE_CHECKING:
     from pipeline.foundation.recipes import Recipe
-    from pipeline.params import DiffusionTraining, Foundation, Params
+    from pipeline.params import DiffusionTraining, Foundation
 
 TRAIN = 3  # cost of a step that trains all weights, in forward passes
 ROW_BYTES = 40  # of a row without its vectors: an id and a few words
@@ -37,23 +37,26 @@ HALVES = {"first": 0.5, "second": 0.5, "both": 1.0}
 READ_BATCH, READ_SHARD = 250, 1000  # images, of the chain for its Gaussians and of understanding_scores
 
 
-def workload(setting: Setting) -> Iterator[Stage]:
-    """Yield the work of every unit of the DAG, such as captions@emoset."""
+def workload(setting: Setting, items: Mapping[str, Sequence[str]]) -> Iterator[Stage]:
+    """Yield the work of every unit of the DAG, such as captions@emoset.
+
+    items: the items of each stage that is `foreach` in dvc.yaml, and [""] for every other stage.
+    """
     for name, work in STAGES.items():
-        for item in ITEMS[name](setting.params) if name in ITEMS else ("",):
+        for item in items[name]:
             yield replace(work(setting, item), unit=f"{name}@{item}" if item else name)
 
 
 def a_pass(
-    images: Corpus, cost: Cost, batch_size: int, bytes_each: float, of: str = "pictures", number: int | None = None,
+    images: Corpus, cost: Cost, batch_size: int, bytes_each: float, of: str = "images", number: int | None = None,
     effort: Effort = "infer", precision: Precision = "fp32",
 ) -> Stage:  # fmt: skip
     """Return the work of one pass over images, or over what was made of them, which GPUs share by shards.
 
-    Only pictures are decoded.
+    Only images are decoded, not captions.
     """
     number = images.total if number is None else number
-    size, core_s = number * (bytes_each + ROW_BYTES), images.decoding_s(number) * (of == "pictures")
+    size, core_s = number * (bytes_each + ROW_BYTES), images.decoding_s(number) * (of == "images")
     part = Part(number, cost, effort, precision, batch_size)
     return Stage(number, of, (part,), size, size, 0.0, core_s, images.num_shards)
 
@@ -63,7 +66,7 @@ def packed(images: Corpus, kept: Corpus, *parts: Part) -> Stage:
     size, fetched = kept.total * kept.image_bytes, images.total * images.image_bytes * images.is_missing
     rows, work = (images.total * ROW_BYTES, size) if parts else (0, 0.0)
     core_s = images.decoding_s(images.total)
-    return Stage(images.total, "pictures", parts, size + rows, work, fetched, core_s, images.num_shards)
+    return Stage(images.total, "images", parts, size + rows, work, fetched, core_s, images.num_shards)
 
 
 def drawn(run: Setting, layout: str) -> Stage:
@@ -71,13 +74,13 @@ def drawn(run: Setting, layout: str) -> Stage:
     sets = ("twitter_i", "twitter_ii") if layout == "twitter" else (layout,)
     number = sum(getattr(run.params.miniature, f"num_{name}") for name in sets)
     size, core_s = number * value("drawn_bytes"), number * value("drawing_ms") / 1e3
-    return Stage(number, "pictures", num_bytes=size, core_s=core_s)
+    return Stage(number, "images", num_bytes=size, core_s=core_s)
 
 
 def foundation(section: "Foundation", size: float, *trainings: "tuple[Recipe, Cost]") -> Stage:
     """Return the work of unpacking or downloading a model, or of training it: the cost of one sample of each recipe."""
     if section.source != "train":
-        return Stage(0, "pictures", num_bytes=size, download_bytes=size * (section.source == "hub"))
+        return Stage(0, "images", num_bytes=size, download_bytes=size * (section.source == "hub"))
     parts = tuple(
         Part(recipe.steps * recipe.batch_size, cost * TRAIN, "train", "bf16", recipe.batch_size)
         for recipe, cost in trainings
@@ -100,8 +103,8 @@ def foundation_captioner(run: Setting, _: str) -> Stage:
 
 def captions(run: Setting, corpus: str) -> Stage:
     images, captioner = run.corpus(corpus), run.models.captioner
-    answer = min(value("answer_tokens"), run.params.captions.max_new_tokens)
-    cost = captioner.cost(captioner.tokens_of(images) + value("prompt_tokens") + answer)
+    answer_tokens = min(value("answer_tokens"), run.params.captions.max_new_tokens)
+    cost = captioner.cost(captioner.tokens_of(images) + value("prompt_tokens") + answer_tokens)
     return a_pass(images, cost, 1, CAPTION_BYTES, effort="answer", precision="bf16")
 
 
@@ -158,8 +161,8 @@ def generator(
     batch = section.batch_size
     sample = run.models.unet_step(rank).cost + run.models.clip_text * 2 + (beside or Cost())
     sheets = section.steps // section.sheet_steps if section.sheet_steps else 0
-    shown = sampling(run, sheets * SHEET_COLUMNS * run.emotions(f"coemogen_{corpus}"))
-    parts = (Part(section.steps * batch, sample, "train", section.precision, batch), shown)
+    sheet_part = sampling(run, sheets * SHEET_COLUMNS * run.emotions(f"coemogen_{corpus}"))
+    parts = (Part(section.steps * batch, sample, "train", section.precision, batch), sheet_part)
     work = run.num_encoded(corpus) * run.latent_bytes + CHECKPOINTS * weights
     size = weights + SPACE_BYTES * bool(rank or beside)
     return Stage(section.steps, "steps", parts, size, work, pieces=batch)
@@ -271,18 +274,18 @@ def understanding_scores(run: Setting, _: str) -> Stage:
     """Return the work of every reader on EmoSet's test split and the small sets; the captioner reads some of each."""
     section, captioner, images = run.params.understanding_scores, run.models.captioner, run.corpora.emoset
     sizes, readers = (images.test, *run.corpora.small), len(section.understandings)
-    number, asked = sum(sizes), sum(min(size, section.num_asked or size) for size in sizes)
+    number, num_asked = sum(sizes), sum(min(size, section.num_asked or size) for size in sizes)
     read = run.models.clip_image + run.models.chain(run.params.uniemo_understanding).cost * readers
     tokens = captioner.tokens_of(images) + value("prompt_tokens")
     answers = (
-        Part(asked, captioner.cost(tokens) * len(EMOTIONS), "infer", "bf16")
+        Part(num_asked, captioner.cost(tokens) * len(EMOTIONS), "infer", "bf16")
         if section.question == "word"
-        else Part(asked, captioner.cost(tokens + value("answer_tokens")), "answer", "bf16")
+        else Part(num_asked, captioner.cost(tokens + value("answer_tokens")), "answer", "bf16")
     )
-    size = (number * (BASELINE_READERS + readers) + asked) * (ROW_BYTES + FP32 * len(EMOTIONS))
+    size = (number * (BASELINE_READERS + readers) + num_asked) * (ROW_BYTES + FP32 * len(EMOTIONS))
     parts = (Part(number, read, batch_size=section.batch_size), answers)
     pieces = ceil(number / READ_SHARD)
-    return Stage(number, "pictures", parts, size, size, 0.0, images.decoding_s(number), pieces)
+    return Stage(number, "images", parts, size, size, 0.0, images.decoding_s(number), pieces)
 
 
 def grids(run: Setting, method: str) -> Stage:
@@ -341,7 +344,7 @@ STAGES: dict[str, Callable[[Setting, str], Stage]] = {
     "uniemo_joint": lambda run, _: uniemo(run, run.params.uniemo_joint.steps),
     "images": generated_images,
     "real_scores": real_scores,
-    "scores": lambda run, method: replace(scores(run, run.generated(method)), of="images"),
+    "scores": lambda run, method: scores(run, run.generated(method)),
     "feedback": lambda run, _: rows(run.generated("uniemo_joint"), "rows"),
     "uniemo_feedback": lambda run, _: uniemo(run, run.params.uniemo_feedback.steps),
     "understanding_scores": understanding_scores,
@@ -349,15 +352,3 @@ STAGES: dict[str, Callable[[Setting, str], Stage]] = {
     "truth_checks": lambda run, corpus: Stage(run.corpus(corpus).total, "rows"),
     "report": lambda run, _: Stage(len(run.params.methods), "methods", num_bytes=REPORT_BYTES),
 }  # fmt: skip
-ITEMS: dict[str, Callable[["Params"], Sequence[str]]] = {  # items of the stages that are `foreach` in dvc.yaml
-    "miniature": lambda params: params.miniature.layouts,
-    **dict.fromkeys(
-        ("features", "captions", "caption_features", "caption_filter", "latents", "coemogen"),
-        lambda params: params.corpora,
-    ),
-    "textual_inversion": lambda params: params.textual_inversion.corpora,
-    "dreambooth": lambda params: params.dreambooth.corpora,
-    "emogen": lambda params: params.emogen.corpora,
-    "truth_checks": lambda params: params.truth_checks.corpora,
-    **dict.fromkeys(("images", "scores", "grids"), lambda params: params.methods),
-}

@@ -13,7 +13,7 @@ from pipeline.plan.costs import Cost
 from pipeline.plan.rates import Device, Effort, figure
 from pipeline.runtime import Precision
 
-HEAD = ("stage", "number", "of", "GFLOP each", "PFLOP", "written", "hours", "GPUs", "what sets the time")
+HEAD = ("stage", "number", "of", "GFLOP each", "PFLOP", "output", "hours", "GPUs", "bound by")
 LEFT = (0, 2, 8)  # columns of words, aligned on the left
 COLUMNS = (
     "stage", "number", "of", "gflop_each", "pflop", "bytes", "work_bytes", "download_bytes", "hours", "gpus", "bound",
@@ -62,7 +62,7 @@ class Stage:
 
     @property
     def flops_each(self) -> float:
-        """Return the FLOPs per picture, caption, image or step, with its share of all accompanying work."""
+        """Return the FLOPs per image, caption or step, with its share of all accompanying work."""
         return self.flops / self.number if self.number else 0.0
 
     def shared_by(self, gpus: int) -> int:
@@ -85,7 +85,7 @@ class Timed:
 def schedule(stages: Iterable[Stage], device: Device, gpus: int = 1) -> list[Timed]:
     """Return every stage with its hours. Raises ValueError if `gpus` is below 1, or above 1 with a CPU."""
     if gpus < 1 or (gpus > 1 and not device.kernel_s):
-        raise ValueError(f"--gpus {gpus}: allowed is a number >= 1, and 1 with --device cpu")
+        raise ValueError(f"--gpus {gpus}: allowed is a number >= 1, and only 1 with --device cpu")
     return [timed(stage, device, gpus) for stage in stages]
 
 
@@ -100,9 +100,9 @@ def timed(stage: Stage, device: Device, gpus: int = 1) -> Timed:
     waiting = stage.core_s / max(device.workers, 1) / (1 if stage.is_training else shared)
     seconds = max(busy, waiting) if device.workers else busy + waiting
     if waiting > busy:
-        bound = f"decoding and drawing on processor cores, {figure('decoding_ms').status}"
+        bound = f"decoding and drawing on CPU cores, {figure('decoding_ms').status}"
     if seconds < device.startup.value:
-        bound = f"start of the stage, {device.startup.status}"
+        bound = f"startup of the stage, {device.startup.status}"
     return Timed(stage, (seconds + device.startup.value) / HOUR_S, shared, bound)
 
 
@@ -146,15 +146,15 @@ def sums(rows: Sequence[Timed]) -> list[str]:
     corpora = sum(stage.download_bytes for stage in stages if not stage.unit.startswith("foundation_"))
     largest = max(stages, key=lambda stage: stage.download_bytes)
     downloads = (
-        f"{size(sum(stage.download_bytes for stage in stages))}, the largest {size(largest.download_bytes)} for "
-        f"{largest.unit}; corpora are yours to fetch"
+        f"{size(sum(stage.download_bytes for stage in stages))}, of which {size(largest.download_bytes)} for "
+        f"{largest.unit}; download the corpora yourself"
     )
     return [
-        f"total: {_hours(sum(row.hours for row in rows))} hours, stages one after the other; "
+        f"total: {_hours(sum(row.hours for row in rows))} hours if stages run one after the other; "
         f"{sum(stage.flops for stage in stages) / 1e15:,.1f} PFLOP",
-        f"disk: {size(sum(stage.num_bytes for stage in stages))} of outs, {size(corpora)} of corpora to fetch, up to "
-        f"{size(max(stage.work_bytes for stage in stages))} in .work while a stage runs; DVC's cache holds the outs "
-        "once more where the file system cannot share them",
+        f"disk: {size(sum(stage.num_bytes for stage in stages))} of outputs, {size(corpora)} of corpora to download, "
+        f"up to {size(max(stage.work_bytes for stage in stages))} in .work while a stage runs; DVC's cache holds the "
+        "outputs a second time unless the file system has reflinks",
         f"downloads: {downloads if largest.download_bytes else 'none'}",
     ]
 

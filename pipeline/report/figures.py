@@ -29,12 +29,12 @@ class Figure:
     caption: str = ""
 
 
-def figure(picture: Image.Image, alt: str, caption: str = "", longest_px: int | None = None) -> Figure:
+def figure(image: Image.Image, alt: str, caption: str = "", longest_px: int | None = None) -> Figure:
     """Return an image as a figure.
 
     The image is shrunk if an edge exceeds longest_px or, without it, the size limits of a plot.
     """
-    small = to_rgb(picture)
+    small = to_rgb(image)
     small.thumbnail((longest_px or PLOT_PX, longest_px or PAGE_PX), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     small.save(buffer, "WEBP", quality=QUALITY, method=4)
@@ -44,19 +44,19 @@ def figure(picture: Image.Image, alt: str, caption: str = "", longest_px: int | 
 
 def plot(path: Path, alt: str, caption: str = "") -> Figure:
     """Return a plot file written by a stage as a figure."""
-    with draw(path) if path.name in DRAWINGS else Image.open(path) as picture:
-        return figure(picture, alt, caption)
+    with draw(path) if path.name in DRAWINGS else Image.open(path) as image:
+        return figure(image, alt, caption)
 
 
-def sheet(pictures: Sequence[Image.Image], num_columns: int, alt: str) -> Figure:
+def sheet(images: Sequence[Image.Image], num_columns: int, alt: str) -> Figure:
     """Return at least one image of any size as a grid of equal squares in one figure."""
-    edge = min(PICTURE_PX, max(max(picture.size) for picture in pictures))
-    squares = [np.asarray(_square(picture, edge)) for picture in pictures]
+    edge = min(PICTURE_PX, max(max(image.size) for image in images))
+    squares = [np.asarray(_square(image, edge)) for image in images]
     return figure(contact_sheet(squares, num_columns), alt)
 
 
-def _square(picture: Image.Image, edge: int) -> Image.Image:
+def _square(image: Image.Image, edge: int) -> Image.Image:
     """Return the center square of an image, resized to an edge of `edge`."""
-    short = min(picture.size)
-    left, top = (picture.width - short) // 2, (picture.height - short) // 2
-    return picture.crop((left, top, left + short, top + short)).resize((edge, edge), Image.Resampling.LANCZOS)
+    short = min(image.size)
+    left, top = (image.width - short) // 2, (image.height - short) // 2
+    return image.crop((left, top, left + short, top + short)).resize((edge, edge), Image.Resampling.LANCZOS)

@@ -34,13 +34,15 @@ def remedies_of(row: Row, metric: str) -> list[str]:
     return [_ran(row.grid, f"experiments.verdicts {row.grid}")] if row.grid else []
 
 
-def _by_oracle(found: Mapping[str, Any], claim: str) -> Ours:
-    one, _, other = claim.partition(" - ")
-    num = found["num_pictures"]
-    said = f"{one}: accuracy on {num:,} drawn pictures, not the test split; {_seeds(found)} of {ORACLE}"
-    compared = _comparison(found["claims"][claim], other)
-    age = found.get("outdated", "")
-    return Ours(found["accuracy"][one]["mean"], n=num, measure=said, grid=ORACLE, outdated=age, comparison=compared)
+def _by_oracle(result: Mapping[str, Any], claim: str) -> Ours:
+    name, _, other = claim.partition(" - ")
+    num = result["num_pictures"]
+    measure = f"{name}: accuracy on {num:,} drawn images, not the test split; {_seeds(result)} of {ORACLE}"
+    compared = _comparison(result["claims"][claim], other)
+    age = result.get("outdated", "")
+    return Ours(
+        result["accuracy"][name]["mean"], n=num, measure=measure, grid=ORACLE, outdated=age, comparison=compared
+    )
 
 
 def _by_seeds(grid: Mapping[str, Any], row: Row, key: str) -> Ours:
@@ -49,25 +51,26 @@ def _by_seeds(grid: Mapping[str, Any], row: Row, key: str) -> Ours:
     `n` counts the images of all seeds; None for metrics outside PER_IMAGE, because FID depends on the images of each
     seed.
     """
-    found, num = grid["rows"][row.grid_row][key], grid["images_per_seed"]
-    said = f"{key}, {_seeds(grid)} of {row.grid}, " + ("test split" if key == TEST_SPLIT else f"{num:,} images each")
-    compared = _comparison(found, next(iter(grid["rows"]))) if "difference" in found else None
+    result, num = grid["rows"][row.grid_row][key], grid["images_per_seed"]
+    measure = f"{key}, {_seeds(grid)} of {row.grid}, " + ("test split" if key == TEST_SPLIT else f"{num:,} images each")
+    other = result.get("against") or next(iter(grid["rows"]))
+    compared = _comparison(result, other) if "difference" in result else None
     all_images = num * len(grid["seeds"]) if key in PER_IMAGE.values() else None
-    ends = found.get("mean_low"), found.get("mean_high")
+    ends = result.get("mean_low"), result.get("mean_high")
     age = grid.get("outdated", "")
     return Ours(
-        found["mean"], *ends, n=all_images, measure=said, grid=row.grid or "", outdated=age, comparison=compared
+        result["mean"], *ends, n=all_images, measure=measure, grid=row.grid or "", outdated=age, comparison=compared
     )
 
 
-def _comparison(found: Mapping[str, Any], against: str) -> Comparison:
+def _comparison(result: Mapping[str, Any], against: str) -> Comparison:
     return Comparison(
-        found["difference"], found["low"], found["high"], found["verdict"], against, found["resolves"]
+        result["difference"], result["low"], result["high"], result["verdict"], against, result["resolves"]
     )  # fmt: skip
 
 
-def _seeds(found: Mapping[str, Any]) -> str:
-    num = len(found["seeds"])
+def _seeds(grid: Mapping[str, Any]) -> str:
+    num = len(grid["seeds"])
     return f"mean over {num} seeds" if num > 1 else "one seed"
 
 

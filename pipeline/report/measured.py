@@ -2,8 +2,9 @@
 
 A number is the mean over the seeds of the experiment that the row names, if that was run: a claim needs three seeds,
 rows with equal numbers of steps and a paired interval, and its verdict is shown with it. Otherwise it comes from the
-single seed in metrics/, provided that params.yaml matches the row. An experiment whose file has `outdated`, which gives
-the reason, is shown only if metrics/ has no value.
+single seed in metrics/, provided that params.yaml matches the row. An outdated experiment is shown only if metrics/ has
+no value. That is one without a key, which says of which code, data and weights it is (experiments/key.py), one whose
+key differs from what dvc.lock records, and one whose file gives a reason as `outdated`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,12 +20,13 @@ from pipeline.report.ours import EMO_A, Ours, keys_of, preference
 from pipeline.report.papers import PaperTable, Row
 
 READING = "understanding_scores"
+NO_KEY = "without a key, so that nothing says of which code, data and weights it is"
 DRAWN = "data/miniature/emoset"  # data set of an experiment that names none
-ALONE = "the paper's alone"
-TOO_FEW = "too few images; raise images.num_per_emotion"
+ALONE = "reported by the paper only"
+TOO_FEW = "too few images; increase images.num_per_emotion"
 PUBLISHED = "/as_published"  # suffix of each measure's key, including undefined ones
-TOO_RARE = "a class has fewer pictures than understanding_scores.folds; take fewer, or more pictures"
-UNTRAINED = "it is asked as it is and learns from no data set: Table III has that"
+TOO_RARE = "a class has fewer images than understanding_scores.folds; lower folds or add images"
+UNTRAINED = "not trained on any data set; see Table III for zero-shot accuracy"
 WITHIN = ("split", "folds")  # probes within a small data set: its own split, else k folds
 
 
@@ -37,15 +39,17 @@ class Measured:
     params: Params
 
     @classmethod
-    def of(cls, metrics: Path, results: Path, params: Params) -> "Measured":
+    def of(cls, metrics: Path, results: Path, params: Params, recorded: Mapping[str, str] | None = None) -> "Measured":
         """Read every file of the two folders, either of which may be absent.
 
-        Experiments count only if they used the EmoSet of the params.
+        Experiments count only if they used the EmoSet of the params. recorded: the MD5 of each input in dvc.lock by
+        path, against which the keys of experiments are held.
         """
         files = {path.relative_to(metrics).with_suffix("").as_posix(): path for path in sorted(metrics.rglob("*.json"))}
-        grids = {path.stem: _read_grid(path) for path in sorted(results.glob("*.json"))}
-        here = {name: grid for name, grid in grids.items() if grid.get("data", DRAWN) == params.emoset.folder}
-        return cls({name: read_json(path) for name, path in files.items()}, here, params)
+        read = {path.stem: _read_grid(path) for path in sorted(results.glob("*.json"))}
+        grids = {name: {**grid, "outdated": age_of(grid, recorded or {})} for name, grid in read.items()}
+        same_data = {name: grid for name, grid in grids.items() if grid.get("data", DRAWN) == params.emoset.folder}
+        return cls({name: read_json(path) for name, path in files.items()}, same_data, params)
 
     def ours(self, table: PaperTable, row: Row, metric: str) -> Ours:
         """Return our number for one cell."""
@@ -53,16 +57,17 @@ class Measured:
             return Ours(remedy=ALONE)
         wrong = self._differing(table.params_of(row))
         present = Ours() if wrong else self._from_metrics(row, metric)
-        found = from_grids(self.grids, row, metric)
-        if present.value is not None and (found.value is None or found.outdated):
+        by_grid = from_grids(self.grids, row, metric)
+        if present.value is not None and (by_grid.value is None or by_grid.outdated):
             return present
-        if found.value is not None:
-            return _with_real(found, present)
+        if by_grid.value is not None:
+            return _with_real(by_grid, present)
         return replace(present, remedy=present.remedy or self._remedy(row, metric, wrong))
 
-    def _differing(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the wanted values that differ from params.yaml."""
-        return {key: value for key, value in wanted.items() if self._param(key) != value}
+    def _differing(self, expected: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the expected values that differ from params.yaml."""
+        values = {key: value if isinstance(value, tuple) else (value,) for key, value in expected.items()}
+        return {key: allowed[0] for key, allowed in values.items() if self._param(key) not in allowed}
 
     def _param(self, key: str) -> Any:
         section, _, name = key.partition(".")
@@ -110,11 +115,11 @@ class Measured:
         elif row.readers:
             names = (READING,) if metric != ACCURACY or row.readers == ("captioner",) else row.readers[:1]
             ways.append(_repro(names[0], wrong))
-        return ", or ".join([*ways, *remedies_of(row, metric)]) or "no stage or grid measures it"
+        return ", or ".join([*ways, *remedies_of(row, metric)]) or "not measured by any stage or grid"
 
     def _by_method(self, method: str, wrong: Mapping[str, Any]) -> str:
         if method not in get_args(Method):
-            return f"there is no method {method} yet"
+            return f"the method {method} is not implemented"
         if method not in self.params.methods:
             return f"add {method} to methods in params.yaml, then {_repro(f'scores@{method}', wrong)}"
         return _repro(f"scores@{method}", wrong)
@@ -128,9 +133,22 @@ def _read_grid(path: Path) -> dict[str, Any]:
             for cell in row.values():
                 float(cell["mean"]), len(grid["seeds"]), int(grid["images_per_seed"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        said = shown(f"{type(error).__name__}: {error}")
-        raise ValueError(f"{path}: no results of a grid: {said}; `git checkout {path}` brings them back") from None
+        reason = shown(f"{type(error).__name__}: {error}")
+        raise ValueError(
+            f"{path} does not hold the results of a grid: {reason}; restore it with `git checkout {path}`"
+        ) from None
     return grid
+
+
+def age_of(grid: Mapping[str, Any], recorded: Mapping[str, str]) -> str:
+    """Return why the results of a grid are outdated; an empty string if they are not, as far as can be told."""
+    if grid.get("outdated") or not grid.get("key"):
+        return str(grid.get("outdated") or NO_KEY)
+    key = grid["key"]
+    codes = {f"code/{name}.txt": md5 for name, md5 in key.get("code", {}).items()}
+    inputs = {**codes, **key.get("data", {}), **key.get("weights", {})}
+    changed = [path for path, md5 in inputs.items() if recorded.get(path, md5) != md5]
+    return f"with other {', '.join(changed)}" if changed else ""
 
 
 def _repro(unit: str, wrong: Mapping[str, Any]) -> str:
@@ -139,24 +157,24 @@ def _repro(unit: str, wrong: Mapping[str, Any]) -> str:
     return f"`dvc repro {unit}`" + (f" with {changes} in params.yaml" if changes else "")
 
 
-def _cell(found: Mapping[str, Any], key: str, n: int | None) -> Ours:
+def _cell(metrics: Mapping[str, Any], key: str, n: int | None) -> Ours:
     """Return a number of the scores, stored under the keys of pipeline/metrics/result.py."""
-    if not isinstance(found.get(key), int | float):
-        return Ours(remedy=TOO_FEW if found else "")
-    ends, real = (found.get(f"{key}/low"), found.get(f"{key}/high")), found.get(f"real/{key}")
-    return Ours(found[key], *ends, n, real, key, bool(found.get(f"{key}{PUBLISHED}")))
+    if not isinstance(metrics.get(key), int | float):
+        return Ours(remedy=TOO_FEW if metrics else "")
+    ends, real = (metrics.get(f"{key}/low"), metrics.get(f"{key}/high")), metrics.get(f"real/{key}")
+    return Ours(metrics[key], *ends, n, real, key, bool(metrics.get(f"{key}{PUBLISHED}")))
 
 
-def _accuracy(found: Mapping[str, Any], key: str, ends: tuple[str, ...], measure: str) -> Ours:
-    low, high, n = (found.get(end) for end in ends)
-    return Ours(found[key], low, high, None if n is None else int(n), None, measure)
+def _accuracy(metrics: Mapping[str, Any], key: str, ends: tuple[str, ...], measure: str) -> Ours:
+    low, high, n = (metrics.get(end) for end in ends)
+    return Ours(metrics[key], low, high, None if n is None else int(n), None, measure)
 
 
-def _with_real(found: Ours, present: Ours) -> Ours:
+def _with_real(by_grid: Ours, present: Ours) -> Ours:
     """Return a grid's number with the value of real images, if the present run has the same measure.
 
     FID is excluded because it depends on the number of images, which differs in the present run.
     """
-    quantity = found.measure.partition(",")[0]
+    quantity = by_grid.measure.partition(",")[0]
     same = present.measure.startswith(quantity) and not quantity.startswith(("fid/", "accuracy"))
-    return replace(found, real=present.real) if same else found
+    return replace(by_grid, real=present.real) if same else by_grid

@@ -52,18 +52,22 @@ class Page:
 
     def of_corpora(self, stage: str, names: Sequence[str]) -> list[Figure]:
         """Return the plots of a stage that runs for each corpus."""
-        return [each for corpus in self.params.corpora for each in sources.plots_of(self.plots / stage / corpus, names)]
+        return [
+            figure for corpus in self.params.corpora for figure in sources.plots_of(self.plots / stage / corpus, names)
+        ]
 
     def of_methods(self, name: str) -> list[Figure]:
         """Return the sheet `name` of every method."""
         return [
-            each for method in self.params.methods for each in sources.plots_of(self.plots / "grids" / method, [name])
+            figure
+            for method in self.params.methods
+            for figure in sources.plots_of(self.plots / "grids" / method, [name])
         ]
 
     def everywhere(self, *names: str) -> list[Figure]:
         """Return the plots with these file names, from all stages."""
         items = (*self.params.corpora, *self.params.methods)
-        return [each for name in names for each in sources.find_plots(self.plots, name, items)]
+        return [figure for name in names for figure in sources.find_plots(self.plots, name, items)]
 
 
 def collect(

@@ -14,6 +14,7 @@ Metric = Literal[
     "accuracy_twitter_i", "accuracy_twitter_ii", "zero_shot_fi",
 ]  # fmt: skip
 TableName = Literal["1", "2a", "2b", "2c", "I", "II", "III", "IV", "V", "VI", "VII", "VIII"]
+ParamValue = str | float | bool | Annotated[tuple[str | float | bool, ...], Field(strict=False)]
 SHARES = ("lpips", "sem_c", "sem_d")  # in [0, 1]; FID is any positive number, all others are percent
 MAX_PERCENT = 100.0
 
@@ -27,8 +28,10 @@ class Row(_Checked):
 
     - numbers: in the order of the table's metrics, None where the paper has none.
     - method, readers: the method or the readers with the metrics.
-    - params: the params that distinguish the row from others; without them any params match.
+    - params: the params that distinguish the row from others, with several values if any of them will do; without
+      them any params match.
     - grid, grid_row: the experiment in experiments/ and its row.
+    - missing: why this project has no such row; only, and always, for rows that it has not.
     - claim: "one - other" of experiments/uniemo_oracle.py, whose images resolve the first one's accuracy on EmoSet.
     """
 
@@ -36,10 +39,11 @@ class Row(_Checked):
     numbers: Annotated[tuple[float | None, ...], Field(strict=False)]
     method: str | None = None
     readers: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    params: Mapping[str, str | float | bool] = {}
+    params: Mapping[str, ParamValue] = {}
     grid: str | None = None
     grid_row: str | None = None
     claim: str | None = None
+    missing: str = ""
 
     @property
     def is_ours(self) -> bool:
@@ -57,10 +61,10 @@ class PaperTable(_Checked):
     source: str
     note: str = ""
     metrics: Annotated[tuple[Metric, ...], Field(strict=False, min_length=1)]
-    params: Mapping[str, str | float | bool] = {}
+    params: Mapping[str, ParamValue] = {}
     rows: Annotated[tuple[Row, ...], Field(strict=False, min_length=1)]
 
-    def params_of(self, row: Row) -> dict[str, str | float | bool]:
+    def params_of(self, row: Row) -> dict[str, ParamValue]:
         """Return the values that params.yaml must have, by dotted key, for metrics to belong to this row."""
         return {**self.params, **row.params} if row.params else {}
 
@@ -68,14 +72,16 @@ class PaperTable(_Checked):
     def _check(self) -> "PaperTable":
         names = [row.row for row in self.rows]
         if len(set(names)) < len(names):
-            raise ValueError(f"rows are {names}; each may stand once")
+            raise ValueError(f"rows are {names}; every name may occur only once")
         for row in self.rows:
             if len(row.numbers) != len(self.metrics):
                 raise ValueError(f"{row.row}: {len(row.numbers)} numbers for {len(self.metrics)} metrics")
             if (row.grid is None) != (row.grid_row is None):
-                raise ValueError(f"{row.row}: grid and grid_row go together")
+                raise ValueError(f"{row.row}: grid and grid_row must be given together")
+            if row.is_ours == bool(row.missing):
+                raise ValueError(f"{row.row}: `missing` says why there is no such row of ours, of those and no other")
             if row.claim is not None and " - " not in row.claim:
-                raise ValueError(f"{row.row}: claim = {row.claim!r}; it must be 'one - other'")
+                raise ValueError(f"{row.row}: claim = {row.claim!r}: allowed is a difference such as 'one - other'")
             for metric, number in zip(self.metrics, row.numbers, strict=True):
                 _check_range(f"{row.row}: {metric}", metric, number)
         return self
@@ -84,10 +90,10 @@ class PaperTable(_Checked):
 def load_papers(path: Path = PAPERS) -> dict[TableName, PaperTable]:
     """Return every table by its name. Raises ValueError that lists all problems of the file with their places."""
     values: Any = read_yaml(path)
-    wanted = TableName.__args__  # type: ignore[attr-defined]
-    if not isinstance(values, dict) or sorted(values) != sorted(wanted):
-        found = sorted(values) if isinstance(values, dict) else type(values).__name__
-        raise ValueError(f"{path}: tables are {found}, wanted {', '.join(wanted)}")
+    expected = TableName.__args__  # type: ignore[attr-defined]
+    if not isinstance(values, dict) or sorted(values) != sorted(expected):
+        names = sorted(values) if isinstance(values, dict) else type(values).__name__
+        raise ValueError(f"{path}: tables are {names}, expected {', '.join(expected)}")
     tables, problems = {}, []
     for name, value in values.items():
         try:

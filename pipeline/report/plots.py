@@ -27,10 +27,10 @@ def draw(path: Path) -> Image.Image:
 
 def curve(table: pd.DataFrame, target: IO[bytes]) -> None:
     """Draw each loss of a training by step."""
-    shown = [name for name in table.columns if is_loss(name)]
-    size = (3.4 * len(shown), 2.6)
-    with drawn(target, 1, len(shown), figsize=size, squeeze=False, layout="tight") as (_, axes):
-        for axis, name in zip(axes[0], shown, strict=True):
+    columns = [name for name in table.columns if is_loss(name)]
+    size = (3.4 * len(columns), 2.6)
+    with drawn(target, 1, len(columns), figsize=size, squeeze=False, layout="tight") as (_, axes):
+        for axis, name in zip(axes[0], columns, strict=True):
             axis.plot(table["step"], table[name], color=KEPT_COLOR, linewidth=1)
             axis.set_title(name, fontsize=9)
             axis.set_xlabel("step")
@@ -42,7 +42,7 @@ def confusion(table: pd.DataFrame, target: IO[bytes]) -> None:
     counts = wide.reindex(index=list(EMOTIONS), columns=list(EMOTIONS)).to_numpy()
     shares = counts / counts.sum(1, keepdims=True).clip(1)
     with drawn(target, 1, 1, figsize=(7.2, 6.4), constrained_layout=True) as (figure, axis):
-        shown = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        mesh = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         for row, column in np.argwhere(counts):
             _cell(axis, row, column, shares[row, column], counts[row, column])
         axis.set_xticks(range(len(EMOTIONS)), EMOTIONS, rotation=35, ha="right", rotation_mode="anchor")
@@ -51,10 +51,10 @@ def confusion(table: pd.DataFrame, target: IO[bytes]) -> None:
         axis.spines[:].set_visible(False)
         for line in (axis.axhline, axis.axvline):
             line(len(EMOTIONS) / 2 - 0.5, color="black", linewidth=0.8)
-        axis.set(xlabel="classified as", ylabel="labelled as")
+        axis.set(xlabel="classified as", ylabel="annotated as")
         right, total = int(np.trace(counts)), int(counts.sum())
-        axis.set_title(f"{right} of {total} test images right, {right / max(total, 1):.1%}", fontsize=10)
-        figure.colorbar(shown, ax=axis, shrink=0.6, label="share of the row").outline.set_visible(False)
+        axis.set_title(f"{right} of {total} test images correct, {right / max(total, 1):.1%}", fontsize=10)
+        figure.colorbar(mesh, ax=axis, shrink=0.6, label="fraction of the row").outline.set_visible(False)
 
 
 def _cell(axis: Any, row: int, column: int, share: float, count: int) -> None:
@@ -70,15 +70,17 @@ def calibration(table: pd.DataFrame, target: IO[bytes]) -> None:
         above.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle=":")
         for name, bins in table.groupby("scaling", sort=False):
             error = (bins["images"] * (bins["accuracy"] - bins["confidence"]).abs()).sum() / bins["images"].sum()
-            told = f"after, T = {bins['temperature'].iloc[0]:.2f}" if name == "after" else name
+            label = f"after, T = {bins['temperature'].iloc[0]:.2f}" if name == "after" else name
             some, color = bins[bins["images"] > 0], COLORS[str(name)]
-            above.plot(some["confidence"], some["accuracy"], color=color, linewidth=1, label=f"{told}: ECE {error:.3f}")
+            above.plot(
+                some["confidence"], some["accuracy"], color=color, linewidth=1, label=f"{label}: ECE {error:.3f}"
+            )
             above.scatter(some["confidence"], some["accuracy"], 6 + 120 * some["images"] / bins["images"].sum(), color)
             below.stairs(bins["images"], np.linspace(0, 1, len(bins) + 1), color=color, fill=True, alpha=0.45)
         num = int(table.groupby("scaling")["images"].sum().max())
         above.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy", title=f"{num} test images")
         above.legend(frameon=False, loc="upper left")
-        below.set(xlabel="confidence: the largest probability", ylabel="images")
+        below.set(xlabel="confidence (largest probability)", ylabel="images")
 
 
 DRAWINGS: Mapping[str, Draw] = {"curve.csv": curve, "confusion.csv": confusion, "calibration.csv": calibration}

@@ -23,7 +23,7 @@ class Seen:
 
     figures: tuple[Figure, ...]
     emotion: str
-    said: str
+    predicted: str
     probability: float
     nearest: tuple[str, ...]
 
@@ -34,14 +34,14 @@ def shown_rows(rows: pa.Table) -> list[int]:
     return [pairs.index((emotion, SPLIT)) for emotion in EMOTIONS if (emotion, SPLIT) in pairs]
 
 
-def look(reader: "EmotionReader", pictures: Sequence[Image.Image], emotions: Sequence[str]) -> list[Seen]:
+def look(reader: "EmotionReader", images: Sequence[Image.Image], emotions: Sequence[str]) -> list[Seen]:
     """Return each image unchanged and with an overlay for each kind of query, together with its reading."""
-    found = []
-    for picture, emotion, reading in zip(pictures, emotions, reader(pictures), strict=True):
-        overlays = reader.overlay(picture, reading)
-        said, probability = max(reading.emotions.items(), key=lambda item: item[1])
-        drawn = [figure(picture, f"a test picture of {emotion}", "picture", SHOWN_PX)]
-        drawn += [figure(each, f"where {kind} queries look", kind, SHOWN_PX) for kind, each in overlays.items()]
+    readings = []
+    for image, emotion, reading in zip(images, emotions, reader(images), strict=True):
+        overlays = reader.overlay(image, reading)
+        predicted, probability = max(reading.emotions.items(), key=lambda item: item[1])
+        figures = [figure(image, f"a test image of {emotion}", "image", SHOWN_PX)]
+        figures += [figure(overlay, f"where {kind} queries look", kind, SHOWN_PX) for kind, overlay in overlays.items()]
         nearest = tuple(f"{kind}: {names[0][0]}" for kind, names in reading.attributes.items() if names)
-        found.append(Seen(tuple(drawn), emotion, said, probability, nearest))
-    return found
+        readings.append(Seen(tuple(figures), emotion, predicted, probability, nearest))
+    return readings

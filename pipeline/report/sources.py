@@ -34,12 +34,12 @@ class Method:
 
     def sheet(self, emotion: str) -> Figure | None:
         """Return up to NUM_SHOWN images as a sheet; None for an emotion that the method has no images of."""
-        found = self.images.get(emotion)
-        return sheet(found, 2, f"{emotion} by {self.name}") if found else None
+        samples = self.images.get(emotion)
+        return sheet(samples, 2, f"{emotion} by {self.name}") if samples else None
 
     def first(self, emotion: str) -> Figure | None:
-        found = self.images.get(emotion)
-        return figure(found[0], f"{emotion} by {self.name}", longest_px=PICTURE_PX) if found else None
+        samples = self.images.get(emotion)
+        return figure(samples[0], f"{emotion} by {self.name}", longest_px=PICTURE_PX) if samples else None
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,10 @@ def read_method(name: str, folder: Path) -> Method:
     emotions = rows["emotion"].to_pylist()
     places = {emotion: [place for place, other in enumerate(emotions) if other == emotion][:NUM_SHOWN]
               for emotion in map(str, EMOTIONS) if emotion in emotions}  # fmt: skip
-    found = iter(pictures(take_rows(folder, [place for each in places.values() for place in each], columns=["image"])))
-    images = {emotion: [next(found) for _ in each] for emotion, each in places.items()}
+    decoded = iter(
+        pictures(take_rows(folder, [place for chosen in places.values() for place in chosen], columns=["image"]))
+    )
+    images = {emotion: [next(decoded) for _ in chosen] for emotion, chosen in places.items()}
     prompts, models = (tuple(sorted(set(rows[column].to_pylist()))) for column in ("prompt", "model"))
     return Method(name, len(rows), prompts, models, images)
 
@@ -71,15 +73,15 @@ def find_plots(root: Path, name: str, items: Sequence[str]) -> Iterator[Figure]:
     for path in sorted(root.rglob(name)):
         stage, *rest = path.parent.relative_to(root).parts
         if stage not in FOREACH or rest[0] in items:
-            said = " ".join([stage, *rest])
-            yield plot(path, f"{path.stem} of {said}", said)
+            title = " ".join([stage, *rest])
+            yield plot(path, f"{path.stem} of {title}", title)
 
 
 def plots_of(folder: Path, names: Sequence[str]) -> list[Figure]:
     """Return the existing plots of a stage with these names (without .png)."""
     paths = [folder / f"{name}.png" for name in names]
-    said = f"{folder.parent.name} {folder.name}"
-    return [plot(path, f"{path.stem}, {said}", f"{folder.name}: {path.stem}") for path in paths if path.exists()]
+    title = f"{folder.parent.name} {folder.name}"
+    return [plot(path, f"{path.stem}, {title}", f"{folder.name}: {path.stem}") for path in paths if path.exists()]
 
 
 def emoset_funnel(metrics: Mapping[str, Mapping[str, Any]]) -> tuple[list[Counted], list[tuple[str, int]]]:
@@ -98,8 +100,8 @@ def emoset_funnel(metrics: Mapping[str, Mapping[str, Any]]) -> tuple[list[Counte
 
 def emoart_funnel(metrics: Mapping[str, Mapping[str, Any]]) -> list[Counted]:
     """Return the steps of the EmoArt funnel, from the collected paintings to the captions kept for training."""
-    found = metrics["emoart_funnel"]
-    return _counted([(step, found[f"num_{step}"]) for step in FUNNEL])
+    counts = metrics["emoart_funnel"]
+    return _counted([(step, counts[f"num_{step}"]) for step in FUNNEL])
 
 
 def flat_params(params: Params) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -108,7 +110,7 @@ def flat_params(params: Params) -> list[tuple[str, list[tuple[str, str]]]]:
     Values outside sections come first, under an empty name.
     """
     values = params.model_dump(mode="json")
-    alone = [(key, _said(value)) for key, value in values.items() if not isinstance(value, dict)]
+    alone = [(key, _text(value)) for key, value in values.items() if not isinstance(value, dict)]
     return [("", alone), *((key, list(_flat(value))) for key, value in values.items() if isinstance(value, dict))]
 
 
@@ -117,12 +119,12 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}", _said(value)
+            yield f"{prefix}{key}", _text(value)
 
 
-def _said(value: Any) -> str:
+def _text(value: Any) -> str:
     if isinstance(value, list):
-        return ", ".join(map(_said, value)) or "[]"
+        return ", ".join(map(_text, value)) or "[]"
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -46,10 +46,10 @@ class Compared:
 
     def rows(self) -> dict[str, list[Cell]]:
         """Return the cells by row, each row in the order of the metrics."""
-        found: dict[str, list[Cell]] = {}
+        cells_of: dict[str, list[Cell]] = {}
         for cell in self.cells:
-            found.setdefault(cell.row, []).append(cell)
-        return found
+            cells_of.setdefault(cell.row, []).append(cell)
+        return cells_of
 
 
 def compare(name: str, table: PaperTable, measured: Measured) -> Compared:
@@ -62,8 +62,8 @@ def compare(name: str, table: PaperTable, measured: Measured) -> Compared:
                 cells.append(_cell(table, measured, row.row, "emo_a_judge", None))
     metrics = tuple(dict.fromkeys(cell.metric for cell in cells))
     caveat = _caveat([cell for cell in cells if cell.ours.value is not None], measured.params)
-    told = " ".join(filter(None, (caveat, table.note)))
-    return Compared(name, table.title, table.source, metrics, tuple(cells), told)
+    notes = " ".join(filter(None, (caveat, table.note)))
+    return Compared(name, table.title, table.source, metrics, tuple(cells), notes)
 
 
 def to_text(table: Compared) -> str:
@@ -72,7 +72,7 @@ def to_text(table: Compared) -> str:
     A missing number is shown as -, and the command that produces it is given below the row.
     """
     heads = ("ours", "95 % interval", "n", "real", "paper")
-    lines = [table.title, "", f"{'':<{WIDTHS[0]}}" + _aligned(heads) + "  by; difference, verdict"]
+    lines = [table.title, "", f"{'':<{WIDTHS[0]}}" + _aligned(heads) + "  measured by; difference, verdict"]
     for row, cells in table.rows().items():
         lines.append(row if cells[0].ours.remedy != ALONE else f"{row}: {ALONE}")
         lines += [f"  {title(cell):<{WIDTHS[0] - 2}}" + _line(cell) for cell in cells]
@@ -110,13 +110,13 @@ def interval(cell: Cell) -> str:
 
 def versus(cell: Cell) -> str:
     """Return the comparison, such as "-1.76 [-3.22, -0.39] unresolved, against whole"; empty if there is none."""
-    found = cell.ours.comparison
-    if found is None:
+    comparison = cell.ours.comparison
+    if comparison is None:
         return ""
     digits = 4 if cell.metric == "sem_d" else 3 if cell.metric in SHARES else 2
-    ends = f"[{found.low:+.{digits}f}, {found.high:+.{digits}f}]"
-    told = f"{found.difference:+.{digits}f} {ends} {found.verdict}, against {found.against}"
-    return f"{told}; {found.resolves:.{digits}f} would be found"
+    ends = f"[{comparison.low:+.{digits}f}, {comparison.high:+.{digits}f}]"
+    text = f"{comparison.difference:+.{digits}f} {ends} {comparison.verdict}, against {comparison.against}"
+    return f"{text}; detectable difference {comparison.resolves:.{digits}f}"
 
 
 def remedies(cells: Sequence[Cell]) -> Iterator[str]:
@@ -126,7 +126,7 @@ def remedies(cells: Sequence[Cell]) -> Iterator[str]:
         if cell.ours.remedy not in ("", ALONE):
             ways.setdefault(cell.ours.remedy, []).append(TITLES[cell.metric])
     for remedy, metrics in ways.items():
-        yield f"-: {remedy}" if len(metrics) == len(cells) else f"- of {', '.join(metrics)}: {remedy}"
+        yield f"missing: {remedy}" if len(metrics) == len(cells) else f"missing {', '.join(metrics)}: {remedy}"
 
 
 def _cell(table: PaperTable, measured: Measured, name: str, metric: str, paper: float | None) -> Cell:
@@ -137,10 +137,10 @@ def _cell(table: PaperTable, measured: Measured, name: str, metric: str, paper: 
 
 def _percent(ours: Ours) -> Ours:
     """Return shares as percent, including the differences."""
-    found = ours.comparison
-    scaled = found and replace(
-        found, difference=100 * found.difference, low=100 * found.low, high=100 * found.high,
-        resolves=100 * found.resolves,
+    comparison = ours.comparison
+    scaled = comparison and replace(
+        comparison, difference=100 * comparison.difference, low=100 * comparison.low, high=100 * comparison.high,
+        resolves=100 * comparison.resolves,
     )  # fmt: skip
     value, low, high, real = (
         None if share is None else 100 * share for share in (ours.value, ours.low, ours.high, ours.real)
@@ -151,32 +151,32 @@ def _percent(ours: Ours) -> Ours:
 def _caveat(cells: Sequence[Cell], params: Params) -> str:
     """Return why our numbers are not the paper's quantities. Emo-A never is: its classifier is trained here."""
     if not cells:
-        return "Nothing of this table is measured yet."
+        return "No number of this table has been measured yet."
     grids = {grid: list(dict.fromkeys(cell.row for cell in cells if cell.ours.grid == grid))
              for grid in sorted({cell.ours.grid for cell in cells} - {""})}  # fmt: skip
-    theirs = list(dict.fromkeys(TITLES[cell.metric] for cell in cells if cell.ours.as_published))
+    comparable = list(dict.fromkeys(TITLES[cell.metric] for cell in cells if cell.ours.as_published))
     others = list(dict.fromkeys(TITLES[cell.metric] for cell in cells if not cell.ours.as_published))
     data = "the drawn miniature" if params.miniature.layouts else params.emoset.folder
     clip = params.foundation_clip.hub_id or "the bundled miniature CLIP"
-    said = []
+    sentences = []
     if others:
-        said.append(
-            f"Not the same quantity as the paper's number: {', '.join(others)}. Ours are of other backbones or of "
-            f"another protocol, by {clip}, on {data}; compare our rows with each other, never with the paper's."
+        sentences.append(
+            f"Not the same quantity as the paper's number: {', '.join(others)}. Our numbers use other backbones or "
+            f"another protocol ({clip} on {data}); compare our rows with each other, never with the paper's."
         )
     if any(cell.metric == "fid" and cell.ours.measure.partition(",")[0].endswith("/clean") for cell in cells):
-        said.append(CROPPED)
+        sentences.append(CROPPED)
     if aged := sorted({f"{cell.ours.grid} {cell.ours.outdated}" for cell in cells if cell.ours.outdated}):
-        said.append(f"Outdated: {'; '.join(aged)}.")
+        sentences.append(f"Outdated: {'; '.join(aged)}.")
     if grids:
         named = "; ".join(f"{grid} ({', '.join(rows)})" for grid, rows in grids.items())
-        said.append(
-            f"Of experiments, each with steps and images of its own: {named}. Hold rows of one experiment against each "
-            "other alone; a difference is from the row named behind it."
+        sentences.append(
+            f"From experiments, each with its own steps and images: {named}. Compare only rows of the same "
+            "experiment; a difference is from the row named after it."
         )
-    if theirs:
-        said.append(f"By the papers' own backbone and protocol, on {data}: {', '.join(theirs)}.")
-    return " ".join(said)
+    if comparable:
+        sentences.append(f"Computed with the papers' own backbone and protocol, on {data}: {', '.join(comparable)}.")
+    return " ".join(sentences)
 
 
 def _line(cell: Cell) -> str:
@@ -185,8 +185,8 @@ def _line(cell: Cell) -> str:
         number(ours.value, cell.metric), interval(cell), "-" if ours.n is None else str(ours.n),
         number(ours.real, cell.metric), number(cell.paper, cell.metric),
     )  # fmt: skip
-    told = "; ".join(filter(None, (ours.measure, versus(cell))))
-    return _aligned(values) + (f"  {told}" if told else "")
+    text = "; ".join(filter(None, (ours.measure, versus(cell))))
+    return _aligned(values) + (f"  {text}" if text else "")
 
 
 def _aligned(values: Sequence[str]) -> str:
@@ -194,15 +194,16 @@ def _aligned(values: Sequence[str]) -> str:
 
 
 def _record(table: Compared, cell: Cell) -> list[object]:
-    ours, found = cell.ours, cell.ours.comparison
+    ours, comparison = cell.ours, cell.ours.comparison
     compared = (
-        (found.difference, found.low, found.high, found.resolves, found.verdict, found.against)
-        if found else (None,) * 6
+        (comparison.difference, comparison.low, comparison.high, comparison.resolves, comparison.verdict,
+         comparison.against)
+        if comparison else (None,) * 6
     )  # fmt: skip
     measured = (ours.value, ours.low, ours.high, ours.n, ours.real)
     values = [round(value, 6) if isinstance(value, float) else value for value in (*measured, *compared)]
-    known = None if ours.value is None else ours.as_published
+    as_published = None if ours.value is None else ours.as_published
     return [
-        table.name, cell.row, cell.metric, *values[:5], ours.measure, known, *values[5:], cell.paper, table.source,
-        ours.remedy,
+        table.name, cell.row, cell.metric, *values[:5], ours.measure, as_published, *values[5:], cell.paper,
+        table.source, ours.remedy,
     ]  # fmt: skip

@@ -35,39 +35,42 @@ LATEX = Markup(lambda text: text.translate(SPECIAL), r"{{\scriptsize [{}]}}", r"
 MARKDOWN = Markup(lambda text: re.sub(r"([\\`*_|<])", r"\\\1", text), "<small>[{}]</small>", "†", "-")
 
 
-def to_latex(table: Compared, drawn: bool) -> str:
+def to_latex(table: Compared, on_miniature: bool) -> str:
     """Return a floating table* that needs the package booktabs, followed by the caveat as a comment.
 
-    `drawn` says that our numbers are of the drawn miniature; the caption then says that they are not comparable.
+    `on_miniature` says that our numbers are of the drawn miniature; the caption then says that they are not comparable.
     """
     frame = _frame(table, LATEX)
     text = frame.style.to_latex(
         column_format="l" + "r" * frame.shape[1], environment="table*", position_float="centering", hrules=True,
-        multicol_align="c", caption=LATEX.escape(caption(table, drawn)), label=f"tab:evoke-{table.name}",
+        multicol_align="c", caption=LATEX.escape(caption(table, on_miniature)), label=f"tab:evoke-{table.name}",
     )  # fmt: skip
     return f"{text}% {' '.join(table.caveat.split())}"
 
 
-def to_markdown(table: Compared, drawn: bool) -> str:
-    """Return the caption, a table in GitHub's Markdown, and the caveat. For `drawn` see to_latex."""
+def to_markdown(table: Compared, on_miniature: bool) -> str:
+    """Return the caption, a table in GitHub's Markdown, and the caveat. For `on_miniature` see to_latex."""
     frame = _frame(table, MARKDOWN)
     frame.columns = frame.columns.map(", ".join)
     aligned = ("left", *["right"] * frame.shape[1])
     text = frame.to_markdown(colalign=aligned, disable_numparse=True)
-    return "\n\n".join([MARKDOWN.escape(caption(table, drawn)), text, MARKDOWN.escape(table.caveat)])
+    return "\n\n".join([MARKDOWN.escape(caption(table, on_miniature)), text, MARKDOWN.escape(table.caveat)])
 
 
-def caption(table: Compared, drawn: bool) -> str:
+def caption(table: Compared, on_miniature: bool) -> str:
     """Return the title, what the columns hold, and which of our numbers are not comparable with the paper's."""
     measured = [cell for cell in table.cells if cell.ours.value is not None]
     others = dict.fromkeys(TITLES[cell.metric] for cell in measured if not cell.ours.as_published)
-    sentences = [f"{table.title}.", f"Ours with the 95 % interval in brackets; paper: as printed in {table.source}."]
-    if drawn:
+    sentences = [
+        f"{table.title}.",
+        f"ours: this project, with the 95 % interval in brackets; paper: as printed in {table.source}.",
+    ]
+    if on_miniature:
         sentences.append("Numbers on the drawn miniature are not comparable with the paper's.")
     elif others:
-        sentences.append(f"Ours are not comparable with the paper's in {', '.join(others)}.")
+        sentences.append(f"Our numbers are not comparable with the paper's in {', '.join(others)}.")
     if any(_is_not_lpips(cell) for cell in measured):
-        sentences.append("A dagger marks a distance of the judge's features, which is not LPIPS.")
+        sentences.append("A dagger marks a distance between features of the judge, which is not LPIPS.")
     return " ".join(sentences)
 
 

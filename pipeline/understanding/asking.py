@@ -60,20 +60,20 @@ def likeness(clip: "Clip", features_ND: Tensor, emotions_8D: Tensor) -> Floats:
 
 
 @torch.inference_mode()
-def log_likelihoods(captioner: "Captioner", images: Sequence[Image.Image], asked: str, answer: str) -> Floats:
+def log_likelihoods(captioner: "Captioner", images: Sequence[Image.Image], question: str, answer: str) -> Floats:
     """Return the mean log-probability of an answer's tokens, given one question about each image.
 
     N images -> N float64; one forward pass
     """
     processor = captioner.processor
-    content = [{"type": "text", "text": asked}]
+    content = [{"type": "text", "text": question}]
     inputs = processor.apply_chat_template(
         [[{"role": "user", "content": [{"type": "image", "image": image}, *content]}] for image in images],
         tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt",
         processor_kwargs={"padding": True},
     )  # fmt: skip
-    told = processor.tokenizer(answer, add_special_tokens=False, return_tensors="pt")["input_ids"]
-    ids_NT = told.expand(len(images), -1)
+    answer_ids = processor.tokenizer(answer, add_special_tokens=False, return_tensors="pt")["input_ids"]
+    ids_NT = answer_ids.expand(len(images), -1)
     behind = {"input_ids": ids_NT, "attention_mask": torch.ones_like(ids_NT)}
     for name, value in inputs.items():
         if name in behind or name.endswith("token_type_ids"):  # given by some processors; 0 means text

@@ -13,44 +13,44 @@ if TYPE_CHECKING:
 TITLES = {
     EMOTION: "emotions",
     POLARITY: "polarities",
-    FOLDS: "probes in k folds",
-    SPLIT: "probes, own split",
+    FOLDS: "probes with k folds",
+    SPLIT: "probes on the data set's own split",
 }
 SPREAD = 0.7  # width of a data set's readers, as a fraction of the distance between data sets
 
 
-def accuracies(found: Mapping[Key, Score], path: Path) -> None:
+def accuracies(scores: Mapping[Key, Score], path: Path) -> None:
     """Draw the accuracies to `path`: one panel per task, one group per data set, one dot per reader.
 
     Bars are 95 % intervals; the dotted line is the share of the most frequent class.
     """
-    tasks = [task for task in TITLES if any(key[2] == task for key in found)]
-    readers = sorted({reader for _, reader, _ in found})
-    widths = [len(datasets_of(found, task)) + 1 for task in tasks]
+    tasks = [task for task in TITLES if any(key[2] == task for key in scores)]
+    readers = sorted({reader for _, reader, _ in scores})
+    widths = [len(datasets_of(scores, task)) + 1 for task in tasks]
     options = {"figsize": (max(6.0, 0.95 * sum(widths)), 4.4), "width_ratios": widths, "sharey": True, "squeeze": False}
     with drawn(path, 1, len(tasks), constrained_layout=True, **options) as (figure, axes):
         for axis, task in zip(axes[0], tasks, strict=True):
-            _panel(axis, {key: each for key, each in found.items() if key[2] == task}, readers, task)
+            _panel(axis, {key: score for key, score in scores.items() if key[2] == task}, readers, task)
         axes[0][0].set_ylabel("accuracy")
         marks = [axes[0][0].plot([], [], "o", color=f"C{index}")[0] for index in range(len(readers))]
         figure.legend(marks, readers, loc="outside lower center", ncols=len(readers), frameon=False)
 
 
-def datasets_of(found: Mapping[Key, Score], task: str) -> list[str]:
+def datasets_of(scores: Mapping[Key, Score], task: str) -> list[str]:
     """Return the data sets that have a score for the task, in order of appearance."""
-    return list(dict.fromkeys(dataset for dataset, _, of in found if of == task))
+    return list(dict.fromkeys(dataset for dataset, _, other in scores if other == task))
 
 
-def _panel(axis: "Axes", found: Mapping[Key, Score], readers: Sequence[str], task: str) -> None:
-    """Draw the panel of one task; `found` holds only its scores."""
-    datasets = datasets_of(found, task)
-    for (dataset, reader, _), each in found.items():
+def _panel(axis: "Axes", scores: Mapping[Key, Score], readers: Sequence[str], task: str) -> None:
+    """Draw the panel of one task; `scores` holds only its scores."""
+    datasets = datasets_of(scores, task)
+    for (dataset, reader, _), score in scores.items():
         index = readers.index(reader)
         place = datasets.index(dataset) + SPREAD * ((index + 0.5) / len(readers) - 0.5)
-        axis.vlines(place, each.low, each.high, color=f"C{index}", linewidth=1)
-        axis.plot(place, each.accuracy, "o", markersize=4, color=f"C{index}")
+        axis.vlines(place, score.low, score.high, color=f"C{index}", linewidth=1)
+        axis.plot(place, score.accuracy, "o", markersize=4, color=f"C{index}")
     for place, name in enumerate(datasets):
-        whole = max((each for key, each in found.items() if key[0] == name), key=lambda each: each.n)
+        whole = max((score for key, score in scores.items() if key[0] == name), key=lambda score: score.n)
         axis.hlines(whole.majority, place - 0.45, place + 0.45, color="grey", linewidth=0.8, linestyle=":")
     axis.set_xticks(range(len(datasets)), datasets)
     axis.set(xlim=(-0.6, len(datasets) - 0.4), ylim=(0, 1))

@@ -15,7 +15,7 @@ from pipeline.corpora import emotionroi, fi, twitter
 from pipeline.corpora.classes import CLASSES, SMALL_SETS, SmallSet
 from pipeline.corpora.images import read_image, to_rgb
 from pipeline.corpora.labelled import LabelledFile, Sample, read
-from pipeline.corpora.pack import check_rejects, told
+from pipeline.corpora.pack import check_rejects, describe_rejects
 from pipeline.corpora.picture import Picture
 from pipeline.corpora.records import Reject
 
@@ -56,7 +56,7 @@ def parts_of(
     Raises ValueError if a folder does not contain its data set.
     """
     for dataset in sorted(set(SMALL_SETS) - set(folders)):
-        _log.info("%s is left out: it is not among understanding_scores.datasets", dataset)
+        _log.info("%s is skipped because understanding_scores.datasets does not list it", dataset)
     parts = _parts_of_emoset(shards, read_shard, num_asked, generator_of("emoset"))
     for dataset, folder in sorted(folders.items()):
         parts += _parts_of_folder(dataset, folder, num_asked, generator_of(dataset))
@@ -72,7 +72,9 @@ def reject_counts(parts: Sequence[Part], rejects: pa.Table, max_reject_frac: flo
     for dataset in CLASSES:
         of_it = rejects.filter(pc.starts_with(rejects["image_id"], f"{dataset}/"))
         num_rows = sum(part.num_rows for part in parts if part.dataset == dataset)
-        check_rejects(len(of_it), num_rows, max_reject_frac, "understanding_scores", f"{dataset}: {told(of_it)}")
+        check_rejects(
+            len(of_it), num_rows, max_reject_frac, "understanding_scores", f"{dataset}: {describe_rejects(of_it)}"
+        )
         numbers |= {f"{dataset}/num_rows": num_rows, f"{dataset}/num_rejects": len(of_it)}
         numbers |= {
             f"{dataset}/rejects/{name}": number for name, number in Counter(of_it["reason"].to_pylist()).items()
@@ -84,23 +86,27 @@ def _parts_of_emoset(
     shards: Iterable[Path], read_shard: ReadShard, num_asked: int | None, generator: np.random.Generator
 ) -> list[Part]:
     ids = {shard: _test(read_shard(shard, columns=["image_id", "split"]))["image_id"].to_pylist() for shard in shards}
-    asked = chosen([image_id for found in ids.values() for image_id in found], num_asked, generator)
+    chosen_ids = chosen([image_id for image_ids in ids.values() for image_id in image_ids], num_asked, generator)
 
     def samples(shard: Path) -> Iterator[Sample]:
         for row in _test(read_shard(shard, columns=["image_id", "image", "emotion", "split"])).to_pylist():
             data, path = row["image"]["bytes"], row["image"]["path"]
             yield Sample(Picture(row["image_id"], data, path, to_rgb(read_image(data))), row["emotion"], "test")
 
-    return [Part("emoset", len(found), partial(samples, shard), asked) for shard, found in ids.items() if found]
+    return [
+        Part("emoset", len(image_ids), partial(samples, shard), chosen_ids)
+        for shard, image_ids in ids.items()
+        if image_ids
+    ]
 
 
 def _parts_of_folder(
     dataset: SmallSet, folder: Path, num_asked: int | None, generator: np.random.Generator
 ) -> list[Part]:
     planned = PLANS[dataset](folder)
-    asked = chosen([item.file.image_id for item in planned if not item.file.reject], num_asked, generator)
+    chosen_ids = chosen([item.file.image_id for item in planned if not item.file.reject], num_asked, generator)
     groups = [planned[begin : begin + PART_IMAGES] for begin in range(0, len(planned), PART_IMAGES)]
-    return [Part(dataset, len(group), partial(read, folder, group), asked, True) for group in groups]
+    return [Part(dataset, len(group), partial(read, folder, group), chosen_ids, True) for group in groups]
 
 
 def chosen(image_ids: Sequence[str], number: int | None, generator: np.random.Generator) -> frozenset[str]:

@@ -26,9 +26,9 @@ class Probe:
 
     def probabilities(self, features: Floats) -> NDArray[np.float64]:
         """Return probabilities N x classes for features ND of any length."""
-        found = np.zeros((len(features), self.num_classes))
-        found[:, self.model.classes_] = self.model.predict_proba(scaled(features))
-        return found
+        result = np.zeros((len(features), self.num_classes))
+        result[:, self.model.classes_] = self.model.predict_proba(scaled(features))
+        return result
 
 
 def fit_probe(features: Floats, targets: Integers, num_classes: int, strength: float) -> Probe:
@@ -57,7 +57,7 @@ def stratified_folds(targets: Integers, num_folds: int, generator: np.random.Gen
 
     fewest = int(np.bincount(targets)[np.unique(targets)].min())
     if fewest < num_folds:
-        raise ValueError(f"a class has {fewest} pictures, which {num_folds} folds cannot share; take fewer folds")
+        raise ValueError(f"a class has {fewest} images, too few for {num_folds} folds; use fewer folds")
     folds = StratifiedKFold(num_folds, shuffle=True, random_state=int(generator.integers(2**31)))
     return [(fit, judge) for fit, judge in folds.split(targets, targets)]
 
@@ -66,8 +66,8 @@ def judged(
     features: Floats, targets: Integers, num_classes: int, folds: Sequence[Fold], strength: float
 ) -> tuple[Integers, Integers]:
     """Return the predicted class of each judged row and its true class, concatenated over all folds."""
-    said = [
+    predicted = [
         fit_probe(features[fit], targets[fit], num_classes, strength).probabilities(features[judge]).argmax(1)
         for fit, judge in folds
     ]
-    return np.concatenate(said), np.concatenate([targets[judge] for _, judge in folds])
+    return np.concatenate(predicted), np.concatenate([targets[judge] for _, judge in folds])

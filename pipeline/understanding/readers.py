@@ -78,7 +78,7 @@ class Panel:
             ZERO_SHOT: Reading(likeness(self.clip, torch.from_numpy(units), self.emotions)),
             PROBE: Reading(self.probe.probabilities(units), units),
             CLASSIFIER: Reading(self.classifier.probabilities(units, norms)),
-            **{name: understood(each, images) for name, each in self.understandings.items()},
+            **{name: understood(model, images) for name, model in self.understandings.items()},
         }
 
     def ask(self, images: "Sequence[Image.Image]") -> Reading:
@@ -114,10 +114,10 @@ def load_panel(
     from pipeline.judges.head import load_head
     from pipeline.uniemo.folder import load_understanding
 
-    ours, train = load_clip(clip, device), pictures.in_split("train")
+    clip_model, train = load_clip(clip, device), pictures.in_split("train")
     return Panel(
-        clip=ours,
-        emotions=emotion_texts(ours, settings.prompts),
+        clip=clip_model,
+        emotions=emotion_texts(clip_model, settings.prompts),
         probe=fit_probe(train.features, train.emotions, len(EMOTIONS), settings.probe_strength),
         classifier=load_head(classifier, device),
         understandings={name: load_understanding(folder, clip, device) for name, folder in understandings.items()},
@@ -135,9 +135,9 @@ def understood(understanding: "Understanding", images: "Sequence[Image.Image]") 
     chain = understanding.chain
     device = chain.backbone.conv1.weight.device
     squares = np.stack([square_of(image, understanding.settings.image_px) for image in images])
-    found = chain(ClipInput(chain.backbone).to(device)(torch.from_numpy(squares).to(device)))
-    probabilities = (found.logits.float() / understanding.temperature).softmax(1)
-    return Reading(probabilities.cpu().numpy(), found.class_token.float().cpu().numpy())
+    output = chain(ClipInput(chain.backbone).to(device)(torch.from_numpy(squares).to(device)))
+    probabilities = (output.logits.float() / understanding.temperature).softmax(1)
+    return Reading(probabilities.cpu().numpy(), output.class_token.float().cpu().numpy())
 
 
 def emotion_texts(clip: "Clip", prompts: Sequence[str]) -> Tensor:

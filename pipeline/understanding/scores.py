@@ -66,22 +66,24 @@ def tasks_of(classes: Classes) -> dict[str, Task]:
     """Return the tasks of a data set: its emotions, if it has any, and the polarity."""
     emotions = [emotion for emotion in EMOTIONS if emotion in classes.emotions.values()]
     eye = np.eye(len(EMOTIONS))
-    told = {label: emotions.index(emotion) for label, emotion in classes.emotions.items()}
+    index_of = {label: emotions.index(emotion) for label, emotion in classes.emotions.items()}
     signs = {label: POLARITIES.index(sign) for label, sign in classes.polarities.items()}
     sums = np.array([[polarity(emotion) == sign for emotion in EMOTIONS] for sign in POLARITIES], float)
-    tasks = {EMOTION: Task(tuple(emotions), told, eye[[INDEX[emotion] for emotion in emotions]])} if emotions else {}
+    tasks = (
+        {EMOTION: Task(tuple(emotions), index_of, eye[[INDEX[emotion] for emotion in emotions]])} if emotions else {}
+    )
     return tasks | {POLARITY: Task(POLARITIES, signs, sums)}
 
 
-def score(said: Integers, targets: Integers, names: tuple[str, ...]) -> Score:
-    """Return the score of predictions `said` N, N >= 1, against targets N; both are indices into `names`."""
+def score(predicted: Integers, targets: Integers, names: tuple[str, ...]) -> Score:
+    """Return the score of predictions `predicted` N, N >= 1, against targets N; both are indices into `names`."""
     from sklearn.metrics import f1_score
 
-    right = said == targets
-    there, counts = np.unique(targets, return_counts=True)
+    right = predicted == targets
+    present, counts = np.unique(targets, return_counts=True)
     low, high = wilson_interval(int(right.sum()), len(right))
-    macro_f1 = f1_score(targets, said, labels=there, average="macro", zero_division=0)
-    recalls = {names[index]: float(right[targets == index].mean()) for index in there}
+    macro_f1 = f1_score(targets, predicted, labels=present, average="macro", zero_division=0)
+    recalls = {names[index]: float(right[targets == index].mean()) for index in present}
     majority = float(counts.max() / len(targets))
     return Score(float(right.mean()), low, high, len(right), float(macro_f1), majority, recalls)
 
@@ -97,32 +99,36 @@ def scores(
     rare = rare_classes(readings, num_folds)
     for dataset, names in rare.items():
         if names:
-            told = f"{dataset}: no probe in {num_folds} folds, as there are fewer pictures of {', '.join(names)}"
-            _log.warning("%s; take fewer understanding_scores.folds, or more pictures", told)
+            message = (
+                f"{dataset}: no probe with {num_folds} folds, because there are fewer images of {', '.join(names)}"
+            )
+            _log.warning("%s; lower understanding_scores.folds or add images", message)
     datasets = pc.list_element(pc.split_pattern(readings["image_id"], "/", max_splits=1), 0).unique().to_pylist()
-    found: dict[Key, Score] = {}
+    result: dict[Key, Score] = {}
     for dataset in datasets:
         rows = readings.filter(pc.starts_with(readings["image_id"], f"{dataset}/"))
         for reader in rows["reader"].unique().to_pylist():
             of_reader = rows.filter(pc.equal(rows["reader"], reader))
-            found |= {(dataset, reader, task): each for task, each in carried_over(of_reader, CLASSES[dataset])}
+            result |= {
+                (dataset, reader, task): task_score for task, task_score in carried_over(of_reader, CLASSES[dataset])
+            }
             if len(of_reader["feature"][0]):
                 shared = 0 if rare[dataset] else num_folds
                 fitted = fitted_within(of_reader, CLASSES[dataset], shared, strength, generator_of(dataset))
-                found |= {(dataset, reader, task): each for task, each in fitted}
-    return found
+                result |= {(dataset, reader, task): task_score for task, task_score in fitted}
+    return result
 
 
 def rare_classes(readings: pa.Table, num_folds: int) -> dict[str, list[str]]:
     """Return, for each data set with kept features, the classes with at least one image and fewer than num_folds."""
-    kept = readings.filter(pc.greater(pc.list_value_length(readings["feature"]), 0))
-    labels = dict(zip(kept["image_id"].to_pylist(), kept["label"].to_pylist(), strict=True))
-    found: dict[str, list[str]] = {image_id.partition("/")[0]: [] for image_id in labels}
+    probed = readings.filter(pc.greater(pc.list_value_length(readings["feature"]), 0))
+    labels = dict(zip(probed["image_id"].to_pylist(), probed["label"].to_pylist(), strict=True))
+    rare: dict[str, list[str]] = {image_id.partition("/")[0]: [] for image_id in labels}
     counts = Counter((image_id.partition("/")[0], label) for image_id, label in labels.items())
     for (dataset, label), number in sorted(counts.items()):
         if number < num_folds:
-            found[dataset].append(label)
-    return found
+            rare[dataset].append(label)
+    return rare
 
 
 def carried_over(rows: pa.Table, classes: Classes) -> Iterator[tuple[str, Score]]:
@@ -133,8 +139,8 @@ def carried_over(rows: pa.Table, classes: Classes) -> Iterator[tuple[str, Score]
         targets = np.array([task.targets.get(label, LEFT_OUT) for label in labels], np.int64)
         counted = targets != LEFT_OUT
         if counted.any():
-            said = (probabilities_N8[counted].astype(float) @ task.member.T).argmax(1)
-            yield name, score(said, targets[counted], task.names)
+            predicted = (probabilities_N8[counted].astype(float) @ task.member.T).argmax(1)
+            yield name, score(predicted, targets[counted], task.names)
 
 
 def fitted_within(
@@ -160,16 +166,16 @@ def own_split(rows: pa.Table) -> list[Fold]:
     return [(fit, judge)] if len(fit) and len(judge) else []
 
 
-def flat(found: Mapping[Key, Score]) -> dict[str, float]:
+def flat(scores: Mapping[Key, Score]) -> dict[str, float]:
     """Return scores as flat metrics.
 
     The keys are <data set>/<reader>/accuracy, low and so on, and recall/<class>. Tasks other than the emotions have
     their name after the reader. The polarity has no recalls.
     """
     numbers: dict[str, float] = {}
-    for (dataset, reader, task), each in found.items():
+    for (dataset, reader, task), task_score in scores.items():
         prefix = f"{dataset}/{reader}" if task == EMOTION else f"{dataset}/{reader}/{task}"
-        values = asdict(each)
+        values = asdict(task_score)
         recalls = values.pop("recalls")
         numbers |= {f"{prefix}/{name}": value for name, value in values.items()}
         if task != POLARITY:

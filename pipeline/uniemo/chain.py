@@ -25,10 +25,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Understood:
-    """Output of the chain: emotion logits B8, class_token BW after ln_post, and what the queries saw, by kind."""
+    """Output of the chain: emotion logits B8, class_token BW after ln_post, and what the queries saw, by kind.
+
+    `patches` BW is the mean of the last layer's patch tokens after ln_post, a part of Eq. 6 in Table V.
+    """
 
     logits: Tensor
     class_token: Tensor
+    patches: Tensor
     seen: Mapping[str, Seen]
 
 
@@ -109,7 +113,8 @@ class UnderstandingChain(nn.Module):
                     if self.layers.passes_refined:
                         tokens = _replaced(tokens, places[kind], seen[kind].queries)
         class_token = self.backbone.ln_post(tokens[:, 0])
-        return Understood(self.head(class_token, kept_BH), class_token, seen)
+        patches = self.backbone.ln_post(tokens[:, 1:num_own]).mean(1)
+        return Understood(self.head(class_token, kept_BH), class_token, patches, seen)
 
     def _through(self, block: nn.Module, tokens_BNW: Tensor) -> Tensor:
         """Apply one layer of the ViT, which may expect the batch or the sequence first."""

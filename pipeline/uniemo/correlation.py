@@ -1,9 +1,9 @@
 """Emotional correlation coefficients (UniEmo Eq. 5): how strongly an attribute speaks for an emotion.
 
 alpha_je = 1/M_j sum_k l(I_k, e) over the M_j train images I_k that have attribute j, with l from a classifier on frozen
-CLIP features. Deviates from the paper: each image is judged by a classifier that has not seen it (`folds.py`; the
-column in_sample has the alternative), and attributes on few images are shrunk towards the emotion prior (shrinkage 0
-turns this off). How training weighs by alpha (Eq. 6) is not part of this module.
+CLIP features. Deviates from the paper: each image is judged by a classifier that has not seen it (`folds.py`; with
+`folds: 1` by one that has; the column in_sample has the latter in any case), and attributes on few images are shrunk
+towards the emotion prior (shrinkage 0 turns this off). How training weighs by alpha (Eq. 6) is not part of this module.
 """
 
 from dataclasses import dataclass

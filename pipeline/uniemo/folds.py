@@ -26,7 +26,10 @@ Probabilities = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Judged:
-    """Probabilities N8 of the train images, from heads that have not seen them and from one head that has."""
+    """Probabilities N8 of the train images, from heads that have not seen them and from one head that has.
+
+    With one fold, `out_of_fold` is from the head that has seen them, as UniEmo writes.
+    """
 
     out_of_fold: Probabilities
     in_sample: Probabilities
@@ -38,8 +41,9 @@ def judge_train(
     """Return the probabilities of each train image, out of fold and in sample.
 
     The first come from a head fitted on the other folds, the second from a head fitted on all folds; each head is
-    selected on val. Folds are stratified by emotion. `pictures` has image_id, emotion, split; `features` has image_id,
-    feature, norm of the same rows. Raises ValueError if the tables do not list the same images.
+    selected on val. With one fold both are in sample. Folds are stratified by emotion. `pictures` has image_id,
+    emotion, split; `features` has image_id, feature, norm of the same rows. Raises ValueError if the tables do not list
+    the same images.
     """
     if features["image_id"].to_pylist() != pictures["image_id"].to_pylist():
         raise ValueError("the features are not of the pictures of the corpus; `dvc repro` makes them again")
@@ -53,11 +57,14 @@ def judge_train(
         head = fit_head(vectors[fitted], emotions[fitted], vectors[val], emotions[val], settings, head_seed)
         return head.probabilities(vectors[asked], norms[asked])
 
+    in_sample = judged(train, train, num_folds)
+    if num_folds == 1:
+        return Judged(in_sample, in_sample)
     folds = stratified_folds(emotions[train], num_folds, numpy_generator(seed, "correlation", "folds"))
     out_of_fold = np.empty((len(train), len(EMOTIONS)), np.float32)
     for fold in range(num_folds):
         out_of_fold[folds == fold] = judged(train[folds != fold], train[folds == fold], fold)
-    return Judged(out_of_fold, judged(train, train, num_folds))
+    return Judged(out_of_fold, in_sample)
 
 
 def stratified_folds(emotions: Integers, num_folds: int, rng: np.random.Generator) -> Integers:

@@ -4,7 +4,8 @@
 
 alpha is the coefficient (Eq. 5) of the attribute nearest to each query, for the true emotion in training and for the
 requested emotion in sampling. The nearest attribute is found with the trained projection of Eq. 4, in the base of the
-query's own kind, and no gradient flows through this choice.
+query's own kind, and no gradient flows through this choice. Table V also has rows without coefficients, alpha = 1, and
+rows with the mean patch token as a part of its own, phi4(T_patch).
 """
 
 from collections.abc import Mapping
@@ -14,10 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pipeline.attributes import ATTRIBUTE_KINDS
 from pipeline.emotions import EMOTIONS
 
-CLASS = "class"
-Coefficients = Literal["correlated", "constant", "shuffled"]
+CLASS, PATCH = "class", "patch"
+Coefficients = Literal["correlated", "one", "constant", "shuffled"]
 
 
 class Phi(nn.Sequential):
@@ -28,7 +30,7 @@ class Phi(nn.Sequential):
 
 
 class Fusion(nn.Module):
-    """Fusion of named parts (scene, object: pooled queries; class: the class token): parts BW -> c.
+    """Fusion of named parts (scene, object: pooled queries; class: the class token; patch): parts BW -> c.
 
     `out` is the width of c, that of a token embedding. `parts` are the parts in use (Table V). `tables` holds the
     coefficients K8 of the attributes of each kind's base.
@@ -36,27 +38,33 @@ class Fusion(nn.Module):
     Deviates from the paper: each part passes a LayerNorm before its phi, because the parts differ in size. And c has
     the size (root mean square) of the token embeddings around it, times a learned gain that starts at 1. If the size
     itself were learned, an optimiser step would be a multiple of it and c would shrink to nothing: this is what first
-    lowers the loss under a condition that is not yet informative, and from there c learns no more.
+    lowers the loss under a condition that is not yet informative, and from there c learns no more. Without `has_norms`
+    Eq. 6 is as written: no LayerNorm, no size, no gain.
     """
 
     def __init__(
-        self, width: int, out: int, tables: Mapping[str, Tensor], parts: tuple[str, ...], token_size: float
-    ) -> None:
+        self, width: int, out: int, tables: Mapping[str, Tensor], parts: tuple[str, ...], token_size: float,
+        has_norms: bool = True,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.parts = parts
+        self.parts, self.has_norms = parts, has_norms
         self.phis = nn.ModuleDict({part: Phi(width, out) for part in parts})
-        self.norms = nn.ModuleDict({part: nn.LayerNorm(width) for part in parts})
+        self.norms = nn.ModuleDict({part: nn.LayerNorm(width) if has_norms else nn.Identity() for part in parts})
         for kind, table in tables.items():
             self.register_buffer(f"{kind}_table", table.float(), persistent=False)
         self.register_buffer("token_size", torch.tensor(token_size), persistent=False)
-        self.gain = nn.Parameter(torch.ones(()))
+        if has_norms:
+            self.gain = nn.Parameter(torch.ones(()))
 
     def forward(self, parts: Mapping[str, Tensor], nearest: Mapping[str, Tensor], emotions: Tensor) -> Tensor:
         """Return c, of shape (B, out): parts BW by name, nearest attributes B int64 by kind, emotion weights B8."""
         total = torch.zeros((), device=emotions.device)
         for part in self.parts:
-            weight = 1.0 if part == CLASS else self.coefficient(part, nearest[part], emotions)[:, None]
+            is_weighted = part in ATTRIBUTE_KINDS
+            weight = self.coefficient(part, nearest[part], emotions)[:, None] if is_weighted else 1.0
             total = total + weight * self.phis[part](self.norms[part](parts[part]))
+        if not self.has_norms:
+            return total
         return self.token_size * self.gain * F.rms_norm(total, total.shape[-1:])
 
     @property
@@ -78,10 +86,10 @@ def coefficient_table(
 ) -> Tensor:
     """Return the coefficients K8 of the attributes of a base, in its order, or a control in their place.
 
-    `found` maps kind/name to eight coefficients. An attribute without coefficients gets the mean over its kind. The
-    control `constant` has the mean over attributes and emotions everywhere; `shuffled` permutes the rows, and the
-    emotions within each row. A base without attributes has an empty table. Raises ValueError if the base has attributes
-    and `found` has none of the kind.
+    `found` maps kind/name to eight coefficients. An attribute without coefficients gets the mean over its kind. `one`
+    is alpha = 1, the rows of Table V without coefficients. The control `constant` has the mean over attributes and
+    emotions everywhere; `shuffled` permutes the rows, and the emotions within each row. A base without attributes has
+    an empty table. Raises ValueError if the base has attributes and `found` has none of the kind.
     """
     if not names:
         return torch.empty(0, len(EMOTIONS))
@@ -93,12 +101,23 @@ def coefficient_table(
     match way:
         case "correlated":
             return table
+        case "one":
+            return torch.ones_like(table)
         case "constant":
             return torch.full_like(table, float(table.mean()))
         case "shuffled":
             table = table[torch.randperm(len(table), generator=generator)]
             order = torch.rand(table.shape, generator=generator).argsort(1)
             return table.gather(1, order)
+
+
+def cross_entropy_loss(logits: Tensor, emotions: Tensor) -> tuple[Tensor, Tensor]:
+    """Return L_ce (UniEmo Table V), the rival of L_cond, as a scalar, and the fraction of samples with a loss above 0.
+
+    It is the cross-entropy of the condition's own head, `logits` B8, against the true `emotions` B8, one-hot.
+    """
+    losses = F.cross_entropy(logits.float(), emotions.float(), reduction="none")
+    return losses.mean(), (losses > 0).float().mean()
 
 
 def condition_loss(logits: Tensor, emotions: Tensor, understood: Tensor, margin: float) -> tuple[Tensor, Tensor]:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from pipeline.attributes import ATTRIBUTE_KINDS
 from pipeline.conditioning.prompts import tokenize
 from pipeline.generation.folder import Foundation
 from pipeline.generation.request import Request
 from pipeline.generation.space import Source, Space, load_space
 from pipeline.runtime import seed_of
-from pipeline.uniemo.fusion import CLASS
 from pipeline.uniemo.joint import UniEmo
 from pipeline.uniemo.joint_folder import load_joint
 
@@ -57,7 +57,7 @@ class UniEmoGenerator:
             part: torch.stack([self._drawn(part, requests[row], index) for row, index, _ in pairs]).to(self._device)
             for part in self.model.fusion.parts
         }
-        nearest = {part: self.model.nearest_of_pooled(part, parts[part]) for part in parts if part != CLASS}
+        nearest = {part: self.model.nearest_of_pooled(part, parts[part]) for part in parts if part in ATTRIBUTE_KINDS}
         conditions = self.model.fusion(parts, nearest, emotions)
         weights = torch.zeros(len(requests), len(pairs), device=self._device)
         for column, (row, _, weight) in enumerate(pairs):

@@ -24,7 +24,7 @@ from pipeline.conditioning.prompts import Prompts
 from pipeline.training.curves import OBSERVED
 from pipeline.training.denoising import diffusion_errors
 from pipeline.uniemo.chain import EmotionHead, Understood
-from pipeline.uniemo.fusion import CLASS, Fusion, condition_loss
+from pipeline.uniemo.fusion import CLASS, PATCH, Fusion, condition_loss, cross_entropy_loss
 from pipeline.uniemo.learner import Learner
 
 if TYPE_CHECKING:
@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     from pipeline.params import UniemoJoint
 
 
+PARTS: Mapping[str, tuple[str, ...]] = {
+    "all": (*ATTRIBUTE_KINDS, CLASS), "class": (CLASS,), "class_scene": ("scene", CLASS),
+    "class_object": ("object", CLASS), "class_patch": (CLASS, PATCH),
+    "class_scene_object_patch": (*ATTRIBUTE_KINDS, CLASS, PATCH),
+}  # fmt: skip
 SMALLEST_GRADIENT = 1e-8  # below which L_cond's gradient at c counts as none
 
 
@@ -68,7 +73,7 @@ class UniEmo(nn.Module):
         embeddings = self.fuse(understood, emotions)
         diffused = embeddings if settings.implicit_feedback else self.fuse(understood, emotions, is_cut=True)
         seen = self._condition_input(embeddings)
-        cond, active = condition_loss(self.condition(seen), emotions, understood.logits, settings.margin)
+        cond, active = self._condition_loss(self.condition(seen), emotions, understood)
         diffusion, at_diffused = cut_at(self._diffusion(diffused, batch), diffused)
         at_condition = gradient(cond, embeddings)
         weighted = {
@@ -91,6 +96,12 @@ class UniEmo(nn.Module):
         if self.settings.condition_input == "text":
             return self._encoded(embeddings).joint * self.encoder.joint_width**0.5
         return embeddings / self.fusion.token_size
+
+    def _condition_loss(self, logits: Tensor, emotions: Tensor, understood: Understood) -> tuple[Tensor, Tensor]:
+        """Return L_cond (Eq. 7), or L_ce in its place (Table V), and the fraction of samples with a loss above 0."""
+        if self.settings.condition_loss == "cross_entropy":
+            return cross_entropy_loss(logits, emotions)
+        return condition_loss(logits, emotions, understood.logits, self.settings.margin)
 
     def _condition_weight(self, at_condition: Tensor, at_diffused: Tensor) -> float | Tensor:
         """Return the weight of L_cond, from the gradients BW of L_cond and L_theta at c."""
@@ -174,16 +185,15 @@ def cosine_between_emotions(conditions_BW: Tensor, emotions_B: Tensor) -> Tensor
 
 
 def pooled(understood: Understood) -> dict[str, Tensor]:
-    """Return the parts of Eq. 6, BW each: the mean of each kind's queries, and the class token."""
+    """Return the parts of Eq. 6, BW each: the mean of each kind's queries, the class token, the mean patch token."""
     parts = {kind: seen.queries.mean(1) for kind, seen in understood.seen.items()}
-    return {**parts, CLASS: understood.class_token}
+    return {**parts, CLASS: understood.class_token, PATCH: understood.patches}
 
 
 def parts_of(settings: "UniemoJoint", kinds: tuple[str, ...]) -> tuple[str, ...]:
     """Return the enabled parts of Eq. 6 (Table V). Raises ValueError if the chain lacks the queries for one."""
-    wanted = {"all": (*ATTRIBUTE_KINDS, CLASS), "class": (CLASS,), "class_scene": ("scene", CLASS),
-              "class_object": ("object", CLASS)}[settings.parts]  # fmt: skip
-    missing = [part for part in wanted if part != CLASS and part not in kinds]
+    wanted = PARTS[settings.parts]
+    missing = [part for part in wanted if part in ATTRIBUTE_KINDS and part not in kinds]
     if missing:
         raise ValueError(
             f"uniemo_joint.parts = {settings.parts!r} needs {', '.join(missing)} queries, and the understanding was "

@@ -62,7 +62,8 @@ def build(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
         width = known.chain.backbone.transformer.width
-        fusion = Fusion(width, encoder.width, tables, parts_of(settings, known.chain.kinds), encoder.token_size)
+        parts = parts_of(settings, known.chain.kinds)
+        fusion = Fusion(width, encoder.width, tables, parts, encoder.token_size, settings.norms)
         model = UniEmo(learner, fusion, pipeline.unet, encoder, noise_schedule(pipeline.scheduler), settings, prompts)
     return model.to(pipeline.device)
 

@@ -97,7 +97,7 @@ def test_with_all_splits_every_picture_is_ranked_and_dropped_as_those_of_train()
 
 
 def test_a_fraction_of_one_is_refused() -> None:
-    with pytest.raises(ValueError, match="drop_fraction is 1"):
+    with pytest.raises(ValueError, match="drop_fraction = 1"):
         drop_worst(table([], [], []), 1.0)
 
 

@@ -44,12 +44,15 @@ def test_only_ids_of_the_prefix_are_returned_but_all_are_checked(file: Path) -> 
     [
         ("", r"the file is empty; its first line must be image_id,caption"),
         ("image_id;caption\nemoset/a;a beach\n", r"the first line is 'image_id;caption'"),
-        (f"{HEADER}emoset/a,a beach, with sand\n", r"line 2: 3 columns .* quote captions that hold commas"),
-        (f"{HEADER}emoset/a\n", r"line 2: 1 columns instead of image_id,caption"),
+        (
+            f"{HEADER}emoset/a,a beach, with sand\n",
+            r"line 2: 3 columns, expected .*; put captions that contain commas in quotes",
+        ),
+        (f"{HEADER}emoset/a\n", r"line 2: 1 columns, expected image_id,caption"),
         (f"{HEADER}emoset/a,a beach\nemoset/b, \n", r"line 3: the caption of emoset/b is empty"),
-        (f"{HEADER}emoset/a,a\0beach\n", r"line 2: the caption of emoset/a holds a control character"),
-        (f"{HEADER}emoset/a,a beach\nemoset/a,a lake\n", r"line 3: emoset/a has a caption already"),
-        (f"{HEADER}amusement_00001,a beach\n", r"line 2: 'amusement_00001' is no image_id"),
+        (f"{HEADER}emoset/a,a\0beach\n", r"line 2: the caption of emoset/a contains a control character"),
+        (f"{HEADER}emoset/a,a beach\nemoset/a,a lake\n", r"line 3: emoset/a already has a caption"),
+        (f"{HEADER}amusement_00001,a beach\n", r"line 2: 'amusement_00001' is not an image_id"),
         (f'{HEADER}emoset/a,"a beach\nemoset/b,a lake\n', r"line 3: unexpected end of data"),
         (f"{HEADER}emoset/a,{'a' * 200_000}\n", r"line 2: field larger than field limit"),
     ],
@@ -68,7 +71,7 @@ def test_another_encoding_is_named(file: Path) -> None:
 
 def test_captions_for_no_picture_are_counted(file: Path) -> None:
     captions = {"emoset/a": "a beach", "emoset/x": "a lake", "emoset/y": "a park"}
-    with pytest.raises(ValueError, match=r"2 captions are for no picture of the corpus, the first for emoset/x"):
+    with pytest.raises(ValueError, match=r"2 captions have an image_id that is in no corpus; the first is emoset/x"):
         check_known(captions, {"emoset/a"}, file)
     check_known(captions, set(captions), file)
 

@@ -136,7 +136,7 @@ def test_a_name_that_a_pinned_server_does_not_have_is_refused(
 def test_a_server_must_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
     result = run("small")
     assert result.exit_code == 1
-    assert "'small': set EVOKE_CAPTION_SERVER to the server that has it, such as http://localhost" in result.output
+    assert "'small': set EVOKE_CAPTION_SERVER to the URL of its server, such as http://localhost" in result.output
     monkeypatch.setenv("EVOKE_CAPTION_SERVER", "localhost:8000/v1")
     with pytest.raises(ValueError, match="EVOKE_CAPTION_SERVER = 'localhost:8000/v1': allowed is a URL"):
         load_served("small")

@@ -41,7 +41,7 @@ def test_a_name_that_is_not_listed_is_refused_with_those_that_are(monkeypatch: p
         ):
             at(server, monkeypatch, "smal")
         server.answer = tone
-        with pytest.raises(ValueError, match=r"no such model \(it answers to any name\); it lists large, small"):
+        with pytest.raises(ValueError, match=r"no such model \(it accepts any name\); it lists large, small"):
             at(server, monkeypatch, "smal")
         server.answer, server.listed = strict, []
         assert at(server, monkeypatch).caption(GREYS[3:4], ["?"], 5) == ["tone 3"]
@@ -70,7 +70,7 @@ def test_a_key_is_sent_and_a_wrong_one_named(monkeypatch: pytest.MonkeyPatch) ->
         at(server, monkeypatch).caption(GREYS[:1], ["?"], 5)
         assert server.requests[0].headers["authorization"] == "Bearer secret"
         server.listed = Reply({"error": {"message": "no"}}, 401)
-        with pytest.raises(ValueError, match=f"{server.url} refuses the key: set OPENAI_API_KEY"):
+        with pytest.raises(ValueError, match=f"{server.url} rejects the API key: set OPENAI_API_KEY"):
             at(server, monkeypatch)
 
 
@@ -84,16 +84,19 @@ def test_a_busy_server_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("reply", "told"),
     [
-        (Reply({"error": "out of memory"}, 500), "failed .*out of memory.*: see what its log says"),
+        (
+            Reply({"error": "out of memory"}, 500),
+            "failed .*out of memory.*: read its log, fix the server and run again",
+        ),
         (Reply(b"<html>\nbad\ngateway</html>", 502, "text/html"), "failed .*bad gateway"),
         (Reply({"error": "no such path"}, 404), "failed .*no such path"),
         (Reply({"error": "busy"}, 429), "failed .*busy"),
-        (Reply(b'{"choices": [', 200), "sent no chat completion"),
-        (Reply(b"<html>\nhello</html>", 200, "text/html"), "sent no chat completion .*hello"),
-        (Reply({"choices": []}), "sent no chat completion"),
-        (Reply({"choices": [3]}), "sent no chat completion"),
-        (Reply([]), "sent no chat completion"),
-        (Reply({}), "sent no chat completion .*is it an OpenAI-compatible server"),
+        (Reply(b'{"choices": [', 200), "did not return a chat completion"),
+        (Reply(b"<html>\nhello</html>", 200, "text/html"), "did not return a chat completion .*hello"),
+        (Reply({"choices": []}), "did not return a chat completion"),
+        (Reply({"choices": [3]}), "did not return a chat completion"),
+        (Reply([]), "did not return a chat completion"),
+        (Reply({}), "did not return a chat completion .*check that it is an OpenAI-compatible server"),
     ],
 )
 def test_what_the_client_gives_up_on_is_one_line(reply: Reply, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,7 +112,7 @@ def test_a_server_that_hangs_is_one_line(monkeypatch: pytest.MonkeyPatch) -> Non
         time.sleep(0.5)
         return tone(request)
 
-    assert "does not answer in time: lower EVOKE_CAPTION_CONCURRENCY" in failure(hang, monkeypatch)
+    assert "timed out: lower EVOKE_CAPTION_CONCURRENCY and run again" in failure(hang, monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -117,9 +120,9 @@ def test_a_server_that_hangs_is_one_line(monkeypatch: pytest.MonkeyPatch) -> Non
     [
         (said(""), "the answer is empty (finish_reason stop)"),
         (said(None, finish_reason="length"), "the answer is empty (finish_reason length)"),
-        (said(None, refusal="I must not"), "the model refuses it: I must not"),
-        (said("half a", finish_reason="content_filter"), "the model refuses it: content_filter"),
-        (Reply({"error": "too small"}, 400), 'the server refuses it: 400 {"error": "too small"}'),
+        (said(None, refusal="I must not"), "the model refused to answer: I must not"),
+        (said("half a", finish_reason="content_filter"), "the model refused to answer: content_filter"),
+        (Reply({"error": "too small"}, 400), 'the server rejected the image: 400 {"error": "too small"}'),
     ],
 )
 def test_pictures_that_get_no_answer_have_an_empty_caption_and_a_line_of_the_log(
@@ -128,7 +131,7 @@ def test_pictures_that_get_no_answer_have_an_empty_caption_and_a_line_of_the_log
     with scripted(lambda request: tone(request) if request.image.getpixel((0, 0)) == (0, 0, 0) else reply) as server:
         captioner = at(server, monkeypatch)
         assert captioner.caption(GREYS[:3], ["?"] * 3, 5) == ["tone 0", "", ""]
-        assert caplog.messages == [f"2 of 3 pictures have no caption: {reason}"]
+        assert caplog.messages == [f"2 of 3 images have no caption: {reason}"]
         own = {"emoset/07": "a red boat"}
         written = write_captions(captioner, WORDS, shard(8), settings(batch_size=10), own)  # type: ignore[arg-type]
     captions = written["caption"].to_pylist()
@@ -139,7 +142,9 @@ def test_pictures_that_get_no_answer_have_an_empty_caption_and_a_line_of_the_log
         with work.publish(name) as aside:
             write_table(aside, part, CAPTIONS_SCHEMA)
     check_empty(work, ["refused", "whole"], 0.75)
-    named = r"6 of 8 pictures have no caption, .*max_empty_frac = 0.7: emoset/01, .*, emoset/05 and others; the log"
+    named = (
+        r"6 of 8 images have no caption, .*max_empty_frac = 0.7 allows: emoset/01, .*, emoset/05 and others; the log"
+    )
     with pytest.raises(ValueError, match=named):
         check_empty(work, ["refused", "whole"], 0.7)
     assert (work.has("whole"), work.has("refused")) == (True, False), "asked for again, and nothing else"
@@ -148,6 +153,8 @@ def test_pictures_that_get_no_answer_have_an_empty_caption_and_a_line_of_the_log
 def test_a_server_that_refuses_every_picture_ends_the_run_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with scripted(lambda _: Reply({"error": "no pictures here"}, 400)) as server:
         captioner = at(server, monkeypatch)
-        with pytest.raises(ValueError, match=r"no caption for any of 5 pictures: the server refuses it: 400 .*no pict"):
+        with pytest.raises(
+            ValueError, match=r"no caption for any of 5 images: the server rejected the image: 400 .*no pict"
+        ):
             captioner.caption(GREYS[:5], ["?"] * 5, 5)
         assert captioner.caption(GREYS[:1], ["?"], 5) == [""]

@@ -50,7 +50,7 @@ def test_the_kind_of_folder_is_told_by_its_files(tmp_path: Path) -> None:
     write_files(art, {"beside.png": stored()})
     assert [type(unit) for unit in plan(pictures, "mine", 5)] == [Files]
     assert [type(unit) for unit in plan(art, "mine", 5)] == [RowGroups]
-    with pytest.raises(ValueError, match="no folder at"):
+    with pytest.raises(ValueError, match="does not exist"):
         plan(tmp_path / "none", "mine", 5)
     pq.write_table(pa.table({"age": [1]}), pictures / "data/stats.parquet")
     assert [type(unit) for unit in plan(pictures, "mine", 5)] == [Files]

@@ -340,7 +340,7 @@ def test_pictures_are_read_one_at_a_time(emoset: TinyEmoSet) -> None:
 
 
 def test_a_missing_folder_or_split_file_says_what_to_do(emoset: TinyEmoSet) -> None:
-    with pytest.raises(ValueError, match=r"no folder at .*emoset.*unpack"):
+    with pytest.raises(ValueError, match=r"the folder .*emoset.* does not exist .*unpack"):
         plan(emoset.root)
     folder = emoset.write()
     (folder / "val.json").unlink()

@@ -96,7 +96,7 @@ def test_a_group_of_which_nothing_is_told_is_left_out() -> None:
 def test_captions_of_other_pictures_are_refused() -> None:
     table = judged(ROWS)
     for other in (judged([*ROWS, ("awe", KEPT, None, None)]), judged([("fear", KEPT, None, None)] * 4)):
-        with pytest.raises(ValueError, match="the captions are not of the pictures that were kept; `dvc repro`"):
+        with pytest.raises(ValueError, match="the captions do not belong to the kept images; run `dvc repro`"):
             funnel(table, 0, filtered(other))
 
 

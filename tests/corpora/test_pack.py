@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.corpora.pack import REPORTED, check_rejects, outcomes, reject_table, runs, tables, told
+from pipeline.corpora.pack import REPORTED, check_rejects, describe_rejects, outcomes, reject_table, runs, tables
 from pipeline.corpora.records import Reason, Record, Reject
 from pipeline.schemas import EMOSET_SCHEMA, REJECTS_SCHEMA, check_table, encode_words
 
@@ -70,15 +70,15 @@ def test_rejects_beyond_the_allowed_share_stop_the_stage_and_say_what_to_do() ->
 
 
 def test_a_corpus_may_say_itself_why_its_rows_are_rejected() -> None:
-    with pytest.raises(ValueError, match=r"allows; 2 null_image; mend the folder, or raise emoart\.max_reject_frac"):
+    with pytest.raises(ValueError, match=r"allows; 2 null_image; repair the folder, or raise emoart\.max_reject_frac"):
         check_rejects(2, 100, 0.01, "emoart", "2 null_image")
 
 
 def test_rejects_are_told_by_frequency_with_the_first_of_each() -> None:
-    assert told(reject_table([*REJECTS, Reject("emoset/c", Reason.empty_file, "")])) == (
+    assert describe_rejects(reject_table([*REJECTS, Reject("emoset/c", Reason.empty_file, "")])) == (
         "2 empty_file (first emoset/a), 1 missing_image (first emoset/b)"
     )
-    assert told(reject_table([])) == ""
+    assert describe_rejects(reject_table([])) == ""
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9))), st.integers(1, 20), st.integers(1, 20))

@@ -107,15 +107,15 @@ def test_of_equal_bytes_the_first_stays_and_the_others_are_rejects() -> None:
     assert set(found.splits) == {"mine/00000", "mine/00001", "mine/00003"}
     assert found.rejects["image_id"].to_pylist() == ["mine/00001x", "mine/00002", "mine/00004"]
     assert found.rejects["reason"].to_pylist() == ["empty_file", "duplicate_image", "duplicate_image"]
-    assert found.rejects["detail"].to_pylist()[2] == "the bytes of mine/00000, which stays"
+    assert found.rejects["detail"].to_pylist()[2] == "same bytes as mine/00000, which is kept"
     check_table(found.rejects, REJECTS_SCHEMA)
 
 
 def test_nothing_kept_is_an_error_that_says_what_to_change() -> None:
     for table, message in (
-        (judged([("awe", UNSURE)] * 3), r"of 4 3 are readable .* none of these reaches min_confidence = 0\.75"),
-        (judged([]), r"of 1 none can be read: 1 empty_file \(first mine/x\)"),
-        (judged([("awe", KEPT), ("fear", KEPT)]), r"2 reach .* less than min_emotion_frac = 0\.6 of them; lower that"),
+        (judged([("awe", UNSURE)] * 3), r"3 of 4 are readable .* none of them reaches min_confidence = 0\.75"),
+        (judged([]), r"none of 1 can be read: 1 empty_file \(first mine/x\)"),
+        (judged([("awe", KEPT), ("fear", KEPT)]), r"2 reach .* at least min_emotion_frac = 0\.6 of them; lower"),
     ):
         with pytest.raises(ValueError, match=message):
             selected(table, [Reject("mine/x", Reason.empty_file, "0 bytes")], min_emotion_frac=0.6)

@@ -169,6 +169,8 @@ def test_each_wrong_row_of_twitter_one_is_a_reject_by_its_place(tmp_path: Path, 
         ("file,votes,positive,negative\na.jpg,5,4,1\n", "positive"),
         ("Name,Votes,Negative,Positive\na.jpg,5,4,1\n", "negative"),
         ("image,n,yes,no\na.jpg,5,4,1\n", "positive"),
+        ("votes,negative,positive,file\n5,1,4,a.jpg\n", "positive"),
+        ("Negative,Positive,Image\n4,1,a.jpg\n", "negative"),
         ('"a.jpg", 5, 1, 4\r\n', "negative"),
     ],
 )
@@ -193,14 +195,14 @@ def test_twitter_is_found_in_a_folder_of_both_and_as_its_own(tmp_path: Path, dat
 @pytest.mark.parametrize(
     ("dataset", "files", "message"),
     [
-        ("fi", {"README.md": b"x"}, "no folder at .*emotion_dataset.*unpack the dataset there"),
-        ("fi", {"emotion_dataset/README.md": b"x"}, "holds no picture"),
-        ("twitter_ii", {"README.md": b"x"}, "holds no picture"),
+        ("fi", {"README.md": b"x"}, "the folder .*emotion_dataset.* does not exist .*unpack the dataset there"),
+        ("fi", {"emotion_dataset/README.md": b"x"}, "has no images"),
+        ("twitter_ii", {"README.md": b"x"}, "has no images"),
         ("emotionroi", {"images/joy/a.jpg": WHOLE}, "cannot read training_testing_split/training.txt"),
-        ("emotionroi", {TRAINING: b"\n", TESTING: b" \n"}, "are empty; wanted is a line <class>/<file> each"),
-        ("emotionroi", {TRAINING: b"\xff", TESTING: b"joy/a.jpg"}, "no UTF-8"),
+        ("emotionroi", {TRAINING: b"\n", TESTING: b" \n"}, "are empty; expected is one line <class>/<file> per image"),
+        ("emotionroi", {TRAINING: b"\xff", TESTING: b"joy/a.jpg"}, "not UTF-8"),
         ("twitter_i", {"README.md": b"x"}, "cannot read amt_result.csv"),
-        ("twitter_i", {AMT: b"file,votes,positive,negative\n"}, "has no row"),
+        ("twitter_i", {AMT: b"file,votes,positive,negative\n"}, "has no rows"),
     ],
 )
 def test_a_folder_that_does_not_hold_the_data_set_is_one_clear_error(
@@ -220,7 +222,7 @@ def test_nothing_behind_a_link_out_of_the_folder_is_looked_at(
     (tmp_path / "folder" / root).symlink_to(tmp_path / "outside" / root)
     walked: list[Any] = []
     monkeypatch.setattr(os, "walk", lambda *found, **_: walked.append(found) or [])
-    with pytest.raises(ValueError, match="is a link out of the folder; put the data set itself there"):
+    with pytest.raises(ValueError, match="is a link to outside the folder; copy the data set into the folder itself"):
         PLANS[dataset](tmp_path / "folder")
     assert not walked
 
@@ -231,7 +233,7 @@ def test_a_list_behind_a_link_out_of_the_folder_is_not_read(tmp_path: Path, data
     folder = lay_out(dataset, tmp_path / "folder", "a", "a")
     (folder / name).rename(tmp_path / "secret")
     (folder / name).symlink_to(tmp_path / "secret")
-    with pytest.raises(ValueError, match="link out of the folder"):
+    with pytest.raises(ValueError, match="link to outside the folder"):
         PLANS[dataset](folder)
 
 

@@ -70,7 +70,7 @@ def test_rows_are_images_and_rejects(emoset: TinyEmoSet) -> None:
     assert (numbers["rejects.empty_file"], numbers["rejects.unsupported_format"]) == (1, 1)
     assert sum(numbers[f"rejects.{reason.value}"] for reason in Reason) == 2
     (problem,) = reported(emoset).problems
-    assert problem.startswith("2 of 26 rows (7.69%) are refused")
+    assert problem.startswith("2 of 26 rows (7.69%) are rejected")
 
 
 def test_coverage_is_the_share_of_images_with_an_attribute(emoset: TinyEmoSet) -> None:
@@ -87,7 +87,7 @@ def test_a_near_empty_attribute_is_a_problem(emoset: TinyEmoSet) -> None:
         for emotion in EMOTIONS:
             emoset.add(split, emotion, **{**FULL, "scene": None})
     (problem,) = reported(emoset).problems
-    assert problem.startswith("scene is on 0.00% of the images")
+    assert problem.startswith("only 0.00% of the images have scene")
 
 
 def test_names_outside_the_vocabulary_are_kept_and_counted(emoset: TinyEmoSet) -> None:
@@ -124,8 +124,8 @@ def test_an_emotion_without_images_and_an_empty_split_are_problems(emoset: TinyE
     emoset.rows["test"] = emoset.rows["test"][1:]
     counts = reported(emoset)
     assert not counts.is_usable
-    assert counts.problems[0].startswith("val has no usable image, and nothing runs without one")
-    assert counts.problems[1].startswith("test has no usable image of amusement:")
+    assert counts.problems[0].startswith("val has no usable images, so the pipeline cannot run")
+    assert counts.problems[1].startswith("test has no usable images of amusement, so its scores")
 
 
 def test_a_folder_of_full_size_is_compared_with_the_published_counts() -> None:
@@ -138,26 +138,26 @@ def test_a_folder_of_full_size_is_compared_with_the_published_counts() -> None:
     assert counts.problems == []
     counts.images["test", "awe"] -= 1
     (problem,) = counts.problems
-    assert problem.startswith("test has 2,259 usable images of awe, EmoSet-118K has 2,260")
+    assert problem.startswith("test has 2,259 usable images of awe, but EmoSet-118K has 2,260")
 
 
 def test_the_text_holds_counts_reasons_and_problems(emoset: TinyEmoSet) -> None:
     filled(emoset).add(image=b"")
     text = to_text(reported(emoset))
-    assert "24 usable images of 25 rows" in text
+    assert "24 usable images in 25 rows" in text
     assert "1 empty_file: the file has no bytes" in text
     assert "1 problem\n  - 1 of 25 rows" in text
     assert all(emotion in text for emotion in EMOTIONS)
 
 
 def test_the_report_of_an_empty_folder_can_be_printed(emoset: TinyEmoSet) -> None:
-    assert "0 usable images of 0 rows" in to_text(reported(emoset))
+    assert "0 usable images in 0 rows" in to_text(reported(emoset))
 
 
 def test_the_command_reports_and_succeeds(emoset: TinyEmoSet) -> None:
     result = run(filled(emoset), "--strict")
     assert result.exit_code == 0
-    assert result.stdout.startswith("24 usable images of 24 rows")
+    assert result.stdout.startswith("24 usable images in 24 rows")
     assert "no problems" in result.stdout
 
 
@@ -187,4 +187,4 @@ def test_a_folder_without_one_usable_image_is_status_1(emoset: TinyEmoSet) -> No
     emoset.add(image=b"")
     result = run(emoset)
     assert result.exit_code == 1
-    assert "0 usable images of 1 rows" in result.stdout
+    assert "0 usable images in 1 rows" in result.stdout

@@ -127,7 +127,7 @@ def test_numbers_without_names_stand_as_numbers_and_that_is_told(
     schema = pa.schema([("image", IMAGE), ("style", pa.int64())], {b"huggingface": metadata} if metadata else None)
     write_wikiart(tmp_path, [row(stored(), style=23)], schema=schema)
     assert labels(tmp_path) == (None, None, "23")
-    assert "column style has numbers without names" in caplog.text
+    assert "column style has class numbers without names" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["a\nb", "x" * 201])
@@ -173,33 +173,35 @@ def test_a_damaged_file_is_one_line_that_names_it(tmp_path: Path, damage: Any) -
     write_wikiart(tmp_path, [row(stored())])
     path = tmp_path / "data" / "train-00000-of-00001.parquet"
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(ValueError, match=r"train-00000-of-00001\.parquet is damaged, cut off or no Parquet") as error:
+    with pytest.raises(
+        ValueError, match=r"train-00000-of-00001\.parquet is damaged, truncated or not a Parquet file"
+    ) as error:
         outcomes(tmp_path)
     assert "\n" not in str(error.value)
-    assert "fetch it again" in str(error.value)
+    assert "download it again" in str(error.value)
 
 
 @pytest.mark.parametrize(
     ("schema", "message"),
     [
         ([("picture", IMAGE)], "column image is missing"),
-        ([("image", pa.string())], "column image is string"),
-        ([("image", pa.struct([("path", pa.string())]))], "column image is struct<path"),
-        ([("image", IMAGE), ("style", pa.float64())], "column style is double"),
-        ([("image", IMAGE), ("artist", pa.list_(pa.string()))], "column artist is list"),
+        ([("image", pa.string())], "column image has type string"),
+        ([("image", pa.struct([("path", pa.string())]))], "column image has type struct<path"),
+        ([("image", IMAGE), ("style", pa.float64())], "column style has type double"),
+        ([("image", IMAGE), ("artist", pa.list_(pa.string()))], "column artist has type list"),
     ],
 )
 def test_columns_of_another_kind_are_an_error_that_names_file_and_column(
     tmp_path: Path, schema: Any, message: str
 ) -> None:
     write_wikiart(tmp_path, [{}], schema=pa.schema(schema))
-    with pytest.raises(ValueError, match=rf"train-00000-of-00001\.parquet: {message}.*; wanted"):
+    with pytest.raises(ValueError, match=rf"train-00000-of-00001\.parquet: {message}.*; expected"):
         plan(tmp_path, "emoart", 4)
 
 
 def test_files_without_a_row_are_an_error_unless_another_has_some(tmp_path: Path) -> None:
     write_wikiart(tmp_path, [], name="a")
-    with pytest.raises(ValueError, match="hold no row"):
+    with pytest.raises(ValueError, match="have no rows"):
         plan(tmp_path, "emoart", 4)
     write_wikiart(tmp_path, [row(stored())], name="b")
     assert ids(outcomes(tmp_path)) == ["emoart/000000"]
@@ -208,7 +210,7 @@ def test_files_without_a_row_are_an_error_unless_another_has_some(tmp_path: Path
 def test_an_incomplete_download_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_wikiart(tmp_path, [row(stored())], name="train-00001-of-00002")
     plan(tmp_path, "emoart", 4)
-    assert "1 of 2 files train-*.parquet are there" in caplog.text
+    assert "only 1 of 2 files train-*.parquet exist" in caplog.text
     caplog.clear()
     write_wikiart(tmp_path, [row(stored())], name="train-00000-of-00002")
     plan(tmp_path, "emoart", 4)

@@ -57,7 +57,7 @@ def test_an_export_is_what_was_written_and_can_be_imported() -> None:
     result = run("import", str(OUT))
     assert result.exit_code == 0
     assert read_captions(OVERRIDE) == WRITTEN
-    assert "data/overrides/captions.csv: 3 captions, 3 of them from mine/out.csv; `dvc repro`" in result.output
+    assert "data/overrides/captions.csv: 3 captions, 3 of them from mine/out.csv; run `dvc repro`" in result.output
 
 
 @pytest.mark.usefixtures("_repository")
@@ -74,11 +74,14 @@ def test_an_import_joins_and_replaces_those_before_and_replace_forgets_them() ->
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("emoset/awe_00009,a lake\n", "1 captions are for no picture of the corpus, the first for emoset/awe_00009"),
-        ("emosset/awe_00000,a lake\n", "the first for emosset/awe_00000"),
+        (
+            "emoset/awe_00009,a lake\n",
+            "1 captions have an image_id that is in no corpus; the first is emoset/awe_00009",
+        ),
+        ("emosset/awe_00000,a lake\n", "the first is emosset/awe_00000"),
         (f"{IDS[0]},a lake, too\n", "line 2: 3 columns"),
         (f"{IDS[0]},\n", "is empty"),
-        (f"{IDS[0]},a lake\n{IDS[0]},a park\n", "has a caption already"),
+        (f"{IDS[0]},a lake\n{IDS[0]},a park\n", "already has a caption"),
     ],
 )
 @pytest.mark.parametrize("options", [[], ["--replace"]])
@@ -105,13 +108,13 @@ def test_a_damaged_override_file_is_refused_unless_it_is_replaced() -> None:
 @pytest.mark.usefixtures("_repository")
 def test_what_is_missing_is_named() -> None:
     unknown = run("export", str(OUT), "--corpus", "wikiart").output
-    assert "there is no corpus 'wikiart'; params.yaml has emoset" in unknown
+    assert "unknown corpus 'wikiart'; params.yaml lists emoset" in unknown
     assert "No such file" in run("import", "none.csv").output
-    assert "give another name" in run("export", str(OVERRIDE)).output
+    assert "export to another file" in run("export", str(OVERRIDE)).output
     shutil.rmtree("data/captions")
-    assert "data/captions/emoset: there is no such folder; `dvc repro` makes it" in run("export", str(OUT)).output
+    assert "data/captions/emoset does not exist; run `dvc repro` to create it" in run("export", str(OUT)).output
     assert not OUT.exists()
     shutil.rmtree("data/corpora")
-    assert "data/corpora/emoset: there is no such folder" in run("import", put(f"{IDS[0]},mine\n")).output
+    assert "data/corpora/emoset does not exist" in run("import", put(f"{IDS[0]},mine\n")).output
     Path("params.yaml").unlink()
     assert "there is no such file" in run("export", str(OUT)).output

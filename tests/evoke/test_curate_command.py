@@ -95,8 +95,8 @@ def test_everything_is_there_and_told() -> None:
     }  # fmt: skip
     kept = {one["emotion"] for one in read_table(out / "curation.parquet").to_pylist() if one["reason"] == "kept"}
     assert {path.stem for path in (out / "sheets").iterdir()} == kept
-    assert f"of {NUM + 3} pictures are kept" in result.output
-    assert "refused: 1 " in result.output
+    assert f"of {NUM + 3} images kept" in result.output
+    assert "rejected: 1 " in result.output
     assert [path.name for path in Path().iterdir() if path.name.startswith(".")] == []
 
 
@@ -113,9 +113,9 @@ def test_the_card_says_what_is_in_it_and_what_it_is_not() -> None:
         assert f"| {emotion} |" in text
         assert f"| {sum(one['emotion'] == emotion for one in kept)} |" in text
     assert "the highest probability is at least 0.4" in text
-    assert "No person has labelled these pictures" in text
-    assert "accuracy is not known" in text
-    assert "art above all" in text
+    assert "No person has annotated these images" in text
+    assert "accuracy is unknown" in text
+    assert "especially" in text
 
 
 @pytest.mark.usefixtures("_place")
@@ -145,7 +145,7 @@ main()
 def of_ten_pictures_a_shard() -> None:
     """params.yaml with shards so small that the pictures of `mine` make seven."""
     text = (ROOT / "params.yaml").read_text()
-    before, section, after = text.partition("emoart:\n")
+    before, section, after = text.partition("\nemoart:")
     Path("params.yaml").write_text(before + section + after.replace("shard_images: 1000", "shard_images: 10", 1))
 
 
@@ -194,11 +194,11 @@ def test_params_are_those_of_params_yaml_and_options_go_before_them() -> None:
     Path("metrics/emotion_classifier.json").write_text('{"accuracy": 0.8125, "n_test": 900}')
     assert run("mine", "--out", "a").exit_code == run("mine", "--out", "b", "--min-confidence", "0.5").exit_code == 0
     assert "at least 0.35" in Path("a/README.md").read_text()
-    assert "accuracy is 81.2% of the 900 test pictures" in Path("a/README.md").read_text()
+    assert "accuracy is 81.2% on the 900 test images" in Path("a/README.md").read_text()
     assert "at least 0.5 " in Path("b/README.md").read_text()
     for option, folder in (("--classifier", "models/emotion_classifier"), ("--clip", "models/foundation/clip")):
         assert run("mine", "--out", option, option, folder).exit_code == 0
-        assert "accuracy is not known" in Path(option, "README.md").read_text()
+        assert "accuracy is unknown" in Path(option, "README.md").read_text()
 
 
 @pytest.mark.usefixtures("_place")
@@ -235,7 +235,7 @@ def test_params_of_something_else_are_not_ours() -> None:
 @pytest.mark.usefixtures("_place")
 def test_the_bundled_clip_is_said_to_know_no_photographs() -> None:
     shutil.copy(ROOT / "params.yaml", "params.yaml")
-    assert "drawn pictures alone" in run("mine", "--out", "a", *LOOSE).output
+    assert "drawn images only" in run("mine", "--out", "a", *LOOSE).output
     assert "drawn" not in run("mine", "--out", "b", *LOOSE, "--clip", "models/foundation/clip").output
 
 
@@ -244,19 +244,25 @@ def test_the_current_folder_is_refused_before_any_work(monkeypatch: pytest.Monke
     Path("here").mkdir()
     monkeypatch.chdir("here")
     result = run("../mine", "--out", ".")
-    assert (result.exit_code, ". cannot be replaced as a whole" in result.output) == (1, True)
+    assert (result.exit_code, ". is the current folder or a mount point and cannot be replaced" in result.output) == (
+        1,
+        True,
+    )
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("mine", "--out", "full"), "full is there and not an empty folder"),
-        (("mine", "--out", "full/kept.txt"), "full/kept.txt is there and not an empty folder"),
-        (("mine", "--out", "mine/sub/out"), "mine/sub/out lies in mine"),
-        (("none", "--out", "out"), "no folder at none"),
-        (("full", "--out", "out"), "full holds no picture"),
-        (("mine", "--out", "out", "--min-confidence", "1"), "no picture is kept: of 63 60 are readable and no copies"),
-        (("mine", "--out", "out", "--clip", "none"), "none: there is no such folder; `dvc repro` makes it"),
+        (("mine", "--out", "full"), "full exists and is not an empty folder"),
+        (("mine", "--out", "full/kept.txt"), "full/kept.txt exists and is not an empty folder"),
+        (("mine", "--out", "mine/sub/out"), "mine/sub/out lies inside the input folder mine"),
+        (("none", "--out", "out"), "the folder none does not exist"),
+        (("full", "--out", "out"), "full has no images"),
+        (
+            ("mine", "--out", "out", "--min-confidence", "1"),
+            "no image is kept: 60 of 63 are readable and not duplicates",
+        ),
+        (("mine", "--out", "out", "--clip", "none"), "none does not exist; run `dvc repro` to create it"),
         (("mine", "--out", "out", "--classifier", "full"), "head.safetensors"),
         (("broken", "--out", "out"), "train-00000-of-00001.parquet is damaged"),
     ],

@@ -19,11 +19,12 @@ def test_only_the_bundled_clip_is_warned_of(
     assert not capsys.readouterr().err
     shutil.copy(ROOT / "params.yaml", "params.yaml")
     text = Path("params.yaml").read_text()
-    own = "  source: bundled  # bundled (models/miniature) | train (by the recipe) | hub\n  hub_id: null"
-    assert own in text
+    assert text.index("foundation_clip:") < text.index("source: bundled") < text.index("foundation_diffusion:")
     if preset == "hub":
-        pinned = own.replace("bundled", "hub", 1).replace("null", "somebody/clip")
-        text = text.replace(own, pinned, 1).replace("hub_revision: null", f"hub_revision: '{'1' * 40}'", 1)
+        pinned = (("source: bundled", "source: hub"), ("hub_id: null", "hub_id: somebody/clip"),
+                  ("hub_revision: null", f"hub_revision: '{'1' * 40}'"))  # fmt: skip
+        for old, new in pinned:
+            text = text.replace(old, new, 1)
     Path("params.yaml").write_text("lr: 0.1\n" if preset == "of something else" else text)
     warn_of_drawings("--clip")
-    assert ("drawn pictures alone; for photographs give --clip" in capsys.readouterr().err) == says
+    assert ("drawn images only; for photographs, give --clip" in capsys.readouterr().err) == says

@@ -68,7 +68,7 @@ def test_nothing_is_overwritten_unasked_and_runs_share_a_manifest(model: Path, t
     assert [row["file"] for row in rows(tmp_path)] == ["awe-00000.png", "awe-00001.png", "fear-00000.png"]
     assert Image.open(tmp_path / "fear-00000.png").size == (64, 64)
     (tmp_path / "manifest.csv").write_text("file,mine\n")
-    assert "is no manifest of pictures" in run("generate", "anger", "--model", model, "--out", tmp_path).output
+    assert "is not a manifest of images" in run("generate", "anger", "--model", model, "--out", tmp_path).output
 
 
 def test_an_export_is_three_files_and_does_not_overwrite(model: Path, tmp_path: Path) -> None:
@@ -88,11 +88,11 @@ def test_an_export_is_three_files_and_does_not_overwrite(model: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("aw",), "unknown emotion 'aw'; the nearest is 'awe'"),
+        (("aw",), "unknown emotion 'aw'; did you mean 'awe'?"),
         (("awe=lots",), "awe=lots: the weight must be a number > 0"),
         (("awe", "awe=2"), "awe is given twice"),
         (("awe=-1",), "the weight of awe is -1"),
-        (("awe", "--model", "nowhere"), "nowhere is no generator: it has no meta.json"),
+        (("awe", "--model", "nowhere"), "nowhere is not the folder of a generator: it has no meta.json"),
     ],
 )
 def test_what_is_wrong_is_one_line(tmp_path: Path, words: tuple[str, ...], said: str) -> None:

@@ -39,7 +39,7 @@ def test_a_hostile_file_fails_the_command_after_the_others_are_converted(tmp_pat
     (folder / OBJECT_COEFFICIENTS).write_bytes(pickle.dumps(Shell()))
     result = run(folder, "--out", tmp_path / "out")
     assert result.exit_code == 1
-    assert "forbidden_global: it calls for 'posix.system'; nothing of it ran" in result.output
+    assert "forbidden_global: it requests 'posix.system'; nothing was executed" in result.output
     assert not (tmp_path / "canary").exists()
     assert (tmp_path / "out/classifier/head.safetensors").is_file()
     assert (tmp_path / "out/manifest.json").is_file()
@@ -54,7 +54,7 @@ def test_pointers_alone_are_no_import(tmp_path: Path) -> None:
 
 
 def test_what_a_user_can_mend_is_one_line(tmp_path: Path) -> None:
-    for folder, message in ((tmp_path, "nothing of EmoGen below"), (tmp_path / "none", "no folder at")):
+    for folder, message in ((tmp_path, "has no file of EmoGen"), (tmp_path / "none", "does not exist")):
         result = run(folder, "--out", tmp_path / "out")
         assert result.exit_code == 1
         assert message in result.output

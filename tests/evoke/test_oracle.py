@@ -19,7 +19,7 @@ def test_it_writes_a_readable_emoset_with_the_truth_beside_it(tmp_path: Path, mo
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("EVOKE_THREADS", "1")
     result = CliRunner().invoke(oracle, [str(tmp_path / "o"), "--num", "40"], catch_exceptions=False)
-    assert "40 pictures" in result.output
+    assert "40 images" in result.output
     records = list(emoset.read(tmp_path / "o", emoset.plan(tmp_path / "o")))
     assert [isinstance(record, Record) for record in records] == [True] * 40
     brightness = pq.read_table(tmp_path / "o/truth.parquet")["brightness"].to_pylist()

@@ -24,7 +24,8 @@ REVISION = "1" * 40
 def _repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EVOKE_DEVICE", "cpu")
-    shutil.copy(ROOT / "params.yaml", "params.yaml")
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, name)
     shutil.copytree(ROOT / "presets", "presets")
     Path("models").mkdir()
     Path("models/miniature").symlink_to(ROOT / "models/miniature")
@@ -56,8 +57,8 @@ def test_of_params_yaml_it_is_the_miniature_on_this_machine() -> None:
     text = run().output
     assert text.startswith("params.yaml, on one CPU\n")
     assert "captions@emoset" in text
-    assert "EmoSet: 6,000 pictures, drawn, as params.yaml says" in text
-    assert f"this machine: {cpu_name()}, one thread; a probe of products and convolutions reaches" in text
+    assert "EmoSet: 6,000 images, drawn, set in params.yaml" in text
+    assert f"this machine: {cpu_name()}, one thread; GFLOP/s in a probe of products and convolutions" in text
     assert "downloads: none" in text
 
 
@@ -65,8 +66,8 @@ def test_a_preset_is_planned_and_nothing_written() -> None:
     before = Path("params.yaml").read_bytes()
     text = run("--preset", "paper", "--device", "h200", "--gpus", "8").output
     assert text.startswith("params.yaml with the preset paper, on 8 NVIDIA H200\n")
-    assert "EmoSet: 118,102 pictures, published (data/emoset118k is not here)" in text
-    assert "Qwen/Qwen2.5-VL-7B-Instruct is not on the disk: assumed architecture Qwen2.5-VL-7B" in text
+    assert "EmoSet: 118,102 images, published (data/emoset118k does not exist)" in text
+    assert "Qwen/Qwen2.5-VL-7B-Instruct is not downloaded: assumed architecture Qwen2.5-VL-7B" in text
     assert "40% of the peak, target: torchtitan" in text
     assert Path("params.yaml").read_bytes() == before
 
@@ -76,9 +77,9 @@ def test_the_sums_are_those_of_the_lines() -> None:
     text = paper_on_h200()
     hours = sum(float(row["hours"]) for row in found.values())
     stays = sum(float(row["bytes"]) for row in found.values())
-    assert f"total: {hours:.2f} hours, stages one after the other" in text
-    assert f"disk: {stays / 1e9:.3g} GB of outs" in text
-    assert "downloads: 70.8 GB, the largest 37 GB for emoart" in text
+    assert f"total: {hours:.2f} hours if stages run one after the other" in text
+    assert f"disk: {stays / 1e9:.3g} GB of outputs" in text
+    assert "downloads: 70.8 GB, of which 37 GB for emoart" in text
     assert found["coemogen@emoset"]["gpus"] == "1"
 
 
@@ -106,12 +107,12 @@ def test_a_downloaded_model_counts_where_it_is_of_these_params() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--device", "h2000"), "Error: --device h2000: there are no rates of it; allowed are cpu, h200"),
+        (("--device", "h2000"), "Error: --device h2000: unknown device; allowed are cpu, h200"),
         (
             ("--preset", "papers"),
             "Error: there is no preset 'papers'; the presets are full, miniature, paper, paper-literal, smoke",
         ),
-        (("--device", "cpu", "--gpus", "2"), "Error: --gpus 2: allowed is a number >= 1, and 1 with --device cpu"),
+        (("--device", "cpu", "--gpus", "2"), "Error: --gpus 2: allowed is a number >= 1, and only 1 with --device cpu"),
     ],
 )
 def test_what_a_user_can_mend_is_one_line(arguments: tuple[str, ...], told: str) -> None:

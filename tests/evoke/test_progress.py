@@ -37,13 +37,13 @@ def test_a_stage_that_ends_has_its_place_its_time_and_what_is_left(capsys: pytes
             (sheets / f"step-{step:06d}.png").write_bytes(b"")
         watch.ends("coemogen@emoset", 0)
     assert capsys.readouterr().out.splitlines() == [
-        "2 stages to make, 2 at a time; each writes to runs/<stage>.log",
-        "the whole run takes about 2 min 7 s (by earlier runs on this machine)",
+        "2 stages to run, 2 at a time; logs are in runs/<stage>.log",
+        "the whole run will take about 2 min 7 s (estimated from earlier runs on this machine)",
         "draw: warning: two pictures are alike",
         "[1/2] draw  0 s, about 2 min 2 s left",
         "[2/2] coemogen@emoset  0 s",
-        "look at plots/coemogen/emoset/step-000220.png: images of coemogen@emoset, a row an emotion",
-        "2 stages ran: 0 s in all",
+        "open plots/coemogen/emoset/step-000220.png for sample images of coemogen@emoset, one row per emotion",
+        "2 stages ran: 0 s in total",
     ]
 
 

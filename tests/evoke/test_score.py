@@ -44,23 +44,24 @@ def test_the_table_has_overall_figures_then_emotions_then_what_not_to_compare() 
     assert result.exit_code == 0, result.output
     found, lines = json.loads(Path("out/scores.json").read_text()), result.output.splitlines()
     assert lines[:3] == [
-        "mine: 24 images", "  refused: 1 truncated_image", "real: 48 real pictures, the reference",
+        "mine: 24 images", "  rejected: 1 truncated_image", "real: 48 real images, the reference",
     ]  # fmt: skip
     overall, by_emotion = (next(i for i, line in enumerate(lines) if line.startswith(start))
                            for start in ("overall", "by emotion"))  # fmt: skip
     assert by_emotion > overall
     assert lines[by_emotion].split()[2:] == list(EMOTIONS)
-    for title in ("Emo-A by the classifier", "their gap", "FID (judge_small, clean)", "FID (judge_small, emogen)",
-                  "Sem-D, MSE (clip_miniature, emogen)", "Sem-C (judge_small, clean)"):  # fmt: skip
+    for title in ("Emo-A by the classifier", "gap between the two", "FID (judge_small, clean)",
+                  "FID (judge_small, emogen)", "Sem-D, MSE (clip_miniature, emogen)",
+                  "Sem-C (judge_small, clean)"):  # fmt: skip
         assert sum(line.startswith(title) for line in lines) == 2, title
     assert lines[by_emotion + 2].split() == [
         "real",
         *(f"{found[f'real/emo_a/classifier/{one}']:.4g}" for one in EMOTIONS),
     ]
-    gap = next(line for line in lines if line.startswith("their gap"))
+    gap = next(line for line in lines if line.startswith("gap between the two"))
     assert f"{found['emo_a/gap']:.4g}" in gap.split()
     assert (found["n"], found["rejects/truncated_image"], found["real/n"]) == (24, 1, 48)
-    assert lines[-3] == "By the papers' own backbone and protocol: none."
+    assert lines[-3] == "Computed with the papers' own backbone and protocol: none."
     assert "not comparable" in lines[-2]
     assert "FID (clip_miniature), FID (judge_small), distance, not LPIPS (judge_small)" in lines[-2]
     assert lines[-1] == IN_SAMPLE
@@ -104,9 +105,9 @@ def test_only_the_papers_backbone_under_their_protocol_may_stand_beside_their_nu
 @pytest.mark.parametrize(
     ("arguments", "wanted"),
     [
-        (("none", "--reference", "real"), "no folder at none"),
-        (("mine", "--reference", "models"), "holds no picture"),
-        (("mine", "--reference", "real", "--judges", "gone"), "there is no such folder; .* by --judges"),
+        (("none", "--reference", "real"), "the folder none does not exist"),
+        (("mine", "--reference", "models"), "has no images"),
+        (("mine", "--reference", "real", "--judges", "gone"), r"gone does not exist; .* with --judges"),
         (("mine", "--reference", "part"), "part has no subfolder awe, contentment"),
     ],
 )

@@ -90,7 +90,7 @@ def test_ours_are_said_to_be_another_quantity() -> None:
     assert last.startswith(
         "Not the same quantity as the paper's number: FID, LPIPS, Emo-A, Emo-A (judge), Sem-C, Sem-D"
     )
-    assert "bundled miniature CLIP, on the drawn miniature" in last
+    assert "bundled miniature CLIP on the drawn miniature" in last
     assert "FID by clean is of center crops, which is not the package clean-fid: that squashes whole images." in last
 
 
@@ -98,7 +98,7 @@ def test_only_backbone_and_protocol_of_the_papers_are_called_theirs_and_are_pref
     write_scores(**measure("fid/inception/emogen", 40.0, published=True), **measure("fid/inception/clean", 39.0))
     found, text = cells("1")["CoEmoGen", "fid"], run("1").output
     assert (found["ours"], found["measure"], found["as_published"]) == ("40.0", "fid/inception/emogen", "True")
-    assert "By the papers' own backbone and protocol, on the drawn miniature: FID." in text
+    assert "Computed with the papers' own backbone and protocol, on the drawn miniature: FID." in text
     assert "Not the same quantity as the paper's number: LPIPS, Emo-A" in text
     assert "center crops" not in text
 
@@ -118,8 +118,9 @@ def test_metrics_count_for_the_row_that_params_say_and_for_no_other() -> None:
     assert cells("2c")["cosine", "emo_a"]["ours"] == ""  # that row is of one-hot
 
 
-def write_grid(name: str, rows: dict[str, Any], **more: str) -> None:
-    write(f"experiments/results/{name}.json", {"seeds": [0, 1, 2], "images_per_seed": 1024, "rows": rows} | more)
+def write_grid(name: str, rows: dict[str, Any], **more: Any) -> None:
+    found = {"seeds": [0, 1, 2], "images_per_seed": 1024, "key": {"digest": "0" * 16}, "rows": rows}
+    write(f"experiments/results/{name}.json", found | more)
 
 
 def test_verdicts_and_means_of_a_grid_stand_in_its_rows() -> None:
@@ -134,8 +135,8 @@ def test_verdicts_and_means_of_a_grid_stand_in_its_rows() -> None:
     assert (found["w/o L_SEM", "emo_a"]["low"], found["w/o L_SEM", "emo_a"]["high"]) == ("83.0", "87.0")
     assert (found["w/o L_SEM", "emo_a"]["verdict"], found["w/o L_SEM", "emo_a"]["against"]) == ("agrees", "whole")
     assert found["CoEmoGen", "emo_a"]["verdict"] == ""
-    assert "-5.00 [-7.00, -3.00] agrees, against whole; 3.00 would be found" in text
-    assert "each with steps and images of its own: coemogen_table1 (" in text
+    assert "-5.00 [-7.00, -3.00] agrees, against whole; detectable difference 3.00" in text
+    assert "each with its own steps and images: coemogen_table1 (" in text
 
 
 def test_an_experiment_of_equal_steps_stands_before_one_seed_of_the_default_run() -> None:
@@ -171,6 +172,36 @@ def test_an_outdated_experiment_gives_way_to_the_present_run_and_is_said_to_be_o
     assert "Outdated: methods_table1 with the weights before." in run("1").output
 
 
+def planted(**key: Any) -> tuple[str, str]:
+    """Return our number and the whole text of a table, with a result of one grid under a key and metrics beside."""
+    write_scores("emogen")
+    write_grid("methods_table1", {"EmoGen": {"emo_a/classifier": {"mean": 0.7}}}, **key)
+    return cells("1")["EmoGen", "emo_a"]["ours"], run("1").output
+
+
+def test_a_result_without_a_key_is_stale() -> None:
+    ours, text = planted(key=None)
+    assert ours == "90.0"
+    assert "methods_table1 without a key" not in text, "it gave way everywhere"
+    write_grid("methods_table1", {"DreamBooth": {"emo_a/classifier": {"mean": 0.7}}}, key=None)
+    assert "Outdated: methods_table1 without a key, so that nothing says of which code" in run("1").output
+
+
+@pytest.mark.parametrize(
+    "key",
+    [{"code": {"emogen": "f" * 32}}, {"data": {"data/emoset118k": "f" * 32}},
+     {"weights": {"models/miniature/clip": "f" * 32}}],
+)  # fmt: skip
+def test_a_result_of_other_code_data_or_weights_than_dvc_lock_records_is_stale(key: dict[str, Any]) -> None:
+    same = {kind: dict.fromkeys(names, "0" * 32) for kind, names in key.items()}
+    paths = ("code/emogen.txt", "data/emoset118k", "models/miniature/clip")
+    deps = [{"path": path, "hash": "md5", "md5": "0" * 32} for path in paths]
+    write("dvc.lock", {"schema": "2.0", "stages": {"emogen@emoset": {"cmd": "x", "deps": deps}}})
+    assert planted(key=same)[0] == "70.0"
+    assert planted(key=key)[0] == "90.0"
+    assert planted(key={"code": {"not_made_here": "f" * 32}})[0] == "70.0"
+
+
 def test_accuracy_over_seeds_of_a_grid_is_said_to_be_of_the_test_split() -> None:
     write_grid("uniemo_table7", {"20-80": {}, "10-90": {"accuracy": {"mean": 0.81, "by_seed": [0.81] * 3}}})
     found = cells("VII")["10-90", "accuracy_emoset"]
@@ -192,7 +223,8 @@ def write_oracle() -> None:
     claims = {"after feedback - after joint training": compared, "after feedback - after as many steps without": lost}
     means = {name: {"mean": mean, "by_seed": [mean] * 3} for name, mean in accuracy.items()}
     write("experiments/results/uniemo_understanding.json",
-          {"num_pictures": 20_000, "seeds": [0, 1, 2], "base": {}, "accuracy": means, "claims": claims})  # fmt: skip
+          {"num_pictures": 20_000, "seeds": [0, 1, 2], "base": {}, "key": {"digest": "0" * 16},
+           "accuracy": means, "claims": claims})  # fmt: skip
 
 
 def test_accuracy_on_drawn_pictures_stands_with_the_fitting_claim_and_says_what_it_is() -> None:
@@ -202,12 +234,12 @@ def test_accuracy_on_drawn_pictures_stands_with_the_fitting_claim_and_says_what_
     both, none = sixth["both", "accuracy_emoset"], sixth["no feedback", "accuracy_emoset"]
     assert (first["ours"], first["n"], both["ours"]) == ("84.65", "20000", "84.65")
     assert first["measure"].startswith(
-        "after feedback: accuracy on 20,000 drawn pictures, not the test split; mean over 3"
+        "after feedback: accuracy on 20,000 drawn images, not the test split; mean over 3"
     )
     assert (first["verdict"], first["against"]) == ("unresolved", "after as many steps without")
     assert (both["difference"], both["verdict"], both["against"]) == ("0.35", "agrees", "after joint training")
     assert (none["ours"], none["measure"], none["verdict"]) == ("81.6", "uniemo_joint, test split", "")
-    assert "+0.35 [+0.10, +0.60] agrees, against after joint training; 0.36 would be found" in run("VI").output
+    assert "+0.35 [+0.10, +0.60] agrees, against after joint training; detectable difference 0.36" in run("VI").output
     assert both["resolves"] == "0.36"
 
 
@@ -235,13 +267,13 @@ def test_a_data_set_that_was_too_small_to_be_probed_says_so() -> None:
     write("metrics/understanding_scores.json", {"fi/num_rare_classes": 2, "fi/uniemo_feedback/accuracy": 0.7})
     found = cells("I")["UniEmo L/14", "accuracy_fi"]
     assert (found["ours"], found["remedy"].split(";")[0]) == (
-        "", "a class has fewer pictures than understanding_scores.folds"
+        "", "a class has fewer images than understanding_scores.folds"
     )  # fmt: skip
 
 
 def test_a_reader_that_is_not_trained_says_why_it_has_no_folds() -> None:
     write("metrics/understanding_scores.json", {"fi/captioner/accuracy": 0.4})
-    assert cells("I")["LLaVA", "accuracy_fi"]["remedy"].endswith("Table III has that")
+    assert cells("I")["LLaVA", "accuracy_fi"]["remedy"].endswith("see Table III for zero-shot accuracy")
     assert cells("III")["LLaVA", "zero_shot_fi"]["ours"] == "40.0"
 
 
@@ -250,7 +282,7 @@ def test_an_undefined_figure_is_a_dash() -> None:
     lines = block(run("1").output, "CoEmoGen")
     assert lines[0].split() == ["FID", "-", "-", "-", "-", "40.66"]
     assert lines[2].split() == ["Emo-A", "-", "-", "-", "-", "80.15"]
-    assert lines[-1].strip() == "- of FID, Emo-A: too few images; raise images.num_per_emotion"
+    assert lines[-1].strip() == "missing FID, Emo-A: too few images; increase images.num_per_emotion"
 
 
 def latex_rows(text: str) -> dict[str, list[str]]:
@@ -285,7 +317,7 @@ def test_latex_is_escaped() -> None:
     text = run("1", "--latex").output
     body = [line for line in text.splitlines() if not line.startswith("% ")]
     assert r"w/o L\_SEM" in latex_rows(text)
-    assert r"Ours with the 95 \% interval in brackets" in text
+    assert r"ours: this project, with the 95 \% interval in brackets" in text
     assert not re.search(r"(?<!\\)[_%#]", "\n".join(body))
     assert LATEX.escape(r"a_b & 5 % of {x} \ $y^2 ~ #") == (
         r"a\_b \& 5 \% of \{x\} \textbackslash{} \$y\textasciicircum{}2 \textasciitilde{} \#"
@@ -307,7 +339,7 @@ def test_markdown_has_the_same_numbers() -> None:
         "31.00 <small>[27.90, 34.10]</small>", "40.66", "0.300† <small>[0.270, 0.330]</small>", "0.732"
     ]  # fmt: skip
     assert found[r"w/o L\_SEM"][:2] == ["-", "50.32"]
-    assert "A dagger marks a distance of the judge's features, which is not LPIPS." in told
+    assert "A dagger marks a distance between features of the judge, which is not LPIPS." in told
     assert caveat.startswith("Not the same quantity as the paper's number: FID")
 
 
@@ -335,14 +367,17 @@ def test_a_caption_says_what_is_not_comparable(form: str) -> None:
     write("params.yaml", values)
     text = run("1", form).output
     assert told not in text
-    assert "Ours are not comparable with the paper's in Emo-A, Emo-A (judge), Sem-C, Sem-D." in text
+    assert "Our numbers are not comparable with the paper's in Emo-A, Emo-A (judge), Sem-C, Sem-D." in text
 
 
 @pytest.mark.parametrize("options", [("--csv", "--latex"), ("--latex", "--markdown"), ("--csv", "--markdown")])
 def test_forms_exclude_each_other_in_one_line(options: tuple[str, str]) -> None:
     result = run("1", *options)
     assert result.exit_code == 1
-    assert result.output == f"Error: {' and '.join(options)} exclude each other; give one of them, or none for text\n"
+    assert (
+        result.output
+        == f"Error: {' and '.join(options)} exclude each other; give one of them, or none for plain text\n"
+    )
 
 
 @pytest.mark.parametrize("name", load_papers())
@@ -364,7 +399,7 @@ def test_every_table_has_each_of_the_papers_numbers_once(name: TableName, form: 
 def test_every_table_prints_without_any_metrics_and_says_what_makes_them(name: TableName) -> None:
     result = run(name)
     assert result.exit_code == 0, result.output
-    assert "Nothing of this table is measured yet." in result.output
+    assert "No number of this table has been measured yet." in result.output
     assert "`dvc repro " in result.output
     table = load_papers()[name]
     wanted = sum(number is not None for row in table.rows for number in row.numbers)
@@ -379,7 +414,7 @@ def test_params_that_have_changed_since_the_last_run_are_told_and_those_of_a_met
     write("dvc.lock", {"schema": "2.0", "stages": lock})
     result = run("1")
     assert result.exit_code == 0
-    assert result.stderr.startswith("params.yaml has changed since the last run in coemogen: the metrics")
+    assert result.stderr.startswith("params.yaml has changed since the last run in coemogen; the metrics")
     lock["coemogen@emoset"] = {"params": {"params.yaml": {"seed": 0}}}
     write("dvc.lock", {"schema": "2.0", "stages": lock})
     assert run("1").stderr == ""
@@ -399,6 +434,4 @@ def test_numbers_of_a_method_that_params_do_not_list_are_not_taken() -> None:
 def test_an_unknown_table_is_one_line() -> None:
     result = run("IX")
     assert result.exit_code == 1
-    assert result.output == (
-        "Error: there is no table 'IX'; these are: 1, 2a, 2b, 2c, I, II, III, IV, V, VI, VII, VIII\n"
-    )
+    assert result.output == ("Error: unknown table 'IX'; allowed are 1, 2a, 2b, 2c, I, II, III, IV, V, VI, VII, VIII\n")

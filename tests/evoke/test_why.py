@@ -60,7 +60,7 @@ def test_each_kind_of_change_is_named(repository: Path) -> None:
     assert reasons()["first"] == "input in.txt modified"
     Path("in.txt").write_text("1")
     Path("end.txt").unlink()
-    assert reasons() == {"second": "end.txt not made yet"}
+    assert reasons() == {"second": "end.txt missing"}
     Path("end.txt").write_text("edited")
     assert reasons() == {"second": "end.txt modified"}
 
@@ -70,4 +70,4 @@ def test_in_a_fresh_clone_everything_is_to_be_made(repository: Path) -> None:
         Path(name).unlink()
     shutil.rmtree(".dvc/cache")
     shutil.rmtree("code")
-    assert reasons() == {"first": "out.txt not made yet", "second": "end.txt not made yet; after first"}
+    assert reasons() == {"first": "out.txt missing", "second": "end.txt missing; after first"}

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from experiments.cell import ROOT, read_grid
 from experiments.independent_emotions import TARGET, deal
-from experiments.run import ROOT, read_grid
 from pipeline.corpora.emoset import plan, read
 from pipeline.corpora.records import Record
 
@@ -63,4 +63,4 @@ def test_emotions_go_to_other_pictures_by_chance(dealt: tuple[Path, Path]) -> No
 
 
 def test_the_grid_takes_the_folder_that_is_written() -> None:
-    assert read_grid("null_emotions")["base"]["emoset.folder"] == TARGET.relative_to(ROOT).as_posix()
+    assert read_grid("null_emotions")["common"]["emoset.folder"] == TARGET.relative_to(ROOT).as_posix()

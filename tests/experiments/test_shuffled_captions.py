@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from experiments import shuffled_captions
-from experiments.run import ROOT, read_grid
+from experiments.cell import ROOT, read_grid
 from experiments.shuffled_captions import OVER_ALL, WITHIN, shuffled
 from pipeline.artifacts import CAPTIONS as CAPTIONS_OUT
 from pipeline.artifacts import EMOSET

@@ -1,6 +1,5 @@
 """Verdicts: the paper's direction in the whole interval and in every seed, or nothing is said; by chance, seldom."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from experiments import run, verdicts
-from experiments.run import Cell, cells
+from experiments import cell as layout
+from experiments import verdicts
+from experiments.cell import Cell, cells
+from experiments.key import Finished, Key, write_finished
 from experiments.verdicts import SHARES, compare, direction, mean_over, over_seeds, t_errors, table, verdict
 from pipeline.emotions import EMOTIONS
 
@@ -20,6 +21,13 @@ GRID: dict[str, Any] = {
     "reported": ["fid/judge_small/clean", "{method}:accuracy"], "methods": {"whole": "one", "half": "other"},
     "seeds": [0, 1, 2, 3], "rows": {"whole": {}, "half": {}}, "paper": {"half": -1},
 }  # fmt: skip
+PRESENT = Key({"coemogen": "1"}, {"coemogen": "2"}, {}, {"models/miniature/clip": "4"})
+
+
+@pytest.fixture(autouse=True)
+def _cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout, "CELLS", tmp_path)
+    monkeypatch.setattr(verdicts, "key_of", lambda cell: PRESENT)
 
 
 @pytest.mark.parametrize(
@@ -98,23 +106,21 @@ def test_the_interval_of_a_mean_ends_where_the_metric_does() -> None:
     assert mean_over(seeds, SHARES) == mean_over(seeds) | {"mean_high": 1.0}
 
 
-def write_cell(cell: Cell, num_right: int) -> None:
+def write_cell(cell: Cell, num_right: int, key: Key = PRESENT) -> None:
     """A finished cell of 40 images, so many of them right by both judges."""
     said = np.eye(8, dtype=np.float32)[[0] * num_right + [1] * (40 - num_right)]
     rows = pa.table({"emotion": [EMOTIONS[0]] * 40, "classifier": list(said), "judge": list(said),
                      "clarity": np.full(40, 0.5, np.float32)})  # fmt: skip
     shard = cell.folder / "data/scores/m/part-00000.parquet"
-    shard.parent.mkdir(parents=True)
+    shard.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(rows, shard)
     (cell.folder / "params.yaml").write_text("emoset: {folder: some/emoset}\n")
-    found = {"scores/m:fid/judge_small/clean": 10.0 + cell.seed, f"{GRID['methods'][cell.row]}:accuracy": 0.5}
-    (cell.folder / "finished.json").write_text(json.dumps(found))
+    method = GRID["methods"].get(cell.row, "other")
+    found = {"scores/m:fid/judge_small/clean": 10.0 + cell.seed, f"{method}:accuracy": 0.5}
+    write_finished(cell, Finished(found, key))
 
 
-def test_a_table_is_of_the_seeds_that_every_row_has_finished_and_says_on_what_data(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(run, "CELLS", tmp_path)
+def test_a_table_is_of_the_seeds_that_every_row_has_finished_and_says_on_what_data() -> None:
     for cell in cells("grid", GRID):
         if (cell.row, cell.seed) != ("half", 3):
             write_cell(cell, 40 if cell.row == "whole" else 20)
@@ -128,6 +134,51 @@ def test_a_table_is_of_the_seeds_that_every_row_has_finished_and_says_on_what_da
     assert (fid["mean"], fid["mean_low"], fid["mean_high"]) == pytest.approx((11.0, 11 - 2.484, 11 + 2.484), abs=0.001)
     assert (fid["difference"], fid["verdict"]) == (0.0, "unresolved")
     assert half["accuracy"]["mean"] == 0.5
+    assert half["emo_a/judge"]["against"] == "whole"
+    assert (found["key"]["code"], found["key"]["weights"]) == (PRESENT.code, PRESENT.weights)
+
+
+def test_a_planted_result_is_told_and_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    for cell in cells("grid", GRID):
+        planted = Key({"coemogen": "1"}, {"coemogen": "of before"}, {}, {"models/miniature/clip": "4"})
+        write_cell(cell, 40, planted if (cell.row, cell.seed) == ("half", 2) else PRESENT)
+    assert table("grid", GRID)["seeds"] == [0, 1, 3]
+    assert capsys.readouterr().err == "half, seed 2 is stale and left out: code coemogen changed\n"
+    for cell in cells("grid", GRID):
+        write_cell(cell, 40, planted)
+    with pytest.raises(click.ClickException, match="no seed is finished in every row"):
+        table("grid", GRID)
+
+
+def test_a_row_may_be_held_against_another_than_the_first() -> None:
+    grid = {**GRID, "rows": {"whole": {}, "half": {}, "quarter": {}}, "against": {"quarter": "half"},
+            "methods": {**GRID["methods"], "quarter": "other"}, "paper": {"quarter": -1}}  # fmt: skip
+    for cell in cells("grid", grid):
+        write_cell(cell, {"whole": 40, "half": 20, "quarter": 10}[cell.row])
+    rows = table("grid", grid)["rows"]
+    assert (rows["quarter"]["emo_a/judge"]["difference"], rows["quarter"]["emo_a/judge"]["against"]) == (-0.25, "half")
+    assert (rows["half"]["emo_a/judge"]["difference"], rows["half"]["emo_a/judge"]["against"]) == (-0.5, "whole")
+
+
+def test_a_grid_without_images_compares_what_it_reports() -> None:
+    grid = {**GRID, "reported": ["{method}:accuracy"], "paper": {"half": {"accuracy": -1}}}
+    del grid["images"]
+    for cell in cells("grid", grid):
+        write_cell(cell, 40)
+        metrics = {f"{GRID['methods'][cell.row]}:accuracy": 0.8 if cell.row == "whole" else 0.7 - 0.01 * cell.seed}
+        write_finished(cell, Finished(metrics, PRESENT))
+    half = table("grid", grid)["rows"]["half"]
+    assert list(half) == ["accuracy"]
+    assert half["accuracy"]["verdict"] == "agrees"
+
+
+def test_a_pattern_finds_a_metric_whatever_its_backbone_is_called() -> None:
+    grid = {**GRID, "reported": ["fid/*/clean", "lpips/*/clean"]}
+    for cell in cells("grid", grid):
+        write_cell(cell, 40)
+    assert [key for key in table("grid", grid)["rows"]["half"] if "/" in key and "emo_a" not in key] == [
+        "fid/judge_small/clean"
+    ]
 
 
 def test_the_paper_may_say_something_of_one_metric_alone() -> None:
@@ -138,8 +189,7 @@ def test_the_paper_may_say_something_of_one_metric_alone() -> None:
     assert direction(grid, "20 percent", "sem_c") is direction({}, "a", "sem_c") is None
 
 
-def test_rows_of_other_emotions_are_not_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "CELLS", tmp_path)
+def test_rows_of_other_emotions_are_not_compared() -> None:
     for cell in cells("grid", GRID):
         write_cell(cell, 20)
         if cell.row == "half":

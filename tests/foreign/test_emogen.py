@@ -239,7 +239,7 @@ def test_absent_artefacts_are_rows_too(folder: Path, tmp_path: Path) -> None:
 
 def test_a_folder_without_any_is_an_error_that_says_what_was_looked_for(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match=r"nothing of EmoGen below .*time_\*\.pth.*sadness_std_v2\.pt"):
+    with pytest.raises(ValueError, match=r"has no file of EmoGen; .*time_\*\.pth.*sadness_std_v2\.pt"):
         import_emogen(tmp_path / "empty", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -271,7 +271,7 @@ def test_copies_are_one_artefact_and_different_files_of_one_name_are_refused(fol
     rows = import_emogen(folder, tmp_path / "a")
     same = [row for row in rows if row.kind == "coefficients/object"]
     assert [row.status for row in same] == ["converted", "converted"]
-    assert same[1].reason == "same bytes as copy/attr_coefficient_emotion_object.pkl"
+    assert same[1].reason == "has the same bytes as copy/attr_coefficient_emotion_object.pkl"
     copy.write_bytes(table())
     rows = import_emogen(folder, tmp_path / "b")
     different = [row for row in rows if row.kind == "coefficients/object"]
@@ -311,9 +311,9 @@ def test_a_folder_that_holds_something_is_not_written_to(folder: Path, tmp_path:
     (out / "README.md").write_text("kept")
     import_emogen(folder, out)
     assert (out / "README.md").read_text() == "kept"
-    with pytest.raises(ValueError, match=r"already holds attributes\.parquet"):
+    with pytest.raises(ValueError, match=r"already contains attributes\.parquet"):
         import_emogen(folder, out)
-    with pytest.raises(ValueError, match="is no folder"):
+    with pytest.raises(ValueError, match="is not a folder"):
         import_emogen(folder, out / "README.md")
 
 

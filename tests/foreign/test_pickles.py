@@ -129,7 +129,7 @@ def test_what_would_take_for_ever_to_print_is_refused_at_once() -> None:
         laughs = [laughs, laughs]
     assert reason(pickle.dumps({"tree": laughs}, 4)) == "wrong_type"
     assert reason(pickle.dumps({"tree": array(shape=(laughs,))}, 4)) == "wrong_shape"
-    with pytest.raises(RefusedError, match="wrong_type: list, wanted text"):
+    with pytest.raises(RefusedError, match="wrong_type: found list, expected text"):
         balance(pickle.dumps(laughs, 4), "scene")
 
 
@@ -192,9 +192,9 @@ def test_an_array_of_another_kind_or_whose_state_lies_is_refused(liar: Any, want
 
 
 def test_an_array_is_no_name() -> None:
-    with pytest.raises(RefusedError, match="wrong_type: Call, wanted text"):
+    with pytest.raises(RefusedError, match="wrong_type: found Call, expected text"):
         balance(pickle.dumps([np.ones(8)], 4), "scene")
-    with pytest.raises(RefusedError, match="wrong_type: Call, wanted dict"):
+    with pytest.raises(RefusedError, match="wrong_type: found Call, expected dict"):
         attributes(pickle.dumps(np.ones(8), 4), "scene")
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from pipeline.foundation import recipes
+from pipeline.miniature import distributions as d
 
 
 def test_recipes_refuse_what_is_not_theirs() -> None:
@@ -35,3 +36,9 @@ def test_sizes_that_do_not_divide_are_refused_before_training(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         type(recipe).model_validate(recipe.model_dump() | change)
+
+
+def test_the_weakened_words_are_those_of_the_stream() -> None:
+    recipe = recipes.WEAKENED_UNET
+    assert recipe.stray_word_frac == d.STRAY_WORD_FRAC
+    assert recipe.right_word_frac == d.RIGHT_WORD_FRAC

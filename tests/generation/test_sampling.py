@@ -84,7 +84,7 @@ def test_a_request_for_a_noun_and_for_two_emotions_is_worded(
 
 
 @pytest.mark.parametrize(
-    ("emotions", "message"), [("joy", "unknown emotion 'joy'"), ({"awe": 0.0}, "must be a number > 0")]
+    ("emotions", "message"), [("joy", "unknown emotion 'joy'"), ({"awe": 0.0}, "allowed is a number > 0")]
 )
 def test_a_wrong_request_says_why(emotions: str | dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
@@ -114,7 +114,7 @@ def test_a_generator_of_another_diffusion_model_is_refused(foundation: Foundatio
     (tmp_path / "meta.json").write_text("{")
     with pytest.raises(ValueError, match="damaged"):
         load_generator(tmp_path, foundation)
-    with pytest.raises(ValueError, match="is no generator"):
+    with pytest.raises(ValueError, match="is not the folder of a generator"):
         load_generator(tmp_path / "nowhere", foundation)
 
 
@@ -137,7 +137,10 @@ def test_the_sources_of_v_have_the_moments_that_they_say(tmp_path: Path) -> None
     assert np.ptp(draws["mean"], axis=0).max() == 0
     assert {tuple(row) for row in draws["real"]} == {tuple(row) for row in train[:7]}
     assert torch.equal(space.draw("visual", 1, "full", 5), space.draw("visual", 1, "full", 5))
-    for emotion, source, message in ((0, "mean", "knows no amusement"), (6, "real", "no val picture of fear")):
+    for emotion, source, message in (
+        (0, "mean", "was not trained on amusement"),
+        (6, "real", "the val split has no images of fear"),
+    ):
         with pytest.raises(ValueError, match=message):
             space.draw("visual", emotion, source, 0)
 

@@ -47,7 +47,7 @@ def test_a_hostile_split_file_is_one_line_that_names_it_and_the_remedy(place: Pa
     emoset(place).put("val.json", SPLIT_FILES[name])
     line = refusal("validate", "data")
     assert "cannot read val.json in" in line
-    assert "unpack EmoSet's zip there" in line
+    assert "unpack EmoSet's zip file there" in line
 
 
 @pytest.mark.parametrize("name", [*SPLIT_FILES, "a pipe"])
@@ -60,7 +60,7 @@ def test_a_hostile_info_is_a_warning_and_the_folder_is_read_all_the_same(place: 
         os.mkfifo(tiny.root / "info.json")
     result = run("validate", "data")
     assert result.exit_code == 0
-    assert "3 usable images of 3 rows" in result.output
+    assert "3 usable images in 3 rows" in result.output
 
 
 @pytest.mark.parametrize("name", ["train.json", "val.json"])
@@ -72,7 +72,7 @@ def test_a_split_file_that_is_a_pipe_or_leads_out_is_not_waited_for_or_opened(pl
     (tiny.root / name).unlink()
     (tiny.root / name).symlink_to("/etc/passwd")
     line = refusal("validate", "data")
-    assert "is a link out of the folder" in line
+    assert "is a link to outside the folder" in line
     assert "root:" not in line
 
 
@@ -175,12 +175,12 @@ def test_a_list_that_is_a_pipe_or_of_another_encoding_is_one_line(place: Path, d
 HEADER = b"image_id,caption\n"
 CAPTIONS = {
     "a million columns in the header": (b"image_id,caption" + b",x" * 10**6, "line 1: the first line is"),
-    "a million columns in a row": (HEADER + b"x," * 10**6, "1000001 columns instead of image_id,caption"),
-    "an id of 100,000 characters": (HEADER + b"x" * 100_000 + b",y", "is no image_id"),
-    "an id with an escape": (HEADER + b"emoset/\x1b[31m,y", r"'emoset/\x1b[31m' is no image_id"),
-    "an id with a line break": (HEADER + b'"emoset/a\nb",y', r"is no image_id"),
-    "a caption with an escape": (HEADER + b"emoset/a,\x1b[31m" + b"z" * 100_000, "holds a control character"),
-    "NUL in a caption": (HEADER + b"emoset/a,\0", "holds a control character"),
+    "a million columns in a row": (HEADER + b"x," * 10**6, "1000001 columns, expected image_id,caption"),
+    "an id of 100,000 characters": (HEADER + b"x" * 100_000 + b",y", "is not an image_id"),
+    "an id with an escape": (HEADER + b"emoset/\x1b[31m,y", r"'emoset/\x1b[31m' is not an image_id"),
+    "an id with a line break": (HEADER + b'"emoset/a\nb",y', r"is not an image_id"),
+    "a caption with an escape": (HEADER + b"emoset/a,\x1b[31m" + b"z" * 100_000, "contains a control character"),
+    "NUL in a caption": (HEADER + b"emoset/a,\0", "contains a control character"),
     "UTF-16": ("image_id,caption\n".encode("utf-16"), "not UTF-8"),
     "nothing": (b"", "the file is empty"),
     "a pickle": (b"\x80\x04cos\nsystem\n(S'touch canary'\ntR.", "not UTF-8"),
@@ -208,4 +208,5 @@ def test_captions_from_a_device_that_never_ends_are_refused_at_a_size(place: Pat
     shutil.copy(ROOT / "params.yaml", "params.yaml")
     ended = process("-m", "evoke", "captions", "import", "/dev/zero", limit_mb=1000)
     assert ended.code == 1
-    assert ended.output == f"Error: /dev/zero: more than {MAX_CSV_BYTES} bytes; wanted is a CSV of image_id,caption\n"
+    reason = f"larger than {MAX_CSV_BYTES} bytes; expected is a CSV file with the columns image_id,caption"
+    assert ended.output == f"Error: /dev/zero: {reason}\n"

@@ -100,7 +100,7 @@ def test_hostile_results_of_a_grid_are_one_line_that_names_the_file_and_the_reme
     file.parent.mkdir(parents=True)
     file.write_bytes({**RESULTS, **GRIDS}[name])
     line = refusal("table", "1")
-    assert "experiments/results/coemogen_table1.json: no results of a grid" in line
+    assert "experiments/results/coemogen_table1.json does not hold the results of a grid" in line
     assert "git checkout" in line
 
 
@@ -117,7 +117,7 @@ def test_a_figure_that_is_text_is_not_measured(place: Path) -> None:
 def test_metrics_that_are_no_file_are_not_waited_for(place: Path, make: object) -> None:
     assert callable(make)
     make(place / "x.json")
-    with pytest.raises(ValueError, match=r"x\.json: there is no such file; `dvc repro` makes it"):
+    with pytest.raises(ValueError, match=r"x\.json does not exist; run `dvc repro` to create it"):
         read_json(place / "x.json")
 
 

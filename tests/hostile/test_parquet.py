@@ -67,7 +67,7 @@ def test_a_table_of_kilobytes_that_unpacks_to_far_more_is_rejects_in_bounded_mem
 def test_what_is_named_as_parquet_and_is_no_file_is_one_line_and_is_not_waited_for(place: Path, name: str) -> None:
     (place / "art/data").mkdir(parents=True)
     SPECIAL[name](place / "art/data/a.parquet")
-    with pytest.raises(ValueError, match=r"a\.parquet is no regular file; remove it, or fetch it again"):
+    with pytest.raises(ValueError, match=r"a\.parquet is not a regular file; remove it or download it again"):
         wikiart.plan(place / "art", "emoart", 100)
 
 
@@ -75,7 +75,7 @@ def test_what_is_named_as_parquet_and_is_no_file_is_one_line_and_is_not_waited_f
 def test_a_table_of_the_pipeline_that_is_no_file_says_what_makes_it(place: Path, name: str) -> None:
     SPECIAL[name](place / "part-00000.parquet")
     for read in (lambda: read_table(place / "part-00000.parquet", REJECTS_SCHEMA), lambda: read_shards(place)):
-        with pytest.raises(TableError, match=r"part-00000\.parquet: there is no such file; `dvc repro` makes it"):
+        with pytest.raises(TableError, match=r"part-00000\.parquet does not exist; run `dvc repro` to create it"):
             read()
 
 
@@ -121,7 +121,7 @@ def test_a_class_label_far_outside_its_list_is_a_reject(place: Path, number: int
 
 def test_text_that_is_no_utf8_is_one_line_that_names_the_file(place: Path) -> None:
     artist = pa.array([b"\xff\xfe"], pa.binary()).view(pa.string())
-    with pytest.raises(ValueError, match=r"a\.parquet is damaged.*'utf-8' codec.*fetch it again"):
+    with pytest.raises(ValueError, match=r"a\.parquet is damaged.*'utf-8' codec.*download it again"):
         outcomes(write(place / "art", pa.table({"image": images(WHOLE), "artist": artist})))
 
 

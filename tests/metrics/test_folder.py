@@ -73,37 +73,47 @@ def test_emogen_opens_real_pictures_and_generated_jpegs_as_published(bench: Benc
         assert matrix(found.scores, "stored_judge") == pytest.approx(wanted, abs=1e-5)
 
 
+def test_a_file_that_is_changed_while_a_folder_is_scored_is_one_line(bench: Bench, tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "mine", range(8))
+    judged = judge_folder(plan_emotions(folder), bench, 4, generated=True)
+    row = judged.scores["emotion"].to_pylist().index("fear")
+    for content in (b"<html>", None):
+        (folder / "fear/6.png").write_bytes(content) if content else (folder / "fear/6.png").unlink()
+        with pytest.raises(ValueError, match=r"fear/6.* was changed while the folder was scored .*; run again"):
+            judged.take([row], "clean")
+
+
 def test_a_folder_that_cannot_be_one_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no folder at"):
+    with pytest.raises(ValueError, match="does not exist"):
         plan_emotions(tmp_path / "none")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match="empty holds no picture"):
+    with pytest.raises(ValueError, match="empty has no images"):
         plan_emotions(tmp_path / "empty")
     flat = tmp_path / "flat"
     flat.mkdir()
     (flat / "1.png").write_bytes(encoded(picture(1)))
-    with pytest.raises(ValueError, match=r"no subfolder of an emotion; wanted is one for each, such as .*awe"):
+    with pytest.raises(ValueError, match=r"has no subfolders; expected is one per emotion, such as .*awe"):
         plan_emotions(flat)
     folder = write_folder(tmp_path / "mine", range(8))
     (folder / ".cache").mkdir()
     (folder / "anger").rename(folder / "angry")
     with pytest.raises(
-        ValueError, match="angry is named as no emotion; the nearest is 'anger', allowed are amusement,"
+        ValueError, match=r"angry is not named after an emotion; did you mean 'anger'\? Allowed are amusement,"
     ):
         plan_emotions(folder)
     (folder / "angry").rename(folder / "anger")
     (folder / "anger/4.png").unlink()
-    with pytest.raises(ValueError, match="anger holds no picture; put some there"):
+    with pytest.raises(ValueError, match="anger has no images; add images"):
         plan_emotions(folder)
     (folder / "anger").rmdir()
     (tmp_path / "elsewhere").mkdir()
     (folder / "anger").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(ValueError, match=r"anger holds no picture; .*link out of the folder"):
+    with pytest.raises(ValueError, match=r"anger has no images; .*link to outside the folder"):
         plan_emotions(folder)
 
 
 def test_a_folder_of_damaged_pictures_says_what_is_wrong(bench: Bench, tmp_path: Path) -> None:
     (tmp_path / "awe").mkdir()
     (tmp_path / "awe/1.png").write_bytes(b"<html>")
-    with pytest.raises(ValueError, match="none of 1 pictures can be read: 1 unsupported_format"):
+    with pytest.raises(ValueError, match="none of 1 images can be read: 1 unsupported_format"):
         judge_folder(plan_emotions(tmp_path), bench, 4, generated=True)

@@ -41,7 +41,7 @@ def test_a_hub_model_is_read_in_its_folder_or_assumed_by_its_name(tmp_path: Path
     params = params.model_copy(update={"foundation_captioner": section})
     named = models_of(params, ROOT / "models/miniature", {})
     assert (named.captioner.parameters, named.captioner.image_tokens) == (3_000_000_000, None)
-    assert named.notes == ("somebody/some-3B is not on the disk: 3 billion parameters by its name, in bf16",)
+    assert named.notes == ("somebody/some-3B is not downloaded: 3 billion parameters in bf16 according to its name",)
     (tmp_path / "config.json").write_text('{"image_seq_length": 9}')
     save_file({"weight": np.zeros((2, 5), np.float16)}, tmp_path / "model.safetensors")
     read = models_of(params, ROOT / "models/miniature", {"foundation_captioner": tmp_path})

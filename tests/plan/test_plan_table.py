@@ -10,8 +10,8 @@ from pipeline.plan import rates
 from pipeline.plan.costs import Cost
 from pipeline.plan.inputs import Setting
 from pipeline.plan.rates import Device, Figure, Speed, device_of, figure, known_devices, load_rates, name_of
-from pipeline.plan.stages import workload
 from pipeline.plan.table import Part, Stage, Timed, schedule, sums, timed, to_csv
+from tests.plan.units import work_of
 
 Make = Callable[..., Setting]
 AVX2_PROBE, AVX2_SECONDS = 95e9, 1495.0
@@ -54,7 +54,7 @@ def test_decoding_goes_on_beside_the_device_where_there_are_processes_for_it() -
     assert seconds(a_pass(Cost(0, 1e12), core_s=500)) == pytest.approx(100)
     waiting = a_pass(Cost(0, 1e12), core_s=5000)
     assert seconds(waiting) == pytest.approx(500)
-    assert waiting.bound == f"decoding and drawing on processor cores, {figure('decoding_ms').status}"
+    assert waiting.bound == f"decoding and drawing on CPU cores, {figure('decoding_ms').status}"
     assert seconds(a_pass(Cost(0, 1e12), core_s=500, workers=0)) == pytest.approx(600)
 
 
@@ -65,7 +65,7 @@ def test_a_short_stage_is_bound_by_its_start_of_which_the_status_is_told(
     monkeypatch.setattr(rates, "probed", lambda _: AVX2_PROBE)
     startup = figure("cpu_startup_s" if name == "cpu" else "gpu_startup_s")
     row = timed(Stage(1, "rows"), device_of(name))
-    assert row.bound == f"start of the stage, {startup.status}"
+    assert row.bound == f"startup of the stage, {startup.status}"
     assert seconds(row) == pytest.approx(startup.value)
 
 
@@ -88,7 +88,7 @@ def test_the_processes_of_a_training_share_their_caches(gpus: int) -> None:
 
 
 def test_a_faster_card_is_faster_and_more_of_them_too(setting: Make) -> None:
-    found = list(workload(setting("paper")))
+    found = work_of(setting("paper"))
     hours = [
         sum(row.hours for row in schedule(found, device_of(name), gpus))
         for name, gpus in (("cpu", 1), ("a100", 1), ("h200", 1), ("h200", 8))
@@ -107,7 +107,7 @@ def test_a_cpu_has_shares_of_what_this_machine_reaches_in_a_probe(monkeypatch: p
     )
     monkeypatch.setattr(rates, "precision_of", lambda *_: "fp32")
     assert rates.cpu().speeds["train", "bf16"].products == shares["fp32"]["train"].value * 100e9
-    assert any("one thread; a probe of products and convolutions" in note for note in native.notes)
+    assert any("one thread; GFLOP/s in a probe of products and convolutions" in note for note in native.notes)
 
 
 def test_a_probe_of_this_machine_is_a_speed() -> None:
@@ -119,7 +119,7 @@ def test_the_plan_of_the_miniature_on_a_cpu_is_near_what_it_took(
 ) -> None:
     """Seconds of all stages on a CPU held back to AVX2, whose probe reached so much (docs/LOG.md)."""
     monkeypatch.setattr(rates, "probed", lambda _: AVX2_PROBE)
-    rows = schedule(workload(setting("miniature")), device_of("cpu"))
+    rows = schedule(work_of(setting("miniature")), device_of("cpu"))
     assert 0.7 * AVX2_SECONDS < sum(map(seconds, rows)) < 1.3 * AVX2_SECONDS
 
 
@@ -127,6 +127,6 @@ def test_a_card_is_known_by_what_its_driver_calls_it() -> None:
     assert name_of("NVIDIA H200") == "h200"
     assert name_of("NVIDIA A100-SXM4-80GB") == "a100"
     assert name_of("NVIDIA GeForce RTX 4090") == "rtx4090"
-    with pytest.raises(ValueError, match="Tesla K80: name what is nearest by --device"):
+    with pytest.raises(ValueError, match="Tesla K80; choose the most similar device with --device"):
         name_of("Tesla K80")
     assert set(known_devices().split(", ")) == {"cpu", *load_rates().devices}

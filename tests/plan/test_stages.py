@@ -1,39 +1,36 @@
 """The work of every stage: held against dvc.yaml, against figures by hand, and moved by the params that it follows."""
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pipeline.params import read_yaml
 from pipeline.plan.inputs import Setting
 from pipeline.plan.rates import device_of, figure
-from pipeline.plan.stages import ITEMS, STAGES, workload
+from pipeline.plan.stages import STAGES
 from pipeline.plan.table import Stage, schedule
+from tests.plan.units import DAG, ROOT, work_of
 
-ROOT = Path(__file__).parents[2]
 Make = Callable[..., Setting]
 
 
 def by_unit(setting: Setting) -> dict[str, Stage]:
-    return {stage.unit: stage for stage in workload(setting)}
+    return {stage.unit: stage for stage in work_of(setting)}
 
 
 def test_every_stage_of_the_dag_has_a_line_in_running_order() -> None:
-    dag: dict[str, Any] = read_yaml(ROOT / "dvc.yaml")["stages"]
-    assert ["code", *STAGES] == list(dag)
-    assert set(ITEMS) == {name for name, entry in dag.items() if "foreach" in entry}
+    assert ["code", *STAGES] == list(DAG)
 
 
 @pytest.mark.parametrize("preset", ["miniature", "smoke", "paper"])
-def test_items_are_those_that_dvc_expands(setting: Make, preset: str) -> None:
-    params = setting(preset).params
-    values = params.model_dump(mode="json")
-    for name, entry in read_yaml(ROOT / "dvc.yaml")["stages"].items():
-        if "foreach" in entry:
-            section, _, key = entry["foreach"].strip("${}").partition(".")
-            assert list(ITEMS[name](params)) == (values[section][key] if key else values[section])
+def test_units_are_those_that_dvc_expands(setting: Make, preset: str) -> None:
+    values = setting(preset).params.model_dump(mode="json")
+    units = []
+    for name in STAGES:
+        section, _, key = DAG[name].get("foreach", "").strip("${}").partition(".")
+        items = (values[section][key] if key else values[section]) if section else None
+        units += [name] if items is None else [f"{name}@{item}" for item in items]
+    assert [stage.unit for stage in work_of(setting(preset))] == units
 
 
 def test_the_paper_preset_has_the_published_numbers_of_pictures(setting: Make) -> None:
@@ -74,7 +71,7 @@ def test_twice_the_steps_are_twice_the_work_and_hours_of_that_stage_alone(settin
     steps, h200 = getattr(setting("paper").params, section).steps, device_of("h200")
     startup = figure("gpu_startup_s").value
     before, after = (
-        {row.stage.unit: row for row in schedule(workload(each), h200)}
+        {row.stage.unit: row for row in schedule(work_of(each), h200)}
         for each in (setting("paper"), setting("paper", **{section: {"steps": 2 * steps}}))
     )
     for unit in before:

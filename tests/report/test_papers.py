@@ -31,7 +31,7 @@ def test_single_numbers_are_as_the_papers_print_them(papers: dict[TableName, Pap
     assert rows["2c", "KL"] == (48.36, 0.693, 70.01, 0.609, 0.0272)
     assert rows["I", "UniEmo L/14"] == (85.30, 87.65)
     assert rows["IV", "UniEmo-XL"] == (26.61, 0.807, 81.74, 0.642, 0.0392)
-    assert rows["VI", "no feedback"] == (84.96, None, None, None, None, None)
+    assert rows["VI", "no feedback"] == (84.96, 27.87, 0.790, 79.77, 0.637, 0.0367)
     assert rows["VIII", "30 %"] == (85.34, 27.75, 0.792, 78.34, 0.640, 0.0389)
 
 
@@ -42,13 +42,35 @@ def test_the_same_model_has_the_same_numbers_in_every_table(papers: dict[TableNa
     assert numbers("1", "CoEmoGen") == numbers("2a", "emotion prior") == numbers("2b", "one-hot")
     assert numbers("2b", "one-hot") == numbers("2c", "cosine")
     assert numbers("VI", "both") == numbers("VII", "20-80") == numbers("VIII", "20 %")
+    assert numbers("VI", "no feedback") == numbers("VII", "no feedback")
     assert numbers("VI", "both")[1:] == numbers("IV", "UniEmo")
+
+
+def test_table_v_has_the_papers_rows_and_rows_without_a_loss_are_compared_without_one(
+    papers: dict[TableName, PaperTable],
+) -> None:
+    from experiments.cell import read_grid
+
+    grid, table = read_grid("uniemo_table5"), papers["V"]
+    names = [row.row for row in table.rows]
+    assert len(names) == 11
+    assert set(names) == set(grid["rows"]), "under the paper's names"
+    assert not any("L_ce" in name and "L_cond" in name for name in names)
+    weights = {name: changes.get("uniemo_joint.condition_weight") for name, changes in grid["rows"].items()}
+    assert {name for name, weight in weights.items() if weight != 0.0} == {
+        "Cls + Obj* + Scene* + L_ce", "Cls + Obj* + Scene* + L_cond"
+    }  # fmt: skip
+    first = next(iter(grid["rows"]))
+    assert (first, weights[first]) == ("Cls + Obj* + Scene*", 0.0)
+    emo_a = {row.row: row.numbers[2] for row in table.rows}
+    for name, said in grid["paper"].items():
+        assert said == (1 if (emo_a[name] or 0) > (emo_a[first] or 0) else -1), name
 
 
 def test_what_stands_beside_a_row_is_a_param_a_method_and_a_row_of_a_grid_that_there_are(
     papers: dict[TableName, PaperTable],
 ) -> None:
-    from experiments.run import read_grid
+    from experiments.cell import read_grid
     from experiments.uniemo_oracle import CLAIMS
 
     claims = {None, *(f"{one} - {other}" for one, other, _ in CLAIMS)}
@@ -70,13 +92,14 @@ def test_what_stands_beside_a_row_is_a_param_a_method_and_a_row_of_a_grid_that_t
         ("numbers: [44.05, 0.687,", "numbers: [44.05, 68.7,", "table 1: .*Stable Diffusion: lpips = 68.7 is not in"),
         ("numbers: [44.05, 0.687,", "numbers: [0.687,", "Stable Diffusion: 4 numbers for 5 metrics"),
         ("numbers: [44.05,", "numbers: [forty,", r"table 1: rows\.0\.numbers\.0"),
-        ("row: DreamBooth", "row: EmoGen", "each may stand once"),
+        ("row: DreamBooth", "row: EmoGen", "every name may occur only once"),
         (
             "claim: after feedback - after joint",
             "claim: after joint",
-            "claim = 'after joint training'; it must be 'one",
+            "claim = 'after joint training': allowed is a difference such as 'one",
         ),
-        ('"2a":', '"2d":', "tables are .*2d.*, wanted 1, 2a"),
+        (", missing: needs Stable Diffusion XL", "", "SDXL: `missing` says why there is no such row of ours"),
+        ('"2a":', '"2d":', "tables are .*2d.*, expected 1, 2a"),
     ],
 )
 def test_a_wrong_file_says_where_it_is_wrong(tmp_path: Path, old: str, new: str, said: str) -> None:

@@ -163,16 +163,16 @@ def damaged_file() -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (damaged_file, "train-00000-of-00001.parquet is damaged, cut off or no Parquet"),
+        (damaged_file, "train-00000-of-00001.parquet is damaged, truncated or not a Parquet file"),
         (
             lambda: write_params(max_reject_frac=0.01),
-            "1 truncated_image (first emoart/000007); mend the folder, or raise",
+            "1 truncated_image (first emoart/000007); repair the folder, or raise",
         ),
         (
             lambda: write_params(min_confidence=1.0, max_reject_frac=0.1),
-            "reaches min_confidence = 1.0; lower it, or add",
+            "reaches min_confidence = 1.0; lower it or add",
         ),
-        (lambda: shutil.rmtree("data/wikiart/data"), "holds no picture: neither data/*.parquet nor"),
+        (lambda: shutil.rmtree("data/wikiart/data"), "has no images: expected are data/*.parquet"),
     ],
 )
 @pytest.mark.usefixtures("repository")

@@ -205,9 +205,7 @@ def test_plots_are_shown_but_for_those_of_other_params(checked: Checker) -> None
 
 def test_a_test_picture_of_each_emotion_has_both_overlays(checked: Checker) -> None:
     shown = [str(each["alt"]) for each in checked.images]
-    assert [alt for alt in shown if alt.startswith("a test picture")] == [
-        f"a test picture of {name}" for name in EMOTIONS
-    ]
+    assert [alt for alt in shown if alt.startswith("a test image")] == [f"a test image of {name}" for name in EMOTIONS]
     assert shown.count("where scene queries look") == shown.count("where object queries look") == len(EMOTIONS)
 
 

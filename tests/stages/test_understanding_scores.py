@@ -120,7 +120,7 @@ def test_data_sets_that_are_not_named_are_left_out_and_so_told(caplog: pytest.Lo
         found = made(datasets=["fi"])
     assert {key.split("/")[0] for key in found if key.endswith("/accuracy")} == {"emoset", "fi"}
     assert found["twitter_i/num_rows"] == 0
-    assert "emotionroi is left out: it is not among understanding_scores.datasets" in caplog.text
+    assert "emotionroi is skipped because understanding_scores.datasets does not list it" in caplog.text
 
 
 def test_models_that_are_not_named_are_not_read() -> None:

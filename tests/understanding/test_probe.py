@@ -25,7 +25,7 @@ def test_folds_are_drawn_by_the_generator_alone() -> None:
 
 
 def test_a_class_with_fewer_rows_than_folds_is_a_clear_error() -> None:
-    with pytest.raises(ValueError, match="a class has 7 pictures, which 8 folds cannot share"):
+    with pytest.raises(ValueError, match="a class has 7 images, too few for 8 folds"):
         stratified_folds(TARGETS, 8, np.random.default_rng(0))
 
 

@@ -122,8 +122,8 @@ def test_an_emotion_with_fewer_pictures_than_folds_is_told_and_nothing_is_probed
         found = scored(rows, 5)
     assert set(found) == {("fi", "r", EMOTION), ("fi", "r", POLARITY), ("twitter_i", "r", POLARITY)}
     assert caplog.messages == [
-        "fi: no probe in 5 folds, as there are fewer pictures of anger, fear; "
-        "take fewer understanding_scores.folds, or more pictures"
+        "fi: no probe with 5 folds, because there are fewer images of anger, fear; "
+        "lower understanding_scores.folds or add images"
     ]
     assert rare_classes(pa.Table.from_pylist(rows, READINGS_SCHEMA.arrow), 5) == {"fi": ["anger", "fear"]}
 

@@ -53,6 +53,18 @@ def assert_open_clips(chain: UnderstandingChain, visual: Any) -> None:
         assert torch.allclose(chain(pixels).class_token @ visual.proj, visual(pixels), atol=1e-5, rtol=1e-4)
 
 
+def test_the_patch_part_is_the_mean_of_open_clips_patch_tokens_after_its_last_norm() -> None:
+    visual = visual_of()
+    pixels = pixels_of(visual)
+    with torch.inference_mode():
+        found = chain_of(visual, queries="none")(pixels).patches
+        visual.output_tokens = True
+        _, tokens = visual(pixels)
+    assert torch.allclose(found, tokens.mean(1), atol=1e-5)
+    with torch.inference_mode():
+        assert chain_of(visual, queries="both")(pixels).patches.shape == found.shape
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_without_queries_the_class_token_is_open_clips_own(shape: str) -> None:
     visual = SHAPES[shape]()

@@ -195,6 +195,19 @@ def test_no_picture_is_judged_by_a_head_that_has_seen_it(classifier: EmotionClas
     assert not np.array_equal(judged.out_of_fold, judge_train(rows, features, classifier, 3, seed=1).out_of_fold)
 
 
+def test_one_fold_is_in_sample_as_the_paper_writes(classifier: EmotionClassifier) -> None:
+    rows, features = noise()
+    judged = judge_train(rows, features, classifier, settings(folds=1).folds, seed=0)
+    labels = np.array([INDEX[emotion] for emotion in rows["emotion"].to_pylist()[:96]])
+    assert (judged.out_of_fold.argmax(1) == labels).mean() > 0.95
+    assert np.array_equal(judged.out_of_fold, judged.in_sample)
+    train = pictures(["beach", "park"] * 48, [[]] * 96)
+    table = correlate(train, judged, settings(folds=1))
+    assert table["mean"].to_pylist() == table["in_sample"].to_pylist()
+    with pytest.raises(ValueError, match="greater than or equal to 1"):
+        settings(folds=0)
+
+
 def test_features_of_other_pictures_are_refused(classifier: EmotionClassifier) -> None:
     rows, features = noise(16)
     with pytest.raises(ValueError, match="not of the pictures"):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pipeline.emotions import EMOTIONS
-from pipeline.uniemo.fusion import CLASS, Fusion, coefficient_table, condition_loss
+from pipeline.uniemo.fusion import CLASS, PATCH, Fusion, coefficient_table, condition_loss, cross_entropy_loss
 
 NAMES = ("beach", "park", "street")
 
@@ -17,11 +17,10 @@ def found() -> dict[str, torch.Tensor]:
     }
 
 
-def fusion(parts: tuple[str, ...] = ("scene", CLASS)) -> Fusion:
+def fusion(parts: tuple[str, ...] = ("scene", CLASS), has_norms: bool = True) -> Fusion:
     torch.manual_seed(0)
-    return Fusion(
-        6, 4, {"scene": coefficient_table(found(), NAMES, "scene", "correlated", torch.Generator())}, parts, 0.5
-    )
+    table = coefficient_table(found(), NAMES, "scene", "correlated", torch.Generator())
+    return Fusion(6, 4, {"scene": table}, parts, 0.5, has_norms)
 
 
 def test_a_coefficient_is_of_the_nearest_attribute_and_the_emotion_asked_for() -> None:
@@ -34,6 +33,7 @@ def test_a_coefficient_is_of_the_nearest_attribute_and_the_emotion_asked_for() -
 def test_controls_take_the_place_of_the_coefficients() -> None:
     constant = coefficient_table(found(), NAMES, "scene", "constant", torch.Generator())
     assert torch.allclose(constant, torch.full((3, 8), 0.45))
+    assert torch.equal(coefficient_table(found(), NAMES, "scene", "one", torch.Generator()), torch.ones(3, 8))
     table = coefficient_table(found(), NAMES, "scene", "correlated", torch.Generator())
     shuffled = coefficient_table(found(), NAMES, "scene", "shuffled", torch.Generator().manual_seed(0))
     assert torch.allclose(shuffled.sort().values.sum(0), table.sort().values.sum(0))
@@ -54,6 +54,36 @@ def test_a_part_counts_by_its_coefficient_and_the_class_token_fully() -> None:
     assert torch.allclose(alone, other)
     assert not torch.allclose(alone, with_scene)
     assert torch.allclose(alone.square().mean(1).sqrt(), torch.tensor(0.5), rtol=1e-3)
+
+
+@pytest.mark.parametrize("has_norms", [True, False])
+def test_a_patch_part_counts_fully_by_a_phi_of_its_own(has_norms: bool) -> None:
+    module = fusion((CLASS, PATCH), has_norms)
+    parts = {CLASS: torch.randn(2, 6), PATCH: torch.randn(2, 6)}
+    wanted = sum(module.phis[part](module.norms[part](parts[part])) for part in (CLASS, PATCH))
+    c = module(parts, {}, torch.eye(8)[[2, 5]])
+    assert torch.allclose(torch.nn.functional.normalize(c), torch.nn.functional.normalize(wanted), atol=1e-6)
+
+
+def test_without_norms_c_is_equation_6_as_written() -> None:
+    module = fusion(has_norms=False)
+    parts = {"scene": 7 * torch.randn(2, 6), CLASS: torch.randn(2, 6)}
+    nearest, emotions = {"scene": torch.tensor([0, 2])}, torch.eye(8)[[2, 5]]
+    alpha = module.coefficient("scene", nearest["scene"], emotions)[:, None]
+    wanted = alpha * module.phis["scene"](parts["scene"]) + module.phis[CLASS](parts[CLASS])
+    assert torch.equal(module(parts, nearest, emotions), wanted)
+    assert {name.split(".")[0] for name, _ in module.named_parameters()} == {"phis"}
+    assert not torch.allclose(fusion()(parts, nearest, emotions), wanted)
+
+
+def test_the_cross_entropy_is_of_the_conditions_head_against_the_true_emotion() -> None:
+    logits = torch.randn(2, 8, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    loss, active = cross_entropy_loss(logits, torch.eye(8)[[0, 5]])
+    each = -logits.log_softmax(1)[[0, 1], [0, 5]]
+    assert torch.allclose(loss, each.mean())
+    assert active == 1.0
+    loss.backward()
+    assert logits.grad is not None
 
 
 def test_the_triplet_loss_is_equation_7() -> None:

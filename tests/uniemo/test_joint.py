@@ -11,7 +11,7 @@ from pipeline.conditioning.prompts import tokenize
 from pipeline.generation.folder import Foundation, load_foundation
 from pipeline.params import UniemoJoint
 from pipeline.training.denoising import draw_steps, noise_schedule
-from pipeline.uniemo.fusion import CLASS, Fusion
+from pipeline.uniemo.fusion import CLASS, PATCH, Fusion
 from pipeline.uniemo.joint import UniEmo, cosine_between_emotions, parts_of
 from pipeline.uniemo.understanding import drawer
 from tests.uniemo.chains import bases_of, coloured, learner_of, settings_of
@@ -19,7 +19,8 @@ from tests.uniemo.chains import bases_of, coloured, learner_of, settings_of
 SETTINGS = UniemoJoint(
     steps=2, batch_size=6, learning_rate=0.001, weight_decay=0.0, warmup_steps=0, schedule="cosine", max_grad_norm=None,
     ema_decay=None, precision="fp32", sampler="plain", sheet_steps=0, mirror=True, text_dropout=0.0, snr_cap=None,
-    prompt="{S}", parts="all", coefficients="correlated", margin=0.1, understanding_weight=0.3, condition_weight=0.3,
+    prompt="{S}", parts="all", coefficients="correlated", norms=True,
+    condition_loss="triplet", margin=0.1, understanding_weight=0.3, condition_weight=0.3,
     diffusion_weight=0.4, implicit_feedback=True, balance="fixed", condition_input="condition", backbone_rate=0.00001,
     query_rate=0.0001, head_rate=0.0001,
 )  # fmt: skip
@@ -35,7 +36,8 @@ def module_of(foundation: Foundation, **changes: Any) -> UniEmo:
     pipeline, encoder = foundation.pipeline, foundation.encoder
     tables = {kind: torch.rand(len(base.names), 8) for kind, base in bases_of().items()}
     torch.manual_seed(0)
-    fusion = Fusion(32, encoder.width, tables, parts_of(settings, learner.chain.kinds), encoder.token_size)
+    parts = parts_of(settings, learner.chain.kinds)
+    fusion = Fusion(32, encoder.width, tables, parts, encoder.token_size, settings.norms)
     prompts = {name: tokenize(pipeline.tokenizer, [text]) for name, text in (("trained", "{S}"), ("empty", ""))}
     return UniEmo(learner, fusion, pipeline.unet, encoder, noise_schedule(pipeline.scheduler), settings, prompts)
 
@@ -72,6 +74,30 @@ def test_the_joint_loss_is_equation_10_and_reaches_all_that_is_trained(foundatio
     assert {"learner.backbone", "learner.queries", "learner.head", "fusion.phis", "condition.first"} <= reached
     assert not any(name.startswith(("unet", "encoder")) for name in reached)
     assert not any(p.requires_grad for p in module.unet.parameters())
+
+
+def test_the_cross_entropy_takes_the_place_of_the_triplet_loss(foundation: Foundation) -> None:
+    module = module_of(foundation, condition_loss="cross_entropy")
+    batch = batch_of(module)
+    losses = module(batch)
+    understood, _ = module.learner.understand(batch)
+    seen = module.fuse(understood, batch["one_hot"]) / module.fusion.token_size
+    wanted = torch.nn.functional.cross_entropy(module.condition(seen), batch["emotions"])
+    assert torch.allclose(losses["cond"], wanted)
+    understanding = 0.25 * losses["scene"] + 0.25 * losses["object"] + 0.5 * losses["emotion"]
+    assert torch.allclose(losses["total"], 0.3 * understanding + 0.3 * wanted + 0.4 * losses["ldm"])
+    assert not torch.allclose(losses["cond"], module_of(foundation)(batch)["cond"])
+
+
+@pytest.mark.parametrize("parts", ["class_patch", "class_scene_object_patch"])
+def test_patch_tokens_are_a_part_that_is_trained(foundation: Foundation, parts: str) -> None:
+    module = module_of(foundation, parts=parts)
+    losses = module(batch_of(module))
+    losses["ldm"].backward()
+    for part in module.fusion.parts:
+        grads = [parameter.grad for parameter in module.fusion.phis[part].parameters()]
+        assert all(grad is not None and grad.any() for grad in grads), part
+    assert module.fusion.parts[-2:] == (CLASS, PATCH)
 
 
 @pytest.mark.parametrize("implicit", [True, False])
@@ -159,8 +185,10 @@ def test_dropped_samples_leave_the_diffusion_loss_without_a_condition(foundation
 def test_parts_that_the_understanding_has_no_queries_for_are_refused() -> None:
     assert parts_of(SETTINGS, ("scene", "object")) == ("scene", "object", CLASS)
     assert parts_of(SETTINGS.model_copy(update={"parts": "class"}), ()) == (CLASS,)
-    with pytest.raises(ValueError, match="needs object queries"):
-        parts_of(SETTINGS, ("scene",))
+    assert parts_of(SETTINGS.model_copy(update={"parts": "class_patch"}), ()) == (CLASS, PATCH)
+    for parts in ("all", "class_scene_object_patch"):
+        with pytest.raises(ValueError, match="needs object queries"):
+            parts_of(SETTINGS.model_copy(update={"parts": parts}), ("scene",))
 
 
 def test_the_nearest_attribute_is_the_same_in_bf16_as_in_sampling(foundation: Foundation) -> None:

@@ -110,10 +110,18 @@ def correlation() -> pa.Table:
     })  # fmt: skip
 
 
-def train(models: Path, work: Path, settings: UniemoJoint = SETTINGS) -> Made:
+def log_probabilities() -> pa.Table:
+    """As Eq. 5 is written: means of logarithms, all below zero."""
+    table = correlation()
+    rows = [np.log(row).tolist() for row in table["coefficient"].to_pylist()]
+    return table.set_column(1, "coefficient", pa.array(rows, pa.list_(pa.float64())))
+
+
+def train(models: Path, work: Path, settings: UniemoJoint = SETTINGS, coefficients: pa.Table | None = None) -> Made:
     foundation = load_foundation(models / "foundation/diffusion", models / "foundation/clip")
     known, draws = known_of(models / "foundation/clip"), torch.Generator().manual_seed(0)
-    model = build(known, foundation, tables_of(correlation(), known, settings, draws), settings, draws)
+    tables = tables_of(coefficients or correlation(), known, settings, draws)
+    model = build(known, foundation, tables, settings, draws)
     found = found_of(work, foundation, known)
     order = row_order(found.emotions, settings.sampler, numpy_generator(0))
     spaces = Gaussians(model, found.pictures)
@@ -171,6 +179,47 @@ def test_a_folder_samples_and_reads_as_the_trained_model_does(models: Path, made
     assert list(said.values()) == pytest.approx(
         (wanted / reader.understanding.temperature).softmax(1)[0].tolist(), abs=1e-5
     )
+
+
+TABLE_V = {
+    "Cls + Patch": {"parts": "class_patch", "condition_weight": 0.0},
+    "Cls + Obj + Scene + Patch": {"parts": "class_scene_object_patch", "coefficients": "one", "condition_weight": 0.0},
+    "Cls + Obj* + Scene* + L_ce": {"condition_loss": "cross_entropy", "condition_weight": 0.3},
+    "Eq. 6 as written": {"norms": False},
+}
+
+
+@pytest.mark.parametrize("row", TABLE_V)
+def test_a_row_of_table_v_trains_and_its_folder_samples_as_the_trained_model(
+    row: str, models: Path, tmp_path: Path
+) -> None:
+    made = train(models, tmp_path, SETTINGS.model_copy(update=TABLE_V[row]))
+    space, requests = load_space(made.folder), [request("awe", 1), request("fear", 2)]
+    assert {name.partition("/")[0] for name in space.tensors} == set(made.model.fusion.parts)
+    assert all(np.isfinite(value) for value in made.metrics.values())
+    ours = UniEmoGenerator(made.model, made.foundation.pipeline.tokenizer, space, "diagonal")
+    loaded = load_generator(made.folder, made.foundation)
+    with torch.inference_mode():
+        states = loaded.states(requests)
+        assert torch.equal(states, ours.states(requests))
+    assert states.isfinite().all()
+    assert not torch.allclose(states[0], states[1])
+
+
+def test_log_probabilities_of_eq_5_weigh_the_parts_in_training_and_in_sampling(models: Path, tmp_path: Path) -> None:
+    made = train(models, tmp_path, coefficients=log_probabilities())
+    assert all(np.isfinite(value) for value in made.metrics.values())
+    assert all((table < 0).all() for table in made.model.fusion.tables.values())
+    loaded = load_generator(made.folder, made.foundation)
+    assert isinstance(loaded, UniEmoGenerator)
+    wanted = torch.tensor(log_probabilities()["coefficient"].to_pylist()[2])
+    assert torch.allclose(loaded.model.fusion.tables["scene"], wanted.float())
+    with torch.inference_mode():
+        found = loaded.embeddings([request("awe", 1)])
+        for kind, table in loaded.model.fusion.tables.items():
+            getattr(loaded.model.fusion, f"{kind}_table").copy_(table.exp())
+        assert not torch.allclose(found, loaded.embeddings([request("awe", 1)]))
+    assert found.isfinite().all()
 
 
 def test_the_same_request_is_the_same_condition_alone_and_in_a_batch_and_a_fusion_keeps_its_size(

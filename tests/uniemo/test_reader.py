@@ -187,5 +187,5 @@ def test_pictures_of_one_name_are_not_drawn_over_each_other(model: Path, picture
     other = shutil.copy(pictures[0], tmp_path / "b/beach.png")
     result = run(pictures[0], other, "--model", model, "--out", tmp_path / "o")
     assert result.exit_code == 1
-    assert "would both be drawn to" in result.output
+    assert "would both write their overlay to" in result.output
     assert run(pictures[0], "--model", tmp_path).output.startswith("Error: ")

@@ -1,6 +1,6 @@
 """Write the texts, dialogues and boxes of drawn images as arrays, from which foundation models are trained.
 
-All arrays are written once, before training. The texts themselves come from `pipeline.miniature.captions`.
+All arrays are written once, before training. The texts themselves come from `pipeline.miniature`.
 """
 
 import multiprocessing
@@ -15,7 +15,8 @@ import numpy as np
 from pipeline.captions.prompts import VARIANTS, prompt
 from pipeline.emotions import EMOTIONS
 from pipeline.foundation.training.tokenizer import ASSISTANT, CLOSE
-from pipeline.miniature.captions import answer, training_text, vocabulary_texts
+from pipeline.miniature.captions import answer, vocabulary_texts
+from pipeline.miniature.training_texts import EMOTION_WORDS, EmotionWords, training_text
 from pipeline.miniature.truth import Truth
 from pipeline.work import die_with_parent
 
@@ -44,13 +45,14 @@ def text_ids(
     seed: int,
     workers: int,
     first: int = 0,
+    words: EmotionWords = EMOTION_WORDS,
 ) -> np.ndarray:
     """Return token ids NKT int16 of K training texts for each of N images.
 
     T is the tokenizer's context length, begin and end tokens included; `first` is the first image's index in its
-    stream.
+    stream, and `words` says how emotion words occur.
     """
-    write = partial(_training_ids, tokenizer=tokenizer, texts_per_picture=texts_per_picture, seed=seed)
+    write = partial(_training_ids, tokenizer=tokenizer, texts_per_picture=texts_per_picture, seed=seed, words=words)
     return np.stack(_per_picture(write, truths, workers, first))
 
 
@@ -103,11 +105,15 @@ def _filled(boxes: Sequence[Sequence[tuple[float, float, float, float]]]) -> np.
 
 
 def _training_ids(
-    item: tuple[int, Truth], tokenizer: "PreTrainedTokenizerBase", texts_per_picture: int, seed: int
+    item: tuple[int, Truth],
+    tokenizer: "PreTrainedTokenizerBase",
+    texts_per_picture: int,
+    seed: int,
+    words: EmotionWords,
 ) -> np.ndarray:
     index, truth = item
     rng = np.random.default_rng((seed, index))
-    return padded_ids(tokenizer, [training_text(truth, rng) for _ in range(texts_per_picture)])
+    return padded_ids(tokenizer, [training_text(truth, rng, words) for _ in range(texts_per_picture)])
 
 
 def _dialogue_ids(

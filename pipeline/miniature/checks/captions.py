@@ -53,9 +53,9 @@ def caption_checks(captions: pa.Table, filtered: pa.Table, truth: pa.Table) -> d
         [objects_right(text, (thing["name"] for thing in objects[row])) for text, row in zip(texts, rows, strict=True)]
     )
     train = np.array(filtered["split"].to_pylist()) == "train"
-    kept = filtered["kept"].to_numpy(zero_copy_only=False)
+    is_kept = filtered["kept"].to_numpy(zero_copy_only=False)
     emotions = np.array(filtered["emotion"].to_pylist())
-    parts = {"before": train, "after": train & kept, "dropped": train & ~kept}
+    parts = {"before": train, "after": train & is_kept, "dropped": train & ~is_kept}
     rates: dict[str, float] = {"n": float(train.sum())}
     for part, members in parts.items():
         rates[f"scene_right_{part}"] = share(scene_ok[members])

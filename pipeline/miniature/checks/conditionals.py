@@ -58,8 +58,8 @@ def after(weights: Floats) -> Floats:
 
 def after_two(weights: Floats) -> Floats:
     """Return p(third object | first, second), (24, 24, 24); the third is a filler drawn without replacement."""
-    each = np.arange(len(weights))
+    diagonal = np.arange(len(weights))
     table = np.tile(weights, (len(weights), len(weights), 1))
-    table[each, :, each] = 0
-    table[:, each, each] = 0
+    table[diagonal, :, diagonal] = 0
+    table[:, diagonal, diagonal] = 0
     return normalised(table)

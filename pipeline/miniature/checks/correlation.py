@@ -29,21 +29,21 @@ def correlation_checks(table: pa.Table) -> dict[str, float]:
     """
     world = World(seed=0)  # the conditionals do not depend on the seed
     conditionals = label_given_attribute(world)
-    known = pc.is_in(table["attribute"], value_set=pa.array(conditionals))
-    often = table.filter(pc.and_(known, pc.greater_equal(table["num_images"], LEAST_IMAGES)))
+    in_truth = pc.is_in(table["attribute"], value_set=pa.array(conditionals))
+    often = table.filter(pc.and_(in_truth, pc.greater_equal(table["num_images"], LEAST_IMAGES)))
     true = np.array([conditionals[name] for name in often["attribute"].to_pylist()]).reshape(-1, len(EMOTIONS))
     prior = np.tile(d.PRIOR @ world.label_given_emotion, (len(true), 1))
     numbers: dict[str, float] = {"correlation_num_attributes": len(often)}
     numbers["correlation_rank_prior"] = rank_correlation(prior, true)
     for suffix, column in COLUMNS.items():
-        found = np.array(often[column].to_pylist()).reshape(-1, len(EMOTIONS))
-        by_emotion = [rank_correlation(found[:, place], true[:, place]) for place in range(len(EMOTIONS))]
-        numbers[f"correlation_rank{suffix}"] = rank_correlation(found, true)
+        coefficients = np.array(often[column].to_pylist()).reshape(-1, len(EMOTIONS))
+        by_emotion = [rank_correlation(coefficients[:, place], true[:, place]) for place in range(len(EMOTIONS))]
+        numbers[f"correlation_rank{suffix}"] = rank_correlation(coefficients, true)
         numbers[f"correlation_rank_by_emotion{suffix}"] = float(np.mean(by_emotion))
         if not suffix:
             numbers |= {f"correlation_rank_{name}": rank for name, rank in zip(EMOTIONS, by_emotion, strict=True)}
-        if found.size and found.min() >= 0:
-            numbers[f"correlation_error{suffix}"] = float(np.abs(found - true).mean())
+        if coefficients.size and coefficients.min() >= 0:
+            numbers[f"correlation_error{suffix}"] = float(np.abs(coefficients - true).mean())
     return {key: value for key, value in numbers.items() if np.isfinite(value)}
 
 
@@ -62,5 +62,5 @@ def ranks(values: Floats) -> Floats:
     """Return the rank of each entry from 1, flattened; ties take their mean rank."""
     _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
-    found: Floats = (last - (counts - 1) / 2)[places.ravel()]
-    return found
+    result: Floats = (last - (counts - 1) / 2)[places.ravel()]
+    return result

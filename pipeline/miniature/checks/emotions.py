@@ -45,15 +45,15 @@ def curation_checks(curation: pa.Table, truth: pa.Table) -> dict[str, float]:
     beside the agreement that it predicts, because calibration on photographs need not hold on art. Undefined rates are
     left out.
     """
-    drawn = places(of_pictures(truth, curation["image_id"])["emotion"])
-    confidence, kept = curation["confidence"].to_numpy(), np.array(curation["reason"].to_pylist()) == "kept"
-    right, without = places(curation["emotion"]) == drawn, drawn < 0
-    low, high = wilson_interval(int(right[kept].sum()), int(kept.sum()))
+    true_places = places(of_pictures(truth, curation["image_id"])["emotion"])
+    confidence, is_kept = curation["confidence"].to_numpy(), np.array(curation["reason"].to_pylist()) == "kept"
+    right, without = places(curation["emotion"]) == true_places, true_places < 0
+    low, high = wilson_interval(int(right[is_kept].sum()), int(is_kept.sum()))
     rates: dict[str, float] = {
-        "num_art": len(curation), "num_kept": int(kept.sum()), "kept_share": share(kept),
-        "kept_agreement": share(right[kept]), "kept_agreement_low": low, "kept_agreement_high": high,
-        "kept_agreement_emotional": share(right[kept & ~without]),
-        "kept_confidence": mean(confidence[kept]), "kept_no_emotion": share(without[kept]),
+        "num_art": len(curation), "num_kept": int(is_kept.sum()), "kept_share": share(is_kept),
+        "kept_agreement": share(right[is_kept]), "kept_agreement_low": low, "kept_agreement_high": high,
+        "kept_agreement_emotional": share(right[is_kept & ~without]),
+        "kept_confidence": mean(confidence[is_kept]), "kept_no_emotion": share(without[is_kept]),
     }  # fmt: skip
     for least, most in CONFIDENCE_BINS:
         members = (confidence >= least) & ((confidence < most) | (most == 1))
@@ -65,5 +65,5 @@ def curation_checks(curation: pa.Table, truth: pa.Table) -> dict[str, float]:
 
 def places(emotions: pa.ChunkedArray) -> NDArray[np.int64]:
     """Return the index of each emotion in EMOTIONS, -1 for none."""
-    found = pc.index_in(emotions.cast(pa.string()), value_set=pa.array(EMOTIONS))
-    return found.fill_null(-1).to_numpy().astype(np.int64)
+    indices = pc.index_in(emotions.cast(pa.string()), value_set=pa.array(EMOTIONS))
+    return indices.fill_null(-1).to_numpy().astype(np.int64)

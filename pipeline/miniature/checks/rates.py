@@ -25,5 +25,5 @@ def of_corpus(truth: pa.Table, corpus: str) -> pa.Table:
 def of_pictures(truth: pa.Table, image_ids: pa.ChunkedArray) -> pa.Table:
     """Return the rows of these images, in their order. Raises AssertionError if an image is missing."""
     rows = pc.index_in(image_ids, value_set=truth["image_id"].combine_chunks())
-    assert rows.null_count == 0, f"{rows.null_count} of {len(image_ids)} pictures are not in the truth"
+    assert rows.null_count == 0, f"{rows.null_count} of {len(image_ids)} images are not in the truth"
     return truth.take(rows)

@@ -1,0 +1,18 @@
+"""The work of every unit of dvc.yaml in a setting, as `evoke plan` finds it."""
+
+from pathlib import Path
+from typing import Any
+
+from evoke.dag import stage_items
+from pipeline.params import read_yaml
+from pipeline.plan.inputs import Setting
+from pipeline.plan.stages import workload
+from pipeline.plan.table import Stage
+
+ROOT = Path(__file__).parents[2]
+DAG: dict[str, Any] = read_yaml(ROOT / "dvc.yaml")["stages"]
+
+
+def work_of(setting: Setting) -> list[Stage]:
+    values = setting.params.model_dump(mode="json")
+    return list(workload(setting, {name: stage_items(entry, values) for name, entry in DAG.items()}))
