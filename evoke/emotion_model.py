@@ -10,7 +10,7 @@ from pipeline.generation.defaults import SOURCE, SOURCES
 
 if TYPE_CHECKING:
     from pipeline.generation.pipeline import EmotionPipeline
-    from pipeline.generation.space import Source
+    from pipeline.params import Source
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from pipeline.generation.sampling import Solver
+    from pipeline.params import Solver
 
 MAX_IMAGES = 100_000  # file names have five digits
 

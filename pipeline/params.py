@@ -42,6 +42,15 @@ Rate = Annotated[float, Field(gt=0.0, lt=1.0)]
 NonNegative = Annotated[float, Field(ge=0.0)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Count = Annotated[int, Field(ge=1)]
+Input = Literal["onehot", "learnable", "text"]
+Perception = Literal["residual", "literal"]
+Distance = Literal["cosine", "mae", "mse", "kl"]
+Solver = Literal["sde-dpmsolver++", "dpmsolver++", "unipc", "ddim", "euler"]
+Backbone = Literal["small", "resnet18", "resnet50"]
+Fit = Literal["crop", "squash"]
+Coefficients = Literal["correlated", "one", "constant", "shuffled"]
+Question = Literal["word", "caption"]
+Schedule = Literal["constant", "cosine"]
 Sampler = Literal["oversample", "weighted", "plain"]
 Source = Literal["diagonal", "full", "mean", "real"]
 Method = Literal[
@@ -213,9 +222,7 @@ class Judges(Section):
     half: Annotated[
         Half, Field(description="half of the train split to learn from; the classifier takes the other")
     ] = "second"
-    backbone: Annotated[
-        Literal["small", "resnet18", "resnet50"], Field(description="our network for 64 px, or one of torchvision")
-    ] = "small"
+    backbone: Annotated[Backbone, Field(description="our network for 64 px, or one of torchvision")] = "small"
     image_px: Annotated[int, Field(ge=32, le=512, description="edge of the square input in px")] = 64
     epochs: Annotated[Count, Field(description="passes over the images")] = 20
     batch_size: StepBatch = 64
@@ -320,9 +327,7 @@ class CaptionFilter(Section):
 class Latents(Section):
     """Images as latents of the autoencoder, encoded once."""
 
-    fit: Annotated[
-        Literal["crop", "squash"], Field(description="how an image becomes square: its centre, or resized (EmoGen)")
-    ] = "crop"
+    fit: Annotated[Fit, Field(description="how an image becomes square: its centre, or resized (EmoGen)")] = "crop"
     batch_size: BatchSize = 25
     training_splits: Annotated[TrainingSplits, Field(description="splits that are encoded")] = "train"
 
@@ -335,7 +340,7 @@ class Training(Section):
     learning_rate: PeakRate = 0.003
     weight_decay: WeightDecay = 0.01
     warmup_steps: Annotated[int, Field(ge=0, description="steps of linear warm-up")] = 10
-    schedule: Annotated[Literal["constant", "cosine"], Field(description="learning rate after the warm-up")] = "cosine"
+    schedule: Annotated[Schedule, Field(description="learning rate after the warm-up")] = "cosine"
     max_grad_norm: Annotated[
         float | None, Field(gt=0, description="gradient norm above which it is clipped; null: off")
     ] = 1.0
@@ -374,17 +379,13 @@ class Coemogen(DiffusionTraining):
     )
     weight_decay: Annotated[WeightDecay, Field(description="weight decay of AdamW (CoEmoGen: 0.01)")] = 0.01
     warmup_steps: Annotated[int, Field(ge=0, description="steps of linear warm-up")] = 20
-    schedule: Annotated[
-        Literal["constant", "cosine"], Field(description="learning rate after the warm-up (CoEmoGen: constant)")
-    ] = "cosine"
+    schedule: Annotated[Schedule, Field(description="learning rate after the warm-up (CoEmoGen: constant)")] = "cosine"
     sheet_steps: Annotated[int, Field(ge=0, description="steps between two sheets of samples; 0: none")] = 300
     prompt: Annotated[Prompt, Field(description="training prompt; {S} is the emotion embedding")] = "{S}"
-    input: Annotated[
-        Literal["onehot", "learnable", "text"], Field(description="input of the mapper (CoEmoGen Table 2b: onehot)")
-    ] = "onehot"
+    input: Annotated[Input, Field(description="input of the mapper (CoEmoGen Table 2b: onehot)")] = "onehot"
     mapper_hidden: Annotated[Count, Field(description="hidden units of the mapper (CoEmoGen: 512)")] = 512
     perception: Annotated[
-        Literal["residual", "literal"],
+        Perception,
         Field(description="e plus attention, or Eq. 1 as written, where e has no effect"),
     ] = "residual"
     visual_tokens: Annotated[Count, Field(description="tokens that v is split into if perception is residual")] = 4
@@ -399,9 +400,7 @@ class Coemogen(DiffusionTraining):
         bool, Field(description="double the rank where one kind of adapter is off: a control of capacity")
     ] = False
     sem_weight: Annotated[NonNegative, Field(description="weight of L_SEM beside L_LDM; 0: ablation of Table 1")] = 1.0
-    sem_distance: Annotated[
-        Literal["cosine", "mae", "mse", "kl"], Field(description="distance in L_SEM (CoEmoGen Table 2c: cosine)")
-    ] = "cosine"
+    sem_distance: Annotated[Distance, Field(description="distance in L_SEM (CoEmoGen Table 2c: cosine)")] = "cosine"
     sem_equalised: Annotated[bool, Field(description="scale each distance to 1 for orthogonal vectors")] = False
     kl_temperature: Annotated[float, Field(gt=0, description="softmax temperature of sem_distance: kl")] = 0.07
     embedding_rate: Annotated[
@@ -532,7 +531,7 @@ class UniemoJoint(DiffusionTraining):
         Field(description="terms of Eq. 6 in use, and the mean patch token (UniEmo Table V: all)"),
     ] = "all"
     coefficients: Annotated[
-        Literal["correlated", "one", "constant", "shuffled"],
+        Coefficients,
         Field(description="alpha of Eq. 6; 1 (Table V); or a control in its place: their mean, or permuted"),
     ] = "correlated"
     norms: Annotated[
@@ -627,7 +626,7 @@ class Images(Section):
     ] = "diagonal"
     strength: Annotated[NonNegative, Field(description="strength of the adapters; 1 as trained")] = 1.0
     solver: Annotated[
-        Literal["sde-dpmsolver++", "dpmsolver++", "unipc", "ddim", "euler"],
+        Solver,
         Field(description="solver; sde adds noise at each step (EmoGen: unipc)"),
     ] = "sde-dpmsolver++"
     steps: Annotated[Count, Field(description="solver steps (EmoGen: 50)")] = 12
@@ -713,7 +712,7 @@ class UnderstandingScores(Section):
         int, Field(ge=2, le=20, description="folds of the probes within a small data set (the field: 5)")
     ] = 5
     question: Annotated[
-        Literal["word", "caption"],
+        Question,
         Field(description="the captioner scores the emotion names, or CLIP reads its caption"),
     ] = "caption"
     num_asked: Annotated[

@@ -8,8 +8,8 @@ from pipeline.baselines.generators import PART, DreamBoothGenerator, WordGenerat
 from pipeline.baselines.model import DreamBoothModel, EmoGenModel, TextualInversionModel
 from pipeline.generation.folder import META, STATE, Foundation, known_emotions, read_meta
 from pipeline.generation.sampling import EmotionGenerator
-from pipeline.generation.space import Source, load_space
-from pipeline.params import Dreambooth, Emogen, TextualInversion, parse_section
+from pipeline.generation.space import load_space
+from pipeline.params import Dreambooth, Emogen, Source, TextualInversion, parse_section
 from pipeline.training.weights import load_trained
 
 

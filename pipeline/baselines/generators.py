@@ -11,7 +11,8 @@ from torch import Tensor
 from pipeline.baselines.model import DreamBoothModel, EmoGenModel, TextualInversionModel
 from pipeline.conditioning.prompts import GAP, tokenize
 from pipeline.generation.request import Request, strengths, weight_matrix
-from pipeline.generation.space import Source, Space
+from pipeline.generation.space import Space
+from pipeline.params import Source
 
 if TYPE_CHECKING:
     from transformers import CLIPTokenizer

@@ -8,16 +8,12 @@ linear map splits v into several tokens, and e is added to the result of attendi
 equation as written.
 """
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.emotions import EMOTIONS
-
-Input = Literal["onehot", "learnable", "text"]
-Perception = Literal["residual", "literal"]
+from pipeline.params import Input, Perception
 
 
 class Mapper(nn.Module):

@@ -13,7 +13,8 @@ from pipeline.coemogen.model import CoEmoGen, build
 from pipeline.conditioning.prompts import tokenize
 from pipeline.generation.folder import META, STATE, Foundation, read_meta
 from pipeline.generation.request import Request, strengths, weight_matrix
-from pipeline.generation.space import Source, Space, load_space
+from pipeline.generation.space import Space, load_space
+from pipeline.params import Source
 from pipeline.training.weights import load_trained
 
 if TYPE_CHECKING:

@@ -1,12 +1,10 @@
 """Compute L_SEM (CoEmoGen Eq. 5) with the distances of Table 2c; L_LDM is in pipeline/training/denoising.py."""
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Distance = Literal["cosine", "mae", "mse", "kl"]
+from pipeline.params import Distance
 
 
 def semantic_loss(

@@ -7,7 +7,7 @@ from pipeline.corpora.records import shown
 from pipeline.generation.folder import Foundation, read_meta
 from pipeline.generation.kinds import LOADERS
 from pipeline.generation.sampling import EmotionGenerator
-from pipeline.generation.space import Source
+from pipeline.params import Source
 
 
 def load_generator(folder: Path, foundation: Foundation, source: Source = "diagonal") -> EmotionGenerator:

@@ -23,8 +23,8 @@ from pipeline.generation.defaults import BATCH_SIZE, GUIDANCE, SOLVER, SOURCE, S
 from pipeline.generation.folder import Foundation, load_foundation, model_hash, read_meta
 from pipeline.generation.load import load_generator
 from pipeline.generation.request import Request, request
-from pipeline.generation.sampling import EmotionGenerator, Sampling, Solver, sample
-from pipeline.generation.space import Source
+from pipeline.generation.sampling import EmotionGenerator, Sampling, sample
+from pipeline.params import Solver, Source
 from pipeline.runtime import device as usual_device
 from pipeline.runtime import seed_of
 

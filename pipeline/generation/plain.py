@@ -13,7 +13,7 @@ from pipeline.conditioning.encoder import ConditionEncoder
 from pipeline.conditioning.prompts import GAP, tokenize
 from pipeline.generation.folder import META, Foundation, known_emotions, read_meta
 from pipeline.generation.request import Request
-from pipeline.generation.space import Source
+from pipeline.params import Source
 
 if TYPE_CHECKING:
     from transformers import CLIPTokenizer

@@ -7,7 +7,7 @@ text states and adapters. An image is therefore the same, to float tolerance, wh
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Protocol, get_args
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from pipeline.conditioning.encoder import ConditionEncoder
 from pipeline.conditioning.prompts import tokenize
 from pipeline.generation.defaults import SOLVER
 from pipeline.generation.request import Request
+from pipeline.params import Solver
 from pipeline.runtime import Precision, autocast, seed_of
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from pipeline.params import Images
 
 MAX_STEPS = 1000
-Solver = Literal["sde-dpmsolver++", "dpmsolver++", "unipc", "ddim", "euler"]
 
 
 class EmotionGenerator(Protocol):

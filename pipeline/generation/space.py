@@ -8,7 +8,6 @@ feature of the val split.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -17,10 +16,10 @@ from torch import Tensor
 
 from pipeline.corpora.records import shown
 from pipeline.emotions import EMOTIONS
+from pipeline.params import Source
 from pipeline.runtime import seed_of
 from pipeline.weights import load_safetensors, save_safetensors
 
-Source = Literal["diagonal", "full", "mean", "real"]
 SPACE = "space.safetensors"
 NAMES = ("mean", "deviation", "factor", "real")
 REMEDY = "delete the folder and run `dvc repro` to create it again"

@@ -17,8 +17,9 @@ from PIL import Image
 from torch import Tensor
 
 from pipeline.judges.examples import NONE, Names, square
-from pipeline.judges.pixels import Backbone, PixelJudge
+from pipeline.judges.pixels import PixelJudge
 from pipeline.judges.pretrained import PublishedJudge, load_published, save_published
+from pipeline.params import Backbone
 from pipeline.weights import load_safetensors, save_safetensors
 
 FILE, SCENE_FILE, OBJECT_FILE = "judge.safetensors", "scene.safetensors", "object.safetensors"

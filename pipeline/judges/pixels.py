@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.emotions import EMOTIONS
+from pipeline.params import Backbone
 
 if TYPE_CHECKING:
     from torchvision.models import ResNet
 
-Backbone = Literal["small", "resnet18", "resnet50"]
 # Channels of the small network: the stem, then blocks at 1/4, 1/8 and 1/16 of the edge.
 WIDTHS = (32, 64, 128, 192)
 GROUP_CHANNELS = 16  # channels per group; smaller groups are four times slower on CPUs

@@ -18,8 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from pipeline.judges.pixels import Backbone
-    from pipeline.params import UniemoUnderstanding
+    from pipeline.params import Backbone, UniemoUnderstanding
     from pipeline.plan.inputs import Corpus
 
 Config = Mapping[str, Any]

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.features import decoded
+from pipeline.params import Fit
 from pipeline.runtime import autocast
 from pipeline.work import written_aside
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 COLUMNS = ("mean", "logvar", "mirrored_mean", "mirrored_logvar")
 VALUES, INDEX = "latents", "latents.json"  # pieces of the cache; the index is written last
-Fit = Literal["crop", "squash"]
 
 
 def encode_pictures(vae: "AutoencoderKL", rows: pa.Table, image_px: int, fit: Fit, batch_size: int) -> pa.Table:

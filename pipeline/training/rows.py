@@ -5,15 +5,15 @@ The rows of a step depend on the order, the seed and the step alone, so a resume
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pipeline.params import Sampler
 from pipeline.runtime import numpy_generator
 
-Sampler = Literal["oversample", "weighted", "plain"]
 Rows = NDArray[np.int64]
 
 

@@ -9,7 +9,7 @@ caption. This suits a model that only captions, such as the miniature's: it neve
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from pipeline.foundation.captioner import Captioner
     from pipeline.foundation.clip import Clip
 
-Question = Literal["word", "caption"]
 Floats = NDArray[np.float64]
 WHICH = f"Which emotion does this image evoke: {', '.join(EMOTIONS[:-1])} or {EMOTIONS[-1]}? Answer with one word."
 

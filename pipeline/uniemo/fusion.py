@@ -9,7 +9,6 @@ rows with the mean patch token as a part of its own, phi4(T_patch).
 """
 
 from collections.abc import Mapping
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -17,9 +16,9 @@ from torch import Tensor, nn
 
 from pipeline.attributes import ATTRIBUTE_KINDS
 from pipeline.emotions import EMOTIONS
+from pipeline.params import Coefficients
 
 CLASS, PATCH = "class", "patch"
-Coefficients = Literal["correlated", "one", "constant", "shuffled"]
 
 
 class Phi(nn.Sequential):

@@ -13,7 +13,8 @@ from pipeline.attributes import ATTRIBUTE_KINDS
 from pipeline.conditioning.prompts import tokenize
 from pipeline.generation.folder import Foundation
 from pipeline.generation.request import Request
-from pipeline.generation.space import Source, Space, load_space
+from pipeline.generation.space import Space, load_space
+from pipeline.params import Source
 from pipeline.runtime import seed_of
 from pipeline.uniemo.joint import UniEmo
 from pipeline.uniemo.joint_folder import load_joint

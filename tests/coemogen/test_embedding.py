@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from pipeline.coemogen.embedding import EmotionEmbedding, Input, Mapper, Perception, PerceptionEncoder
+from pipeline.coemogen.embedding import EmotionEmbedding, Mapper, PerceptionEncoder
 from pipeline.emotions import EMOTIONS
+from pipeline.params import Input, Perception
 
 WIDTH, VISUAL = 12, 10
 

@@ -14,8 +14,8 @@ from evoke import EmotionPipeline
 from pipeline.generation.defaults import SOLVERS, SOURCES
 from pipeline.generation.folder import save_generator
 from pipeline.generation.pipeline import planned
-from pipeline.generation.sampling import Sampling, Solver
-from pipeline.generation.space import Source
+from pipeline.generation.sampling import Sampling
+from pipeline.params import Solver, Source
 from pipeline.runtime import seed_of
 from tests.generation.trained import random_coemogen
 

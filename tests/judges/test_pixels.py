@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from pipeline.judges.pixels import Backbone, PixelJudge, normalized
+from pipeline.judges.pixels import PixelJudge, normalized
+from pipeline.params import Backbone
 from pipeline.runtime import torch_generator
 
 
