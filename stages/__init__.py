@@ -3,5 +3,5 @@
 The running order is:
 
     miniature -> emoset -> features -> captions -> caption_features -> caption_filter -> truth_checks
-    foundation_clip -> foundation_diffusion, foundation_captioner -> captions
+    foundation_clip -> foundation_vit, foundation_diffusion, foundation_captioner -> captions
 """

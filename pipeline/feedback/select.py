@@ -2,11 +2,9 @@
 
 Images are sorted in descending order by the probability of their emotion and by semantic clarity; the slices
 [floor(.2 n) : floor(.8 n)] of both lists are kept, about 36 % of the images if the two are independent. Equal values
-are in random order: judges saturate, and in the order of rows whole emotions would be dropped. A metric that is equal
-for all images, such as the clarity of judges that know no scene and no object, is passed by all.
+are in random order: judges saturate, and in the order of rows whole emotions would be dropped.
 """
 
-import logging
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
 KEPT, EMOTION, CLARITY, BOTH, NOT_DRAWN = FEEDBACK_REASONS
 LEAST = 5  # images whose slices by fifths are not empty
 Floats = NDArray[np.float64]
-log = logging.getLogger("evoke")
 
 
 def select(scores: pa.Table, settings: "Feedback", generator: np.random.Generator) -> pa.Table:
@@ -38,10 +35,6 @@ def select(scores: pa.Table, settings: "Feedback", generator: np.random.Generato
     clarity = scores["clarity"].to_numpy().astype(np.float64)
     ranks = [ranked(values, groups, settings.ranks == "descending", generator) for values in (probability, clarity)]
     inside = [in_slice(rank, groups, settings.low, settings.high) for rank in ranks]
-    for name, values, mask in zip(("emotion", "clarity"), (probability, clarity), inside, strict=True):
-        if settings.metrics in (name, "both") and np.ptp(values) == 0:
-            log.warning("feedback by %s: it is %g for every image, so that all pass it", name, values[0])
-            mask[:] = True
     reasons = why(*_asked_for(inside, settings.metrics))
     if settings.control == "random":
         reasons = at_random(reasons, generator)

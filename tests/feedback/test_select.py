@@ -93,16 +93,6 @@ def test_too_few_images_are_refused() -> None:
     assert sum(kept(table)) == 7
 
 
-def test_a_metric_that_is_equal_for_all_images_selects_none(caplog: pytest.LogCaptureFixture) -> None:
-    """As clarity is 0 where no scene and no object is known; by ranks alone, the first images would go."""
-    rising, same = np.linspace(0, 1, 11), np.zeros(11)
-    with caplog.at_level("WARNING", logger="evoke"):
-        assert kept(scores(rising, same)) == [False] * 2 + [True] * 7 + [False] * 2
-        assert kept(scores(rising, same), metrics="clarity") == [True] * 11
-        assert kept(scores(rising, same), metrics="emotion") == kept(scores(rising, rising))
-    assert caplog.messages == ["feedback by clarity: it is 0 for every image, so that all pass it"] * 2
-
-
 def test_thresholds_directions_and_single_metrics() -> None:
     rising, other = np.linspace(0, 1, 11), np.tile([0.1, 0.9], 6)[:11]
     best = kept(scores(rising, other), low=0.0, high=0.5, metrics="emotion")
