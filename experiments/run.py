@@ -121,12 +121,17 @@ def last_line(cell: Cell) -> str:
 @click.argument("name")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Cells at a time.")
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(min=1), help="Threads of each.")
+@click.option("--row", "rows", multiple=True, metavar="ROW", help="Run this row only; may be given several times.")
 @click.option("--dry", is_flag=True, help="Tell which cells would run and why; run nothing.")
-def main(name: str, jobs: int, threads: int, dry: bool) -> None:
+def main(name: str, jobs: int, threads: int, rows: tuple[str, ...], dry: bool) -> None:
     """Run the grid experiments/NAME.yaml. Finished cells run again only if they are stale."""
     grid = read_grid(name)
+    if unknown := sorted(set(rows) - set(grid["rows"])):
+        raise click.ClickException(f"--row {unknown[0]!r}: {name} has {', '.join(map(repr, grid['rows']))}")
     wanted = []
     for cell in cells(name, grid):
+        if rows and cell.row not in rows:
+            continue
         age = age_of(cell)
         if age is None:
             show(grid, cell, read_finished(cell).metrics)  # type: ignore[union-attr]

@@ -38,6 +38,7 @@ BATCH_SIZE = 250
 SYSTEMS = {  # name: (row of the grid, folder of its model)
     "head on frozen CLIP": ("whole", "models/emotion_classifier"),
     "ViT without queries": ("without queries", "models/uniemo_understanding"),
+    "ViT with queries passed on as Q": ("plain queries", "models/uniemo_understanding"),
     "ViT with scene queries": ("scene queries", "models/uniemo_understanding"),
     "ViT with object queries": ("object queries", "models/uniemo_understanding"),
     "ViT with queries": ("whole", "models/uniemo_understanding"),
@@ -51,6 +52,7 @@ SYSTEMS = {  # name: (row of the grid, folder of its model)
 CLAIMS = (  # the first is better than the second: 1 if the paper says so, None if it says nothing
     ("ViT without queries", "head on frozen CLIP", None),
     ("ViT with queries", "ViT without queries", 1),
+    ("ViT with queries", "ViT with queries passed on as Q", None),
     ("ViT with queries", "ViT with scene queries", 1),  # Fig. 6
     ("ViT with queries", "ViT with object queries", 1),
     ("after joint training", "ViT with queries", None),  # after joint training it has had more steps
@@ -123,19 +125,22 @@ def by_chain(cell: Path, model: str, oracle: Oracle) -> NDArray[np.int64]:
 def table(oracle: Oracle) -> dict[str, Any]:
     """Return the accuracy of each system and the verdict on each claim.
 
-    Only the seeds for which every row is finished count.
+    A system counts if every seed of its row is finished, and a claim if both of its systems count.
     """
     grid = read_grid(GRID)
-    found = complete(GRID, grid)
-    seeds, at = found.seeds, {(cell.row, cell.seed): cell.folder for cell in found.finished}
+    found = complete(GRID, grid, rows=1)
+    at, seeds = {(cell.row, cell.seed): cell.folder for cell in found.finished}, grid["seeds"]
     values: Mapping[str, list[NDArray[np.float64]]] = {
-        name: [right(at[row, seed], model, oracle) for seed in seeds] for name, (row, model) in SYSTEMS.items()
+        name: [right(at[row, seed], model, oracle) for seed in seeds]
+        for name, (row, model) in SYSTEMS.items()
+        if all((row, seed) in at and (at[row, seed] / model).is_dir() for seed in seeds)
     }
     accuracy = {name: {"mean": float(np.mean(each)), "by_seed": [float(one.mean()) for one in each]}
                 for name, each in values.items()}  # fmt: skip
     claims = {
         f"{one} - {other}": compare(values[one], values[other], direction, shared=True)
         for one, other, direction in CLAIMS
+        if one in values and other in values
     }
     return {"num_pictures": len(oracle.emotions), "seeds": seeds, "base": grid["base"],
             "key": merged(result.key for result in found.finished.values() if result.key), "accuracy": accuracy,

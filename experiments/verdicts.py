@@ -136,10 +136,11 @@ class Complete:
         return [cell for seed in self.seeds for cell in self.finished if (cell.row, cell.seed) == (row, seed)]
 
 
-def complete(name: str, grid: Mapping[str, Any]) -> Complete:
+def complete(name: str, grid: Mapping[str, Any], rows: int | None = None) -> Complete:
     """Return the cells to compare: those of the seeds for which every row has a result of the present key.
 
-    Stale results are told and left out. Raises ClickException if no seed is left.
+    With `rows`, so many rows of a seed are enough. Stale results are reported and left out. Raises ClickException if no
+    seed is left.
     """
     finished: dict[Cell, Finished] = {}
     for cell in cells(name, grid):
@@ -149,7 +150,8 @@ def complete(name: str, grid: Mapping[str, Any]) -> Complete:
             click.echo(f"{cell.row}, seed {cell.seed} is stale and left out: {age}", err=True)
         elif result:
             finished[cell] = result
-    seeds = [seed for seed in grid["seeds"] if sum(cell.seed == seed for cell in finished) == len(grid["rows"])]
+    needed = rows or len(grid["rows"])
+    seeds = [seed for seed in grid["seeds"] if sum(cell.seed == seed for cell in finished) >= needed]
     if not seeds:
         raise click.ClickException(f"{name}: no seed is finished in every row; run `python -m experiments.run {name}`")
     return Complete(seeds, {cell: result for cell, result in finished.items() if cell.seed in seeds})
