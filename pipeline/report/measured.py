@@ -71,7 +71,7 @@ class Measured:
 
     def _param(self, key: str) -> Any:
         section, _, name = key.partition(".")
-        return getattr(getattr(self.params, section), name)
+        return getattr(getattr(self.params, section), name, None)  # foundation_vit may be null
 
     def _from_metrics(self, row: Row, metric: str) -> Ours:
         if metric.startswith(("accuracy_", "zero_shot_")):

@@ -83,7 +83,7 @@ def test_drawn_data_are_no_input_and_those_of_other_stages_are_none_either() -> 
     stages, values = read_yaml(ROOT / "dvc.yaml")["stages"], read_yaml(ROOT / "params.yaml")
     assert inputs_above("uniemo_understanding", stages, values) == ["models/miniature/clip"]
     above = [unit.name for unit in units_above("uniemo_understanding", stages, values)]
-    assert above == ["miniature@emoset", "foundation_clip", "emoset", "uniemo_understanding"]
+    assert above == ["miniature@emoset", "foundation_clip", "foundation_vit", "emoset", "uniemo_understanding"]
     with pytest.raises(click.ClickException, match=r"with these params dvc.yaml has no scores@emogen"):
         units_above("scores@emogen", stages, values)
 

@@ -37,7 +37,7 @@ def test_a_row_is_reached_by_the_params_of_its_grid_and_its_method() -> None:
     assert (
         "`uniemo_feedback` in `methods`, `feedback.low: 0.1`, `feedback.high: 0.9` | uniemo_table7: 10-90" in section()
     )
-    assert "`foundation_clip.hub_id: timm/vit_base_patch32_clip_224.openai`" in section()
+    assert "`foundation_vit.hub_id: timm/vit_base_patch32_clip_224.openai`" in section()
 
 
 def test_a_result_without_a_key_is_stale_and_one_with_a_key_is_run(
