@@ -58,7 +58,7 @@ def test_the_chain_is_planned_on_its_own_clip_and_nothing_else_is() -> None:
     assert all(getattr(theirs, name) == getattr(ours, name) for name in COSTS)
     chains = [each.chain(params.uniemo_understanding) for each in (ours, theirs)]
     assert chains[1].num_bytes > 20 * chains[0].num_bytes
-    assert theirs.notes == (f"{hub['hub_id']} is not on the disk: assumed architecture CLIP ViT-B-32",)
+    assert theirs.notes == (f"{hub['hub_id']} is not downloaded: assumed architecture CLIP ViT-B-32",)
     found = {
         stage.unit: stage for stage in workload(Setting(other, corpora_of(other, ROOT / "data/miniature"), theirs))
     }
