@@ -47,8 +47,8 @@ def points_of(head: EmotionHead, features: NDArray[np.float32]) -> NDArray[np.fl
     """
     if head.hidden is None:
         raise ValueError(
-            "emogen needs an emotion classifier with a hidden layer, whose units are its emotion space; set "
-            "emotion_classifier.source to train"
+            "emogen needs an emotion classifier with a hidden layer, which defines its emotion space. Set "
+            "emotion_classifier.source to train."
         )
     scaled = torch.from_numpy(np.ascontiguousarray(features)) * head.width**0.5
     first: Tensor = head.layers[0](scaled.to(head.temperature.device))

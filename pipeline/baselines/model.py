@@ -167,7 +167,7 @@ def embedding_of(word: str, pipeline: "StableDiffusionPipeline") -> Tensor:
     ids = pipeline.tokenizer(word, add_special_tokens=False)["input_ids"]
     if len(ids) != 1:
         raise ValueError(
-            f"first_word = {word!r} is {len(ids)} tokens of the text encoder; take a word that is one, such as image"
+            f"first_word = {word!r} has {len(ids)} tokens in the text encoder; use a word with one token, such as image"
         )
     weight: Tensor = pipeline.text_encoder.get_input_embeddings().weight
     return weight[ids[0]].detach()

@@ -92,9 +92,7 @@ def gather(
     """
     generator, asked = pipeline.generator, request(emotions, seed or 0, strength=strength)
     if not isinstance(generator, CoEmoGenGenerator):
-        raise ValueError(
-            "this model has no adapters, so there is nothing to export; take a CoEmoGen: a coemogen_<corpus>"
-        )
+        raise ValueError("Only a CoEmoGen model (coemogen_<corpus>) can be exported; this model has no adapters.")
     if seed is None:
         generator = replace(generator, source="mean")
     token = token or f"<{asked.stem}>"
@@ -151,14 +149,14 @@ def _adapters(generator: CoEmoGenGenerator, asked: Request) -> dict[str, float]:
     }
     found = {name: gate for name, gate in found.items() if gate}
     if not found:
-        raise ValueError(f"at strength {asked.strength:g} {asked.label} has no adapter, so there is no LoRA to export")
+        raise ValueError(f"No LoRA to export: {asked.label} has no active adapter at strength {asked.strength:g}.")
     return found
 
 
 def _check_token(token: str, tokenizer: "CLIPTokenizer") -> None:
     vocabulary = tokenizer.get_vocab()
     if any(c.isspace() for c in token) or token in vocabulary or f"{token}</w>" in vocabulary:
-        raise ValueError(f"token = {token!r}: it must be one word that the tokenizer does not have, such as '<awe>'")
+        raise ValueError(f"token = {token!r}: must be one word that the tokenizer does not contain, such as '<awe>'")
 
 
 def _base(pipeline: "EmotionPipeline") -> Base:

@@ -40,7 +40,7 @@ def select(scores: pa.Table, settings: "Feedback", generator: np.random.Generato
     inside = [in_slice(rank, groups, settings.low, settings.high) for rank in ranks]
     for name, values, mask in zip(("emotion", "clarity"), (probability, clarity), inside, strict=True):
         if settings.metrics in (name, "both") and np.ptp(values) == 0:
-            log.warning("feedback by %s: it is %g for every image, so that all pass it", name, values[0])
+            log.warning("feedback by %s: the value is %g for every image, so all images pass", name, values[0])
             mask[:] = True
     reasons = why(*_asked_for(inside, settings.metrics))
     if settings.control == "random":
@@ -63,8 +63,8 @@ def check_numbers(groups: NDArray[np.int64], per_emotion: bool) -> None:
     if len(groups) < LEAST or sizes.min() < LEAST:
         of_what = "of an emotion (feedback.per_emotion)" if per_emotion and len(groups) else "generated images"
         raise ValueError(
-            f"Only {min(sizes, default=0)} {of_what} to choose from: the filter needs at least {LEAST}, or its slices "
-            "are empty. Raise images.num_per_emotion."
+            f"Only {min(sizes, default=0)} {of_what} to choose from; the filter needs at least {LEAST} for its slices "
+            "not to be empty. Raise images.num_per_emotion."
         )
 
 

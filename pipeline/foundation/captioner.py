@@ -48,11 +48,11 @@ def load_captioner(folder: Path, device: torch.device | str = "cpu") -> Captione
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     if not (folder / "config.json").is_file():
-        raise FileNotFoundError(f"{folder} is no transformers folder: it has no config.json")
+        raise FileNotFoundError(f"{folder} is not a transformers folder: config.json is missing")
     safe = {"trust_remote_code": False, "local_files_only": True}
     processor = AutoProcessor.from_pretrained(str(folder), **safe)
     if not (processor.chat_template or processor.tokenizer.chat_template):
-        raise ValueError(f"{folder} has no chat template: choose a captioner that answers chats")
+        raise ValueError(f"{folder} has no chat template. Choose a captioner that supports chat.")
     processor.tokenizer.padding_side = "left"
     if processor.tokenizer.pad_token is None:
         processor.tokenizer.pad_token = processor.tokenizer.eos_token

@@ -50,7 +50,7 @@ def try_judges(judges: Judges, tables: Iterable[pa.Table], generator: torch.Gene
         ruined.append(judges.clarity(judges.judge(destroyed(squares, kinds[-1], generator).numpy())))
         found.append(targets(rows, judges.names))
     if not verdicts:
-        raise ValueError("no picture in the test split: there is nothing to report; it needs at least one")
+        raise ValueError("No images in the test split: the report needs at least one.")
     whole = joined(verdicts)
     return Trial(whole, joined_targets(found), judges.clarity(whole), np.concatenate(ruined), torch.cat(kinds).numpy())
 

@@ -118,7 +118,7 @@ def _reference_parts(reference: Reference, emotions: Integers) -> dict[int, Stat
     wanted = [int(index) for index in np.unique(emotions)]
     if missing := [EMOTIONS[index] for index in wanted if index not in reference.parts]:
         has = ", ".join(EMOTIONS[index] for index in sorted(reference.parts))
-        raise ValueError(f"FID: the reference has no real pictures of {', '.join(missing)}, only of {has}")
+        raise ValueError(f"FID: the reference has no real images of {', '.join(missing)}, only of {has}")
     return {index: reference.parts[index] for index in wanted}
 
 

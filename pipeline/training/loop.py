@@ -241,7 +241,7 @@ class TrainingState:
         self._put(present)
         for name, number in (("step", float(step)), ("score", score)):
             self.scores[name].append(number)
-        log.info("%s scores %.4f after step %d", self.task.name, score, step)
+        log.info("%s has score %.4f after step %d", self.task.name, score, step)
 
     def save(self, step: int) -> None:
         """Write a checkpoint from the main process alone; the other processes do not wait for it."""
@@ -260,8 +260,8 @@ class TrainingState:
         step, tensors = found
         if int(tensors["processes"]) != self.accelerator.num_processes:
             raise ValueError(
-                f"{self.work}: the checkpoint is of {int(tensors['processes'])} processes and these are "
-                f"{self.accelerator.num_processes}; start as many as before, or remove the folder"
+                f"{self.work}: the checkpoint was written by {int(tensors['processes'])} processes, this run has "
+                f"{self.accelerator.num_processes}; start the same number as before, or delete the folder"
             )
         for name, parameter in self.parameters.items():
             parameter.copy_(tensors[f"weight/{name}"])
@@ -276,7 +276,7 @@ class TrainingState:
         self.curve = {name: values.tolist() for name, values in _columns("curve/", tensors).items()}
         self.scores |= {name: values.tolist() for name, values in _under("score/", tensors).items()}
         self.best, self.pending = _under("best/", tensors), _unstacked(_columns("pending/", tensors))
-        log.info("%s goes on at step %d", self.task.name, step)
+        log.info("%s resumes at step %d", self.task.name, step)
         return step
 
     def _newest(self) -> tuple[int, dict[str, Tensor]] | None:
@@ -391,6 +391,6 @@ def accelerator_of(settings: Optimization) -> "Accelerator":
     )  # fmt: skip
     if settings.batch_size % accelerator.num_processes:
         raise ValueError(
-            f"batch_size = {settings.batch_size} does not divide among {accelerator.num_processes} processes"
+            f"batch_size = {settings.batch_size}: must be a multiple of the {accelerator.num_processes} processes"
         )
     return accelerator

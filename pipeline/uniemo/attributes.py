@@ -66,7 +66,7 @@ def bases_of(train: pa.Table, clip: "Clip") -> dict[str, Base]:
     for kind in ATTRIBUTE_KINDS:
         names = tuple(name.removeprefix(f"{kind}/") for name in found if name.startswith(f"{kind}/"))
         if not names:
-            log.warning("no %s is annotated in the train split: its loss is off, its coefficient is 1", kind)
+            log.warning("no %s is annotated in the train split; the loss is disabled and the coefficient is 1", kind)
         batches = [names[start : start + BATCH] for start in range(0, len(names), BATCH)]
         encoded = [clip.encode_texts([words(name) for name in batch]) for batch in batches]
         bases[kind] = Base(names, torch.cat([torch.empty(0, clip.width), *encoded]))
@@ -106,5 +106,7 @@ def load_bases(folder: Path) -> dict[str, Base]:
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"{folder / FILE} is damaged: {error!r}; delete the folder and run `dvc repro`") from None
     if any(len(base.names) != len(base.features) for base in bases.values()):
-        raise ValueError(f"{folder / FILE} has not one vector for each name; delete the folder and run `dvc repro`")
+        raise ValueError(
+            f"{folder / FILE} does not have exactly one vector per name; delete the folder and run `dvc repro`"
+        )
     return bases

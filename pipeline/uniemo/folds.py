@@ -46,7 +46,7 @@ def judge_train(
     the same images.
     """
     if features["image_id"].to_pylist() != pictures["image_id"].to_pylist():
-        raise ValueError("the features are not of the pictures of the corpus; `dvc repro` makes them again")
+        raise ValueError("The features do not belong to the images of the corpus; run `dvc repro`.")
     split = np.array(pictures["split"].to_pylist())
     train, val = np.flatnonzero(split == "train"), np.flatnonzero(split == "val")
     vectors, norms = feature_matrix(features), features["norm"].to_numpy()

@@ -94,7 +94,7 @@ def coefficient_table(
         return torch.empty(0, len(EMOTIONS))
     rows = [value for key, value in found.items() if key.startswith(f"{kind}/")]
     if not rows:
-        raise ValueError(f"the correlation has no {kind} at all; run `dvc repro correlation`")
+        raise ValueError(f"The correlation contains no {kind}; run `dvc repro correlation`.")
     mean = torch.stack(rows).mean(0)
     table = torch.stack([found.get(f"{kind}/{name}", mean) for name in names])
     match way:

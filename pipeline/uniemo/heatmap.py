@@ -48,7 +48,7 @@ def heat_map(table: pa.Table, path: Path) -> None:
             axis.set_ylim(num_rows - 0.5, -0.5)  # rows have the same height in both panels
         figure.colorbar(ScalarMappable(scale, COLORS), ax=list(axes[0]), label="coefficient", shrink=0.6, aspect=30)
         figure.supxlabel(
-            f"framed: the {NUM_STRONGEST} strongest of an emotion; beside a name its train pictures, if known",
+            f"framed: the {NUM_STRONGEST} strongest per emotion; beside each name: number of train images, if counted",
             fontsize=9,
         )
 
@@ -73,7 +73,7 @@ def draw_panel(axis: "Axes", kind: str, panel: pa.Table, scale: "Normalize") -> 
     """Draw one kind: a row per attribute, with its number of images, and a column per emotion."""
     from matplotlib.patches import Rectangle
 
-    axis.set_title(f"{kind}s" if len(panel) else f"no {kind} is on {RARE_IMAGES} train pictures", pad=10)
+    axis.set_title(f"{kind}s" if len(panel) else f"no {kind} in at least {RARE_IMAGES} train images", pad=10)
     if not len(panel):
         axis.axis("off")
         return

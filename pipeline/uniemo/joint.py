@@ -196,7 +196,7 @@ def parts_of(settings: "UniemoJoint", kinds: tuple[str, ...]) -> tuple[str, ...]
     missing = [part for part in wanted if part in ATTRIBUTE_KINDS and part not in kinds]
     if missing:
         raise ValueError(
-            f"uniemo_joint.parts = {settings.parts!r} needs {', '.join(missing)} queries, and the understanding was "
-            "trained without; change uniemo_understanding.queries or uniemo_joint.parts"
+            f"uniemo_joint.parts = {settings.parts!r} needs {', '.join(missing)} queries, but the understanding "
+            "model was trained without them; change uniemo_understanding.queries or uniemo_joint.parts"
         )
     return wanted

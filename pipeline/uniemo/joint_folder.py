@@ -104,8 +104,8 @@ def load_joint(
     shapes = {kind: (len(known.bases[kind].names), len(EMOTIONS)) for kind in known.chain.kinds}
     if {kind: tuple(table.shape) for kind, table in tables.items()} != shapes:
         raise ValueError(
-            f"{folder / COEFFICIENTS} has not eight coefficients for each attribute; delete the folder and run "
-            "`dvc repro`, which makes it again"
+            f"{folder / COEFFICIENTS} does not have eight coefficients per attribute; delete the folder and run "
+            "`dvc repro`"
         )
     model = build(known, foundation, tables, settings, torch.Generator().manual_seed(0))
     load_trained(model, folder / STATE, beside=LEARNER)

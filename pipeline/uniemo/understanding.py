@@ -48,7 +48,9 @@ class Inputs:
         """Return the row indices of a split. Raises ValueError if it has no images."""
         found = np.flatnonzero(self.splits == split)
         if not len(found):
-            raise ValueError(f"no picture in the {split} split; understanding needs at least one in train, val, test")
+            raise ValueError(
+                f"No images in the {split} split; understanding needs at least one in each of train, val and test."
+            )
         return found
 
 
@@ -57,7 +59,7 @@ def inputs_of(corpus: pa.Table, squares: Squares, bases: Mapping[str, Base], set
 
     `corpus` has emotion, split, scene, objects of the same images as `squares`, in the same order.
     """
-    assert len(corpus) == len(squares), f"{len(corpus)} pictures and {len(squares)} squares"
+    assert len(corpus) == len(squares), f"{len(corpus)} images but {len(squares)} squares"
     splits, targets = np.array(corpus["split"].to_pylist(), object), targets_of(corpus, bases)
     contrasted = targets_of(corpus, bases, first_only=True) if settings.positives == "literal" else targets
     return Inputs(squares, emotion_indices(corpus), splits, targets, contrasted)

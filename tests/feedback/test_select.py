@@ -100,7 +100,7 @@ def test_a_metric_that_is_equal_for_all_images_selects_none(caplog: pytest.LogCa
         assert kept(scores(rising, same)) == [False] * 2 + [True] * 7 + [False] * 2
         assert kept(scores(rising, same), metrics="clarity") == [True] * 11
         assert kept(scores(rising, same), metrics="emotion") == kept(scores(rising, rising))
-    assert caplog.messages == ["feedback by clarity: it is 0 for every image, so that all pass it"] * 2
+    assert caplog.messages == ["feedback by clarity: the value is 0 for every image, so all images pass"] * 2
 
 
 def test_thresholds_directions_and_single_metrics() -> None:
