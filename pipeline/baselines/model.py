@@ -145,8 +145,8 @@ class EmoGenModel(Baseline):
         if not len(self.attributes):
             ldm = self.errors(batch, condition.states).mean()
             return self._with_emotion({"total": ldm, "ldm": ldm}, condition.joint, batch["emotions"])
-        attribute, known = batch["attribute"].clamp(min=0), batch["attribute"] >= 0
-        weight = (self.coefficients[attribute] * batch["emotions"]).sum(1) * known
+        attribute, has_attribute = batch["attribute"].clamp(min=0), batch["attribute"] >= 0
+        weight = (self.coefficients[attribute] * batch["emotions"]).sum(1) * has_attribute
         similarity = condition.joint @ self.attributes.T / self.settings.attribute_temperature
         attr = weight * F.cross_entropy(similarity.float(), attribute, reduction="none")
         ldm = (1 - weight) * self.errors(batch, condition.states)

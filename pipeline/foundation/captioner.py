@@ -29,7 +29,7 @@ class Captioner:
 
         The batch is padded on the left, so that each caption directly follows its prompt.
         """
-        conversations = [_question(image, asked) for image, asked in zip(images, prompts, strict=True)]
+        conversations = [_question(image, prompt) for image, prompt in zip(images, prompts, strict=True)]
         inputs = self.processor.apply_chat_template(
             conversations, tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt",
             processor_kwargs={"padding": True},
@@ -61,5 +61,5 @@ def load_captioner(folder: Path, device: torch.device | str = "cpu") -> Captione
     return Captioner(model.eval().to(device), processor, torch.device(device))
 
 
-def _question(image: Image.Image, asked: str) -> list[dict[str, Any]]:
-    return [{"role": "user", "content": [{"type": "image", "image": image}, {"type": "text", "text": asked}]}]
+def _question(image: Image.Image, prompt: str) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": [{"type": "image", "image": image}, {"type": "text", "text": prompt}]}]

@@ -67,8 +67,8 @@ def check_weights(settings: "Settings", pretrained: Path) -> None:
     """
     if settings.backbone_weights and settings.backbone == "small":
         raise ValueError(
-            f"judges.backbone_weights = {settings.backbone_weights!r}: the backbone `small` is specific to this project and "
-            "has no published weights; set it to null, or judges.backbone to resnet18 or resnet50"
+            f"judges.backbone_weights = {settings.backbone_weights!r}: the backbone `small` is specific to this "
+            "project and has no published weights; set it to null, or judges.backbone to resnet18 or resnet50"
         )
     for key in ("backbone_weights", "scene_weights", "object_weights"):
         if name := getattr(settings, key):

@@ -69,8 +69,8 @@ class EmotionHead(nn.Module):
             raise ValueError(f"features have width {features.shape[1]}; this emotion classifier expects {self.width}")
         whole = features if self.normalized else features * norms[:, None]
         parts = torch.from_numpy(np.ascontiguousarray(whole, np.float32)).split(BATCH)
-        found = torch.cat([self.eval()(part.to(self.temperature.device)).float().cpu() for part in parts])
-        return np.asarray(found.numpy())
+        logits = torch.cat([self.eval()(part.to(self.temperature.device)).float().cpu() for part in parts])
+        return np.asarray(logits.numpy())
 
     def probabilities(self, features: NDArray[np.float32], norms: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return calibrated probabilities.

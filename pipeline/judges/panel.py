@@ -80,8 +80,8 @@ class Judges:
         verdicts of N images -> N float32 in [0, 1]
         """
         pairs = ((verdicts.scenes, self.scene_names), (verdicts.objects, self.object_names))
-        known = [values[:, 1:] if names[0] == NONE else values for values, names in pairs]
-        largest: Floats = np.concatenate(known, 1).max(1, initial=0.0)
+        named = [values[:, 1:] if names[0] == NONE else values for values, names in pairs]
+        largest: Floats = np.concatenate(named, 1).max(1, initial=0.0)
         return largest
 
     @torch.inference_mode()

@@ -163,14 +163,14 @@ class TrainingState:
     def is_main(self) -> bool:
         return bool(self.accelerator.is_main_process)
 
-    def any_of(self, asked: bool) -> bool:
+    def any_of(self, flag: bool) -> bool:
         """Return whether any process received a request to stop.
 
         All processes then stop after the same step, because none can continue alone.
         """
         if self.accelerator.num_processes == 1:
-            return asked
-        number = self.accelerator.reduce(torch.tensor(float(asked), device=self.accelerator.device), "sum")
+            return flag
+        number = self.accelerator.reduce(torch.tensor(float(flag), device=self.accelerator.device), "sum")
         return bool(number > 0)
 
     def step(self, batch: Batch, step: int) -> dict[str, Tensor]:
@@ -254,10 +254,10 @@ class TrainingState:
 
         Raises ValueError if the checkpoint was written by another number of processes.
         """
-        found = self._newest()
-        if found is None:
+        newest = self._newest()
+        if newest is None:
             return 0
-        step, tensors = found
+        step, tensors = newest
         if int(tensors["processes"]) != self.accelerator.num_processes:
             raise ValueError(
                 f"{self.work}: the checkpoint was written by {int(tensors['processes'])} processes, this run has "
@@ -283,11 +283,11 @@ class TrainingState:
         """Return step and tensors of the main process's newest checkpoint, on all processes."""
         from accelerate.utils import broadcast_object_list
 
-        found = [self.checkpoints.newest(self.accelerator.device) if self.is_main else None]
-        broadcast_object_list(found)
-        if found[0] is None:
+        shared = [self.checkpoints.newest(self.accelerator.device) if self.is_main else None]
+        broadcast_object_list(shared)
+        if shared[0] is None:
             return None
-        step, tensors = found[0]
+        step, tensors = shared[0]
         return step, {name: tensor.to(self.accelerator.device) for name, tensor in tensors.items()}
 
     @torch.no_grad()

@@ -52,10 +52,10 @@ def judge_train(
     vectors, norms = feature_matrix(features), features["norm"].to_numpy()
     emotions = emotion_indices(pictures)
 
-    def judged(fitted: Integers, asked: Integers, part: int) -> Probabilities:
+    def judged(fitted: Integers, scored: Integers, part: int) -> Probabilities:
         head_seed = seed_of(seed, "correlation", part)
         head = fit_head(vectors[fitted], emotions[fitted], vectors[val], emotions[val], settings, head_seed)
-        return head.probabilities(vectors[asked], norms[asked])
+        return head.probabilities(vectors[scored], norms[scored])
 
     in_sample = judged(train, train, num_folds)
     if num_folds == 1:

@@ -32,8 +32,8 @@ def heat_map(table: pa.Table, path: Path) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
-    is_told = pc.max(table["num_images"]).as_py()
-    often = table.filter(pc.greater_equal(table["num_images"], RARE_IMAGES)) if is_told else table
+    has_counts = pc.max(table["num_images"]).as_py()
+    often = table.filter(pc.greater_equal(table["num_images"], RARE_IMAGES)) if has_counts else table
     panels = [often.filter(pc.equal(often["kind"].cast(pa.string()), kind)) for kind in ATTRIBUTE_KINDS]
     shown = [panel.take(strongest(matrix(panel, "coefficient"))) for panel in panels]
     values = np.concatenate([matrix(panel, "coefficient") for panel in shown])
