@@ -63,7 +63,7 @@ def check_numbers(groups: NDArray[np.int64], per_emotion: bool) -> None:
     if len(groups) < LEAST or sizes.min() < LEAST:
         of_what = "of an emotion (feedback.per_emotion)" if per_emotion and len(groups) else "generated images"
         raise ValueError(
-            f"Only {min(sizes, default=0)} {of_what} to choose from; the filter needs at least {LEAST} for its slices "
+            f"Only {min(sizes, default=0)} {of_what} to choose from: the filter needs at least {LEAST} for its slices "
             "not to be empty. Raise images.num_per_emotion."
         )
 

@@ -142,7 +142,7 @@ def load_heads(file: Path | None, widths: list[int]) -> dict[str, Tensor]:
     names = [f"lin{index}.model.1.weight" for index in range(len(widths))]
     shapes = [tuple(state[name].shape) if name in state else None for name in names]
     if shapes != [(1, width, 1, 1) for width in widths]:
-        raise ValueError(f"{file}: the heads have shapes {shapes}; expected {HEADS} of lpips as safetensors, or null")
+        raise ValueError(f"{file}: heads have shapes {shapes}; expected {HEADS} of lpips as safetensors, or null")
     return {name: state[name] for name in names}
 
 
