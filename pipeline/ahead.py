@@ -40,8 +40,8 @@ def ahead(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]
     except BrokenProcessPool:
         _pool.cache_clear()
         raise ValueError(
-            "a process that decodes pictures died, perhaps for want of memory: set EVOKE_WORKERS lower; what is "
-            "finished is kept"
+            "An image decoding process died, possibly because memory ran out. Set EVOKE_WORKERS to a lower number and "
+            "run again; finished work is kept."
         ) from None
 
 

@@ -62,8 +62,8 @@ def decoded(
 
 
 def _decoded(prepare: Prepare | None, convert: Convert, rows: pa.Table) -> list[Any]:
-    found = pictures(rows, convert)
-    return [prepare(picture) for picture in found] if prepare else found
+    images = pictures(rows, convert)
+    return [prepare(picture) for picture in images] if prepare else images
 
 
 def _transformed(transform: Callable[..., Any], picture: "Image.Image") -> Any:

@@ -64,12 +64,12 @@ class Schema:
 
 
 ID = Column("image_id", pa.string(), "corpus/stem of the official file, such as emoset/amusement_00001")
-EMOTION = Column("emotion", WORD, "annotated emotion, one of the eight", words=EMOTIONS)
+EMOTION = Column("emotion", WORD, "annotated emotion, one of the eight emotions", words=EMOTIONS)
 SPLIT = Column("split", WORD, "train, val or test", words=SPLITS)
 
 PICTURE = (
     ID,
-    Column("image", IMAGE, "the encoded file and its path in the data set"),
+    Column("image", IMAGE, "encoded image file and its path in the data set"),
     EMOTION,
     Column("polarity", WORD, "positive or negative", words=POLARITIES),
     SPLIT,
@@ -108,7 +108,7 @@ CURATION_SCHEMA = Schema(
 )
 REJECTS_SCHEMA = Schema(
     (
-        Column("image_id", pa.string(), "id of the rejected image, or its path where it has none"),
+        Column("image_id", pa.string(), "id of the rejected image, or its path if it has no id"),
         Column("reason", pa.string(), "reason for the rejection, from the enum of the stage"),
         Column("detail", pa.string(), "details for a reader"),
     ),
@@ -145,7 +145,7 @@ CAPTION_FILTER_SCHEMA = Schema(
             "rank within its emotion in the train split, 0 is best; null in other splits",
             nullable=True,
         ),
-        Column("kept", pa.bool_(), "True if training may use it"),
+        Column("kept", pa.bool_(), "True if training may use the image"),
         Column("reason", pa.string(), "why it is kept or not"),
     )
 )
@@ -168,8 +168,8 @@ LATENTS_SCHEMA = Schema(
         ID,
         Column("mean", HALVES, "mean of the latent posterior, CHW flattened, times the scaling factor"),
         Column("logvar", HALVES, "logarithm of the posterior variance, same layout"),
-        Column("mirrored_mean", HALVES, "mean for the mirrored image"),
-        Column("mirrored_logvar", HALVES, "logvar for the mirrored image"),
+        Column("mirrored_mean", HALVES, "mean of the mirrored image"),
+        Column("mirrored_logvar", HALVES, "logvar of the mirrored image"),
     )
 )
 IMAGES_SCHEMA = Schema(
@@ -194,8 +194,8 @@ FEEDBACK_SCHEMA = Schema(
         Column("probability", pa.float32(), "P_emo, probability of that emotion by the emotion classifier"),
         Column("clarity", pa.float32(), "S, semantic clarity (Sem-C) of the image"),
         Column("emotion_rank", pa.float32(), "position in the order sorted by P_emo, a fraction in [0, 1)"),
-        Column("clarity_rank", pa.float32(), "position in the order sorted by S, likewise"),
-        Column("kept", pa.bool_(), "True if training may use it"),
+        Column("clarity_rank", pa.float32(), "position in the order sorted by S, a fraction in [0, 1)"),
+        Column("kept", pa.bool_(), "True if training may use the image"),
         Column("reason", WORD, "why it is kept or not", words=FEEDBACK_REASONS),
     )
 )
@@ -203,10 +203,10 @@ SCORES_SCHEMA = Schema(
     (
         Column("image_id", pa.string(), "id of the generated or real image"),
         Column(
-            "emotion", WORD, "requested emotion of a generated image, annotated emotion of a real one", words=EMOTIONS
+            "emotion", WORD, "requested emotion of a generated image, annotated emotion of a real image", words=EMOTIONS
         ),
-        Column("classifier", VECTOR, "calibrated probabilities of the eight by the head on CLIP features"),
-        Column("judge", VECTOR, "calibrated probabilities of the eight by the judge on pixels"),
+        Column("classifier", VECTOR, "calibrated probabilities of the eight emotions by the head on CLIP features"),
+        Column("judge", VECTOR, "calibrated probabilities of the eight emotions by the judge on pixels"),
         Column("clarity", pa.float32(), "Sem-C: largest probability of a scene or an object, 0 to 1"),
         Column("scene", pa.string(), "most probable scene by the judge, or none"),
         Column("object", pa.string(), "most probable object by the judge, or none"),
@@ -221,47 +221,50 @@ SCORES_SCHEMA = Schema(
         Column(
             "clean_fid_feature",
             VECTOR,
-            "Inception features of the whole image squashed as by clean-fid; null if not computed",
+            "Inception features of the whole image resized to a square as in clean-fid; null if not computed",
             nullable=True,
         ),
         Column(
             "squashed_feature",
             VECTOR,
-            "CLIP feature of the input of protocol emogen, not scaled; null if not computed",
+            "CLIP feature by protocol emogen, not scaled to unit length; null if not computed",
             nullable=True,
         ),
         Column(
             "squashed_judge_feature",
             VECTOR,
-            "judge features of the image squashed to a square; null if not computed",
+            "judge features of the whole image resized to a square; null if not computed",
             nullable=True,
         ),
         Column(
             "squashed_inception_feature",
             VECTOR,
-            "Inception features of the squashed image; null if not computed or without weights",
+            "Inception features of the whole image resized to a square; null if not computed or without weights",
             nullable=True,
         ),
         Column(
             "stored_classifier",
             VECTOR,
-            "classifier's probabilities of the image after JPEG; null if not computed",
+            "probabilities by the classifier for the image after JPEG; null if not computed",
             nullable=True,
         ),
         Column(
-            "stored_judge", VECTOR, "judge's probabilities of the image after JPEG; null if not computed", nullable=True
+            "stored_judge",
+            VECTOR,
+            "probabilities by the judge for the image after JPEG; null if not computed",
+            nullable=True,
         ),
         Column("stored_clarity", pa.float32(), "Sem-C of the image after JPEG; null if not computed", nullable=True),
     )
 )
 READINGS_SCHEMA = Schema(
     (
-        Column("image_id", pa.string(), "data set and path in it; one row per reader"),
+        Column("image_id", pa.string(), "data set and path in the data set; one row per reader"),
         Column("reader", pa.string(), "name of the model, or of a baseline in pipeline/understanding/readers.py"),
         Column("label", pa.string(), "annotated class of the data set (pipeline/corpora/classes.py)"),
         Column("split", WORD, "split of the data set; null: no split", nullable=True, words=SPLITS),
         Column("probabilities", VECTOR, "probabilities of the eight emotions"),
-        Column("feature", VECTOR, "feature vector of the reader, of any length; empty if no probe is fitted on it"),
+        Column("feature", VECTOR, "feature vector by the reader, of any length; empty if no probe is fitted on it"),
     ),
     repeats=True,
 )
@@ -317,7 +320,7 @@ def check_table(table: pa.Table, schema: Schema) -> None:
         missing = [name for name in schema.names if name not in table.column_names]
         excess = [name for name in table.column_names if name not in schema.names]
         raise TableError(
-            f"columns are {table.column_names}; missing {missing}, not declared {excess}, expected {schema.names}"
+            f"columns are {table.column_names}; missing: {missing}; not declared: {excess}; expected: {schema.names}"
         )
     check_columns(table, schema)
 
@@ -346,9 +349,9 @@ def _check_column(values: pa.ChunkedArray, column: Column) -> None:
     fixed = is_vector and pa.types.is_fixed_size_list(values.type)
     if values.type != column.type and not (fixed and values.type.value_type == column.type.value_type):
         expected = f"fixed_size_list<{column.type.value_type}>" if is_vector else column.type
-        raise TableError(f"{where} has type {values.type}, expected {expected}")
+        raise TableError(f"{where} has type {values.type}; expected {expected}")
     if values.null_count and not column.nullable:
-        raise TableError(f"{where} has {values.null_count} nulls, none are allowed")
+        raise TableError(f"{where} has {values.null_count} nulls; none are allowed")
     if column.type == IMAGE and pc.struct_field(values, "bytes").null_count:
         raise TableError(f"{where} has images without bytes")
     numbers = pc.list_flatten(values) if fixed else values

@@ -44,7 +44,7 @@ def test_a_process_that_dies_is_one_line_and_the_next_call_starts_another(monkey
     """As by the killer of processes where memory runs out, before the first item or between two."""
     monkeypatch.setenv("EVOKE_WORKERS", "1")
     for deadly in ([signal.SIGKILL], [signal.SIGCHLD, signal.SIGKILL, *[signal.SIGCHLD] * 9]):
-        with pytest.raises(ValueError, match="decodes pictures died, perhaps for want of memory: set EVOKE_WORKERS"):
+        with pytest.raises(ValueError, match=r"possibly because memory ran out\. Set EVOKE_WORKERS"):
             list(ahead(signal.raise_signal, deadly))
         assert list(ahead(math.sqrt, [4, 9])) == [2, 3]
 

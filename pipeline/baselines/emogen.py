@@ -47,8 +47,8 @@ def points_of(head: EmotionHead, features: NDArray[np.float32]) -> NDArray[np.fl
     """
     if head.hidden is None:
         raise ValueError(
-            "emogen needs an emotion classifier with a hidden layer, whose units are its emotion space; set "
-            "emotion_classifier.source to train"
+            "emogen needs an emotion classifier with a hidden layer, which defines its emotion space. Set "
+            "emotion_classifier.source to train."
         )
     scaled = torch.from_numpy(np.ascontiguousarray(features)) * head.width**0.5
     first: Tensor = head.layers[0](scaled.to(head.temperature.device))
@@ -64,15 +64,15 @@ def space_of(points: NDArray[np.float32], corpus: pa.Table, training_splits: "Tr
 
 def attributes(train: pa.Table, correlation: pa.Table, encoder: ConditionEncoder, tokenizer: object) -> Attributes:
     """Return the attributes of train images (columns scene and objects) that have a coefficient; there may be none."""
-    found = attributes_of(train)
+    annotated = attributes_of(train)
     table: Mapping[str, list[float]] = dict(
         zip(correlation["attribute"].to_pylist(), correlation["coefficient"].to_pylist(), strict=True)
     )
-    names = [name for name in found.names if name in table]
+    names = [name for name in annotated.names if name in table]
     at = {name: place for place, name in enumerate(names)}
     owned = np.zeros((len(train), len(names)), bool)
-    places = np.array([at.get(name, -1) for name in found.names], np.int64)[found.ids]
-    owned[found.rows[places >= 0], places[places >= 0]] = True
+    places = np.array([at.get(name, -1) for name in annotated.names], np.int64)[annotated.ids]
+    owned[annotated.rows[places >= 0], places[places >= 0]] = True
     texts = [words(name.split("/", 1)[1]) for name in names]
     with torch.no_grad():
         parts = [
@@ -83,14 +83,14 @@ def attributes(train: pa.Table, correlation: pa.Table, encoder: ConditionEncoder
     return Attributes(features, torch.tensor([table[name] for name in names]).reshape(-1, len(EMOTIONS)), owned)
 
 
-def more_of(points: NDArray[np.float32], found: Attributes) -> More:
+def more_of(points: NDArray[np.float32], attributes: Attributes) -> More:
     """Return a function that adds EmoGen's inputs to a batch.
 
     The inputs are points BD and one random attribute of each image, B int64, -1 for none.
     """
 
     def more(rows: Tensor, generator: torch.Generator) -> Mapping[str, Tensor]:
-        owned = torch.from_numpy(found.owned[rows.numpy()])
+        owned = torch.from_numpy(attributes.owned[rows.numpy()])
         if not owned.shape[1]:
             return {"points": torch.from_numpy(points[rows.numpy()]), "attribute": torch.full((len(rows),), -1)}
         chance = torch.rand(owned.shape, generator=generator) * owned

@@ -33,4 +33,4 @@ def load(folder: Path, foundation: Foundation, source: Source) -> EmotionGenerat
             mapped = EmoGenModel(pipeline, encoder, settings, width, nothing, nothing, draws)
             load_trained(mapped, folder / STATE)
             return WordGenerator(mapped.to(pipeline.device).eval(), pipeline.tokenizer, emotions, space, source)
-    raise AssertionError(f"{folder} holds no baseline")
+    raise AssertionError(f"{folder} does not contain a baseline")

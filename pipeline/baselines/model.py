@@ -145,8 +145,8 @@ class EmoGenModel(Baseline):
         if not len(self.attributes):
             ldm = self.errors(batch, condition.states).mean()
             return self._with_emotion({"total": ldm, "ldm": ldm}, condition.joint, batch["emotions"])
-        attribute, known = batch["attribute"].clamp(min=0), batch["attribute"] >= 0
-        weight = (self.coefficients[attribute] * batch["emotions"]).sum(1) * known
+        attribute, has_attribute = batch["attribute"].clamp(min=0), batch["attribute"] >= 0
+        weight = (self.coefficients[attribute] * batch["emotions"]).sum(1) * has_attribute
         similarity = condition.joint @ self.attributes.T / self.settings.attribute_temperature
         attr = weight * F.cross_entropy(similarity.float(), attribute, reduction="none")
         ldm = (1 - weight) * self.errors(batch, condition.states)
@@ -167,7 +167,7 @@ def embedding_of(word: str, pipeline: "StableDiffusionPipeline") -> Tensor:
     ids = pipeline.tokenizer(word, add_special_tokens=False)["input_ids"]
     if len(ids) != 1:
         raise ValueError(
-            f"first_word = {word!r} is {len(ids)} tokens of the text encoder; take a word that is one, such as image"
+            f"first_word = {word!r} has {len(ids)} tokens in the text encoder; use a word with one token, such as image"
         )
     weight: Tensor = pipeline.text_encoder.get_input_embeddings().weight
     return weight[ids[0]].detach()

@@ -45,7 +45,7 @@ More = Callable[[Tensor, torch.Generator], Mapping[str, Tensor]]
 
 
 def task(
-    name: str, model: Baseline, found: Inputs, settings: "DiffusionTraining", generator: np.random.Generator,
+    name: str, model: Baseline, inputs: Inputs, settings: "DiffusionTraining", generator: np.random.Generator,
     more: More | None = None,
 ) -> Task:  # fmt: skip
     """Return the task for the training loop.
@@ -55,18 +55,18 @@ def task(
 
     def draw(rows: Tensor, draws: torch.Generator) -> Batch:
         mirrored = draw_mirrored(len(rows), settings.mirror, draws)
-        latents = found.latents.draw(found.latent_rows[rows], mirrored, draws)
+        latents = inputs.latents.draw(inputs.latent_rows[rows], mirrored, draws)
         return {
             **draw_diffusion(model.schedule, latents, settings.text_dropout, draws),
-            "emotions": torch.eye(len(EMOTIONS))[torch.from_numpy(found.emotions)[rows]],
+            "emotions": torch.eye(len(EMOTIONS))[torch.from_numpy(inputs.emotions)[rows]],
             **(more(rows, draws) if more else {}),
         }
 
-    order = row_order(found.emotions, settings.sampler, generator)
+    order = row_order(inputs.emotions, settings.sampler, generator)
     return Task(name, model, order, draw, optimization_of(settings))
 
 
-def summary(trained: Trained, found: Inputs) -> dict[str, float]:
+def summary(trained: Trained, inputs: Inputs) -> dict[str, float]:
     """Return the numbers of images and trained parameters, and the final losses."""
     num_parameters = sum(tensor.numel() for tensor in trained.weights.values())
-    return {"num_train": len(found.emotions), "num_parameters": num_parameters, **final_values(trained)}
+    return {"num_train": len(inputs.emotions), "num_parameters": num_parameters, **final_values(trained)}

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 UNKNOWN_BASE = "path/or/name/of/the/base/model"
 LIMITS = """\
-- **One condition for all pictures.** The model draws another v for each picture; this has the one above, so that the
-  pictures of it vary less.
-- The word and the LoRA were trained together; one without the other gives other pictures.
-- They go with the base model above. Fine-tunes of it take them too; what comes of that has not been measured.
-- What looks like an emotion is what the labels of the training pictures say, whoever gave them. Do not use it to tell
-  what people feel.
-- This card grants no licence. Add one that those of the base model and of the training pictures allow."""
+- **One condition for all images.** The model draws a new v for each image; this export uses the fixed v above, so its
+  images vary less.
+- The word and the LoRA were trained together; using one without the other gives different images.
+- They require the base model above. They also load into fine-tunes of it; the results have not been measured.
+- The emotions are those of the labels of the training images, whatever their source. Do not use the model to infer what
+  people feel.
+- This card grants no licence. Add one that the licences of the base model and of the training images allow."""
 
 
 def card(exported: "Exported", kind: "Format", base_model: str | None) -> str:
@@ -35,7 +35,7 @@ def card(exported: "Exported", kind: "Format", base_model: str | None) -> str:
 
 # {exported.request.stem} (CoEmoGen)
 
-Pictures of {exported.request.name}: a LoRA for the attention of a Stable Diffusion, and the embedding of the word \
+Images of {exported.request.name}: a LoRA for the attention of a Stable Diffusion model, and the embedding of the word \
 `{exported.token}`. Exported by `evoke export`.
 
 {_lines(_facts(exported, base_model))}
@@ -46,7 +46,7 @@ Pictures of {exported.request.name}: a LoRA for the attention of a Stable Diffus
 {_lines(_snippet(exported, base_model))}
 ```
 
-The word stands in any prompt: `{exported.token} street`. A weaker or stronger emotion:
+Use the word in any prompt: `{exported.token} street`. For a weaker or stronger emotion:
 `cross_attention_kwargs={{"scale": 0.8}}`.
 
 ## With ComfyUI and A1111
@@ -83,7 +83,7 @@ def _facts(exported: "Exported", base_model: str | None) -> Iterator[str]:
     shape = f"{base.architecture}, {base.image_px} px, {base.prediction}-prediction"
     condition = (
         "at the mean of the emotion's Gaussian" if exported.seed is None
-        else f"drawn by the seed {exported.seed} (source: {exported.source})"
+        else f"drawn with seed {exported.seed} (source: {exported.source})"
     )  # fmt: skip
     yield from ("| | |", "|---|---|")
     yield f"| emotions | {exported.request.label} |"
@@ -91,7 +91,7 @@ def _facts(exported: "Exported", base_model: str | None) -> Iterator[str]:
     yield f"| adapters | {', '.join(f'{name} x {gate:.6g}' for name, gate in exported.adapters.items())} |"
     yield f"| LoRA | `{exported.lora}`, rank {exported.rank}, alpha {exported.rank}, {len(exported.layers)} layers |"
     yield f"| embedding | `{exported.inversion}`, 1 x {exported.embedding.shape[1]} |"
-    yield f"| v, what a picture looks like | {condition} |"
+    yield f"| v, visual condition | {condition} |"
     yield f"| base model | {named}{shape}, `{base.digest}` |"
     yield f"| trained model | `{exported.model}` |"
 
@@ -115,9 +115,9 @@ def _snippet(exported: "Exported", base_model: str | None) -> Iterator[str]:
 def _other_tools(exported: "Exported", kind: "Format") -> Iterator[str]:
     lora, word = Path(exported.lora).stem, Path(exported.inversion).stem
     if kind == "diffusers":
-        yield "These tools do not read the keys of this format; they read what `evoke export --format kohya` writes."
+        yield "These tools do not support the keys of this format; use `evoke export --format kohya` for them."
     elif exported.base.architecture != "stable-diffusion-v1":
-        yield "These tools know a model by its shape, and that of the base model is not one of theirs. Use diffusers."
+        yield "These tools identify a model by its shape and do not support the shape of the base model. Use diffusers."
     else:
         yield "| | ComfyUI | A1111 |"
         yield "|---|---|---|"

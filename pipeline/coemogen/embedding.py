@@ -37,7 +37,7 @@ class Mapper(nn.Module):
             case "learnable":
                 self.table = nn.Parameter(torch.randn(len(EMOTIONS), width))
             case "text":
-                assert name_features is not None, "the text input needs the features of the names"
+                assert name_features is not None, "input = text requires name_features"
                 self.register_buffer("table", projected(name_features.detach().float(), width), persistent=False)
 
     def forward(self, weights: Tensor) -> Tensor:

@@ -90,20 +90,18 @@ def gather(
     an emotion that the model does not know, a strength that leaves no adapter, and a token that the tokenizer already
     has.
     """
-    generator, asked = pipeline.generator, request(emotions, seed or 0, strength=strength)
+    generator, wanted = pipeline.generator, request(emotions, seed or 0, strength=strength)
     if not isinstance(generator, CoEmoGenGenerator):
-        raise ValueError(
-            "this model has no adapters, so there is nothing to export; take a CoEmoGen: a coemogen_<corpus>"
-        )
+        raise ValueError("Only a CoEmoGen model (coemogen_<corpus>) can be exported; this model has no adapters.")
     if seed is None:
         generator = replace(generator, source="mean")
-    token = token or f"<{asked.stem}>"
+    token = token or f"<{wanted.stem}>"
     _check_token(token, generator.tokenizer)
     with torch.inference_mode():
-        embedding = generator.embeddings([asked]).float().cpu()
-    adapters = _adapters(generator, asked)
+        embedding = generator.embeddings([wanted]).float().cpu()
+    adapters = _adapters(generator, wanted)
     return Exported(
-        asked, generator.source, seed, token, adapters, joined(generator.model.hilora, adapters), embedding,
+        wanted, generator.source, seed, token, adapters, joined(generator.model.hilora, adapters), embedding,
         _base(pipeline), pipeline.model, generator.model.settings,
     )  # fmt: skip
 
@@ -140,25 +138,25 @@ def lora_tensors(layers: Mapping[str, tuple[Tensor, Tensor]], kind: Format) -> d
     return tensors
 
 
-def _adapters(generator: CoEmoGenGenerator, asked: Request) -> dict[str, float]:
+def _adapters(generator: CoEmoGenGenerator, wanted: Request) -> dict[str, float]:
     """Return the adapters that a request uses, with their weight times the strength.
 
     Raises ValueError if there are none.
     """
-    gates = gates_of(weight_matrix([asked]))[0] * asked.strength
-    found = {
+    gates = gates_of(weight_matrix([wanted]))[0] * wanted.strength
+    adapters = {
         name: float(gate) for name, gate in zip(ADAPTERS, gates, strict=True) if name in generator.model.hilora.ranks
     }
-    found = {name: gate for name, gate in found.items() if gate}
-    if not found:
-        raise ValueError(f"at strength {asked.strength:g} {asked.label} has no adapter, so there is no LoRA to export")
-    return found
+    adapters = {name: gate for name, gate in adapters.items() if gate}
+    if not adapters:
+        raise ValueError(f"No LoRA to export: {wanted.label} has no active adapter at strength {wanted.strength:g}.")
+    return adapters
 
 
 def _check_token(token: str, tokenizer: "CLIPTokenizer") -> None:
     vocabulary = tokenizer.get_vocab()
     if any(c.isspace() for c in token) or token in vocabulary or f"{token}</w>" in vocabulary:
-        raise ValueError(f"token = {token!r}: it must be one word that the tokenizer does not have, such as '<awe>'")
+        raise ValueError(f"token = {token!r}: must be one word that the tokenizer does not contain, such as '<awe>'")
 
 
 def _base(pipeline: "EmotionPipeline") -> Base:

@@ -68,17 +68,17 @@ def inputs(
     )
 
 
-def drawer(found: Inputs, model: CoEmoGen, settings: "Coemogen") -> Callable[[Tensor, torch.Generator], Batch]:
+def drawer(inputs: Inputs, model: CoEmoGen, settings: "Coemogen") -> Callable[[Tensor, torch.Generator], Batch]:
     """Return a function from rows and a generator to a batch; all its randomness comes from the generator."""
 
     def draw(rows: Tensor, generator: torch.Generator) -> Batch:
         mirrored = draw_mirrored(len(rows), settings.mirror, generator)
-        latents = found.latents.draw(found.latent_rows[rows], mirrored, generator)
+        latents = inputs.latents.draw(inputs.latent_rows[rows], mirrored, generator)
         return {
             **draw_diffusion(model.schedule, latents, settings.text_dropout, generator),
-            "emotions": torch.eye(len(EMOTIONS))[torch.from_numpy(found.emotions)[rows]],
-            "visual": found.visual[rows],
-            "caption": found.captions[rows],
+            "emotions": torch.eye(len(EMOTIONS))[torch.from_numpy(inputs.emotions)[rows]],
+            "visual": inputs.visual[rows],
+            "caption": inputs.captions[rows],
         }
 
     return draw
@@ -92,7 +92,7 @@ def visual_space(corpus: pa.Table, features: pa.Table, training_splits: "Trainin
 
 
 def task(
-    model: CoEmoGen, foundation: Foundation, found: Inputs, space: Space, settings: "Coemogen", images: "Images",
+    model: CoEmoGen, foundation: Foundation, inputs: Inputs, space: Space, settings: "Coemogen", images: "Images",
     generator: np.random.Generator,
 ) -> Task:  # fmt: skip
     """Return the task for the training loop.
@@ -103,15 +103,15 @@ def task(
     sampler = CoEmoGenGenerator(model, foundation.pipeline.tokenizer, space, images.source)
 
     def sheet() -> "Image.Image":
-        made = sample(foundation.pipeline, foundation.encoder, sampler, shown, sampling_of(images))
-        return contact_sheet(list(made), SHEET_COLUMNS)
+        samples = sample(foundation.pipeline, foundation.encoder, sampler, shown, sampling_of(images))
+        return contact_sheet(list(samples), SHEET_COLUMNS)
 
-    order = row_order(found.emotions, settings.sampler, generator)
+    order = row_order(inputs.emotions, settings.sampler, generator)
     rates = {"embedding": settings.embedding_rate}
-    return Task("coemogen", model, order, drawer(found, model, settings), optimization_of(settings), rates, sheet)
+    return Task("coemogen", model, order, drawer(inputs, model, settings), optimization_of(settings), rates, sheet)
 
 
-def summary(trained: Trained, model: CoEmoGen, found: Inputs) -> dict[str, float]:
+def summary(trained: Trained, model: CoEmoGen, inputs: Inputs) -> dict[str, float]:
     """Return the numbers of images, adapters and parameters, and the final losses."""
     parts = {"adapters": "unet.", "embedding": "embedding."}
     sizes = {
@@ -120,7 +120,7 @@ def summary(trained: Trained, model: CoEmoGen, found: Inputs) -> dict[str, float
     }
     counts = {
         f"num_train_{name}": int(count)
-        for name, count in zip(EMOTIONS, np.bincount(found.emotions, minlength=len(EMOTIONS)), strict=True)
+        for name, count in zip(EMOTIONS, np.bincount(inputs.emotions, minlength=len(EMOTIONS)), strict=True)
     }
-    numbers = {"num_train": len(found.emotions), "num_adapters": len(model.hilora.names)}
+    numbers = {"num_train": len(inputs.emotions), "num_adapters": len(model.hilora.names)}
     return numbers | counts | sizes | final_values(trained)

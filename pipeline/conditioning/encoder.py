@@ -84,7 +84,7 @@ def condition_encoder(pipeline: "StableDiffusionPipeline", clip: Path) -> Condit
     ours = pipeline.text_encoder.get_input_embeddings().weight
     if ours.shape != embedding.shape or not torch.allclose(ours.float().cpu(), embedding.float(), atol=1e-3):
         raise ValueError(
-            f"{clip} is not the CLIP whose text encoder the diffusion model has (token embeddings "
+            f"{clip} does not match the text encoder of the diffusion model (token embeddings "
             f"{tuple(embedding.shape)} and {tuple(ours.shape)}); use a matching pair, such as ViT-L/14 with Stable "
             "Diffusion 1.5"
         )

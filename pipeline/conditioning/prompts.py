@@ -57,11 +57,13 @@ def _row(tokenizer: "CLIPTokenizer", prompt: str, length: int) -> tuple[list[int
     """Return the ids from the begin token to the end token, and the index of the gap, or None without one."""
     parts = prompt.split(GAP)
     if len(parts) > 2 or re.search(r"[{}]", "".join(parts)):
-        raise ValueError(f"the prompt {prompt!r} must hold {GAP} once at most, and no other braces")
+        raise ValueError(f"prompt {prompt!r}: may contain {GAP} at most once, and no other braces")
     words = [tokenizer(part, add_special_tokens=False).input_ids if part.strip() else [] for part in parts]
     gap = 1 + len(words[0]) if len(parts) == 2 else None
     filler = [tokenizer.eos_token_id] if gap is not None else []  # any id will do: its embedding is replaced
     row = [tokenizer.bos_token_id, *words[0], *filler, *(words[1] if gap is not None else []), tokenizer.eos_token_id]
     if len(row) > length:
-        raise ValueError(f"the prompt {prompt!r} has {len(row)} tokens; CLIP takes {length} with begin and end")
+        raise ValueError(
+            f"prompt {prompt!r} has {len(row)} tokens; CLIP allows at most {length}, including begin and end"
+        )
     return row, gap

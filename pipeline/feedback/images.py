@@ -18,5 +18,5 @@ def repeats(draws: int, generated_frac: float, num_generated: int, num_real: int
     A share `generated_frac` of the draws uses generated images. The keys are repeats_real and, if there are generated
     images, repeats_generated.
     """
-    found = {"repeats_real": (1 - generated_frac) * draws / num_real}
-    return found | ({"repeats_generated": generated_frac * draws / num_generated} if num_generated else {})
+    numbers = {"repeats_real": (1 - generated_frac) * draws / num_real}
+    return numbers | ({"repeats_generated": generated_frac * draws / num_generated} if num_generated else {})

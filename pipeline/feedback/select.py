@@ -56,8 +56,8 @@ def check_numbers(groups: NDArray[np.int64], per_emotion: bool) -> None:
     if len(groups) < LEAST or sizes.min() < LEAST:
         of_what = "of an emotion (feedback.per_emotion)" if per_emotion and len(groups) else "generated images"
         raise ValueError(
-            f"Only {min(sizes, default=0)} {of_what} to choose from: the filter needs at least {LEAST}, or its slices "
-            "are empty. Raise images.num_per_emotion."
+            f"Only {min(sizes, default=0)} {of_what} to choose from: the filter needs at least {LEAST} for its slices "
+            "not to be empty. Raise images.num_per_emotion."
         )
 
 
@@ -110,10 +110,10 @@ def _asked_for(inside: list[NDArray[np.bool_]], metrics: str) -> list[NDArray[np
 def summary(selected: pa.Table) -> dict[str, float]:
     """Return the counts by reason, which sum to n, the share kept, and means of the kept and the dropped images."""
     reasons, kept = np.array(selected["reason"].to_pylist(), dtype=object), np.array(selected["kept"].to_pylist(), bool)
-    found: dict[str, float] = {"n": len(selected), "kept_frac": float(kept.mean())}
-    found |= {f"num_{reason}": int((reasons == reason).sum()) for reason in FEEDBACK_REASONS}
+    numbers: dict[str, float] = {"n": len(selected), "kept_frac": float(kept.mean())}
+    numbers |= {f"num_{reason}": int((reasons == reason).sum()) for reason in FEEDBACK_REASONS}
     for name in ("probability", "clarity"):
         values = selected[name].to_numpy()
         for part, members in (("kept", kept), ("dropped", ~kept)):
-            found |= {f"{name}_{part}": float(values[members].mean())} if members.any() else {}
-    return found
+            numbers |= {f"{name}_{part}": float(values[members].mean())} if members.any() else {}
+    return numbers

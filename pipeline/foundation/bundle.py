@@ -35,13 +35,13 @@ def pack(folder: Path, file: Path, facts: Mapping[str, str]) -> None:
     """
     weights = sorted(folder.glob("*.safetensors"))
     if len(weights) != 1:
-        raise ValueError(f"{folder} has {len(weights)} weights files, wanted one")
+        raise ValueError(f"{folder} has {len(weights)} weights files; expected exactly one")
     tensors, _ = load_safetensors(weights[0])
     texts = {path.name: path.read_text() for path in sorted(folder.iterdir()) if path.suffix in TEXTS}
     metadata = {"files": json.dumps(texts, sort_keys=True), "weights": weights[0].name, **facts}
     save_safetensors(file, {name: _halved(tensor) for name, tensor in tensors.items()}, metadata)
     if file.stat().st_size > MAX_FILE_BYTES:
-        raise ValueError(f"{file} has {file.stat().st_size} bytes, allowed are {MAX_FILE_BYTES}")
+        raise ValueError(f"{file} has {file.stat().st_size} bytes; at most {MAX_FILE_BYTES} are allowed")
 
 
 def unpack(file: Path, folder: Path) -> dict[str, str]:
@@ -51,11 +51,13 @@ def unpack(file: Path, folder: Path) -> dict[str, str]:
     """
     tensors, metadata = load_safetensors(file)
     if not {"world", "files", "weights"} <= metadata.keys():
-        raise ValueError(f"{file} is no bundled model: its metadata are {sorted(metadata)}; restore it from git")
+        raise ValueError(
+            f"{file} is not a bundled model: its metadata keys are {sorted(metadata)}. Restore the file from git."
+        )
     if metadata["world"] not in (world_hash(), *RELATED_WORLDS):
         raise ValueError(
-            f"{file} was trained on the drawn world {metadata['world']}, but this code draws {world_hash()}: "
-            "train the foundation models again (source: train) or undo the change of pipeline/miniature"
+            f"{file} was trained on the miniature world {metadata['world']}, but this code draws {world_hash()}. "
+            "Retrain the foundation models (source: train) or revert the change to pipeline/miniature."
         )
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in json.loads(metadata["files"]).items():
@@ -88,7 +90,7 @@ def total_bytes(bundle: Path) -> int:
     """Return the total size of a bundle's files in bytes. Raises ValueError above MAX_TOTAL_BYTES (28 MB)."""
     total = sum(path.stat().st_size for path in bundle.rglob("*") if path.is_file())
     if total > MAX_TOTAL_BYTES:
-        raise ValueError(f"{bundle} has {total} bytes, allowed are {MAX_TOTAL_BYTES}")
+        raise ValueError(f"{bundle} has {total} bytes; at most {MAX_TOTAL_BYTES} are allowed")
     return total
 
 

@@ -29,7 +29,7 @@ class Captioner:
 
         The batch is padded on the left, so that each caption directly follows its prompt.
         """
-        conversations = [_question(image, asked) for image, asked in zip(images, prompts, strict=True)]
+        conversations = [_question(image, prompt) for image, prompt in zip(images, prompts, strict=True)]
         inputs = self.processor.apply_chat_template(
             conversations, tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt",
             processor_kwargs={"padding": True},
@@ -48,11 +48,11 @@ def load_captioner(folder: Path, device: torch.device | str = "cpu") -> Captione
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     if not (folder / "config.json").is_file():
-        raise FileNotFoundError(f"{folder} is no transformers folder: it has no config.json")
+        raise FileNotFoundError(f"{folder} is not a transformers folder: config.json is missing")
     safe = {"trust_remote_code": False, "local_files_only": True}
     processor = AutoProcessor.from_pretrained(str(folder), **safe)
     if not (processor.chat_template or processor.tokenizer.chat_template):
-        raise ValueError(f"{folder} has no chat template: choose a captioner that answers chats")
+        raise ValueError(f"{folder} has no chat template. Choose a captioner that supports chat.")
     processor.tokenizer.padding_side = "left"
     if processor.tokenizer.pad_token is None:
         processor.tokenizer.pad_token = processor.tokenizer.eos_token
@@ -61,5 +61,5 @@ def load_captioner(folder: Path, device: torch.device | str = "cpu") -> Captione
     return Captioner(model.eval().to(device), processor, torch.device(device))
 
 
-def _question(image: Image.Image, asked: str) -> list[dict[str, Any]]:
-    return [{"role": "user", "content": [{"type": "image", "image": image}, {"type": "text", "text": asked}]}]
+def _question(image: Image.Image, prompt: str) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": [{"type": "image", "image": image}, {"type": "text", "text": prompt}]}]

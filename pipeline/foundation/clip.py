@@ -101,7 +101,7 @@ def load_clip(folder: Path, device: torch.device | str = "cpu") -> Clip:
 
     name = _name(folder)
     if not any(folder.glob("*.safetensors")):
-        raise FileNotFoundError(f"{folder} has no weights: no file *.safetensors")
+        raise FileNotFoundError(f"{folder} has no weights: no *.safetensors file found")
     with damage_named(folder):
         model, _, transform = open_clip.create_model_and_transforms(name, device=device, require_pretrained=True)
     return Clip(model.eval(), transform, open_clip.get_tokenizer(name), torch.device(device))
@@ -110,5 +110,5 @@ def load_clip(folder: Path, device: torch.device | str = "cpu") -> Clip:
 def _name(folder: Path) -> str:
     """Return the name by which open_clip loads a model folder. Raises FileNotFoundError if it has no config."""
     if not (folder / CONFIG).is_file():
-        raise FileNotFoundError(f"{folder} is no open_clip folder: it has no {CONFIG}")
+        raise FileNotFoundError(f"{folder} is not an open_clip folder: {CONFIG} is missing")
     return f"local-dir:{folder}"

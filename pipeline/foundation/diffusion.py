@@ -29,7 +29,7 @@ def load_pipeline(folder: Path, device: torch.device | str = "cpu") -> "StableDi
     from diffusers import StableDiffusionPipeline
 
     if not (folder / "model_index.json").is_file():
-        raise FileNotFoundError(f"{folder} is no diffusers folder: it has no model_index.json")
+        raise FileNotFoundError(f"{folder} is not a diffusers folder: model_index.json is missing")
     with damage_named(folder):
         pipeline = StableDiffusionPipeline.from_pretrained(
             str(folder), use_safetensors=True, local_files_only=True, safety_checker=None, requires_safety_checker=False

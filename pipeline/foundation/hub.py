@@ -24,9 +24,9 @@ def download(hub_id: str, revision: str, out: Path, work: Path, wanted: str) -> 
             hub_id, revision=revision, local_dir=str(arrived), allow_patterns=HUB_FILES, ignore_patterns=HUB_DUPLICATES
         )
     except HTTPError as error:
-        raise ValueError(f"hub_id = {hub_id!r}: {error}; run again: what has arrived is kept") from None
+        raise ValueError(f"hub_id = {hub_id!r}: {error}. Run again to resume; downloaded files are kept.") from None
     for file in (wanted, "**/*.safetensors"):
         if not any(arrived.glob(file)):
-            raise ValueError(f"hub_id = {hub_id!r}: has no {file}; choose a repository in that format")
+            raise ValueError(f"hub_id = {hub_id!r}: the repository has no {file}; choose one in that format")
     shutil.rmtree(arrived / ".cache", ignore_errors=True)  # the hub's own metadata, which contains timestamps
     place(arrived, out)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 IMAGE_PX = 64  # edge of a drawn image
 Widths = Annotated[tuple[Annotated[int, Field(ge=4)], ...], Field(strict=False, min_length=1)]
-TextsPerPicture = Annotated[int, Field(ge=1, description="texts written for each image; a step draws one of them")]
+TextsPerPicture = Annotated[int, Field(ge=1, description="number of texts per image; each step draws one of them")]
 TextDropout = Annotated[
     float, Field(ge=0, lt=1, description="fraction of texts replaced by the empty text, for classifier-free guidance")
 ]
@@ -26,7 +26,7 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
-    num_pictures: int = Field(ge=1, description="images of the foundation stream to train on")
+    num_pictures: int = Field(ge=1, description="number of images of the foundation stream to train on")
     steps: int = Field(ge=1, description="optimiser steps")
     batch_size: int = Field(ge=1, description="images per step")
     learning_rate: float = Field(gt=0, lt=1, description="peak learning rate of AdamW")
@@ -40,20 +40,22 @@ class Recipe(BaseModel):
     @model_validator(mode="after")
     def _warmup_within_steps(self) -> "Recipe":
         if self.warmup_steps > self.steps:
-            raise ValueError(f"warmup_steps is {self.warmup_steps}, more than steps ({self.steps})")
+            raise ValueError(f"warmup_steps = {self.warmup_steps}: must not exceed steps ({self.steps})")
         return self
 
 
 class ClipRecipe(Recipe):
     """Recipe of a CLIP with open_clip's plain architecture at 64 px."""
 
-    context_length: int = Field(ge=8, description="tokens of a text, including begin and end")
+    context_length: int = Field(ge=8, description="number of tokens per text, including begin and end")
     texts_per_picture: TextsPerPicture
-    patch_px: int = Field(ge=2, description="edge of a vision patch in px; divides 64")
+    patch_px: int = Field(ge=2, description="edge of a vision patch in px; must divide 64")
     vision_width: int = Field(ge=16, description="width of the vision transformer, a multiple of heads")
-    vision_layers: int = Field(ge=3, description="layers of the vision transformer; UniEmo divides them by 3")
+    vision_layers: int = Field(
+        ge=3, description="number of layers of the vision transformer; UniEmo uses a third of them per level"
+    )
     text_width: int = Field(
-        ge=16, description="width of the text transformer, which the U-Net attends to; a multiple of heads"
+        ge=16, description="width of the text transformer that the U-Net attends to; a multiple of heads"
     )
     text_layers: int = Field(ge=1, description="layers of the text transformer")
     heads: int = Field(ge=1, description="attention heads of both towers")
@@ -63,7 +65,7 @@ class ClipRecipe(Recipe):
     def _sizes_divide(self) -> "ClipRecipe":
         _check_multiple("vision_width", self.vision_width, "heads", self.heads)
         _check_multiple("text_width", self.text_width, "heads", self.heads)
-        _check_multiple("the edge of a picture", IMAGE_PX, "patch_px", self.patch_px)
+        _check_multiple("the image edge", IMAGE_PX, "patch_px", self.patch_px)
         return self
 
 
@@ -71,17 +73,21 @@ class VaeRecipe(Recipe):
     """Recipe of an AutoencoderKL with factor 2^(levels - 1) and standardised latents."""
 
     channels: Widths = Field(
-        description="channels of each level, each a multiple of norm_groups; four levels are factor 8"
+        description="channels of each level, each a multiple of norm_groups; four levels downsample by 8"
     )
     latent_channels: int = Field(ge=1, description="channels of the latents")
-    norm_groups: int = Field(ge=1, description="groups of the group norms; with 8, objects lose their colours")
-    mse_weight: float = Field(ge=0, description="weight of the squared error beside the absolute error")
-    gradient_weight: float = Field(ge=0, description="weight of the error of differences between neighbouring pixels")
+    norm_groups: int = Field(
+        ge=1, description="number of groups of the group norms; with 8, objects lose their colours"
+    )
+    mse_weight: float = Field(ge=0, description="weight of the squared error relative to the absolute error")
+    gradient_weight: float = Field(
+        ge=0, description="weight of the error in the differences between neighbouring pixels"
+    )
     kl_weight: float = Field(ge=0, description="weight of the KL divergence per latent")
     latent_noise: float = Field(
         ge=0, lt=1, description="noise on the latents in training, as a fraction of their standard deviation"
     )
-    foreground_weight: float = Field(ge=1, description="weight of a pixel in the box of an object")
+    foreground_weight: float = Field(ge=1, description="loss weight of a pixel inside an object's box")
 
     @model_validator(mode="after")
     def _sizes_divide(self) -> "VaeRecipe":
@@ -119,7 +125,7 @@ class ContinuedRecipe(Recipe):
 class ContinuedClip(ContinuedRecipe):
     """Recipe for training a CLIP's vision tower further, with swapped captions as hard negatives."""
 
-    swapped_captions: int = Field(ge=1, description="swapped captions of each image; a step draws one of them")
+    swapped_captions: int = Field(ge=1, description="number of swapped captions per image; each step draws one of them")
 
 
 class ContinuedUNet(ContinuedRecipe):
@@ -128,23 +134,27 @@ class ContinuedUNet(ContinuedRecipe):
     text_dropout: TextDropout
     snr_cap: SnrCap
     ema_decay: EmaDecay
-    foreground_weight: float = Field(ge=1, description="weight of a latent in the box of an object")
-    captions_per_picture: int = Field(ge=0, description="plain captions beside these texts")
+    foreground_weight: float = Field(ge=1, description="loss weight of a latent inside an object's box")
+    captions_per_picture: int = Field(ge=0, description="number of plain captions per image in addition to these texts")
     focus: tuple[int, int] = Field(
-        description="first timestep and the one after the last of the range that decides objects"
+        description="first (included) and last (excluded) timestep of the range that determines objects"
     )
-    focus_share: float = Field(ge=0, le=1, description="fraction of the images with a timestep drawn from that range")
-    often: dict[str, float] = Field(description="weight of an object, 1 if not named, and factor of a painted image")
+    focus_share: float = Field(ge=0, le=1, description="fraction of the images whose timestep is drawn from that range")
+    often: dict[str, float] = Field(
+        description="sampling weight of each object (default 1), and factor of a painted image"
+    )
 
 
 class WeakenedUNet(ContinuedUNet):
     """Recipe for training a U-Net further on texts with weak emotion words, until it has unlearnt stronger ones."""
 
     emotion_word_rate: float = Field(
-        ge=0, le=1, description="share of the texts with an emotion word; not the stream's"
+        ge=0, le=1, description="fraction of the texts with an emotion word; replaces the rate of the stream"
     )
-    stray_word_frac: float = Field(ge=0, le=1, description="f: share of these words on pictures without an emotion")
-    right_word_frac: float = Field(ge=0, le=1, description="q: share of the others that are the picture's own emotion")
+    stray_word_frac: float = Field(ge=0, le=1, description="f: fraction of these words on images without an emotion")
+    right_word_frac: float = Field(
+        ge=0, le=1, description="q: fraction of the other words that name the image's own emotion"
+    )
 
 
 class DiffusionRecipe(BaseModel):
@@ -181,7 +191,7 @@ class JudgeRecipe(Recipe):
 
 def _check_multiple(name: str, value: int, of: str, divisor: int) -> None:
     if value % divisor:
-        raise ValueError(f"{name} is {value}, no multiple of {of} ({divisor})")
+        raise ValueError(f"{name} = {value}: must be a multiple of {of} ({divisor})")
 
 
 # The recipes of the bundled models. Steps and batch sizes are for a GPU, except in the two continued recipes.

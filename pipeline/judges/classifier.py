@@ -43,7 +43,7 @@ class Pictures:
         """
         ids, splits = (np.array(rows[name].to_pylist(), object) for name in ("image_id", "split"))
         if features["image_id"].to_pylist() != ids.tolist():
-            raise ValueError("the features are not of the pictures of the corpus; `dvc repro` makes them again")
+            raise ValueError("The features do not belong to the images of the corpus; run `dvc repro`.")
         emotions = emotion_indices(rows)
         return cls(ids, splits, emotions, feature_matrix(features), features["norm"].to_numpy())
 
@@ -80,14 +80,14 @@ def imported_classifier(pictures: Pictures, folder: Path) -> EmotionHead:
     """
     if not folder.is_dir():
         raise ValueError(
-            f"{folder}: there is no imported emotion classifier; run `evoke import-emogen`, or set "
+            f"{folder}: no imported emotion classifier found; run `evoke import-emogen`, or set "
             "emotion_classifier.source to train"
         )
     head, width = load_head(folder), pictures.features.shape[1]
     if head.width != width:
         raise ValueError(
-            f"{folder}: this emotion classifier takes features of width {head.width}, those of foundation_clip have "
-            f"{width}; take the CLIP that it was trained on (EmoGen: ViT-L/14, width 768), or set "
+            f"{folder}: this emotion classifier expects features of width {head.width}, those of foundation_clip have "
+            f"{width}; use the CLIP that it was trained on (EmoGen: ViT-L/14, width 768), or set "
             "emotion_classifier.source to train"
         )
     val = pictures.in_split("val")

@@ -91,14 +91,14 @@ def examples(
     `wanted` maps a table to a mask of its rows. One table is in memory at a time. The squares are held once, in a
     growing byte array: 7 GB at the papers' size.
     """
-    held, found = bytearray(), []
+    held, parts = bytearray(), []
     for table in tables:
         rows = table.filter(wanted(table))
         for _, squares in decoded(rows, DECODED, partial(square, image_px=image_px)):
             held += b"".join(each.tobytes() for each in squares)
-        found.append(targets(rows, names))
+        parts.append(targets(rows, names))
     pixels = np.frombuffer(held, np.uint8).reshape(-1, image_px, image_px, 3)
-    return Examples(pixels, joined_targets(found), names)
+    return Examples(pixels, joined_targets(parts), names)
 
 
 def square(picture: Image.Image, image_px: int) -> NDArray[np.uint8]:

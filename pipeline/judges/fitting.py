@@ -43,7 +43,7 @@ def fit_judges(train: Examples, val: Examples, settings: "Settings", pretrained:
     """
     check_weights(settings, pretrained)
     if not len(train.targets):
-        raise ValueError(f"no picture in the {settings.half} half of the train split: the judges learn from nothing")
+        raise ValueError(f"No images in the {settings.half} half of the train split to train the judges on.")
     target = device()
     published = [
         published_on(weights_file(pretrained, key, name), kind, target) if name else None
@@ -67,8 +67,8 @@ def check_weights(settings: "Settings", pretrained: Path) -> None:
     """
     if settings.backbone_weights and settings.backbone == "small":
         raise ValueError(
-            f"judges.backbone_weights = {settings.backbone_weights!r}: the backbone `small` is ours and has no "
-            "published weights; set it to null, or judges.backbone to resnet18 or resnet50"
+            f"judges.backbone_weights = {settings.backbone_weights!r}: the backbone `small` is specific to this "
+            "project and has no published weights; set it to null, or judges.backbone to resnet18 or resnet50"
         )
     for key in ("backbone_weights", "scene_weights", "object_weights"):
         if name := getattr(settings, key):

@@ -66,11 +66,11 @@ class EmotionHead(nn.Module):
         Raises ValueError if D is not the width of the head.
         """
         if features.shape[1] != self.width:
-            raise ValueError(f"features have {features.shape[1]} numbers, this emotion classifier takes {self.width}")
+            raise ValueError(f"features have width {features.shape[1]}; this emotion classifier expects {self.width}")
         whole = features if self.normalized else features * norms[:, None]
         parts = torch.from_numpy(np.ascontiguousarray(whole, np.float32)).split(BATCH)
-        found = torch.cat([self.eval()(part.to(self.temperature.device)).float().cpu() for part in parts])
-        return np.asarray(found.numpy())
+        logits = torch.cat([self.eval()(part.to(self.temperature.device)).float().cpu() for part in parts])
+        return np.asarray(logits.numpy())
 
     def probabilities(self, features: NDArray[np.float32], norms: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return calibrated probabilities.
@@ -96,7 +96,7 @@ def fit_head(
     """
     for name, values in (("train", emotions), ("val", val_emotions)):
         if not len(values):
-            raise ValueError(f"no picture in the {name} split to fit the emotion classifier on; it needs at least one")
+            raise ValueError(f"No images in the {name} split: the emotion classifier needs at least one.")
     train = _tensors(features, emotions)
     val = _tensors(val_features, val_emotions)
     with torch.random.fork_rng(devices=[]):
@@ -119,7 +119,7 @@ def calibrate(
 
 def save_head(head: EmotionHead, folder: Path, metadata: Mapping[str, str]) -> None:
     """Write FOLDER/head.safetensors with the weights, the temperature, the shape and the given metadata."""
-    assert SHAPE not in metadata, f"metadata {SHAPE!r} is the shape's"
+    assert SHAPE not in metadata, f"metadata key {SHAPE!r} is reserved for the shape"
     shape = {name: getattr(head, name) for name in ("width", "hidden", "dropout", "normalized", "epoch")}
     save_safetensors(folder / FILE, head.state_dict(), {**metadata, SHAPE: json.dumps(shape, sort_keys=True)})
 
@@ -164,9 +164,9 @@ def _train(
         if loss < least:
             least, head.epoch = loss, epoch
             best = {name: tensor.clone() for name, tensor in head.state_dict().items()}
-    assert best, "the loss on val was never a number"
+    assert best, "the loss on val was NaN after every epoch"
     head.load_state_dict(best)
-    log.info("epoch %d of %d has the least loss on val, %.4f", head.epoch, settings.epochs, least)
+    log.info("epoch %d of %d has the lowest loss on val, %.4f", head.epoch, settings.epochs, least)
 
 
 @torch.inference_mode()

@@ -80,8 +80,8 @@ class Judges:
         verdicts of N images -> N float32 in [0, 1]
         """
         pairs = ((verdicts.scenes, self.scene_names), (verdicts.objects, self.object_names))
-        known = [values[:, 1:] if names[0] == NONE else values for values, names in pairs]
-        largest: Floats = np.concatenate(known, 1).max(1, initial=0.0)
+        named = [values[:, 1:] if names[0] == NONE else values for values, names in pairs]
+        largest: Floats = np.concatenate(named, 1).max(1, initial=0.0)
         return largest
 
     @torch.inference_mode()
@@ -142,11 +142,13 @@ def load_judges(folder: Path, device: torch.device | str = "cpu") -> Judges:
         shape = json.loads(metadata[SHAPE])
         names = Names(tuple(shape["scenes"]), tuple(shape["objects"]))
         if shape["backbone"] not in get_args(Backbone) or not 1 <= shape["image_px"] <= MAX_IMAGE_PX:
-            raise ValueError(f"its backbone is {shape['backbone']}, its pictures have {shape['image_px']} px")
+            raise ValueError(f"invalid backbone {shape['backbone']} or image size {shape['image_px']} px")
         network = PixelJudge(shape["backbone"], *(len(state.get(f"{head}.bias", ())) for head in ("scenes", "objects")))
         network.load_state_dict(state)
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise ValueError(f"{folder / FILE}: no judge of this project: {' '.join(str(error).split())[:300]}") from None
+        raise ValueError(
+            f"{folder / FILE}: not a judge of this project: {' '.join(str(error).split())[:300]}"
+        ) from None
     scenes, objects = (
         published_on(folder / name, kind, device) if head is None else None
         for name, kind, head in (

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 RESIZED_PX, CROPPED_PX = 256, 224  # as in the evaluation code of torchvision and Places365
 NAMES = "names"
-REMEDY = "wanted is a state dict of torchvision as safetensors: torch.load the published file and save_file its tensors"
+REMEDY = "expected a torchvision state dict as safetensors: torch.load the published file and save_file its tensors"
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def load_published(file: Path, kind: str) -> PublishedJudge:
 
     state, metadata = torchvision_state(file)
     if "fc.weight" not in state:
-        raise ValueError(f"{file}: it has no fc.weight; {REMEDY}")
+        raise ValueError(f"{file}: fc.weight is missing; {REMEDY}")
     num_classes = len(state["fc.weight"])
     net = models.resnet50(weights=None, num_classes=num_classes)
     _load(net, state, file)
@@ -97,7 +97,7 @@ def weights_file(folder: Path, key: str, name: str) -> Path:
     file = folder / name
     if Path(name).name != name or not file.is_file():
         raise ValueError(
-            f"judges.{key} = {name!r}: there is no {file}; put it there ({REMEDY}), or set judges.{key} to null"
+            f"judges.{key} = {name!r}: {file} does not exist; put it there ({REMEDY}), or set judges.{key} to null"
         )
     return file
 
@@ -114,9 +114,9 @@ def _listed(file: Path, text: str) -> tuple[str, ...]:
     try:
         names = json.loads(text)
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise ValueError("no list of texts")
+            raise ValueError("not a list of strings")
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{file}: its names of classes cannot be read: {error}; {REMEDY}") from None
+        raise ValueError(f"{file}: its class names cannot be read: {error}; {REMEDY}") from None
     return tuple(names)
 
 
@@ -129,5 +129,5 @@ def _names(file: Path, metadata: Mapping[str, str], kind: str, num_classes: int)
     elif beside.is_file():
         names = tuple(beside.read_text(encoding="utf-8").splitlines())
     if len(names) != num_classes:
-        raise ValueError(f"{beside}: {len(names)} lines for {num_classes} classes; wanted is one name a line")
+        raise ValueError(f"{beside}: {len(names)} lines for {num_classes} classes; expected one name per line")
     return names

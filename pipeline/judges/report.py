@@ -20,7 +20,7 @@ def emotion_metrics(
     ValueError if there are no images.
     """
     if not len(emotions):
-        raise ValueError("no picture in the test split: there is nothing to report; it needs at least one")
+        raise ValueError("No images in the test split: the report needs at least one.")
     before = uncalibrated(probabilities, temperature)
     right = probabilities.argmax(1) == emotions
     low, high = wilson_interval(int(right.sum()), len(right))

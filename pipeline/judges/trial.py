@@ -38,7 +38,7 @@ def try_judges(judges: Judges, tables: Iterable[pa.Table], generator: torch.Gene
 
     Raises ValueError if there are no test images.
     """
-    verdicts, found, ruined, kinds = [], [], [], []
+    verdicts, parts, ruined, kinds = [], [], [], []
     for table in tables:
         rows = table.filter(in_split("test")(table))
         if not len(rows):
@@ -48,11 +48,11 @@ def try_judges(judges: Judges, tables: Iterable[pa.Table], generator: torch.Gene
         verdicts.append(judges.judge(images))
         kinds.append(draw_kinds(len(squares), generator))
         ruined.append(judges.clarity(judges.judge(destroyed(squares, kinds[-1], generator).numpy())))
-        found.append(targets(rows, judges.names))
+        parts.append(targets(rows, judges.names))
     if not verdicts:
-        raise ValueError("no picture in the test split: there is nothing to report; it needs at least one")
+        raise ValueError("No images in the test split: the report needs at least one.")
     whole = joined(verdicts)
-    return Trial(whole, joined_targets(found), judges.clarity(whole), np.concatenate(ruined), torch.cat(kinds).numpy())
+    return Trial(whole, joined_targets(parts), judges.clarity(whole), np.concatenate(ruined), torch.cat(kinds).numpy())
 
 
 def summary(trial: Trial, judges: Judges) -> dict[str, float]:
@@ -65,10 +65,10 @@ def summary(trial: Trial, judges: Judges) -> dict[str, float]:
         ("scene", trial.verdicts.scenes, trial.targets.scenes, judges.scene_judge),
         ("object", trial.verdicts.objects, trial.targets.objects, judges.object_judge),
     ):
-        known = wanted != UNKNOWN
-        numbers[f"n_{name}"] = int(known.sum())
-        if published is None and known.any():
-            numbers[f"accuracy_{name}"] = float((probabilities.argmax(1) == wanted)[known].mean())
+        is_annotated = wanted != UNKNOWN
+        numbers[f"n_{name}"] = int(is_annotated.sum())
+        if published is None and is_annotated.any():
+            numbers[f"accuracy_{name}"] = float((probabilities.argmax(1) == wanted)[is_annotated].mean())
     numbers["clarity_real"] = float(trial.clarity.mean())
     numbers["clarity_destroyed"] = float(trial.clarity_destroyed.mean())
     for index, kind in enumerate(KINDS):

@@ -69,7 +69,7 @@ def check_weights(settings: "Scores", folder: Path) -> None:
         name = getattr(settings, key)
         if name and not (folder / name).is_file():
             raise ValueError(
-                f"scores.{key} = {name!r}: there is no {folder / name}; put {wanted} there as safetensors, "
+                f"scores.{key} = {name!r}: {folder / name} does not exist; put {wanted} there as safetensors, "
                 f"or set scores.{key} to null"
             )
 
@@ -142,7 +142,7 @@ def load_heads(file: Path | None, widths: list[int]) -> dict[str, Tensor]:
     names = [f"lin{index}.model.1.weight" for index in range(len(widths))]
     shapes = [tuple(state[name].shape) if name in state else None for name in names]
     if shapes != [(1, width, 1, 1) for width in widths]:
-        raise ValueError(f"{file}: heads have shapes {shapes}; wanted is lpips' {HEADS} as safetensors, or null")
+        raise ValueError(f"{file}: heads have shapes {shapes}; expected {HEADS} of lpips as safetensors, or null")
     return {name: state[name] for name in names}
 
 

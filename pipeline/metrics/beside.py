@@ -13,7 +13,7 @@ from pipeline.emotions import EMOTIONS, Emotion
 PAIRED = ("lpips", "feature_distance", "sem_d_cosine", "sem_d_mse")
 
 
-def beside(found: Mapping[str, Any], real: Mapping[str, Any], keys: Iterable[str]) -> dict[str, float]:
+def beside(generated: Mapping[str, Any], real: Mapping[str, Any], keys: Iterable[str]) -> dict[str, float]:
     """Return real/key and real/key/emotion for each overall key, from flat metrics of images and of real images.
 
     real/key is the mean over the emotions that the images have; Emo-A and Sem-C under `emogen`, which pools images, are
@@ -22,17 +22,19 @@ def beside(found: Mapping[str, Any], real: Mapping[str, Any], keys: Iterable[str
     """
     values: dict[str, float] = {}
     for key in keys:
-        own = [emotion for emotion in EMOTIONS if found.get(f"{key}/{emotion}") is not None]
-        known = {emotion: real.get(f"{key}/{emotion}") for emotion in own if _is_alike(key, emotion, found, real)}
-        each = {emotion: value for emotion, value in known.items() if value is not None}
+        own = [emotion for emotion in EMOTIONS if generated.get(f"{key}/{emotion}") is not None]
+        comparable = {
+            emotion: real.get(f"{key}/{emotion}") for emotion in own if _is_alike(key, emotion, generated, real)
+        }
+        each = {emotion: value for emotion, value in comparable.items() if value is not None}
         values |= {f"real/{key}/{emotion}": value for emotion, value in each.items()}
         if own and len(each) == len(own):
-            weights = [found[f"{key}/{emotion}/n"] if _pools_images(key) else 1 for emotion in each]
+            weights = [generated[f"{key}/{emotion}/n"] if _pools_images(key) else 1 for emotion in each]
             values[f"real/{key}"] = float(np.average(list(each.values()), weights=weights))
     return values
 
 
-def _is_alike(key: str, emotion: Emotion, found: Mapping[str, Any], real: Mapping[str, Any]) -> bool:
+def _is_alike(key: str, emotion: Emotion, generated: Mapping[str, Any], real: Mapping[str, Any]) -> bool:
     """Return True if both values cover the same emotions.
 
     Under `emogen`, the pairs of an emotion also contain images of all emotions before it.
@@ -40,7 +42,7 @@ def _is_alike(key: str, emotion: Emotion, found: Mapping[str, Any], real: Mappin
     if not key.endswith("/emogen") or _pools_images(key):
         return True
     before = EMOTIONS[: EMOTIONS.index(emotion)]
-    return [_has(found, one) for one in before] == [_has(real, one) for one in before]
+    return [_has(generated, one) for one in before] == [_has(real, one) for one in before]
 
 
 def _pools_images(key: str) -> bool:

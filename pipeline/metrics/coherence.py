@@ -53,7 +53,7 @@ def plausibility_of(corpus: pa.Table) -> Plausibility:
     rows = zip(corpus["scene"].to_pylist(), corpus["objects"].to_pylist(), strict=True)
     counts = Counter((scene, name) for scene, objects in rows if scene is not None for name in sorted(set(objects)))
     if not counts:
-        raise ValueError(f"coherence: none of {len(corpus)} pictures is annotated with a scene and an object")
+        raise ValueError(f"coherence: none of {len(corpus)} images is annotated with a scene and an object")
     scenes, objects = (tuple(sorted(set(names))) for names in zip(*counts, strict=True))
     table = np.array([[counts[scene, name] for name in objects] for scene in scenes], np.float64)
     return Plausibility(scenes, objects, scores_of(table))

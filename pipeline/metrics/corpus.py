@@ -53,7 +53,7 @@ def judge_corpus(
     """
     with_test = [shard for shard in shards if _in_test(read_table(shard, columns=["split"])).any()]
     if not with_test:
-        raise ValueError("no picture of the corpus is in the test split: there is nothing to hold images against")
+        raise ValueError("No images in the test split of the corpus to compare generated images with.")
     columns = ["image_id", "image", "emotion", "split"]
 
     def judge() -> Callable[[Path], pa.Table]:

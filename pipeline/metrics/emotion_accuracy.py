@@ -38,23 +38,23 @@ def emotion_accuracy(scores: Columns, generator: np.random.Generator) -> dict[st
     the mean probability of the requested emotion. The gap is the classifier's result minus the judge's, per image.
     """
     emotions = asked(scores)
-    found: dict[str, float | int | None] = {}
+    numbers: dict[str, float | int | None] = {}
     answers = {judge: right(scores, judge) for judge in JUDGES}
     for judge, answer in answers.items():
-        found |= flat_under(f"emo_a/{judge}", share_results(Measure("emo_a", judge), answer, emotions))
+        numbers |= flat_under(f"emo_a/{judge}", share_results(Measure("emo_a", judge), answer, emotions))
         said = probabilities(scores, judge)
         of_two = (said[:, :4].sum(1) > said[:, 4:].sum(1)) == (emotions < 4)
         of_asked = said[np.arange(len(said)), emotions]
-        found[f"emo_a/{judge}/polarity"] = mean_over_emotions(of_two, emotions)
-        found[f"emo_a/{judge}/probability"] = mean_over_emotions(of_asked, emotions)
+        numbers[f"emo_a/{judge}/polarity"] = mean_over_emotions(of_two, emotions)
+        numbers[f"emo_a/{judge}/probability"] = mean_over_emotions(of_asked, emotions)
     gap = answers["classifier"].astype(np.float64) - answers["judge"]
-    return found | flat_under("emo_a/gap", mean_results(Measure("emo_a", "gap"), gap, emotions, generator))
+    return numbers | flat_under("emo_a/gap", mean_results(Measure("emo_a", "gap"), gap, emotions, generator))
 
 
 def accuracy_of_files(scores: Columns) -> list[Result]:
     """Return Emo-A of both judges under `emogen`, on JPEG-compressed images, overall and per emotion."""
-    emotions, found = asked(scores), []
+    emotions, results = asked(scores), []
     for judge in JUDGES:
         answers = matrix(scores, f"stored_{judge}").argmax(1) == emotions
-        found += share_results(Measure("emo_a", judge, "emogen"), answers, emotions)
-    return found
+        results += share_results(Measure("emo_a", judge, "emogen"), answers, emotions)
+    return results

@@ -69,14 +69,16 @@ def fid(
         return [undefined(reference.measure, 0)]
     groups = jackknife_groups(emotions, generator)
     parts = [by_emotion(features[groups == group], emotions[groups == group]) for group in range(NUM_GROUPS)]
-    known = _reference_parts(reference, emotions)
-    counts = {index: float((emotions == index).sum()) for index in known}
+    references = _reference_parts(reference, emotions)
+    counts = {index: float((emotions == index).sum()) for index in references}
     if reference.measure.pools_images:
-        real = pooled(known)
+        real = pooled(references)
     else:
-        real = pooled_as(known, {index: count / len(emotions) for index, count in counts.items()})
+        real = pooled_as(references, {index: count / len(emotions) for index, count in counts.items()})
     overall = _result(reference, [pooled(part) for part in parts if part], real)
-    each = [_result(reference, [p[index] for p in parts if index in p], known[index], index) for index in known]
+    each = [
+        _result(reference, [p[index] for p in parts if index in p], references[index], index) for index in references
+    ]
     return [overall, *each]
 
 
@@ -118,7 +120,7 @@ def _reference_parts(reference: Reference, emotions: Integers) -> dict[int, Stat
     wanted = [int(index) for index in np.unique(emotions)]
     if missing := [EMOTIONS[index] for index in wanted if index not in reference.parts]:
         has = ", ".join(EMOTIONS[index] for index in sorted(reference.parts))
-        raise ValueError(f"FID: the reference has no real pictures of {', '.join(missing)}, only of {has}")
+        raise ValueError(f"FID: the reference has no real images of {', '.join(missing)}, only of {has}")
     return {index: reference.parts[index] for index in wanted}
 
 

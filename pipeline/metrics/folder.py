@@ -65,7 +65,7 @@ def plan_emotions(folder: Path) -> EmotionFolder:
     files = [file for unit in plan(folder, folder.resolve().name, UNIT) for file in unit.files]
     names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
     if not names:
-        raise ValueError(f"{folder} has no subfolders; expected is one per emotion, such as {folder / 'awe'}")
+        raise ValueError(f"{folder} has no subfolders; expected one per emotion, such as {folder / 'awe'}")
     for name in names:
         if name not in EMOTIONS:
             nearest = difflib.get_close_matches(name, EMOTIONS, 1, 0.0)[0]
@@ -77,7 +77,7 @@ def plan_emotions(folder: Path) -> EmotionFolder:
     planned = EmotionFolder(folder, tuple(inside), tuple(file for file in files if "/" not in file.path))
     if empty := [name for name in names if name not in planned.emotions]:
         links = {file.path: file.reject.detail for file in planned.strays if file.reject}
-        why = links.get(empty[0], "add images or remove it")
+        why = links.get(empty[0], "add images or remove the folder")
         raise ValueError(f"{folder / empty[0]} has no images; {why}")
     return planned
 
@@ -150,8 +150,7 @@ def _unchanged(outcome: Picture | Reject, folder: Path) -> Picture:
     """Return an image that has been read again. Raises ValueError if it can no longer be read."""
     if isinstance(outcome, Reject):
         raise ValueError(
-            f"{folder}: {outcome.image_id_or_path} was changed while the folder was scored ({outcome.detail}); "
-            "run again"
+            f"{folder}: {outcome.image_id_or_path} changed while the folder was scored ({outcome.detail}); run again"
         )
     return outcome
 

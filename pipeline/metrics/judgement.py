@@ -202,5 +202,5 @@ def _inception(images: Pictures, bench: Bench, protocol: Protocol) -> pa.Array:
 
 
 def _twice_rescaled(on_disk: Pictures, bench: Bench) -> pa.Array:
-    asked = "emogen" in bench.protocols
-    return vectors(emogen.twice_rescaled_features(bench.clip, on_disk)) if asked else no_vectors(len(on_disk))
+    is_needed = "emogen" in bench.protocols
+    return vectors(emogen.twice_rescaled_features(bench.clip, on_disk)) if is_needed else no_vectors(len(on_disk))

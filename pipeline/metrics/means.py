@@ -27,18 +27,18 @@ def mean_results(
 
     An image with value NaN has no value and is not counted in n.
     """
-    found, samples = [], []
+    results, samples = [], []
     for index in np.unique(emotions):
         own = values[(emotions == index) & ~np.isnan(values)].astype(np.float64)
         drawn = resampled_means(own, generator)
-        found.append(Result(measure, _mean(own), *_ends(drawn), len(own), EMOTIONS[index]))
+        results.append(Result(measure, _mean(own), *_ends(drawn), len(own), EMOTIONS[index]))
         samples += [drawn] if len(own) else []
-    counted = [result for result in found if result.n]
+    counted = [result for result in results if result.n]
     if not counted:
-        return [undefined(measure, 0), *found]
+        return [undefined(measure, 0), *results]
     weights = _weights(counted)
     value, overall = (np.average(means, 0, weights) for means in ([result.value for result in counted], samples))
-    return [Result(measure, float(value), *_ends(overall), sum(result.n for result in counted)), *found]
+    return [Result(measure, float(value), *_ends(overall), sum(result.n for result in counted)), *results]
 
 
 def share_results(measure: Measure, right: NDArray[np.bool_], emotions: NDArray[np.int64]) -> list[Result]:
@@ -47,15 +47,15 @@ def share_results(measure: Measure, right: NDArray[np.bool_], emotions: NDArray[
     The overall interval uses Kish's effective sample size, the number of images that would determine a plain share with
     the same precision: it is N if each emotion has equally many images, and if images are pooled. N must be at least 1.
     """
-    found = []
+    results = []
     for index in np.unique(emotions):
         own = right[emotions == index]
         rate = float(own.mean())
-        found.append(Result(measure, rate, *_ends_of_share(rate, len(own)), len(own), EMOTIONS[index]))
-    weights = _weights(found)
-    overall = float(np.average([result.value for result in found], weights=weights))
-    effective = round(sum(weights) ** 2 / sum(w**2 / result.n for w, result in zip(weights, found, strict=True)))
-    return [Result(measure, overall, *_ends_of_share(overall, effective), len(right)), *found]
+        results.append(Result(measure, rate, *_ends_of_share(rate, len(own)), len(own), EMOTIONS[index]))
+    weights = _weights(results)
+    overall = float(np.average([result.value for result in results], weights=weights))
+    effective = round(sum(weights) ** 2 / sum(w**2 / result.n for w, result in zip(weights, results, strict=True)))
+    return [Result(measure, overall, *_ends_of_share(overall, effective), len(right)), *results]
 
 
 def mean_over_emotions(values: NDArray[np.generic], emotions: NDArray[np.int64]) -> float:
@@ -72,9 +72,9 @@ def resampled_means(values: Floats, generator: np.random.Generator) -> Floats:
     return means
 
 
-def _weights(found: Sequence[Result]) -> list[int]:
+def _weights(results: Sequence[Result]) -> list[int]:
     """Return the weight of each emotion in the overall value: its n if the protocol pools images, else 1."""
-    return [result.n if result.measure.pools_images else 1 for result in found]
+    return [result.n if result.measure.pools_images else 1 for result in results]
 
 
 def _mean(values: Floats) -> float:

@@ -56,12 +56,12 @@ def pair_results(measure: Measure, pairs: Pairs, distances: Floats) -> list[Resu
         residuals[place] = (distances[place] - mean) * _drawn_out(pairs.first[place], pairs.second[place])
         weights[place] = 1 / (len(places) * len(place))
     overall = float(np.mean(means)) if means else float("nan")
-    found = [Result(measure, overall, *_ends(overall, pairs, weights * residuals), len(pairs))]
+    results = [Result(measure, overall, *_ends(overall, pairs, weights * residuals), len(pairs))]
     for place, mean in zip(places, means, strict=True):
         own = Pairs(pairs.first[place], pairs.second[place], pairs.emotions[place])
         ends = _ends(mean, own, residuals[place] / len(place))
-        found.append(Result(measure, mean, *ends, len(place), EMOTIONS[pairs.emotions[place[0]]]))
-    return found
+        results.append(Result(measure, mean, *ends, len(place), EMOTIONS[pairs.emotions[place[0]]]))
+    return results
 
 
 def _ends(mean: float, pairs: Pairs, parts: Floats) -> tuple[float, float]:

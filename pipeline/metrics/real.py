@@ -104,7 +104,7 @@ def references_of(
 
     They use the scores of the test split (`test`) and, for `emogen`, also the tables of all other images (`rest`).
     """
-    found = {}
+    references = {}
     for column in fid_columns(test):
         backbone, protocol = FID_COLUMNS[column]
         parts: dict[int, Statistics] = {}
@@ -113,8 +113,8 @@ def references_of(
             for index, part in by_emotion(fid_features(table, column), asked(table)).items():
                 parts[index] = parts[index] + part if index in parts else part
         key = content.key_of(backbone, protocol) if content else ""
-        found[column] = Reference(parts, Measure("fid", getattr(names, backbone), protocol), key)
-    return found
+        references[column] = Reference(parts, Measure("fid", getattr(names, backbone), protocol), key)
+    return references
 
 
 def real_fid(
@@ -124,13 +124,13 @@ def real_fid(
 
     `counts` gives the number of images per emotion. Results are overall, then for every emotion.
     """
-    found: list[Result] = []
+    results: list[Result] = []
     for column, reference in references.items():
         table = read(["emotion", column, *(["norm"] if column == "feature" else [])])
         features, emotions, measure = fid_features(table, column), asked(table), reference.measure
         generator = generator_of("real_fid", column)
-        found += fid_of_real(features, emotions, counts, generator, measure.backbone, measure.protocol)
-    return found
+        results += fid_of_real(features, emotions, counts, generator, measure.backbone, measure.protocol)
+    return results
 
 
 def save_real(folder: Path, references: Mapping[str, Reference], plausibility: Plausibility | None) -> None:

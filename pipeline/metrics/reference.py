@@ -77,7 +77,7 @@ def load_reference(file: Path) -> Reference:
     """Load a reference. Raises ValueError that names the file if it is missing or is not a reference."""
     tensors, metadata = load_safetensors(file)
     if LABEL not in metadata:
-        raise ValueError(f"{file}: no reference of FID; delete it and run `dvc repro`, which makes it again")
+        raise ValueError(f"{file}: not an FID reference; delete it and run `dvc repro`")
     label = json.loads(metadata[LABEL])
     names = sorted({name.split("/")[0] for name in tensors}, key=INDEX.__getitem__)
     parts = {

@@ -78,13 +78,13 @@ def flat(results: Iterable[Result], prefix: str = "") -> dict[str, float | int |
 
     The keys are key, key/low, key/high, key/n and, for overall results, key/as_published.
     """
-    found: dict[str, float | int | bool | None] = {}
+    numbers: dict[str, float | int | bool | None] = {}
     for result in results:
         key = prefix + result.key
-        found |= _with_interval(key, result)
+        numbers |= _with_interval(key, result)
         if result.emotion is None:
-            found[f"{key}/as_published"] = result.measure.as_published
-    return found
+            numbers[f"{key}/as_published"] = result.measure.as_published
+    return numbers
 
 
 def flat_under(key: str, results: Iterable[Result]) -> dict[str, float | int | None]:
@@ -92,10 +92,10 @@ def flat_under(key: str, results: Iterable[Result]) -> dict[str, float | int | N
 
     The key has no backbone and protocol, because no paper reports such a quantity.
     """
-    found: dict[str, float | int | None] = {}
+    numbers: dict[str, float | int | None] = {}
     for result in results:
-        found |= _with_interval(f"{key}/{result.emotion}" if result.emotion else key, result)
-    return found
+        numbers |= _with_interval(f"{key}/{result.emotion}" if result.emotion else key, result)
+    return numbers
 
 
 def _with_interval(key: str, result: Result) -> dict[str, float | int | None]:

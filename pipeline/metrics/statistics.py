@@ -41,11 +41,11 @@ class Statistics:
 def statistics_of(features: NDArray[np.floating]) -> Statistics:
     """Return the sums of features ND."""
     width = features.shape[1]
-    found = Statistics(0, np.zeros(width), np.zeros((width, width)))
+    total = Statistics(0, np.zeros(width), np.zeros((width, width)))
     for start in range(0, len(features), ROWS):
         rows = features[start : start + ROWS].astype(np.float64)
-        found = found + Statistics(len(rows), rows.sum(0), rows.T @ rows)
-    return found
+        total = total + Statistics(len(rows), rows.sum(0), rows.T @ rows)
+    return total
 
 
 def by_emotion(features: NDArray[np.floating], emotions: NDArray[np.int64]) -> dict[int, Statistics]:

@@ -63,16 +63,16 @@ def yardstick_of(
 def image_results(scores: Columns, take: Take, yardstick: Yardstick, generator_of: GeneratorOf) -> list[Result]:
     """Return Sem-C, coherence, diversity and, under `emogen`, Emo-A: overall and per emotion."""
     emotions, name = asked(scores), yardstick.names.clarity
-    found = semantic_clarity(scores["clarity"].to_numpy(), emotions, generator_of("sem_c"), name)
+    results = semantic_clarity(scores["clarity"].to_numpy(), emotions, generator_of("sem_c"), name)
     if yardstick.plausibility:
-        found += coherence(yardstick.plausibility, scores, emotions, generator_of("coherence"), name)
+        results += coherence(yardstick.plausibility, scores, emotions, generator_of("coherence"), name)
     if "emogen" in yardstick.settings.protocols:
-        found += accuracy_of_files(scores)
+        results += accuracy_of_files(scores)
         stored = scores["stored_clarity"].to_numpy()
-        found += semantic_clarity(stored, emotions, generator_of("sem_c", "emogen"), name, "emogen")
+        results += semantic_clarity(stored, emotions, generator_of("sem_c", "emogen"), name, "emogen")
     for protocol in (each for each in yardstick.settings.protocols if each != "clean-fid"):
-        found += diversity_results(scores, take, yardstick, protocol, generator_of("pairs", protocol))
-    return found
+        results += diversity_results(scores, take, yardstick, protocol, generator_of("pairs", protocol))
+    return results
 
 
 def diversity_results(
@@ -82,10 +82,10 @@ def diversity_results(
     draw = never_reset_pairs if protocol == "emogen" else pairs_within_emotions
     pairs = draw(asked(scores), yardstick.settings.num_pairs, generator)
     features, name = clip_features(scores, protocol), yardstick.names.clip
-    found = cosine_diversity(features, pairs, name, protocol) + mse_diversity(features, pairs, name, protocol)
+    results = cosine_diversity(features, pairs, name, protocol) + mse_diversity(features, pairs, name, protocol)
     for network in yardstick.networks:
-        found += lpips(pairs, lambda rows: take(rows, protocol), network, yardstick.settings.batch_size, protocol)
-    return found
+        results += lpips(pairs, lambda rows: take(rows, protocol), network, yardstick.settings.batch_size, protocol)
+    return results
 
 
 def fid_results(scores: Columns, references: Mapping[str, Reference], generator_of: GeneratorOf) -> list[Result]:
@@ -93,14 +93,14 @@ def fid_results(scores: Columns, references: Mapping[str, Reference], generator_
 
     An emotion that the reference lacks has an undefined value and does not count in the overall one.
     """
-    emotions, found = asked(scores), []
+    emotions, results = asked(scores), []
     for column, reference in references.items():
-        known = np.isin(emotions, list(reference.parts))
-        features = fid_features(scores, column)[known]
-        found += fid(features, emotions[known], reference, generator_of("fid", column))
-        for index, n in sorted(Counter(emotions[~known].tolist()).items()):
-            found.append(undefined(reference.measure, n, EMOTIONS[index]))
-    return found
+        has_reference = np.isin(emotions, list(reference.parts))
+        features = fid_features(scores, column)[has_reference]
+        results += fid(features, emotions[has_reference], reference, generator_of("fid", column))
+        for index, n in sorted(Counter(emotions[~has_reference].tolist()).items()):
+            results.append(undefined(reference.measure, n, EMOTIONS[index]))
+    return results
 
 
 def method_metrics(scores: Columns, take: Take, yardstick: Yardstick, real: Real, generator_of: GeneratorOf) -> Flat:
@@ -109,10 +109,10 @@ def method_metrics(scores: Columns, take: Take, yardstick: Yardstick, real: Real
     Values under real/ belong to real images of the same emotions; for FID, to equally many of them.
     """
     results = image_results(scores, take, yardstick, generator_of) + fid_results(scores, real.references, generator_of)
-    found = _flat(scores, results, generator_of("bootstrap")) | _labels(yardstick, real.references)
+    metrics = _flat(scores, results, generator_of("bootstrap")) | _labels(yardstick, real.references)
     fids = real_fid(real.read, real.references, Counter(asked(scores).tolist()), generator_of)
     keys = [*COUNTED, *(result.key for result in results if not result.emotion and result.measure.name != "fid")]
-    return found | beside(found, real.metrics, keys) | flat(fids, "real/")
+    return metrics | beside(metrics, real.metrics, keys) | flat(fids, "real/")
 
 
 def real_metrics(
@@ -126,12 +126,12 @@ def real_metrics(
 
 
 def _flat(scores: Columns, results: Sequence[Result], generator: np.random.Generator) -> Flat:
-    found: Flat = {"n": len(scores), **emotion_accuracy(scores, generator)}
+    metrics: Flat = {"n": len(scores), **emotion_accuracy(scores, generator)}
     for name in MEANS:
-        found |= flat_under(
+        metrics |= flat_under(
             name, mean_results(Measure(name, "pixels"), scores[name].to_numpy(), asked(scores), generator)
         )
-    return found | flat(results)
+    return metrics | flat(results)
 
 
 def _labels(yardstick: Yardstick, references: Mapping[str, Reference]) -> Flat:
@@ -141,6 +141,6 @@ def _labels(yardstick: Yardstick, references: Mapping[str, Reference]) -> Flat:
     FID (fid/backbone/protocol/reference).
     """
     names = yardstick.names
-    found: Flat = {"judge/classifier": f"{names.clip} head", "judge/judge": names.judge}
-    found["num_pairs"] = yardstick.settings.num_pairs
-    return found | {f"{reference.measure.key}/reference": reference.key for reference in references.values()}
+    labels: Flat = {"judge/classifier": f"{names.clip} head", "judge/judge": names.judge}
+    labels["num_pairs"] = yardstick.settings.num_pairs
+    return labels | {f"{reference.measure.key}/reference": reference.key for reference in references.values()}

@@ -52,12 +52,12 @@ class Checkpoints:
         for file in self.files():
             data = file.read_bytes()
             if hashlib.sha256(data).hexdigest()[:16] != file.stem.rsplit("-", 1)[1]:
-                log.warning("%s is torn; taking the one before", file.name)
+                log.warning("%s is incomplete; using the previous checkpoint", file.name)
                 continue
             metadata = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
             if metadata["recipe"] != self.recipe:
                 raise ValueError(
-                    f"{self.folder} holds the checkpoint of another recipe: remove it or choose another folder"
+                    f"{self.folder} contains a checkpoint of another recipe; delete it or choose another folder"
                 )
             return int(metadata["step"]), {name: tensor.to(device) for name, tensor in load(data).items()}
         return None

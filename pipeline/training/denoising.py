@@ -20,7 +20,7 @@ def noise_schedule(scheduler: "SchedulerMixin") -> "DDPMScheduler":
     scheduler = DDPMScheduler.from_config(scheduler.config)
     if scheduler.config.prediction_type not in ("epsilon", "v_prediction"):
         raise ValueError(
-            f"the model predicts {scheduler.config.prediction_type!r}; epsilon and v_prediction can be trained"
+            f"prediction_type = {scheduler.config.prediction_type!r}: allowed are epsilon and v_prediction"
         )
     return scheduler
 

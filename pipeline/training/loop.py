@@ -163,14 +163,14 @@ class TrainingState:
     def is_main(self) -> bool:
         return bool(self.accelerator.is_main_process)
 
-    def any_of(self, asked: bool) -> bool:
+    def any_of(self, flag: bool) -> bool:
         """Return whether any process received a request to stop.
 
         All processes then stop after the same step, because none can continue alone.
         """
         if self.accelerator.num_processes == 1:
-            return asked
-        number = self.accelerator.reduce(torch.tensor(float(asked), device=self.accelerator.device), "sum")
+            return flag
+        number = self.accelerator.reduce(torch.tensor(float(flag), device=self.accelerator.device), "sum")
         return bool(number > 0)
 
     def step(self, batch: Batch, step: int) -> dict[str, Tensor]:
@@ -241,7 +241,7 @@ class TrainingState:
         self._put(present)
         for name, number in (("step", float(step)), ("score", score)):
             self.scores[name].append(number)
-        log.info("%s scores %.4f after step %d", self.task.name, score, step)
+        log.info("%s has score %.4f after step %d", self.task.name, score, step)
 
     def save(self, step: int) -> None:
         """Write a checkpoint from the main process alone; the other processes do not wait for it."""
@@ -254,14 +254,14 @@ class TrainingState:
 
         Raises ValueError if the checkpoint was written by another number of processes.
         """
-        found = self._newest()
-        if found is None:
+        newest = self._newest()
+        if newest is None:
             return 0
-        step, tensors = found
+        step, tensors = newest
         if int(tensors["processes"]) != self.accelerator.num_processes:
             raise ValueError(
-                f"{self.work}: the checkpoint is of {int(tensors['processes'])} processes and these are "
-                f"{self.accelerator.num_processes}; start as many as before, or remove the folder"
+                f"{self.work}: the checkpoint was written by {int(tensors['processes'])} processes, this run has "
+                f"{self.accelerator.num_processes}; start the same number as before, or delete the folder"
             )
         for name, parameter in self.parameters.items():
             parameter.copy_(tensors[f"weight/{name}"])
@@ -276,18 +276,18 @@ class TrainingState:
         self.curve = {name: values.tolist() for name, values in _columns("curve/", tensors).items()}
         self.scores |= {name: values.tolist() for name, values in _under("score/", tensors).items()}
         self.best, self.pending = _under("best/", tensors), _unstacked(_columns("pending/", tensors))
-        log.info("%s goes on at step %d", self.task.name, step)
+        log.info("%s resumes at step %d", self.task.name, step)
         return step
 
     def _newest(self) -> tuple[int, dict[str, Tensor]] | None:
         """Return step and tensors of the main process's newest checkpoint, on all processes."""
         from accelerate.utils import broadcast_object_list
 
-        found = [self.checkpoints.newest(self.accelerator.device) if self.is_main else None]
-        broadcast_object_list(found)
-        if found[0] is None:
+        shared = [self.checkpoints.newest(self.accelerator.device) if self.is_main else None]
+        broadcast_object_list(shared)
+        if shared[0] is None:
             return None
-        step, tensors = found[0]
+        step, tensors = shared[0]
         return step, {name: tensor.to(self.accelerator.device) for name, tensor in tensors.items()}
 
     @torch.no_grad()
@@ -391,6 +391,6 @@ def accelerator_of(settings: Optimization) -> "Accelerator":
     )  # fmt: skip
     if settings.batch_size % accelerator.num_processes:
         raise ValueError(
-            f"batch_size = {settings.batch_size} does not divide among {accelerator.num_processes} processes"
+            f"batch_size = {settings.batch_size}: must be a multiple of the {accelerator.num_processes} processes"
         )
     return accelerator

@@ -74,7 +74,7 @@ class RowOrder:
 def row_order(emotions: NDArray[np.int64], sampler: Sampler, generator: np.random.Generator) -> RowOrder:
     """Return an order of images by their emotions N (0 to 7). Raises ValueError if there are no images."""
     if not len(emotions):
-        raise ValueError("there is no picture to train on: the corpus' train split is empty, or its filter keeps none")
+        raise ValueError("No image left to train on: the train split of the corpus is empty, or its filter keeps none.")
     rows = np.arange(len(emotions))
     match sampler:
         case "oversample":
@@ -95,7 +95,7 @@ def mixed_order(emotions: NDArray[np.int64], sampler: Sampler, num_generated: in
     """
     if generated_frac and not num_generated:
         raise ValueError(
-            f"generated_frac = {generated_frac}, and no generated image has passed the filter; widen feedback.low and "
+            f"generated_frac = {generated_frac}, but no generated image passed the filter. Widen feedback.low and "
             "feedback.high, raise images.num_per_emotion, or set uniemo_feedback.generated_frac to 0"
         )
     real = np.ones(len(emotions)) if sampler == "plain" else 1.0 / np.bincount(emotions)[emotions]

@@ -22,7 +22,7 @@ def tracker() -> "str | GeneralTracker | None":
     from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
 
     if name not in LOGGER_TYPE_TO_CLASS:
-        raise ValueError(f"EVOKE_TRACKER = {name!r}: Accelerate knows {', '.join(sorted(LOGGER_TYPE_TO_CLASS))}")
+        raise ValueError(f"EVOKE_TRACKER = {name!r}: allowed are {', '.join(sorted(LOGGER_TYPE_TO_CLASS))}")
     if name not in map(str, get_available_trackers()):
         raise ValueError(f"EVOKE_TRACKER = {name!r}: its package is not installed; run `pip install {name}`")
     return name

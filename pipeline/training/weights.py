@@ -21,7 +21,7 @@ def load_trained(module: nn.Module, file: Path, beside: str | None = None) -> No
     is_same = {name: t.shape for name, t in state.items()} == {name: p.shape for name, p in wanted.items()}
     if not is_same or not all(tensor.is_floating_point() for tensor in state.values()):
         raise ValueError(
-            f"{file} does not hold the weights that meta.json beside it tells of; delete the folder and run `dvc repro`"
+            f"{file} does not match the weights recorded in meta.json; delete the folder and run `dvc repro`"
         )
     with torch.no_grad():
         for name, parameter in wanted.items():

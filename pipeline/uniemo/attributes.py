@@ -61,12 +61,12 @@ def bases_of(train: pa.Table, clip: "Clip") -> dict[str, Base]:
 
     `train` has the columns scene and objects. A kind without attributes is logged.
     """
-    found = attributes_of(train).names
+    annotated = attributes_of(train).names
     bases = {}
     for kind in ATTRIBUTE_KINDS:
-        names = tuple(name.removeprefix(f"{kind}/") for name in found if name.startswith(f"{kind}/"))
+        names = tuple(name.removeprefix(f"{kind}/") for name in annotated if name.startswith(f"{kind}/"))
         if not names:
-            log.warning("no %s is annotated in the train split: its loss is off, its coefficient is 1", kind)
+            log.warning("no %s is annotated in the train split; the loss is disabled and the coefficient is 1", kind)
         batches = [names[start : start + BATCH] for start in range(0, len(names), BATCH)]
         encoded = [clip.encode_texts([words(name) for name in batch]) for batch in batches]
         bases[kind] = Base(names, torch.cat([torch.empty(0, clip.width), *encoded]))
@@ -82,13 +82,13 @@ def targets_of(pictures: pa.Table, bases: Mapping[str, Base], first_only: bool =
     if first_only:
         firsts = pa.array([objects[:1] for objects in pictures["objects"].to_pylist()], pa.list_(pa.string()))
         pictures = pa.table({"scene": pictures["scene"], "objects": firsts})
-    found = attributes_of(pictures)
+    annotated = attributes_of(pictures)
     masks = {}
     for kind, base in bases.items():
         at = {f"{kind}/{name}": place for place, name in enumerate(base.names)}
-        columns = np.array([at.get(name, -1) for name in found.names], np.int64)[found.ids]
+        columns = np.array([at.get(name, -1) for name in annotated.names], np.int64)[annotated.ids]
         masks[kind] = np.zeros((len(pictures), len(base.names)), bool)
-        masks[kind][found.rows[columns >= 0], columns[columns >= 0]] = True
+        masks[kind][annotated.rows[columns >= 0], columns[columns >= 0]] = True
     return masks
 
 
@@ -106,5 +106,7 @@ def load_bases(folder: Path) -> dict[str, Base]:
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"{folder / FILE} is damaged: {error!r}; delete the folder and run `dvc repro`") from None
     if any(len(base.names) != len(base.features) for base in bases.values()):
-        raise ValueError(f"{folder / FILE} has not one vector for each name; delete the folder and run `dvc repro`")
+        raise ValueError(
+            f"{folder / FILE} does not have exactly one vector per name; delete the folder and run `dvc repro`"
+        )
     return bases

@@ -160,8 +160,8 @@ def query_layers(settings: "UniemoUnderstanding", num_layers: int) -> Layers:
     second = 2 * num_layers // 3 if settings.object_layer is None else settings.object_layer
     if not 1 <= first < second <= num_layers:
         raise ValueError(
-            f"scene_layer = {first}, object_layer = {second}: allowed is 1 <= scene_layer < object_layer <= "
-            f"{num_layers}, the layers of this ViT; null: a third and two thirds of them, which needs three"
+            f"scene_layer = {first}, object_layer = {second}: must satisfy 1 <= scene_layer < object_layer <= "
+            f"{num_layers}, the number of layers of this ViT; null (a third and two thirds) needs at least three"
         )
     objects_enter = first if settings.entry == "hierarchical" else 0
     return Layers(
@@ -177,6 +177,6 @@ def check_visual(visual: "VisionTransformer") -> None:
 
     if not isinstance(visual, VisionTransformer) or visual.attn_pool is not None or visual.pool_type != "tok":
         raise ValueError(
-            f"the image tower of this CLIP is a {type(visual).__name__} without a class token to tell the emotion "
-            "from; take a ViT of open_clip that pools at it, such as ViT-B-32, ViT-B-16 or ViT-L-14"
+            f"The image tower of this CLIP is a {type(visual).__name__} that does not pool at a class token. Use a "
+            "ViT of open_clip that does, such as ViT-B-32, ViT-B-16 or ViT-L-14."
         )

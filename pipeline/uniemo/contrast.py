@@ -37,7 +37,7 @@ def contrast_weights(targets_BK: Tensor, literal: bool) -> tuple[Tensor, Tensor]
     the mean over the anchors.
     """
     number = targets_BK.sum(1, keepdim=True)
-    assert not literal or number.max() <= 1, "as written, a picture has one attribute at most"
+    assert not literal or number.max() <= 1, "positives = literal allows at most one attribute per image"
     anchors = max(1, int((number > 0).sum()))
     positives = targets_BK / number.clamp(min=1) * (len(targets_BK) / anchors)
     counts = targets_BK.sum(0).float()

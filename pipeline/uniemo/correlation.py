@@ -46,7 +46,7 @@ def correlate(train: pa.Table, judged: "Judged", settings: "Correlation") -> pa.
     """
     attributes = attributes_of(train)
     values, seen = (as_values(part, settings.value) for part in (judged.out_of_fold, judged.in_sample))
-    found = moments(values, attributes)
+    statistics = moments(values, attributes)
     kinds, names = (
         zip(*(name.split("/", 1) for name in attributes.names), strict=True) if attributes.names else ((), ())
     )
@@ -54,10 +54,10 @@ def correlate(train: pa.Table, judged: "Judged", settings: "Correlation") -> pa.
         "attribute": pa.array(attributes.names, pa.string()),
         "kind": pa.array(kinds, pa.string()),
         "name": pa.array(names, pa.string()),
-        "num_images": pa.array(found.counts, pa.int32()),
-        "coefficient": vectors_of(shrunk(found, values.mean(0, dtype=np.float64), settings.shrinkage)),
-        "mean": vectors_of(found.mean),
-        "standard_error": vectors_of(found.standard_error),
+        "num_images": pa.array(statistics.counts, pa.int32()),
+        "coefficient": vectors_of(shrunk(statistics, values.mean(0, dtype=np.float64), settings.shrinkage)),
+        "mean": vectors_of(statistics.mean),
+        "standard_error": vectors_of(statistics.standard_error),
         "in_sample": vectors_of(moments(seen, attributes).mean),
     })  # fmt: skip
 
@@ -79,13 +79,13 @@ def moments(values: Floats, attributes: Attributes) -> Moments:
     return Moments(counts, mean, np.sqrt(variance / counts[:, None]))
 
 
-def shrunk(found: Moments, prior: Floats, shrinkage: float) -> Floats:
+def shrunk(statistics: Moments, prior: Floats, shrinkage: float) -> Floats:
     """Return the shrunk means A8, (M mean + k prior) / (M + k), with k = shrinkage >= 0 in images.
 
     The result is as if each attribute had k more images with average values.
     """
-    counts = found.counts[:, None]
-    means: Floats = (counts * found.mean + shrinkage * prior) / (counts + shrinkage)
+    counts = statistics.counts[:, None]
+    means: Floats = (counts * statistics.mean + shrinkage * prior) / (counts + shrinkage)
     return means
 
 

@@ -77,8 +77,8 @@ def load_understanding(folder: Path, clip: Path, device: torch.device | str = "c
     clip = own_clip or clip
     if meta["clip"] != clip_digest(clip):
         raise ValueError(
-            f"{folder} was trained on the CLIP {shown(str(meta['clip']))}, and {clip} is {clip_digest(clip)}; give it "
-            f"its own, or train it again by `dvc repro {KIND}`"
+            f"{folder} was trained on the CLIP {shown(str(meta['clip']))}, but {clip} is {clip_digest(clip)}. Use the "
+            f"CLIP it was trained on, or retrain it by `dvc repro {KIND}`."
         )
     settings = parse_section(UniemoUnderstanding, meta["params"], folder / META)
     chain = build_chain(load_clip(clip, device).model.visual, settings, torch.Generator().manual_seed(0))
@@ -92,7 +92,7 @@ def clip_digest(folder: Path) -> str:
     Raises ValueError if the folder is not an open_clip folder.
     """
     if not (folder / CONFIG).is_file():
-        raise ValueError(f"{folder} is no open_clip folder: it has no {CONFIG}; `dvc repro foundation_clip` makes ours")
+        raise ValueError(f"{folder} is not an open_clip folder: {CONFIG} is missing; run `dvc repro foundation_clip`")
     digest = hashlib.sha256()
     for path in [folder / CONFIG, *sorted(folder.glob("*.safetensors"))]:
         with path.open("rb") as file:
@@ -104,12 +104,12 @@ def _read_meta(folder: Path) -> dict[str, Any]:
     try:
         meta = read_object(folder / META)
         if meta["kind"] != KIND:
-            raise ValueError(f"its kind is {shown(str(meta['kind']))}, wanted is {KIND}")
+            raise ValueError(f"kind is {shown(str(meta['kind']))}; expected {KIND}")
         if not float(meta["temperature"]) > 0:
-            raise ValueError(f"its temperature is {meta['temperature']}, wanted is a number > 0")
+            raise ValueError(f"temperature is {meta['temperature']}; must be > 0")
         dict(meta["params"]), meta["clip"]
     except (FileNotFoundError, NotADirectoryError):
-        raise ValueError(f"{folder} is no understanding: it has no {META}; `dvc repro {KIND}` makes one") from None
+        raise ValueError(f"{folder} is not an understanding model: {META} is missing; run `dvc repro {KIND}`") from None
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{folder / META} is none of an understanding: {error!r}; {REMEDY}") from None
+        raise ValueError(f"{folder / META} does not describe an understanding model: {error!r}; {REMEDY}") from None
     return meta

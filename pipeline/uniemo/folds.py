@@ -46,16 +46,16 @@ def judge_train(
     the same images.
     """
     if features["image_id"].to_pylist() != pictures["image_id"].to_pylist():
-        raise ValueError("the features are not of the pictures of the corpus; `dvc repro` makes them again")
+        raise ValueError("The features do not belong to the images of the corpus; run `dvc repro`.")
     split = np.array(pictures["split"].to_pylist())
     train, val = np.flatnonzero(split == "train"), np.flatnonzero(split == "val")
     vectors, norms = feature_matrix(features), features["norm"].to_numpy()
     emotions = emotion_indices(pictures)
 
-    def judged(fitted: Integers, asked: Integers, part: int) -> Probabilities:
+    def judged(fitted: Integers, scored: Integers, part: int) -> Probabilities:
         head_seed = seed_of(seed, "correlation", part)
         head = fit_head(vectors[fitted], emotions[fitted], vectors[val], emotions[val], settings, head_seed)
-        return head.probabilities(vectors[asked], norms[asked])
+        return head.probabilities(vectors[scored], norms[scored])
 
     in_sample = judged(train, train, num_folds)
     if num_folds == 1:

@@ -81,22 +81,22 @@ class Fusion(nn.Module):
 
 
 def coefficient_table(
-    found: Mapping[str, Tensor], names: tuple[str, ...], kind: str, way: Coefficients, generator: torch.Generator
+    coefficients: Mapping[str, Tensor], names: tuple[str, ...], kind: str, way: Coefficients, generator: torch.Generator
 ) -> Tensor:
     """Return the coefficients K8 of the attributes of a base, in its order, or a control in their place.
 
-    `found` maps kind/name to eight coefficients. An attribute without coefficients gets the mean over its kind. `one`
-    is alpha = 1, the rows of Table V without coefficients. The control `constant` has the mean over attributes and
-    emotions everywhere; `shuffled` permutes the rows, and the emotions within each row. A base without attributes has
-    an empty table. Raises ValueError if the base has attributes and `found` has none of the kind.
+    `coefficients` maps kind/name to eight coefficients. An attribute without coefficients gets the mean over its kind.
+    `one` is alpha = 1, the rows of Table V without coefficients. The control `constant` has the mean over attributes
+    and emotions everywhere; `shuffled` permutes the rows, and the emotions within each row. A base without attributes
+    has an empty table. Raises ValueError if the base has attributes and `coefficients` has none of the kind.
     """
     if not names:
         return torch.empty(0, len(EMOTIONS))
-    rows = [value for key, value in found.items() if key.startswith(f"{kind}/")]
+    rows = [value for key, value in coefficients.items() if key.startswith(f"{kind}/")]
     if not rows:
-        raise ValueError(f"the correlation has no {kind} at all; run `dvc repro correlation`")
+        raise ValueError(f"The correlation contains no {kind}; run `dvc repro correlation`.")
     mean = torch.stack(rows).mean(0)
-    table = torch.stack([found.get(f"{kind}/{name}", mean) for name in names])
+    table = torch.stack([coefficients.get(f"{kind}/{name}", mean) for name in names])
     match way:
         case "correlated":
             return table

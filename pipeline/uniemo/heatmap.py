@@ -32,8 +32,8 @@ def heat_map(table: pa.Table, path: Path) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
-    is_told = pc.max(table["num_images"]).as_py()
-    often = table.filter(pc.greater_equal(table["num_images"], RARE_IMAGES)) if is_told else table
+    has_counts = pc.max(table["num_images"]).as_py()
+    often = table.filter(pc.greater_equal(table["num_images"], RARE_IMAGES)) if has_counts else table
     panels = [often.filter(pc.equal(often["kind"].cast(pa.string()), kind)) for kind in ATTRIBUTE_KINDS]
     shown = [panel.take(strongest(matrix(panel, "coefficient"))) for panel in panels]
     values = np.concatenate([matrix(panel, "coefficient") for panel in shown])
@@ -48,7 +48,7 @@ def heat_map(table: pa.Table, path: Path) -> None:
             axis.set_ylim(num_rows - 0.5, -0.5)  # rows have the same height in both panels
         figure.colorbar(ScalarMappable(scale, COLORS), ax=list(axes[0]), label="coefficient", shrink=0.6, aspect=30)
         figure.supxlabel(
-            f"framed: the {NUM_STRONGEST} strongest of an emotion; beside a name its train pictures, if known",
+            f"framed: the {NUM_STRONGEST} strongest per emotion; beside each name: number of train images, if counted",
             fontsize=9,
         )
 
@@ -73,7 +73,7 @@ def draw_panel(axis: "Axes", kind: str, panel: pa.Table, scale: "Normalize") -> 
     """Draw one kind: a row per attribute, with its number of images, and a column per emotion."""
     from matplotlib.patches import Rectangle
 
-    axis.set_title(f"{kind}s" if len(panel) else f"no {kind} is on {RARE_IMAGES} train pictures", pad=10)
+    axis.set_title(f"{kind}s" if len(panel) else f"no {kind} in at least {RARE_IMAGES} train images", pad=10)
     if not len(panel):
         axis.axis("off")
         return

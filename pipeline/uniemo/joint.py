@@ -150,10 +150,10 @@ class UniEmo(nn.Module):
 
 def gradient(loss: Tensor, at: Tensor, keeps_graph: bool = True) -> Tensor:
     """Return the gradient of a scalar at a tensor, of its shape; 0 where the loss does not depend on it."""
-    found = None
+    result = None
     if loss.requires_grad and at.requires_grad:
-        (found,) = torch.autograd.grad(loss, at, retain_graph=keeps_graph, allow_unused=True)
-    return torch.zeros_like(at) if found is None else found
+        (result,) = torch.autograd.grad(loss, at, retain_graph=keeps_graph, allow_unused=True)
+    return torch.zeros_like(at) if result is None else result
 
 
 def cut_at(loss: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:
@@ -196,7 +196,7 @@ def parts_of(settings: "UniemoJoint", kinds: tuple[str, ...]) -> tuple[str, ...]
     missing = [part for part in wanted if part in ATTRIBUTE_KINDS and part not in kinds]
     if missing:
         raise ValueError(
-            f"uniemo_joint.parts = {settings.parts!r} needs {', '.join(missing)} queries, and the understanding was "
-            "trained without; change uniemo_understanding.queries or uniemo_joint.parts"
+            f"uniemo_joint.parts = {settings.parts!r} needs {', '.join(missing)} queries, but the understanding "
+            "model was trained without them; change uniemo_understanding.queries or uniemo_joint.parts"
         )
     return wanted

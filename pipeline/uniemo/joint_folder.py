@@ -34,55 +34,57 @@ LEARNER = "learner."  # prefix of the names of the understanding model's paramet
 
 
 def tables_of(
-    correlation: pa.Table, known: Understanding, settings: UniemoJoint, generator: torch.Generator
+    correlation: pa.Table, understanding: Understanding, settings: UniemoJoint, generator: torch.Generator
 ) -> dict[str, Tensor]:
     """Return the coefficients K8 (Eq. 5) of the attributes of each base, by kind, or their control.
 
     `correlation` has the columns of CORRELATION_SCHEMA.
     """
     names, values = correlation["attribute"].to_pylist(), correlation["coefficient"].to_pylist()
-    found = {name: torch.tensor(row) for name, row in zip(names, values, strict=True)}
+    coefficients = {name: torch.tensor(row) for name, row in zip(names, values, strict=True)}
     return {
-        kind: coefficient_table(found, known.bases[kind].names, kind, settings.coefficients, generator)
-        for kind in known.chain.kinds
+        kind: coefficient_table(coefficients, understanding.bases[kind].names, kind, settings.coefficients, generator)
+        for kind in understanding.chain.kinds
     }
 
 
 def build(
-    known: Understanding, foundation: Foundation, tables: Mapping[str, Tensor], settings: UniemoJoint,
+    understanding: Understanding, foundation: Foundation, tables: Mapping[str, Tensor], settings: UniemoJoint,
     generator: torch.Generator,
 ) -> UniEmo:  # fmt: skip
     """Return a joint model on a trained understanding model, which it takes over.
 
     All randomness comes from the generator.
     """
-    learner = Learner(known.chain, known.bases, known.settings)
+    learner = Learner(understanding.chain, understanding.bases, understanding.settings)
     encoder, pipeline = foundation.encoder, foundation.pipeline
     prompts = {"trained": tokenize(pipeline.tokenizer, [settings.prompt]), "empty": tokenize(pipeline.tokenizer, [""])}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
-        width = known.chain.backbone.transformer.width
-        parts = parts_of(settings, known.chain.kinds)
+        width = understanding.chain.backbone.transformer.width
+        parts = parts_of(settings, understanding.chain.kinds)
         fusion = Fusion(width, encoder.width, tables, parts, encoder.token_size, settings.norms)
         model = UniEmo(learner, fusion, pipeline.unet, encoder, noise_schedule(pipeline.scheduler), settings, prompts)
     return model.to(pipeline.device)
 
 
 def save_joint(
-    folder: Path, model: UniEmo, weights: Mapping[str, Tensor], known: Understanding, space: Space,
+    folder: Path, model: UniEmo, weights: Mapping[str, Tensor], understanding: Understanding, space: Space,
     foundation: Foundation,
 ) -> None:  # fmt: skip
     """Write the folder; equal models give equal bytes.
 
-    `known` supplies the attribute bases and the present temperature of the logits.
+    `understanding` supplies the attribute bases and the present temperature of the logits.
     """
     own = {name: tensor for name, tensor in weights.items() if not name.startswith(LEARNER)}
     save_generator(folder, KIND, model.settings.model_dump(mode="json"), foundation.digest, own, space)
     save_safetensors(folder / COEFFICIENTS, model.fusion.tables, {"kind": KIND})
     learned = {name.removeprefix(LEARNER): t for name, t in weights.items() if name.startswith(LEARNER)}
     inner = folder / UNDERSTANDING
-    clip, is_own = known.own_clip or foundation.clip, known.own_clip is not None
-    save_understanding(inner, known.settings, clip, learned, known.bases, known.temperature, is_own)
+    clip, is_own = understanding.own_clip or foundation.clip, understanding.own_clip is not None
+    save_understanding(
+        inner, understanding.settings, clip, learned, understanding.bases, understanding.temperature, is_own
+    )
 
 
 def load_joint(
@@ -99,14 +101,14 @@ def load_joint(
         slower = {rate: further.rate_share * getattr(settings, rate) for rate in rates}
         sheet_steps = min(settings.sheet_steps, further.steps)
         settings = settings.model_copy(update={"steps": further.steps, "sheet_steps": sheet_steps, **slower})
-    known = load_understanding(folder, foundation.clip, foundation.pipeline.device)
+    understanding = load_understanding(folder, foundation.clip, foundation.pipeline.device)
     tables, _ = load_safetensors(folder / COEFFICIENTS)
-    shapes = {kind: (len(known.bases[kind].names), len(EMOTIONS)) for kind in known.chain.kinds}
+    shapes = {kind: (len(understanding.bases[kind].names), len(EMOTIONS)) for kind in understanding.chain.kinds}
     if {kind: tuple(table.shape) for kind, table in tables.items()} != shapes:
         raise ValueError(
-            f"{folder / COEFFICIENTS} has not eight coefficients for each attribute; delete the folder and run "
-            "`dvc repro`, which makes it again"
+            f"{folder / COEFFICIENTS} does not have eight coefficients per attribute; delete the folder and run "
+            "`dvc repro`"
         )
-    model = build(known, foundation, tables, settings, torch.Generator().manual_seed(0))
+    model = build(understanding, foundation, tables, settings, torch.Generator().manual_seed(0))
     load_trained(model, folder / STATE, beside=LEARNER)
-    return model, known
+    return model, understanding

@@ -112,19 +112,19 @@ def with_generated(pictures: Inputs, generated: pa.Table, squares: Squares) -> I
     )
 
 
-def drawer(found: JointInputs, model: UniEmo) -> Callable[[Tensor, torch.Generator], Batch]:
-    """Return a function from positions in `found.trained` and a generator to a batch.
+def drawer(inputs: JointInputs, model: UniEmo) -> Callable[[Tensor, torch.Generator], Batch]:
+    """Return a function from positions in `inputs.trained` and a generator to a batch.
 
     Chain and autoencoder see the same image, mirrored or not.
     """
     settings, learner = model.settings, model.learner
-    understood = understanding.drawer(found.pictures, found.trained, learner.chain.kinds, learner.settings)
+    understood = understanding.drawer(inputs.pictures, inputs.trained, learner.chain.kinds, learner.settings)
 
     def draw(places: Tensor, generator: torch.Generator) -> Batch:
         size = len(places)
         batch = understood(places, generator)
         mirrored = draw_mirrored(size, settings.mirror, generator)
-        latents = found.latents.draw(found.latent_rows[places], mirrored, generator)
+        latents = inputs.latents.draw(inputs.latent_rows[places], mirrored, generator)
         return {
             **batch,
             "crops": mirror_map(mirrored),
@@ -158,7 +158,7 @@ def task(
     name: str,
     model: UniEmo,
     foundation: Foundation,
-    found: JointInputs,
+    inputs: JointInputs,
     images: "Images",
     order: RowOrder,
     spaces: Gaussians,
@@ -170,15 +170,15 @@ def task(
         space = spaces()
         sampler = UniEmoGenerator(model, pipeline.tokenizer, space, images.source)
         shown = [request(emotion, seed) for emotion in space.emotions for seed in range(SHEET_COLUMNS)]
-        made = sample(pipeline, foundation.encoder, sampler, shown, sampling_of(images))
-        return contact_sheet(list(made), SHEET_COLUMNS)
+        samples = sample(pipeline, foundation.encoder, sampler, shown, sampling_of(images))
+        return contact_sheet(list(samples), SHEET_COLUMNS)
 
     rates = {
         "learner.backbone": settings.backbone_rate,
         "learner.queries": settings.query_rate,
         "learner.head": settings.head_rate,
     }
-    return Task(name, model, order, drawer(found, model), optimization_of(settings), rates, sheet)
+    return Task(name, model, order, drawer(inputs, model), optimization_of(settings), rates, sheet)
 
 
 @torch.inference_mode()
@@ -202,19 +202,19 @@ def _parts(
     """Return the parts of Eq. 6 for whole squares, ND by name."""
     chain = model.learner.chain
     device = chain.backbone.conv1.weight.device
-    prepare, found = ClipInput(chain.backbone).to(device), []
+    prepare, batches = ClipInput(chain.backbone).to(device), []
     for start in range(0, len(rows), batch_size):
         squares = torch.from_numpy(pictures.squares[rows[start : start + batch_size]]).to(device)
-        found.append(pooled(chain(prepare(squares))))
-    return {part: torch.cat([each[part] for each in found]).float().cpu().numpy() for part in model.fusion.parts}
+        batches.append(pooled(chain(prepare(squares))))
+    return {part: torch.cat([each[part] for each in batches]).float().cpu().numpy() for part in model.fusion.parts}
 
 
 def leave(
     folder: Path,
     model: UniEmo,
     trained: Trained,
-    found: JointInputs,
-    known: Understanding,
+    inputs: JointInputs,
+    trained_before: Understanding,
     foundation: Foundation,
     spaces: Gaussians,
 ) -> dict[str, float]:
@@ -222,11 +222,13 @@ def leave(
 
     These are the metrics on test, accuracy first, and the summary of the training.
     """
-    told = understanding.report(model.learner, trained, found.pictures, known.bases)
-    save_joint(folder, model, trained.weights, replace(known, temperature=told.temperature), spaces(), foundation)
-    return told.metrics | summary(trained, found)
+    report = understanding.report(model.learner, trained, inputs.pictures, trained_before.bases)
+    save_joint(
+        folder, model, trained.weights, replace(trained_before, temperature=report.temperature), spaces(), foundation
+    )
+    return report.metrics | summary(trained, inputs)
 
 
-def summary(trained: Trained, found: JointInputs) -> dict[str, float]:
+def summary(trained: Trained, inputs: JointInputs) -> dict[str, float]:
     """Return the numbers of real and generated images, the final losses, and what UniEmo.forward observes."""
-    return {"num_train": found.num_real, "num_generated": found.num_generated, **final_values(trained)}
+    return {"num_train": inputs.num_real, "num_generated": inputs.num_generated, **final_values(trained)}

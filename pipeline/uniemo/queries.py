@@ -104,6 +104,6 @@ class ExpertQueries(nn.Module):
         for layer in self.interactive:
             weights = layer.weights(refined, patches_BNW) if attention else None
             refined = layer(refined, patches_BNW)
-        found = queries_BQW + self.beta * refined
-        joint = F.normalize(self.projection(found.mean(1)).float(), dim=-1)
-        return Seen(found, joint, weights)
+        updated_BQW = queries_BQW + self.beta * refined
+        joint = F.normalize(self.projection(updated_BQW.mean(1)).float(), dim=-1)
+        return Seen(updated_BQW, joint, weights)

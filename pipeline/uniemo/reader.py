@@ -108,7 +108,7 @@ class EmotionReader:
             Reading(
                 dict(zip(EMOTIONS, row, strict=True)),
                 polarities_of(row),
-                {kind: found[index] for kind, found in nearest.items()},
+                {kind: names[index] for kind, names in nearest.items()},
                 {kind: map_NHW[index] for kind, map_NHW in maps.items()},
             )
             for index, row in enumerate(probabilities)

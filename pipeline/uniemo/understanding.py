@@ -46,10 +46,12 @@ class Inputs:
 
     def rows(self, split: str) -> Integers:
         """Return the row indices of a split. Raises ValueError if it has no images."""
-        found = np.flatnonzero(self.splits == split)
-        if not len(found):
-            raise ValueError(f"no picture in the {split} split; understanding needs at least one in train, val, test")
-        return found
+        indices = np.flatnonzero(self.splits == split)
+        if not len(indices):
+            raise ValueError(
+                f"No images in the {split} split; understanding needs at least one in each of train, val and test."
+            )
+        return indices
 
 
 def inputs_of(corpus: pa.Table, squares: Squares, bases: Mapping[str, Base], settings: "UniemoUnderstanding") -> Inputs:
@@ -57,7 +59,7 @@ def inputs_of(corpus: pa.Table, squares: Squares, bases: Mapping[str, Base], set
 
     `corpus` has emotion, split, scene, objects of the same images as `squares`, in the same order.
     """
-    assert len(corpus) == len(squares), f"{len(corpus)} pictures and {len(squares)} squares"
+    assert len(corpus) == len(squares), f"{len(corpus)} images but {len(squares)} squares"
     splits, targets = np.array(corpus["split"].to_pylist(), object), targets_of(corpus, bases)
     contrasted = targets_of(corpus, bases, first_only=True) if settings.positives == "literal" else targets
     return Inputs(squares, emotion_indices(corpus), splits, targets, contrasted)
@@ -71,20 +73,20 @@ def build(
 
 
 def drawer(
-    found: Inputs, train: Integers, kinds: tuple[str, ...], settings: "UniemoUnderstanding"
+    inputs: Inputs, train: Integers, kinds: tuple[str, ...], settings: "UniemoUnderstanding"
 ) -> Callable[[Tensor, torch.Generator], Batch]:
     """Return a function from positions in `train` and a generator, its only source of randomness, to a batch."""
 
     def draw(places: Tensor, generator: torch.Generator) -> Batch:
         rows, size = train[places.numpy()], len(places)
         batch = {
-            "squares": torch.from_numpy(found.squares[rows]),
+            "squares": torch.from_numpy(inputs.squares[rows]),
             "crops": draw_crops(size, settings.min_crop, generator),
             "kept": torch.rand(size, settings.head_hidden, generator=generator) >= settings.dropout,
-            "emotions": torch.from_numpy(found.emotions[rows]),
+            "emotions": torch.from_numpy(inputs.emotions[rows]),
         }
         for kind in kinds:
-            chosen = torch.from_numpy(found.contrasted[kind][rows])
+            chosen = torch.from_numpy(inputs.contrasted[kind][rows])
             positives, candidates = contrast_weights(chosen, settings.positives == "literal")
             batch |= {f"{kind}_positives": positives, f"{kind}_candidates": candidates}
         return batch
@@ -92,20 +94,20 @@ def drawer(
     return draw
 
 
-def task(learner: Learner, found: Inputs, generator: np.random.Generator) -> Task:
+def task(learner: Learner, inputs: Inputs, generator: np.random.Generator) -> Task:
     """Return the task for the training loop. The weights with the lowest loss on val are kept.
 
     `generator` draws the order of the images.
     """
     settings, chain = learner.settings, learner.chain
-    train, val = found.rows("train"), found.rows("val")
+    train, val = inputs.rows("train"), inputs.rows("val")
 
     def score() -> float:
-        logits = read(chain, found.squares, val, settings.batch_size).logits
-        return -negative_log_likelihood(softmax(logits), found.emotions[val])
+        logits = read(chain, inputs.squares, val, settings.batch_size).logits
+        return -negative_log_likelihood(softmax(logits), inputs.emotions[val])
 
-    order = row_order(found.emotions[train], settings.sampler, generator)
-    draw = drawer(found, train, chain.kinds, settings)
+    order = row_order(inputs.emotions[train], settings.sampler, generator)
+    draw = drawer(inputs, train, chain.kinds, settings)
     rates = {BACKBONE: settings.backbone_rate, QUERIES: settings.query_rate}
     return Task(
         "uniemo_understanding", learner, order, draw, optimization_of(settings), rates,
@@ -147,28 +149,28 @@ class Report:
     metrics: dict[str, float]
 
 
-def report(learner: Learner, trained: Trained, found: Inputs, bases: Mapping[str, Base]) -> Report:
+def report(learner: Learner, trained: Trained, inputs: Inputs, bases: Mapping[str, Base]) -> Report:
     """Return the results on the test split, with the temperature fitted on the val split.
 
     The metrics cover the emotions and whether the nearest attributes are annotated ones.
     """
     chain, batch_size = learner.chain, learner.settings.batch_size
-    val, test = found.rows("val"), found.rows("test")
-    val_logits = read(chain, found.squares, val, batch_size).logits
-    temperature = fit_temperature(val_logits, found.emotions[val])
-    seen = read(chain, found.squares, test, batch_size)
+    val, test = inputs.rows("val"), inputs.rows("test")
+    val_logits = read(chain, inputs.squares, val, batch_size).logits
+    temperature = fit_temperature(val_logits, inputs.emotions[val])
+    seen = read(chain, inputs.squares, test, batch_size)
     probabilities = softmax(seen.logits / temperature).astype(np.float32)
-    metrics = emotion_metrics(probabilities, temperature, found.emotions[test])
+    metrics = emotion_metrics(probabilities, temperature, inputs.emotions[test])
     metrics |= {
-        "num_train": len(found.rows("train")),
+        "num_train": len(inputs.rows("train")),
         "n_val": len(val),
-        "accuracy_val": float((val_logits.argmax(1) == found.emotions[val]).mean()),
+        "accuracy_val": float((val_logits.argmax(1) == inputs.emotions[val]).mean()),
         "best_step": trained.best_step,
     }
     for kind, joint in seen.joint.items():
-        metrics |= retrieval(joint, bases[kind], found.targets[kind][test], kind)
+        metrics |= retrieval(joint, bases[kind], inputs.targets[kind][test], kind)
         metrics[f"beta_{kind}"] = float(chain.queries[kind].beta.detach())
-    return Report(probabilities, found.emotions[test], temperature, metrics)
+    return Report(probabilities, inputs.emotions[test], temperature, metrics)
 
 
 def retrieval(joint_ND: Tensor, base: Base, targets_NK: NDArray[np.bool_], kind: str) -> dict[str, float]:

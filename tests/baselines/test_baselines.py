@@ -105,7 +105,7 @@ def test_a_word_begins_as_the_one_that_is_named(models: Path) -> None:
     model = model_of("textual_inversion", foundation)
     image = embedding_of("image", foundation.pipeline)
     assert torch.equal(model.embeddings(torch.eye(8)), image.repeat(8, 1))
-    with pytest.raises(ValueError, match=r"first_word = 'image of' is 2 tokens"):
+    with pytest.raises(ValueError, match=r"first_word = 'image of' has 2 tokens"):
         model_of("textual_inversion", foundation, first_word="image of")
 
 

@@ -161,12 +161,12 @@ def test_the_card_says_what_it_is_of(ours: EmotionPipeline, tmp_path: Path) -> N
 
 
 def test_what_cannot_be_exported_says_why(ours: EmotionPipeline, models: Path) -> None:
-    with pytest.raises(ValueError, match="at strength 0 awe has no adapter"):
+    with pytest.raises(ValueError, match="awe has no active adapter at strength 0"):
         gather(ours, "awe", strength=0.0)
     for token in ("street", "two words"):
         with pytest.raises(ValueError, match=f"token = '{token}'"):
             gather(ours, "awe", token=token)
     folder = models / "prompt_only"
     save_generator(folder, "prompt", {"prompt": "an image of {S}"}, ours.foundation.digest)
-    with pytest.raises(ValueError, match="no adapters, so there is nothing to export"):
+    with pytest.raises(ValueError, match="can be exported; this model has no adapters"):
         gather(EmotionPipeline.from_pretrained(folder, device="cpu"), "awe")

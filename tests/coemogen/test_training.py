@@ -109,7 +109,7 @@ def test_weights_that_do_not_fit_their_meta_are_refused(models: Path, tmp_path: 
     params = settings.model_copy(update={"rank": 2}).model_dump(mode="json")
     save_generator(tmp_path, "coemogen", params, foundation.digest, weights, space(found()))
     again = load_foundation(models / "foundation/diffusion", models / "foundation/clip")
-    with pytest.raises(ValueError, match="does not hold the weights"):
+    with pytest.raises(ValueError, match="does not match the weights"):
         load_generator(tmp_path, again)
 
 

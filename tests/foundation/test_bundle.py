@@ -81,7 +81,7 @@ def test_a_folder_with_no_weights_cannot_be_packed(tmp_path: Path) -> None:
 
 def test_weights_that_were_not_packed_are_refused(tmp_path: Path) -> None:
     save_safetensors(tmp_path / "x.safetensors", {"a": torch.zeros(1)})
-    with pytest.raises(ValueError, match="no bundled model"):
+    with pytest.raises(ValueError, match="not a bundled model"):
         bundle.unpack(tmp_path / "x.safetensors", tmp_path / "out")
 
 

@@ -42,6 +42,6 @@ def test_a_connection_that_breaks_is_one_line_and_keeps_what_has_arrived(
         raise HTTPError("the peer closed the connection")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
-    with pytest.raises(ValueError, match=r"owner/name.*closed the connection; run again"):
+    with pytest.raises(ValueError, match=r"owner/name.*closed the connection\. Run again to resume"):
         hub.download("owner/name", "0" * 40, tmp_path / "out", tmp_path / "work", "config.json")
     assert (tmp_path / "work/hub/config.json").is_file()

@@ -22,13 +22,13 @@ def test_recipes_refuse_what_is_not_theirs() -> None:
 @pytest.mark.parametrize(
     ("recipe", "change", "message"),
     [
-        (recipes.CLIP, {"vision_width": 130}, r"vision_width is 130, no multiple of heads \(4\)"),
-        (recipes.CLIP, {"text_width": 130}, "text_width is 130"),
-        (recipes.CLIP, {"patch_px": 7}, "no multiple of patch_px"),
-        (recipes.VAE, {"norm_groups": 7}, "channels is 24, no multiple of norm_groups"),
-        (recipes.UNET, {"heads": 5}, "channels is 96, no multiple of heads"),
-        (recipes.UNET, {"norm_groups": 5}, "channels is 96, no multiple of norm_groups"),
-        (recipes.CAPTIONER, {"width": 130}, "width is 130, no multiple of heads"),
+        (recipes.CLIP, {"vision_width": 130}, r"vision_width = 130: must be a multiple of heads \(4\)"),
+        (recipes.CLIP, {"text_width": 130}, "text_width = 130"),
+        (recipes.CLIP, {"patch_px": 7}, "must be a multiple of patch_px"),
+        (recipes.VAE, {"norm_groups": 7}, "channels = 24: must be a multiple of norm_groups"),
+        (recipes.UNET, {"heads": 5}, "channels = 96: must be a multiple of heads"),
+        (recipes.UNET, {"norm_groups": 5}, "channels = 96: must be a multiple of norm_groups"),
+        (recipes.CAPTIONER, {"width": 130}, "width = 130: must be a multiple of heads"),
     ],
 )
 def test_sizes_that_do_not_divide_are_refused_before_training(

@@ -89,7 +89,7 @@ def test_a_model_of_prompts_is_a_pipeline_too(models: Path, pipe: EmotionPipelin
         ({"emotion": "excitement"}, "the model was not trained on excitement"),
         ({"emotion": "awe", "num_images": 0}, "num_images = 0"),
         ({"emotion": "awe", "prompt": "street"}, r"the prompt 'street' has no \{S\}"),
-        ({"emotion": "awe", "prompt": "{S} " + "street " * 40}, "CLIP takes 32"),
+        ({"emotion": "awe", "prompt": "{S} " + "street " * 40}, "CLIP allows at most 32"),
         ({"emotion": "awe", "strength": -1.0}, "strength = -1.0"),
         ({"emotion": "awe", "steps": 0}, "steps = 0"),
         ({"emotion": "awe", "guidance": float("nan")}, "guidance = nan"),

@@ -99,7 +99,7 @@ def test_numbers_that_are_not_finite_are_refused_with_the_name_of_the_tensor(
 ])  # fmt: skip
 def test_weights_of_other_names_shapes_or_types_are_not_those_of_the_model(place: Path, tensors: Any) -> None:
     save_safetensors(place / "x.safetensors", tensors)
-    with pytest.raises(ValueError, match=r"does not hold the weights that meta\.json beside it tells of"):
+    with pytest.raises(ValueError, match=r"does not match the weights recorded in meta\.json"):
         load_trained(torch.nn.Linear(3, 2), place / "x.safetensors")
 
 
@@ -279,7 +279,7 @@ JUDGES: dict[str, object] = {
 @pytest.mark.parametrize("name", JUDGES)
 def test_judges_whose_shape_lies_are_one_line(place: Path, name: str) -> None:
     save_safetensors(place / "judge.safetensors", {"x": torch.zeros(1)}, {"judge": json.dumps(JUDGES[name])})
-    with pytest.raises(ValueError, match=r"judge\.safetensors: no judge of this project"):
+    with pytest.raises(ValueError, match=r"judge\.safetensors: not a judge of this project"):
         load_judges(place)
 
 
@@ -289,7 +289,7 @@ def test_attributes_whose_names_lie_are_one_line(place: Path, models: Path, unde
     file = folder / "attributes.safetensors"
     features, names = load_safetensors(file)
     save_safetensors(file, features, names | {"scene": text})
-    with pytest.raises(ValueError, match=r"attributes\.safetensors (is damaged|has not one vector)"):
+    with pytest.raises(ValueError, match=r"attributes\.safetensors (is damaged|does not have exactly one vector)"):
         load_understanding(folder, models / "foundation/clip")
 
 
@@ -299,7 +299,7 @@ def test_a_temperature_that_is_none_is_refused(
 ) -> None:
     folder = copied(understanding, place)
     (folder / "meta.json").write_bytes(meta_with(folder, temperature=0.125).replace(b"0.125", temperature.encode()))
-    with pytest.raises(ValueError, match=r"meta\.json is none of an understanding"):
+    with pytest.raises(ValueError, match=r"meta\.json does not describe an understanding model"):
         load_understanding(folder, models / "foundation/clip")
 
 

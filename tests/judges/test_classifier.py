@@ -43,7 +43,7 @@ def test_the_pictures_of_a_split_keep_their_emotions_features_and_lengths() -> N
 
 
 def test_features_of_other_pictures_are_refused() -> None:
-    with pytest.raises(ValueError, match="not of the pictures"):
+    with pytest.raises(ValueError, match="not belong to the images"):
         Pictures.of(tables()[0], tables(NUM - 1)[1])
 
 

@@ -163,7 +163,7 @@ def test_weights_that_cannot_be_taken_are_errors_that_name_the_key(
     for key in ("scene_weights", "object_weights"):
         with pytest.raises(ValueError, match=f"judges.{key} = 'x'.*put it there"):
             fitted(train, val, tmp_path, **{key: "x"})
-    with pytest.raises(ValueError, match=r"judges.backbone_weights = 'x': the backbone `small` is ours"):
+    with pytest.raises(ValueError, match=r"judges.backbone_weights = 'x': the backbone `small` is specific"):
         fitted(train, val, tmp_path, backbone_weights="x")
 
 
@@ -182,5 +182,5 @@ def test_a_resnet_of_torchvision_starts_from_its_file_and_learns(train: Examples
 def test_nothing_to_learn_from_is_an_error(train: Examples, val: Examples, tmp_path: Path) -> None:
     none = np.empty(0, np.int64)
     empty = Examples(train.squares[:0], Targets(none, none, none), train.names)
-    with pytest.raises(ValueError, match="no picture in the both half"):
+    with pytest.raises(ValueError, match="No images in the both half"):
         fitted(empty, val, tmp_path)

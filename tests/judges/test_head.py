@@ -94,14 +94,14 @@ def test_calibration_changes_the_temperature_and_no_verdict() -> None:
 
 
 def test_features_of_another_width_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"5 numbers.*takes 12"):
+    with pytest.raises(ValueError, match=r"width 5; .*expects 12"):
         EmotionHead(WIDTH, None).probabilities(np.ones((2, 5), np.float32), ONES[:2])
 
 
 @pytest.mark.parametrize("lacking", ["train", "val"])
 def test_no_pictures_to_fit_on_are_an_error_that_names_the_split(lacking: str) -> None:
     train, val = world(0 if lacking == "train" else 9, 1), world(0 if lacking == "val" else 9, 2)
-    with pytest.raises(ValueError, match=f"no picture in the {lacking} split"):
+    with pytest.raises(ValueError, match=f"No images in the {lacking} split"):
         fit_head(*train, *val, head_settings(), 0)
 
 

@@ -107,5 +107,5 @@ def test_a_folder_without_a_judge_is_an_error_that_names_the_file(tmp_path: Path
     with pytest.raises(ValueError, match=FILE):
         load_judges(tmp_path)
     save_safetensors(tmp_path / FILE, {"weight": torch.ones(3)}, {"judge": '{"backbone": "small"}'})
-    with pytest.raises(ValueError, match=f"{FILE}: no judge of this project"):
+    with pytest.raises(ValueError, match=f"{FILE}: not a judge of this project"):
         load_judges(tmp_path)

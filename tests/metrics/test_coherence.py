@@ -87,5 +87,5 @@ def test_what_is_too_rare_to_tell_scores_near_0_and_nothing_beyond_the_limit() -
 
 
 def test_a_corpus_without_pairs_says_so() -> None:
-    with pytest.raises(ValueError, match="none of 2 pictures"):
+    with pytest.raises(ValueError, match="none of 2 images"):
         plausibility_of(corpus([("sea", []), (None, ["boat"])]))

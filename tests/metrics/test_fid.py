@@ -118,7 +118,7 @@ def test_reweighing_to_the_shares_that_are_there_changes_nothing() -> None:
 
 
 def test_an_emotion_without_real_pictures_is_named() -> None:
-    with pytest.raises(ValueError, match="no real pictures of fear, only of amusement"):
+    with pytest.raises(ValueError, match="no real images of fear, only of amusement"):
         fid(images(4, 0), np.array([0, 0, 6, 6]), reference(images(4, 1), [0] * 4), generator())
 
 

@@ -134,7 +134,9 @@ def test_a_missing_file_is_named_before_anything_is_loaded(key: str, tmp_path: P
     files = models_of_chance(tmp_path / "models")
     for file in files.clip.iterdir():
         file.unlink()  # to load it would be an error of its own
-    with pytest.raises(ValueError, match=rf"scores\.{key} = 'gone\.safetensors': there is no .*gone.* to null"):
+    with pytest.raises(
+        ValueError, match=rf"scores\.{key} = 'gone\.safetensors': .*gone\.safetensors does not exist; .* to null"
+    ):
         load_bench(files, settings(**{key: "gone.safetensors"}))
 
 

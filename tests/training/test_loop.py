@@ -188,7 +188,7 @@ def test_a_checkpoint_of_more_processes_is_refused(tmp_path: Path, monkeypatch: 
     step, tensors = Checkpoints(tmp_path / "checkpoints", "toy", 0).newest(torch.device("cpu")) or (0, {})
     newest.unlink()
     Checkpoints(tmp_path / "checkpoints", "toy", 0).write(step, tensors | {"processes": torch.tensor(2)})
-    with pytest.raises(ValueError, match="of 2 processes and these are 1; start as many as before, or remove"):
+    with pytest.raises(ValueError, match="by 2 processes, this run has 1; start the same number as before, or delete"):
         train(tmp_path)
 
 

@@ -45,7 +45,7 @@ def test_weighted_rows_depend_on_the_step_alone_and_balance_the_emotions() -> No
 
 
 def test_nothing_to_train_on_is_an_error() -> None:
-    with pytest.raises(ValueError, match="no picture to train on"):
+    with pytest.raises(ValueError, match="No image left to train on"):
         row_order(np.array([], dtype=np.int64), "plain", numpy_generator(0))
 
 
@@ -62,7 +62,7 @@ def test_a_share_of_the_draws_falls_evenly_on_the_generated_images(sampler: str)
 def test_without_a_share_no_generated_image_is_drawn_and_a_share_wants_some() -> None:
     assert mixed_order(np.array([0, 1]), "plain", 3, 0.0).at(0, 200, 0).max() == 1
     assert mixed_order(np.array([0, 1]), "plain", 0, 0.0).at(0, 200, 0).max() == 1
-    with pytest.raises(ValueError, match=r"generated_frac = 0.2, and no generated image has passed"):
+    with pytest.raises(ValueError, match=r"generated_frac = 0.2, but no generated image passed"):
         mixed_order(np.array([0, 1]), "plain", 0, 0.2)
 
 

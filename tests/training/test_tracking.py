@@ -45,7 +45,7 @@ def test_without_a_name_there_is_none_and_unknown_or_absent_ones_are_refused(mon
     monkeypatch.delenv("EVOKE_TRACKER", raising=False)
     assert tracker() is None
     monkeypatch.setenv("EVOKE_TRACKER", "abacus")
-    with pytest.raises(ValueError, match=r"EVOKE_TRACKER = 'abacus': Accelerate knows .*tensorboard"):
+    with pytest.raises(ValueError, match=r"EVOKE_TRACKER = 'abacus': allowed are .*tensorboard"):
         tracker()
     monkeypatch.setenv("EVOKE_TRACKER", "wandb")
     monkeypatch.setattr("accelerate.tracking.get_available_trackers", list)

@@ -78,7 +78,7 @@ def test_damaged_bases_are_told(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"the weights file .* does not exist"):
         load_bases(tmp_path)
     save_bases({"scene": Base(("a", "b"), torch.eye(1, 8)), "object": Base((), torch.empty(0, 8))}, tmp_path)
-    with pytest.raises(ValueError, match="one vector for each name"):
+    with pytest.raises(ValueError, match="one vector per name"):
         load_bases(tmp_path)
     save_bases({"scene": Base(("a",), torch.eye(1, 8))}, tmp_path)
     with pytest.raises(ValueError, match="is damaged"):

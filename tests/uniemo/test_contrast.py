@@ -113,7 +113,7 @@ def test_each_of_several_objects_is_a_positive() -> None:
     between = F.normalize(torch.tensor([[1.0, 1, 0], [0, 0, 1]]), dim=1)
     first_only = F.normalize(torch.tensor([[1.0, 0, 0], [0, 0, 1]]), dim=1)
     assert contrastive_loss(between, attributes, targets, TAU) < contrastive_loss(first_only, attributes, targets, TAU)
-    with pytest.raises(AssertionError, match="one attribute at most"):
+    with pytest.raises(AssertionError, match="at most one attribute"):
         contrastive_loss(between, attributes, targets, TAU, literal=True)
 
 

@@ -210,7 +210,7 @@ def test_one_fold_is_in_sample_as_the_paper_writes(classifier: EmotionClassifier
 
 def test_features_of_other_pictures_are_refused(classifier: EmotionClassifier) -> None:
     rows, features = noise(16)
-    with pytest.raises(ValueError, match="not of the pictures"):
+    with pytest.raises(ValueError, match="not belong to the images"):
         judge_train(rows, features.take([*range(1, 32), 0]), classifier, 2, seed=0)
 
 

@@ -101,7 +101,7 @@ def test_the_coefficient_of_a_kind_without_attributes_is_1() -> None:
     draws = torch.Generator().manual_seed(0)
     for way in ("correlated", "constant", "shuffled"):
         assert coefficient_table({}, (), "scene", way, draws).shape == (0, 8)
-    with pytest.raises(ValueError, match="the correlation has no scene"):
+    with pytest.raises(ValueError, match="The correlation contains no scene"):
         coefficient_table({}, ("beach",), "scene", "correlated", draws)
 
 
@@ -112,7 +112,7 @@ def test_a_kind_without_attributes_is_said_once(
     with caplog.at_level(logging.WARNING, logger="evoke"):
         bases = bases_of(whole.table(whole.NUM), clip)
     assert caplog.messages == [
-        f"no {kind} is annotated in the train split: its loss is off, its coefficient is 1" for kind in without
+        f"no {kind} is annotated in the train split; the loss is disabled and the coefficient is 1" for kind in without
     ]
     save_bases(bases, tmp_path)
     again = load_bases(tmp_path)

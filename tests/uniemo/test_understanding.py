@@ -126,5 +126,5 @@ def test_retrieval_counts_annotated_pictures_alone() -> None:
 def test_a_split_without_pictures_is_told(split: str) -> None:
     found = coloured()
     found.splits[found.splits == split] = "test"
-    with pytest.raises(ValueError, match=f"no picture in the {split} split"):
+    with pytest.raises(ValueError, match=f"No images in the {split} split"):
         task(learner_of(), found, numpy_generator(0))

@@ -105,7 +105,7 @@ def load_judge(file: Path, recipe: JudgeRecipe, device: torch.device) -> Judge:
     """Load a trained judge in evaluation mode. Raises ValueError if it was trained by another recipe."""
     state, metadata = load_safetensors(file)
     if metadata["recipe"] != recipe.model_dump_json():
-        raise ValueError(f"{file} is a judge of another recipe: remove it")
+        raise ValueError(f"{file} was trained with another recipe; delete it")
     judge = Judge(recipe.widths).to(device)
     judge.load_state_dict(state)
     return judge.eval()

@@ -61,12 +61,12 @@ def dialogues(
 ) -> Dialogues:
     """Return a prompt of a random variant and its answer for each image, truncated to `num_tokens` tokens."""
     pairs = _per_picture(partial(_dialogue_ids, tokenizer=tokenizer, seed=seed), truths, workers)
-    width = min(num_tokens, max(len(asked) + len(answered) for asked, answered in pairs))
+    width = min(num_tokens, max(len(question) + len(reply) for question, reply in pairs))
     ids = np.full((len(pairs), width), tokenizer.pad_token_id, np.int16)
-    for row, (asked, answered) in enumerate(pairs):
-        tokens = (asked + answered)[:width]
+    for row, (question, reply) in enumerate(pairs):
+        tokens = (question + reply)[:width]
         ids[row, : len(tokens)] = tokens
-    return Dialogues(ids, np.array([len(asked) for asked, _ in pairs], np.int16))
+    return Dialogues(ids, np.array([len(question) for question, _ in pairs], np.int16))
 
 
 def foreground_boxes(truths: Sequence[Truth]) -> np.ndarray:
@@ -99,8 +99,8 @@ def chat_texts(truths: Sequence[Truth], seed: int) -> list[str]:
 
 def _filled(boxes: Sequence[Sequence[tuple[float, float, float, float]]]) -> np.ndarray:
     filled = np.zeros((len(boxes), max(1, *map(len, boxes)), 4), np.float32)
-    for row, found in enumerate(boxes):
-        filled[row, : len(found)] = np.array(found, np.float32).reshape(-1, 4)
+    for row, item_boxes in enumerate(boxes):
+        filled[row, : len(item_boxes)] = np.array(item_boxes, np.float32).reshape(-1, 4)
     return filled
 
 
@@ -119,8 +119,8 @@ def _training_ids(
 def _dialogue_ids(
     item: tuple[int, Truth], tokenizer: "PreTrainedTokenizerBase", seed: int
 ) -> tuple[list[int], list[int]]:
-    asked, answered = _dialogue(item, seed)
-    ids = tokenizer([asked + ASSISTANT, answered + CLOSE], add_special_tokens=False)["input_ids"]
+    question, reply = _dialogue(item, seed)
+    ids = tokenizer([question + ASSISTANT, reply + CLOSE], add_special_tokens=False)["input_ids"]
     return ids[0], ids[1]
 
 

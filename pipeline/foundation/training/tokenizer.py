@@ -82,9 +82,9 @@ def merge(word: tuple[str, ...], pair: tuple[str, str]) -> tuple[str, ...]:
     joined: list[str] = []
     position = 0
     while position < len(word):
-        found = word[position : position + 2] == pair
-        joined.append("".join(pair) if found else word[position])
-        position += 2 if found else 1
+        matches = word[position : position + 2] == pair
+        joined.append("".join(pair) if matches else word[position])
+        position += 2 if matches else 1
     return tuple(joined)
 
 
