@@ -86,7 +86,7 @@ def test_a_model_of_prompts_is_a_pipeline_too(models: Path, pipe: EmotionPipelin
         ({"emotion": "aw"}, r"unknown emotion 'aw'; did you mean 'awe'\?"),
         ({"emotion": {}}, "no emotion is given"),
         ({"emotion": {"awe": 0.0}}, "the weight of awe is 0.0"),
-        ({"emotion": "excitement"}, "the model was not trained on excitement"),
+        ({"emotion": "excitement"}, "the model knows no excitement"),
         ({"emotion": "awe", "num_images": 0}, "num_images = 0"),
         ({"emotion": "awe", "prompt": "street"}, r"the prompt 'street' has no \{S\}"),
         ({"emotion": "awe", "prompt": "{S} " + "street " * 40}, "CLIP allows at most 32"),
