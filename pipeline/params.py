@@ -563,7 +563,7 @@ class UniemoJoint(DiffusionTraining):
     ] = 0.00001
     query_rate: Annotated[
         RateOrZero, Field(description="peak learning rate of queries and interactive blocks (UniEmo's code: 0.0005)")
-    ] = 0.0001
+    ] = 0.001
     head_rate: Annotated[RateOrZero, Field(description="peak learning rate of the emotion head (UniEmo's code: 0)")] = (
         0.0001
     )
