@@ -23,8 +23,9 @@ class Mapper(nn.Module):
     vector per emotion; or `text`, the frozen text feature of the emotion's name, which passes no mapper.
     `name_features` is 8D and needed for `text` only.
 
-    Deviates from the paper, which does not mention the scale: the eight e are centred and brought to unit root mean
-    square, so that the three inputs are equally strong beside v at first.
+    Deviates from the paper, which does not mention the scale: each e is brought to unit root mean square, so that the
+    three inputs are equally strong beside v at first. The text features are centred before, because those of emotion
+    names are nearly alike.
     """
 
     def __init__(self, width: int, hidden: int, kind: Input = "onehot", name_features: Tensor | None = None) -> None:
@@ -38,11 +39,12 @@ class Mapper(nn.Module):
                 self.table = nn.Parameter(torch.randn(len(EMOTIONS), width))
             case "text":
                 assert name_features is not None, "input = text requires name_features"
-                self.register_buffer("table", projected(name_features.detach().float(), width), persistent=False)
+                features = projected(name_features.detach().float(), width)
+                self.register_buffer("table", features - features.mean(0), persistent=False)
 
     def forward(self, weights: Tensor) -> Tensor:
         vectors = self.layers(self.table)
-        return weights @ F.rms_norm(vectors - vectors.mean(0), vectors.shape[-1:])
+        return weights @ F.rms_norm(vectors, vectors.shape[-1:])
 
 
 def projected(features: Tensor, width: int) -> Tensor:

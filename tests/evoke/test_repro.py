@@ -27,11 +27,17 @@ class Silent:
 
 
 def recorded(folder: Path, failing: str = "", jobs: int = 2, first: str = "") -> list[str]:
-    """The graph made, each stage leaving when it began and ended."""
+    """The graph made, each stage leaving when it began and ended; of two at a time, left and right await each other."""
+    begun = folder.with_name(f"{folder.name}-begun")
+    begun.mkdir(exist_ok=True)
 
     def make(name: str) -> None:
         begin = time.monotonic()
-        time.sleep(0.2)
+        (begun / name).touch()
+        other = {"left": "right", "right": "left"}.get(name, name)
+        guard = begin + 300
+        while jobs > 1 and not (begun / other).exists() and time.monotonic() < guard:
+            time.sleep(0.01)
         (folder / name).write_text(f"{begin} {time.monotonic()}")
         sys.exit(name == failing)
 

@@ -48,10 +48,11 @@ def repository(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(stage_module, "die_with_parent", lambda: None)
     for name, value in (("EVOKE_WORK", ".work"), ("EVOKE_DEVICE", "cpu"), ("EVOKE_THREADS", "1")):
         monkeypatch.setenv(name, value)
-    Path("models").mkdir()
-    for name, target in (("pipeline", ROOT / "pipeline"), ("stages", ROOT / "stages"),
-                         ("models/foundation", models / "foundation")):  # fmt: skip
-        Path(name).symlink_to(target)
+    Path("models/foundation").mkdir(parents=True)
+    for name in ("pipeline", "stages"):
+        Path(name).symlink_to(ROOT / name)
+    for name, source in (("clip", "clip"), ("vit", "clip"), ("diffusion", "diffusion")):
+        (Path("models/foundation") / name).symlink_to(models / "foundation" / source)
     torch.manual_seed(0)
     save_head(EmotionHead(128, 16), Path("models/emotion_classifier"), {})
     rows = sorted((row(index) for index in range(NUM)), key=lambda one: one["image_id"])
