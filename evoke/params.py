@@ -89,5 +89,5 @@ def _added(old: Mapping[str, Any], values: Mapping[str, Any], prefix: str) -> It
 def _replaced(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
     """Yield a line for each comment beside a key that is replaced by another."""
     for key, comment in old.items():
-        if comment != new[key]:
+        if comment != new.get(key):
             yield f"{key}: comment replaced: {comment}"

@@ -18,7 +18,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.tokens import CommentToken
 
-from pipeline.params import Params, schema_of, section_of
+from pipeline.params import Params, optional_section_of, schema_of, section_of
 
 HEADER = (
     "# All settings. The defaults are the miniature; `evoke preset paper` sets the papers' setting. `evoke params`",
@@ -48,11 +48,14 @@ def params_text(values: Mapping[str, Any], comments: Comments) -> str:
 
 
 def default_comments(kept: Comments) -> Comments:
-    """Return the comments of the classes beside every key, with those of `kept` on lines of their own."""
+    """Return the comments of the classes beside every key, with those of `kept` on lines of their own.
+
+    Keys of a section that may be null have none; what `kept` has beside them stays.
+    """
     first = next(iter(Params.model_fields))
     own = "\n".join(line for line in kept.above.get(first, ()) if line not in HEADER).strip("\n")
     header = [*HEADER, "", *([*own.split("\n"), ""] if own else [])]
-    return Comments(descriptions(), {**kept.above, first: header}, kept.end)
+    return Comments({**kept.beside, **descriptions()}, {**kept.above, first: header}, kept.end)
 
 
 @cache
@@ -98,7 +101,7 @@ def shown(value: Any) -> str:
 def _lines(model: type[BaseModel], name: str, value: Any, key: str, comments: Comments) -> Iterator[str]:
     """Yield the lines of a key and, if it is a section, of the keys in it."""
     indent = "  " * key.count(".")
-    section = section_of(model.model_fields[name])
+    section = optional_section_of(model.model_fields[name]) if isinstance(value, Mapping) else None
     comment = comments.beside.get(key, "")
     yield from (indent + line if line else "" for line in comments.above.get(key, ()))
     yield f"{indent}{name}:{'' if section else ' ' + shown(value)}{'  # ' + comment if comment else ''}"

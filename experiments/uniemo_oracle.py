@@ -30,7 +30,7 @@ from pipeline.runtime import device
 from pipeline.uniemo.folder import load_understanding
 from pipeline.uniemo.pictures import Squares, cached_squares
 from pipeline.uniemo.understanding import read
-from pipeline.work import written_aside
+from pipeline.work import WorkFolder, written_aside
 
 GRID = "uniemo_understanding"
 CLIP = Path("models/foundation/clip")
@@ -83,7 +83,9 @@ def drawn(folder: Path, number: int) -> Oracle:
     files = [paths[image_id.rsplit("/", 1)[-1]] for image_id in truth["image_id"].to_pylist()]
     images = (pa.table({"image": [{"bytes": file.read_bytes()}]}) for file in files)
     labels = np.array([INDEX[label] for label in truth["label"].to_pylist()], np.int64)
-    return Oracle(folder, cached_squares(folder / "squares", images, 64), labels)
+    work = WorkFolder("squares", world_hash(), folder)
+    with work.lock():
+        return Oracle(folder, cached_squares(work, images, 64), labels)
 
 
 def right(cell: Path, model: str, oracle: Oracle) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ import reprlib
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -959,9 +959,15 @@ def missing_keys(model: type[BaseModel], values: Any, above: tuple[str, ...] = (
 
 
 def section_of(field: FieldInfo) -> type[BaseModel] | None:
-    """Return the class of a field that is a section, otherwise None."""
+    """Return the class of a field that is a section, otherwise None; None too for a section that may be null."""
     kind = field.annotation
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def optional_section_of(field: FieldInfo) -> type[BaseModel] | None:
+    """Return the class of a field that is a section or null, otherwise None."""
+    kinds = [kind for kind in get_args(field.annotation) if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    return kinds[0] if kinds else section_of(field)
 
 
 def dotted_keys(model: type[BaseModel] = Params, prefix: str = "") -> Iterator[str]:

@@ -81,7 +81,7 @@ def build(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         with torch.no_grad():
-            name_features = encoder(names).joint
+            name_features = encoder(names.to(encoder.projection.device)).joint.cpu()
         mapper = Mapper(encoder.width, settings.mapper_hidden, settings.input, name_features)
         perception = PerceptionEncoder(encoder.width, visual_width, settings.visual_tokens, settings.perception)
     embedding = EmotionEmbedding(mapper, perception, encoder.token_size)

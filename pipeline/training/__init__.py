@@ -1,1 +1,1 @@
-"""The training loop that CoEmoGen, UniEmo and the baselines share."""
+"""The training loop that methods, judges and foundation models share."""

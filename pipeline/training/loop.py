@@ -152,12 +152,14 @@ class TrainingState:
             return self._rate(name), self.settings.weight_decay_of(self.parameters[name])
 
         groups = [
-            {"params": [self.parameters[name] for name in names], "rate": rate, "weight_decay": decay}
+            {"params": [*map(self.parameters.get, names)], "lr": self._lr(rate), "rate": rate, "weight_decay": decay}
             for (rate, decay), names in itertools.groupby(sorted(self.parameters, key=group_of), group_of)
         ]
-        first = self.settings.learning_rate
-        rate = torch.tensor(first, device=self.accelerator.device) if self.is_captured else first
-        return torch.optim.AdamW(groups, lr=rate, betas=self.settings.betas, fused=True, capturable=self.is_captured)
+        return torch.optim.AdamW(groups, betas=self.settings.betas, fused=True, capturable=self.is_captured)
+
+    def _lr(self, rate: float) -> float | Tensor:
+        """Return a learning rate as AdamW takes it: a captured step reads it from the device."""
+        return torch.tensor(rate, device=self.accelerator.device) if self.is_captured else rate
 
     @property
     def is_main(self) -> bool:
@@ -194,6 +196,7 @@ class TrainingState:
         if self.settings.max_grad_norm is not None:
             self.accelerator.clip_grad_norm_(self.parameters.values(), self.settings.max_grad_norm)
         self.optimizer.step()
+        torch.autograd.graph.increment_version(self.parameters.values())  # the fused step does not count its writes
         return losses
 
     def record(self, step: int, losses: dict[str, Tensor]) -> None:
@@ -214,10 +217,11 @@ class TrainingState:
         assert self.task.sheet is not None
         path = self.work / "sheets" / f"step-{step:06d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        was_training = self.task.module.training
+        modes = {module: module.training for module in self.task.module.modules()}
         self.task.module.eval()
         self.task.sheet().save(path)
-        self.task.module.train(was_training)
+        for module, is_training in modes.items():
+            module.training = is_training
 
     def scores_after(self, step: int) -> bool:
         """Return whether the weights are scored after a step: at the task's interval and at the end."""
@@ -267,8 +271,8 @@ class TrainingState:
             parameter.copy_(tensors[f"weight/{name}"])
             if f"step/{name}" in tensors:
                 moments = {key: torch.empty_like(parameter).copy_(tensors[f"{key}/{name}"]) for key in MOMENTS}
-                counted = tensors[f"step/{name}"].to(parameter.device if self.is_captured else "cpu")
-                self.optimizer.state[parameter] = {"step": counted, **moments}
+                step_count = tensors[f"step/{name}"].to(parameter.device)  # where fused AdamW reads it
+                self.optimizer.state[parameter] = {"step": step_count, **moments}
             if name in self.averages:
                 self.averages[name].copy_(tensors[f"average/{name}"])
         for name, buffer in self._buffers().items():
@@ -384,9 +388,11 @@ def accelerator_of(settings: Optimization) -> "Accelerator":
     """
     from accelerate import Accelerator, DistributedDataParallelKwargs
 
-    unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+    unused, chosen = DistributedDataParallelKwargs(find_unused_parameters=True), device()
+    if chosen.index is not None:
+        torch.cuda.set_device(chosen)
     accelerator = Accelerator(
-        cpu=device().type == "cpu", mixed_precision="no", kwargs_handlers=[unused], log_with=tracker(),
+        cpu=chosen.type == "cpu", mixed_precision="no", kwargs_handlers=[unused], log_with=tracker(),
         project_dir=tracker_folder(),
     )  # fmt: skip
     if settings.batch_size % accelerator.num_processes:

@@ -11,7 +11,7 @@ As written, Eq. 10 drowns L_theta: at c, .3 L_cond has 48 to 214 times the gradi
 weights its adversarial loss, times `condition_weight`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -38,6 +38,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "class_object": ("object", CLASS), "class_patch": (CLASS, PATCH),
     "class_scene_object_patch": (*ATTRIBUTE_KINDS, CLASS, PATCH),
 }  # fmt: skip
+GREATEST_RATIO = 1e4  # of gradient norms, as VQGAN caps its adaptive weight
 SMALLEST_GRADIENT = 1e-8  # below which L_cond's gradient at c counts as none
 
 
@@ -63,7 +64,7 @@ class UniEmo(nn.Module):
         self.schedule, self.settings, self.prompts = schedule, settings, prompts
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the losses of a batch by name, and what is observed beside them (see `observe`).
+        """Return the losses of a batch by name, and what is observed beside them: norms of gradients and such.
 
         `batch` holds what Learner and the diffusion loss take: latents and noise BCHW; steps B; dropped B bool; one_hot
         B8; squares, crops, kept, emotions, {kind}_positives and {kind}_candidates as in Learner.
@@ -75,7 +76,7 @@ class UniEmo(nn.Module):
         seen = self._condition_input(embeddings)
         cond, active = self._condition_loss(self.condition(seen), emotions, understood)
         diffusion, at_diffused = cut_at(self._diffusion(diffused, batch), diffused)
-        at_condition = gradient(cond, embeddings)
+        (at_condition,) = gradients(cond, [embeddings])
         weighted = {
             "understanding": settings.understanding_weight * losses.pop("total"),
             "cond": self._condition_weight(at_condition, at_diffused) * cond,
@@ -108,8 +109,11 @@ class UniEmo(nn.Module):
         settings = self.settings
         if settings.balance == "fixed":
             return settings.condition_weight
-        ratio = at_diffused.norm() / at_condition.norm().clamp(min=SMALLEST_GRADIENT)
-        return settings.condition_weight * settings.diffusion_weight * ratio
+        squares = torch.stack([at_diffused.square().sum(), at_condition.square().sum()]).float()
+        if torch.distributed.is_initialized():  # the norms are those of the whole batch
+            torch.distributed.all_reduce(squares)
+        ratio = squares[0].sqrt() / squares[1].sqrt().clamp(min=SMALLEST_GRADIENT)
+        return settings.condition_weight * settings.diffusion_weight * ratio.clamp(max=GREATEST_RATIO)
 
     def fuse(self, understood: Understood, emotions: Tensor, is_cut: bool = False) -> Tensor:
         """Return c BW of what was understood, for emotions B8. With `is_cut`, no gradient reaches the chain."""
@@ -148,12 +152,12 @@ class UniEmo(nn.Module):
         return diffusion_errors(self.unet, self.schedule, batch, states, empty, self.settings.snr_cap).mean()
 
 
-def gradient(loss: Tensor, at: Tensor, keeps_graph: bool = True) -> Tensor:
-    """Return the gradient of a scalar at a tensor, of its shape; 0 where the loss does not depend on it."""
-    result = None
-    if loss.requires_grad and at.requires_grad:
-        (result,) = torch.autograd.grad(loss, at, retain_graph=keeps_graph, allow_unused=True)
-    return torch.zeros_like(at) if result is None else result
+def gradients(loss: Tensor, at: Sequence[Tensor], keeps_graph: bool = True) -> list[Tensor]:
+    """Return the gradients of a scalar at tensors, of their shapes; 0 where the loss does not depend on one."""
+    if not at or not loss.requires_grad or not all(tensor.requires_grad for tensor in at):
+        return [torch.zeros_like(tensor) for tensor in at]
+    slopes = torch.autograd.grad(loss, at, retain_graph=keeps_graph, allow_unused=True)
+    return [torch.zeros_like(tensor) if slope is None else slope for tensor, slope in zip(at, slopes, strict=True)]
 
 
 def cut_at(loss: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:
@@ -162,7 +166,7 @@ def cut_at(loss: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:
     All trained parameters that the loss depends on must lie before the tensor. The graph behind it, that of the frozen
     U-Net, is freed.
     """
-    slope = gradient(loss, at, keeps_graph=False)
+    (slope,) = gradients(loss, [at], keeps_graph=False)
     linear = (slope * at).sum()
     return loss.detach() + linear - linear.detach(), slope
 
@@ -172,8 +176,8 @@ def gradients_at_queries(losses: Mapping[str, Tensor], understood: Understood) -
     queries = [seen.queries for seen in understood.seen.values() if seen.queries.requires_grad]
     norms = {}
     for name, loss in losses.items():
-        parts = [gradient(loss, each) for each in queries]
-        norms[f"gradient_{name}_at_queries"] = torch.stack([part.norm() for part in parts] or [torch.zeros(())]).norm()
+        sizes = [part.norm() for part in gradients(loss, queries)]
+        norms[f"gradient_{name}_at_queries"] = torch.stack(sizes or [loss.new_zeros(())]).norm()
     return norms
 
 

@@ -72,6 +72,33 @@ def test_a_missing_section_is_completed() -> None:
     assert PATH.read_text() == GOOD
 
 
+def test_a_section_in_place_of_null_stays_with_its_comments() -> None:
+    section = """foundation_vit:  # ViT-B/32
+  # published weights
+  source: hub
+  hub_id: timm/vit_base_patch32_clip_224.openai  # of OpenAI
+  hub_revision: 0123456789abcdef0123456789abcdef01234567
+"""
+    head, _, rest = GOOD.partition("foundation_vit: null")
+    recipe = yaml_section(GOOD, "foundation_clip")
+    PATH.write_text(head + section + recipe + rest.partition("\n")[2])
+    before = read_yaml(PATH)
+    assert fix().exit_code == 0
+    assert read_yaml(PATH) == before
+    assert before["foundation_vit"]["recipe"]["steps"] == 8000
+    for kept in ("  # published weights", "timm/vit_base_patch32_clip_224.openai  # of OpenAI"):
+        assert kept in PATH.read_text()
+    text = PATH.read_text()
+    assert fix().exit_code == 0
+    assert PATH.read_text() == text
+
+
+def yaml_section(text: str, name: str) -> str:
+    """Return the lines of the recipe in a section of a foundation model."""
+    section = text.partition(f"\n{name}:")[2]
+    return re.split(r"\n(?=\S)", "  recipe:" + section.partition("\n  recipe:")[2])[0].rstrip() + "\n"
+
+
 def test_what_dvc_exp_run_has_rewritten_is_mended() -> None:
     from dvc.utils.hydra import apply_overrides
 

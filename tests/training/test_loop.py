@@ -261,3 +261,16 @@ def test_running_statistics_go_on_too(tmp_path: Path, monkeypatch: pytest.Monkey
         fit(Task("normed", killed, order, draw, optimization), 3, tmp_path / "killed", "key")
     fit(Task("normed", resumed, order, draw, optimization), 3, tmp_path / "killed", "key")
     assert all(torch.equal(whole.state_dict()[name], tensor) for name, tensor in resumed.state_dict().items())
+
+
+def test_each_step_counts_as_a_write_to_the_parameters(tmp_path: Path) -> None:
+    """UniEmo fits its Gaussians anew if torch has counted a write; AdamW's fused step does not count its own."""
+    order, optimization = RowOrder(np.arange(7, dtype=np.int64)), optimization_of(Training.model_validate(SETTINGS))
+    toy, versions = Toy(), []
+
+    def recorded(rows: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        versions.append(toy.left.weight._version)
+        return draw(rows, generator)
+
+    fit(Task("toy", toy, order, recorded, optimization), 3, tmp_path, "toy")
+    assert len(set(versions)) == len(versions) == optimization.steps
