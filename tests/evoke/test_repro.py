@@ -108,7 +108,8 @@ def test_ctrl_c_ends_all_that_runs_within_ten_seconds(stubborn: bool) -> None:
         [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True
     )
     assert process.stdout is not None
-    assert [process.stdout.readline(), process.stdout.readline()] == ["begun\n"] * 2
+    both = process.stdout.readline() + process.stdout.readline()  # of two processes at once, on one line or two
+    assert both.count("begun") == both.count("\n") == 2
     below = psutil.Process(process.pid).children(recursive=True)
     begin = time.monotonic()
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them

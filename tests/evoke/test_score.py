@@ -77,7 +77,7 @@ def test_two_runs_are_equal_and_params_yaml_is_heard() -> None:
     Path("params.yaml").write_text(text)
     result = run("mine", "--reference", "real")
     assert result.exit_code == 1
-    assert "scores.inception_weights = 'gone.safetensors': there is no models/pretrained/gone" in result.output
+    assert "scores.inception_weights = 'gone.safetensors': models/pretrained/gone.safetensors does not" in result.output
 
 
 def test_a_clip_of_ones_own_has_its_folders_name_and_no_published_one() -> None:

@@ -149,7 +149,10 @@ def test_missing_weights_and_a_corpus_without_a_test_split_are_one_line() -> Non
     write_params(alexnet_weights="a.safetensors", lpips_heads="b.safetensors")
     for result in (run(real_scores), run(scores, "--item", METHOD)):
         assert result.exit_code == 1
-    assert "scores.alexnet_weights = 'a.safetensors': there is no" in run(real_scores).output
+    assert (
+        "scores.alexnet_weights = 'a.safetensors': models/pretrained/a.safetensors does not exist"
+        in run(real_scores).output
+    )
     write_params()
     (Path(EMOSET.path) / "part-00001.parquet").unlink()
     result = run(real_scores)
