@@ -14,6 +14,8 @@ from evoke.params_text import Comments, default_comments, params_text, read_comm
 from pipeline.params import default_values, load_params, parse_params, read_yaml
 from pipeline.work import written_aside
 
+Change = tuple[str, Any, Any]  # dotted key, old value, new value
+
 
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path), default=Path("params.yaml"))
@@ -45,7 +47,7 @@ def fixed(path: Path) -> list[str]:
     comments = read_comments(before) if old else Comments()
     rewritten = default_comments(comments)
     text = params_text(values, rewritten)
-    lines = [*(f"{key}: missing -> {shown(value)}" for key, value in _added(old or {}, values, ""))]
+    lines = [f"{key}: missing -> {shown(value)}" for key, _, value in changed_keys(old or {}, values)]
     lines += [*_replaced(comments.beside, rewritten.beside)]
     if text == before:
         return lines
@@ -77,13 +79,14 @@ def replace(path: Path, values: Mapping[str, Any], text: str) -> None:
         assert read_yaml(aside) == values, "params.yaml would not read as the values that were written"
 
 
-def _added(old: Mapping[str, Any], values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    """Yield the dotted key and value of every leaf of `values` that `old` does not have."""
+def changed_keys(old: Mapping[str, Any], values: Mapping[str, Any], prefix: str = "") -> Iterator[Change]:
+    """Yield (dotted key, old, new) of the keys that differ; old is None for a key that was missing."""
     for key, value in values.items():
+        before = old.get(key)
         if isinstance(value, Mapping):
-            yield from _added(old.get(key) or {}, value, f"{prefix}{key}.")
-        elif key not in old:
-            yield f"{prefix}{key}", value
+            yield from changed_keys(before if isinstance(before, Mapping) else {}, value, f"{prefix}{key}.")
+        elif key not in old or before != value:
+            yield f"{prefix}{key}", before, value
 
 
 def _replaced(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:

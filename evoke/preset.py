@@ -7,7 +7,7 @@ commit. Comments of params.yaml are kept.
 """
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import click
 from pydantic import Field, ValidationError
 
-from evoke.params import replace
+from evoke.params import Change, changed_keys, replace
 from evoke.params_text import Comments, descriptions, params_text, read_comments, shown
 from pipeline.params import Params, Section, default_values, dotted_keys, parse_params, read_yaml
 
@@ -23,7 +23,6 @@ DEFAULTS, PRESENT = "defaults", "params"  # bases that are no presets
 PRESETS = Path("presets")
 MINIATURE = "miniature"  # the defaults themselves: it has no file
 MISSING = object()
-Change = tuple[str, Any, Any]
 
 
 class Header(Section):
@@ -117,7 +116,7 @@ def apply_preset(path: Path, preset: Preset, revisions: Mapping[str, str]) -> li
     values = preset.applied_to(old)
     _pin_hub_models(values, preset.values, old, revisions)
     parse_params(values, f"{path.name} with the preset")
-    changes = list(_changes(old, values, ""))
+    changes = list(changed_keys(old, values))
     if changes:
         comments = read_comments(path.read_text(encoding="utf-8"))
         beside = {key: text for key, text in descriptions().items() if _at(old, key, MISSING) is MISSING}
@@ -197,16 +196,6 @@ def _holder(values: dict[str, Any], sections: list[str]) -> dict[str, Any]:
     for name in sections:
         values = values[name]
     return values
-
-
-def _changes(old: Mapping[str, Any], values: Mapping[str, Any], prefix: str) -> Iterator[Change]:
-    """Yield (dotted key, old, new) of the keys that differ; old is None for a key that was missing."""
-    for key, value in values.items():
-        before = old.get(key)
-        if isinstance(value, Mapping):
-            yield from _changes(before if isinstance(before, Mapping) else {}, value, f"{prefix}{key}.")
-        elif key not in old or before != value:
-            yield f"{prefix}{key}", before, value
 
 
 def _pin_hub_models(

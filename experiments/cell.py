@@ -167,7 +167,7 @@ def link(path: str, cell: Cell) -> None:
         raise click.ClickException(f"{cell.grid}: {cell.row} needs {path}, and there is no such file or folder")
     if Path(path).is_absolute() or target.is_symlink():
         return
-    if target.is_dir():  # a copy, as cells had before
+    if target.is_dir():  # a folder in the place of the link
         shutil.rmtree(target)
     target.unlink(missing_ok=True)
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,7 @@ FINISHED = "finished.json"
 
 @dataclass(frozen=True)
 class Key:
-    """What a result depends on, each as a hash by name.
+    """Hold the hashes of everything that a result depends on, by name.
 
     params: sections of params.yaml; code: stages, with item where each has code of its own; data, weights: paths.
     """
@@ -116,7 +116,7 @@ def read_finished(cell: Cell) -> Finished | None:
         return None
     values = json.loads(path.read_text())
     if not isinstance(values.get("key"), dict) or not isinstance(values.get("metrics"), dict):
-        return Finished(values, None)  # of before results had keys
+        return Finished(values, None)  # a result without a key counts as stale
     return Finished(values["metrics"], Key(**values["key"]))
 
 

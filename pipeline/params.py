@@ -415,7 +415,7 @@ class Coemogen(DiffusionTraining):
 
 
 class Made(Section):
-    """Whether a baseline is trained, and on what."""
+    """Settings that all baselines share: the corpora that they are trained on."""
 
     corpora: Annotated[
         tuple[Literal["emoset"], ...],

@@ -7,18 +7,9 @@ from pipeline.stage import Run, stage
 @stage(reads=(BUNDLED_CLIP,), writes=(FOUNDATION_CLIP,))
 def main(run: Run) -> None:
     """Unpack, train or download CLIP."""
-    from pipeline.foundation import bundle, hub
-    from pipeline.runtime import device, threads
+    from pipeline.foundation.provide import provide_clip
 
-    params, out = run.params, run.out_folder(FOUNDATION_CLIP)
-    if params.source == "bundled":
-        bundle.unpack(run.path(BUNDLED_CLIP) / bundle.CLIP, out)
-    elif params.source == "train":
-        from pipeline.foundation.training import sources
-
-        sources.clip_by_recipe(params.recipe, out, run.work.parts, device(), threads())
-    else:
-        hub.download(params.hub_id, params.hub_revision, out, run.work.parts, "open_clip_config.json")
+    provide_clip(run.params, run.path(BUNDLED_CLIP), run.out_folder(FOUNDATION_CLIP), run.work.parts)
 
 
 if __name__ == "__main__":

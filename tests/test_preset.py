@@ -71,7 +71,7 @@ def changed(keys: list[str]) -> dict[str, Any]:
 
 
 def resolved(name: str) -> dict[str, Any]:
-    """What a whole preset sets: the defaults with the preset over them."""
+    """Return what a whole preset sets: the defaults with the preset over them."""
     return laid_over(default_values(), load_preset(name, ROOT / "presets").values)
 
 

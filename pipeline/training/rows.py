@@ -18,7 +18,7 @@ Rows = NDArray[np.int64]
 
 
 class Order(Protocol):
-    """What chooses the rows of each step."""
+    """An order in which the rows of a training come, step by step."""
 
     def at(self, step: int, batch_size: int, seed: int) -> torch.Tensor:
         """Return the rows of a step, B int64."""

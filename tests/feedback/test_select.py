@@ -74,7 +74,7 @@ def test_the_slice_is_floor_of_eta_n_to_floor_of_delta_n(num: int, first: int, s
 
 
 def test_tied_images_in_order_of_emotions_keep_equal_shares_of_all() -> None:
-    """By row order, the first and the last emotion would be dropped whole."""
+    """Check that ties are not broken by row order, which would drop the first and the last emotion whole."""
     emotions = np.repeat(np.arange(8), 100)
     stays = np.array(kept(scores(np.full(800, 0.99), np.full(800, 0.5), emotions)))
     assert stays.sum() == pytest.approx(0.36 * 800, abs=25)

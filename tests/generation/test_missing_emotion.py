@@ -11,7 +11,6 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from pipeline import stage as stage_module
 from pipeline.artifacts import EMOSET, encode_words, write_table
 from pipeline.baselines.model import DreamBoothModel, TextualInversionModel
 from pipeline.emotions import EMOTIONS
@@ -27,6 +26,7 @@ from pipeline.rows import emotion_indices, train_split, trained_emotions
 from stages import stable_diffusion
 from tests.generation.trained import random_coemogen
 from tests.judges.conftest import row
+from tests.repository import enter_repository
 
 ROOT = Path(__file__).parents[2]
 PARAMS = load_params(ROOT / "params.yaml")
@@ -109,12 +109,8 @@ def test_a_generator_without_a_space_that_lists_no_emotions_is_refused(models: P
 def test_stable_diffusion_is_asked_for_the_emotions_of_the_corpus(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(stage_module, "die_with_parent", lambda: None)
-    for name, value in (("EVOKE_WORK", ".work"), ("EVOKE_DEVICE", "cpu"), ("EVOKE_THREADS", "1")):
-        monkeypatch.setenv(name, value)
-    for name in ("pipeline", "stages", "params.yaml"):
-        Path(name).symlink_to(ROOT / name)
+    enter_repository(monkeypatch, tmp_path)
+    Path("params.yaml").symlink_to(ROOT / "params.yaml")
     Path("models").mkdir()
     Path("models/foundation").symlink_to(models / "foundation")
     write_table(Path(EMOSET.path) / "part-00000.parquet", corpus(), EMOSET.schema)

@@ -14,7 +14,6 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from ruamel.yaml import YAML
 
-from pipeline import stage as stage_module
 from pipeline.artifacts import CAPTION_FILTER, CURATION, EMOART, REJECTS, read_shards, read_table, write_table
 from pipeline.captions.filter import drop_worst
 from pipeline.corpora import selection
@@ -22,6 +21,7 @@ from pipeline.params import read_yaml
 from stages import emoart, emoart_funnel
 from tests.corpora.conftest import encoded
 from tests.corpora.gallery import models_of_chance, noise, row, write_files, write_wikiart
+from tests.repository import enter_repository
 
 ROOT = Path(__file__).parents[2]
 NUM_ROWS = 40
@@ -37,13 +37,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def repository(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with a WikiArt of noise, one picture of it damaged, that is current; gives its root."""
     torch.set_num_threads(1)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(stage_module, "die_with_parent", lambda: None)
-    monkeypatch.setenv("EVOKE_WORK", ".work")
-    monkeypatch.setenv("EVOKE_DEVICE", "cpu")
-    monkeypatch.setenv("EVOKE_THREADS", "1")
-    for name, target in (("pipeline", ROOT / "pipeline"), ("stages", ROOT / "stages"), ("models", models)):
-        Path(name).symlink_to(target)
+    enter_repository(monkeypatch, tmp_path)
+    Path("models").symlink_to(models)
     write_params(min_confidence=0.5, max_reject_frac=0.1)
     data = [encoded(noise(number)) for number in range(NUM_ROWS)]
     data[TRUNCATED] = data[TRUNCATED][:200]

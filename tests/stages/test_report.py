@@ -16,13 +16,13 @@ import torch
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from pipeline import stage as stage_module
 from pipeline.artifacts import EMOSET, IMAGES, REPORT, encode_words, write_table
 from pipeline.emotions import EMOTIONS
 from pipeline.params import load_params
 from stages import report
 from tests.judges.conftest import row
 from tests.metrics.bench import picture, rows
+from tests.repository import enter_repository
 from tests.stages.test_scores import generated
 from tests.uniemo.test_reader import random_understanding
 
@@ -50,10 +50,7 @@ def page(tmp_path_factory: pytest.TempPathFactory, models: Path) -> str:
     random_understanding(models, "uniemo_understanding")
     folder = tmp_path_factory.mktemp("repository")
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setattr(stage_module, "die_with_parent", lambda: None)
-        for name, value in (("EVOKE_WORK", ".work"), ("EVOKE_DEVICE", "cpu"), ("EVOKE_THREADS", "1")):
-            patch.setenv(name, value)
+        enter_repository(patch, folder)
         write_repository(models)
         pages = []
         for _ in range(2):
@@ -69,8 +66,7 @@ def run() -> Result:
 
 
 def write_repository(models: Path) -> None:
-    for name in ("pipeline", "stages", "params.yaml"):
-        Path(name).symlink_to(ROOT / name)
+    Path("params.yaml").symlink_to(ROOT / "params.yaml")
     Path("models").symlink_to(models)
     Path("experiments/results").mkdir(parents=True)
     corpus = sorted((row(index) | {"split": "test"} for index in range(16)), key=lambda one: one["image_id"])

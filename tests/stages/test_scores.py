@@ -11,13 +11,13 @@ import torch
 from click.testing import CliRunner, Result
 from ruamel.yaml import YAML
 
-from pipeline import stage as stage_module
 from pipeline.artifacts import EMOSET, IMAGES, REAL_SCORES, SCORES, encode_words, read_shards, read_table, write_table
 from pipeline.emotions import EMOTIONS, polarity
 from pipeline.params import read_yaml
 from stages import real_scores, scores
 from tests.judges.conftest import row
 from tests.metrics.bench import models_of_chance, rows
+from tests.repository import enter_repository
 
 ROOT = Path(__file__).parents[2]
 METHOD = "coemogen_emoset"
@@ -33,12 +33,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def repository(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A current repository with a corpus in two shards, of which one has no test picture, and images of a method."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(stage_module, "die_with_parent", lambda: None)
-    for name, value in (("EVOKE_WORK", ".work"), ("EVOKE_DEVICE", "cpu"), ("EVOKE_THREADS", "1")):
-        monkeypatch.setenv(name, value)
-    for name, target in (("pipeline", ROOT / "pipeline"), ("stages", ROOT / "stages"), ("models", models)):
-        Path(name).symlink_to(target)
+    enter_repository(monkeypatch, tmp_path)
+    Path("models").symlink_to(models)
     write_params(num_pairs=2, batch_size=16)
     corpus = encode_words(pa.Table.from_pylist(
         sorted((real(index) for index in range(NUM_REAL)), key=lambda one: one["image_id"]), EMOSET.schema.arrow

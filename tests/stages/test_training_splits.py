@@ -10,7 +10,6 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from pipeline import stage as stage_module
 from pipeline.artifacts import (
     CAPTION_FEATURES,
     CAPTIONS,
@@ -35,6 +34,7 @@ from stages import (
     uniemo_understanding,
 )
 from tests.judges.conftest import row
+from tests.repository import enter_repository
 
 ROOT = Path(__file__).parents[2]
 NUM, NUM_TRAIN = 48, 32
@@ -44,13 +44,8 @@ GENERATORS = ("coemogen", "textual_inversion", "dreambooth", "emogen", "uniemo_j
 @pytest.fixture
 def repository(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A current repository with 48 images of all splits, their captions' features, and a classifier of chance."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(stage_module, "die_with_parent", lambda: None)
-    for name, value in (("EVOKE_WORK", ".work"), ("EVOKE_DEVICE", "cpu"), ("EVOKE_THREADS", "1")):
-        monkeypatch.setenv(name, value)
+    enter_repository(monkeypatch, tmp_path)
     Path("models/foundation").mkdir(parents=True)
-    for name in ("pipeline", "stages"):
-        Path(name).symlink_to(ROOT / name)
     for name, source in (("clip", "clip"), ("vit", "clip"), ("diffusion", "diffusion")):
         (Path("models/foundation") / name).symlink_to(models / "foundation" / source)
     torch.manual_seed(0)

@@ -12,7 +12,6 @@ from click.testing import CliRunner
 from PIL import Image
 from ruamel.yaml import YAML
 
-from pipeline import stage as stage_module
 from pipeline.foundation.clip import CONFIG, WEIGHTS, load_clip
 from pipeline.foundation.training.clip import build_clip
 from pipeline.generation.load import load_generator
@@ -35,6 +34,7 @@ from pipeline.uniemo.joint_training import Gaussians, leave, task
 from pipeline.uniemo.reader import EmotionReader
 from pipeline.weights import save_safetensors
 from stages import foundation_vit
+from tests.repository import enter_repository
 from tests.uniemo import test_joint_training as whole
 
 ROOT = Path(__file__).parents[2]
@@ -131,12 +131,7 @@ def test_an_understanding_on_foundation_clip_carries_none_and_another_is_refused
 def test_the_stage_gives_the_clip_of_foundation_clip_by_default(
     section: Any, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(stage_module, "die_with_parent", lambda: None)
-    for name, value in (("EVOKE_WORK", ".work"), ("EVOKE_DEVICE", "cpu"), ("EVOKE_THREADS", "1")):
-        monkeypatch.setenv(name, value)
-    for name in ("pipeline", "stages"):
-        Path(name).symlink_to(ROOT / name)
+    enter_repository(monkeypatch, tmp_path)
     shutil.copytree(models / "foundation/clip", "models/foundation/clip")
     Path("models/miniature").symlink_to(ROOT / "models/miniature")
     values = read_yaml(ROOT / "params.yaml") | {"foundation_vit": section}
