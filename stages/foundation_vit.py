@@ -9,7 +9,7 @@ from pipeline.stage import Run, stage
 @stage(reads=(BUNDLED_CLIP, FOUNDATION_CLIP), writes=(FOUNDATION_VIT,))
 def main(run: Run) -> None:
     """Copy, unpack, train or download CLIP."""
-    from pipeline.foundation.provide import provide_clip
+    from pipeline.foundation.training.provide import provide_clip
 
     if run.params is None:
         shutil.copytree(run.path(FOUNDATION_CLIP), run.out_folder(FOUNDATION_VIT), dirs_exist_ok=True)
