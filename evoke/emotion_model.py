@@ -68,7 +68,7 @@ OPTIONS = (
     click.argument("emotions", nargs=-1, required=True, metavar="EMOTION[=WEIGHT]...", callback=_weights),
     click.option("--out", required=True, type=FOLDER, metavar="DIR", help="Output folder; created if missing."),
     click.option("--model", default="models/coemogen_emoset", show_default=True, type=FOLDER, help="A generator."),
-    click.option("--strength", default=1.0, show_default=True, help="Strength of the adapters; 1 as in training."),
+    click.option("--strength", default=1.0, show_default=True, help="Strength of the emotion; 0: none, 1: as trained."),
     click.option(
         "--source", default=SOURCE, show_default=True, type=click.Choice(SOURCES),
         help="Source of v, the vector that describes the content of an image."

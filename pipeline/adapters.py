@@ -87,14 +87,14 @@ class HiLora:
         return {name: p for name, p in self.unet.named_parameters() if ".lora_" in name}
 
     @contextmanager
-    def route(self, weights: Tensor, strength: float | Tensor = 1.0) -> Iterator[None]:
+    def route(self, weights: Tensor) -> Iterator[None]:
         """Route sample b through the adapters of its emotions, by weight, while the context is active.
 
-        `weights` is B8 >= 0; the row of a single emotion is one-hot. A polarity's adapter gets the sum over its
-        emotions, so a row that sums to 1 uses one polarity adapter's worth in total. `strength` scales all adapters:
-        one number, or B. If a forward pass has a multiple of B samples (guidance), the rows are repeated.
+        `weights` is B8 >= 0; the row of a single emotion is one-hot, and a row of zeros uses no adapter. A polarity's
+        adapter gets the sum over its emotions, so a row that sums to 1 uses one polarity adapter's worth in total. If a
+        forward pass has a multiple of B samples (guidance), the rows are repeated.
         """
-        gates = gates_of(weights) * torch.as_tensor(strength, device=weights.device).reshape(-1, 1)
+        gates = gates_of(weights)
         present = [index for index, name in enumerate(ADAPTERS) if name in self.ranks and bool(gates[:, index].any())]
         self.routing.names = tuple(ADAPTERS[index] for index in present)
         self.routing.gates = gates[:, present]

@@ -624,7 +624,7 @@ class Images(Section):
         Source,
         Field(description="where v comes from: diagonal Gaussian (papers), full Gaussian, class mean, real val v"),
     ] = "diagonal"
-    strength: Annotated[NonNegative, Field(description="strength of the adapters; 1 as trained")] = 1.0
+    strength: Annotated[NonNegative, Field(description="strength of the emotion; 0: none, 1: as trained")] = 1.0
     solver: Annotated[
         Solver,
         Field(description="solver; sde adds noise at each step (EmoGen: unipc)"),
@@ -742,9 +742,9 @@ class Grids(Section):
     ] = ("amusement", "awe", "fear")
     strengths: Annotated[
         tuple[NonNegative, ...],
-        Field(strict=False, min_length=1, description="strengths of the adapters, side by side"),
+        Field(strict=False, min_length=1, description="strengths of the emotion, side by side"),
     ] = (0.0, 0.5, 1.0, 1.5)
-    images_per_cell: Annotated[Count, Field(description="seeds of each combination")] = 1
+    images_per_cell: Annotated[Count, Field(description="seeds of each combination")] = 8
 
 
 class TruthChecks(Section):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pipeline.baselines.model import DreamBoothModel, EmoGenModel, TextualInversionModel
 from pipeline.conditioning.prompts import GAP, tokenize
-from pipeline.generation.request import Request, strengths, weight_matrix
+from pipeline.generation.request import Request, weight_matrix
 from pipeline.generation.space import Space
 from pipeline.params import Source
 
@@ -32,7 +32,6 @@ class WordGenerator:
     emotions: tuple[str, ...]
     space: Space | None = None
     source: Source = "diagonal"
-    has_adapters: bool = False
 
     def states(self, requests: Sequence[Request]) -> Tensor:
         device = self.model.encoder.projection.device
@@ -60,7 +59,6 @@ class DreamBoothGenerator:
     tokenizer: "CLIPTokenizer"
     prompt: str
     emotions: tuple[str, ...]
-    has_adapters: bool = True
 
     def states(self, requests: Sequence[Request]) -> Tensor:
         templates = [self.prompt if request.prompt == GAP else request.prompt for request in requests]
@@ -69,7 +67,7 @@ class DreamBoothGenerator:
 
     @contextmanager
     def applied(self, requests: Sequence[Request]) -> Iterator[None]:
-        with self.model.hilora.route(weight_matrix(requests).to(self._device), strengths(requests).to(self._device)):
+        with self.model.hilora.route(weight_matrix(requests).to(self._device)):
             yield
 
     @property

@@ -12,7 +12,7 @@ from torch import Tensor
 from pipeline.coemogen.model import CoEmoGen, build
 from pipeline.conditioning.prompts import tokenize
 from pipeline.generation.folder import META, STATE, Foundation, read_meta
-from pipeline.generation.request import Request, strengths, weight_matrix
+from pipeline.generation.request import Request, weight_matrix
 from pipeline.generation.space import Space, load_space
 from pipeline.params import Source
 from pipeline.training.weights import load_trained
@@ -34,7 +34,6 @@ class CoEmoGenGenerator:
     tokenizer: "CLIPTokenizer"
     space: Space
     source: Source
-    has_adapters: bool = True
 
     @property
     def emotions(self) -> Sequence[str]:
@@ -46,7 +45,7 @@ class CoEmoGenGenerator:
 
     @contextmanager
     def applied(self, requests: Sequence[Request]) -> Iterator[None]:
-        with self.model.hilora.route(weight_matrix(requests).to(self._device), strengths(requests).to(self._device)):
+        with self.model.hilora.route(weight_matrix(requests).to(self._device)):
             yield
 
     def embeddings(self, requests: Sequence[Request]) -> Tensor:

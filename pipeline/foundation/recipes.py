@@ -226,7 +226,7 @@ CONTINUED_UNET = ContinuedUNet(
 # texts hold an emotion word here; in a training from the beginning, EMOTION_WORD_RATE of them do. A test holds the
 # other two shares equal to those of distributions.py.
 WEAKENED_UNET = WeakenedUNet(
-    num_pictures=40_000, first_picture=300_000, steps=2_000, batch_size=64, learning_rate=6e-4, warmup_steps=50,
+    num_pictures=40_000, first_picture=300_000, steps=800, batch_size=64, learning_rate=6e-4, warmup_steps=50,
     decay_frac=0.6, weight_decay=0.01, seed=4, texts_per_picture=8, text_dropout=0.1, snr_cap=5.0, ema_decay=0.998,
     foreground_weight=3.0, captions_per_picture=0, focus=CONTINUED_UNET.focus, focus_share=0.6,
     often=CONTINUED_UNET.often, emotion_word_rate=0.5, stray_word_frac=0.5, right_word_frac=0.8,

@@ -30,11 +30,10 @@ class Grid:
     cells: Mapping[tuple[str, str], tuple[Request, ...]]
 
 
-def grids(emotions: Sequence[str], settings: "Grids", has_adapters: bool = True) -> dict[str, Grid]:
+def grids(emotions: Sequence[str], settings: "Grids") -> dict[str, Grid]:
     """Return the grids of a method by name: transfer, fusion, strength.
 
-    Emotions that the method does not know are left out. The grid `strength` varies the strength of the adapters and is
-    left out if the method has none.
+    Emotions that the method does not know are left out.
     """
     taught = [emotion for emotion in EMOTIONS if emotion in emotions]
     seeds = range(settings.images_per_cell)
@@ -49,7 +48,6 @@ def grids(emotions: Sequence[str], settings: "Grids", has_adapters: bool = True)
             (emotion, f"{strength:g}"): tuple(request(emotion, seed, strength=strength) for seed in seeds)
             for emotion in taught
             for strength in settings.strengths
-            if has_adapters
         },
         "fusion": {
             (f"{first} / {second}", f"{weight:.0%}"): tuple(

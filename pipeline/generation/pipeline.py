@@ -3,7 +3,7 @@
     pipe = EmotionPipeline.from_pretrained("models/coemogen_emoset")
     pipe("awe", num_images=4, seed=1)
     pipe("awe", prompt="{S} street")              # transfer
-    pipe({"awe": 0.6, "fear": 0.4}, strength=0.8)  # fusion, with weaker adapters
+    pipe({"awe": 0.6, "fear": 0.4}, strength=0.8)  # fusion, weaker than trained
 
 Every kind of model in models/ works. The plan of a stage with thousands of images is in pipeline/generation/images.py.
 """
@@ -80,11 +80,11 @@ class EmotionPipeline:
     ) -> list[Image.Image]:
         """Return images of an emotion, or of several by weight (weights are normalised to sum to 1).
 
-        In `prompt`, {S} stands for the emotion: "{S} street" transfers it to a street. `strength` scales the adapters:
-        1 as trained, 0 off. `steps`, `guidance` (1 turns it off) and `solver` control the denoising. The images depend
-        on the seed alone, as described in `planned`: the first of four equals the first of one, except for the last
-        bits. Raises ValueError for an unknown emotion, for an emotion that the model does not know, and for numbers out
-        of range.
+        In `prompt`, {S} stands for the emotion: "{S} street" transfers it to a street. `strength` is that of the
+        emotion: 0 none, 1 as trained. `steps`, `guidance` (1 turns it off) and `solver` control the denoising. The
+        images depend on the seed alone, as described in `planned`: the first of four equals the first of one, except
+        for the last bits. Raises ValueError for an unknown emotion, for an emotion that the model does not know, and
+        for numbers out of range.
         """
         requests = planned(emotion, num_images, seed, prompt, strength)
         sampling = Sampling(steps, guidance, solver, batch_size)

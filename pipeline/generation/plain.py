@@ -32,7 +32,6 @@ class PromptGenerator:
     prompt: str
     device: torch.device
     emotions: tuple[str, ...]
-    has_adapters: bool = False
 
     def states(self, requests: Sequence[Request]) -> Tensor:
         templates = [self.prompt if request.prompt == GAP else request.prompt for request in requests]

@@ -16,7 +16,7 @@ from pipeline.emotions import EMOTIONS, INDEX
 class Request:
     """One requested image.
 
-    `weights` are those of the eight emotions and sum to 1. `strength` scales the adapters: 1 as trained, 0 off.
+    `weights` are those of the eight emotions and sum to 1. `strength` is that of the emotion: 0 none, 1 as trained.
     """
 
     weights: tuple[float, ...]
@@ -73,8 +73,3 @@ def request(emotions: str | Mapping[str, float], seed: int, prompt: str = GAP, s
 def weight_matrix(requests: Sequence[Request]) -> Tensor:
     """Return the emotion weights of requests, B8 float32."""
     return torch.tensor([request.weights for request in requests])
-
-
-def strengths(requests: Sequence[Request]) -> Tensor:
-    """Return the strengths of requests, B float32."""
-    return torch.tensor([request.strength for request in requests])

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from pipeline.conditioning.encoder import ConditionEncoder
 from pipeline.conditioning.prompts import tokenize
+from pipeline.generation.composition import Composition, composition, mixing, num_terms
 from pipeline.generation.defaults import SOLVER
 from pipeline.generation.request import Request
 from pipeline.params import Solver
@@ -36,15 +37,14 @@ class EmotionGenerator(Protocol):
     def emotions(self) -> Sequence[str]:
         """Return the emotions that the model was trained on: no other is drawn."""
 
-    @property
-    def has_adapters(self) -> bool:
-        """Return whether the strength of a request has an effect."""
-
     def states(self, requests: Sequence[Request]) -> Tensor:
-        """Return the text states BTW that the U-Net attends to."""
+        """Return the text states BTW that the U-Net attends to. Every request has an emotion."""
 
     def applied(self, requests: Sequence[Request]) -> AbstractContextManager[None]:
-        """Return a context in which the U-Net serves these requests in order, also when guidance repeats them."""
+        """Return a context in which the U-Net serves these requests in order, also when guidance repeats them.
+
+        A request without an emotion is served without adapters.
+        """
 
 
 @dataclass(frozen=True)
@@ -103,22 +103,37 @@ def denoised(
     Raises ValueError for a request of an emotion that the model was not trained on.
     """
     check_emotions(generator, requests)
-    pipeline.scheduler = solver(pipeline, sampling.solver)
     coarse = autocast(sampling.precision, pipeline.device)
     empty = encoder(tokenize(pipeline.tokenizer, [""]).to(pipeline.device)).states
-    for start in range(0, len(requests), sampling.batch_size):
-        batch = requests[start : start + sampling.batch_size]
-        states = generator.states(batch)
-        with generator.applied(batch), coarse:
+    size = max(1, sampling.batch_size // max(map(num_terms, requests), default=1))
+    for start in range(0, len(requests), size):
+        composed = composition(requests[start : start + size])
+        states = states_of(composed, pipeline, encoder, generator)
+        pipeline.scheduler = solver(pipeline, sampling.solver)
+        if not composed.is_plain:
+            pipeline.scheduler = mixing(pipeline.scheduler, composed.matrix())
+        with generator.applied(composed.terms), coarse:
             images = pipeline(
                 prompt_embeds=states.to(pipeline.dtype),
-                negative_prompt_embeds=empty.expand(len(batch), -1, -1).to(pipeline.dtype),
-                generator=generators(batch),
+                negative_prompt_embeds=empty.expand(len(states), -1, -1).to(pipeline.dtype),
+                generator=generators(composed.terms),
                 num_inference_steps=sampling.steps,
                 guidance_scale=sampling.guidance,
                 output_type="np",
             ).images
-        yield from images
+        yield from images[composed.firsts]
+
+
+def states_of(
+    composed: Composition, pipeline: "StableDiffusionPipeline", encoder: ConditionEncoder, generator: EmotionGenerator
+) -> Tensor:
+    """Return the text states PTW of the terms: the generator's, or those of the words if there is no emotion."""
+    emotional = composed.emotional
+    texts = [term.prompt if not has else "" for term, has in zip(composed.terms, emotional.tolist(), strict=True)]
+    states = encoder(tokenize(pipeline.tokenizer, texts).to(pipeline.device)).states
+    if taught := [term for term, has in zip(composed.terms, emotional.tolist(), strict=True) if has]:
+        states[emotional.to(states.device)] = generator.states(taught).to(states.dtype)
+    return states
 
 
 def check_emotions(generator: EmotionGenerator, requests: Sequence[Request]) -> None:

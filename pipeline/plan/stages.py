@@ -28,8 +28,7 @@ SPACE_BYTES = 10e6  # upper limit for Gaussians and notes in a generator's folde
 CHECKPOINTS = 3 * 2  # weights and both moments, of the last two checkpoints
 SMALL_KERNELS = 60  # of a training step of a network of two layers, optimiser included
 JUDGED = 1 + 1 / 8  # images in a judges' batch per sampled image: an eighth as many destroyed copies are added
-SHEET_COLUMNS, FUSION_CELLS = 8, 5  # samples per emotion on a sheet; weights of each pair on the fusion sheet
-ADAPTED = ("dreambooth", "coemogen_emoset", "coemogen_emoart")  # methods with an adjustable strength
+SHEET_COLUMNS, FUSION_CELLS = 8, 8  # samples per emotion on a sheet; predictions of a pair: 2 of one, 3 of two emotions
 JUDGE_WIDTH = {"small": 384, "resnet18": 1024, "resnet50": 4096}  # pooled features of an image
 INCEPTION_WIDTH, RESNET_PX = 2048, 224
 BASELINE_READERS = 3
@@ -290,7 +289,8 @@ def understanding_scores(run: Setting, _: str) -> Stage:
 
 def grids(run: Setting, method: str) -> Stage:
     section, emotions = run.params.grids, run.emotions(method)
-    cells = emotions * (len(section.nouns) + len(section.strengths) * (method in ADAPTED))
+    predictions = sum(1 if strength in (0, 1) else 2 for strength in section.strengths)
+    cells = emotions * (len(section.nouns) + predictions)
     cells += len(list(combinations(section.fused, 2))) * FUSION_CELLS
     number = cells * section.images_per_cell
     return Stage(number, "images", (sampling(run, number),), SHEET_BYTES)

@@ -12,7 +12,7 @@ from torch import Tensor
 from pipeline.attributes import ATTRIBUTE_KINDS
 from pipeline.conditioning.prompts import tokenize
 from pipeline.generation.folder import Foundation
-from pipeline.generation.request import Request
+from pipeline.generation.request import Request, weight_matrix
 from pipeline.generation.space import Space, load_space
 from pipeline.params import Source
 from pipeline.runtime import seed_of
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class UniEmoGenerator:
-    """A trained UniEmo as an EmotionGenerator. It has no adapters that a strength could scale.
+    """A trained UniEmo as an EmotionGenerator.
 
     `model` is in evaluation mode on its device. `source` tells where its parts come from
     (pipeline/generation/space.py).
@@ -35,7 +35,6 @@ class UniEmoGenerator:
     tokenizer: "CLIPTokenizer"
     space: Space
     source: Source
-    has_adapters: bool = False
 
     @property
     def emotions(self) -> Sequence[str]:
@@ -50,20 +49,17 @@ class UniEmoGenerator:
         yield
 
     def embeddings(self, requests: Sequence[Request]) -> Tensor:
-        """Return c BW. A fusion uses the weighted sum of its emotions' conditions, as large as they are on average."""
-        pairs = [(row, index, weight) for row, request in enumerate(requests)
-                 for index, weight in enumerate(request.weights) if weight]  # fmt: skip
-        emotions = torch.eye(len(requests[0].weights), device=self._device)[[index for _, index, _ in pairs]]
+        """Return c BW of requests of a single emotion; sampling takes a fusion apart (generation/composition.py)."""
+        emotions = weight_matrix(requests)
+        indices = emotions.argmax(1).tolist()
         parts = {
-            part: torch.stack([self._drawn(part, requests[row], index) for row, index, _ in pairs]).to(self._device)
+            part: torch.stack([self._drawn(part, *pair) for pair in zip(requests, indices, strict=True)]).to(
+                self._device
+            )
             for part in self.model.fusion.parts
         }
         nearest = {part: self.model.nearest_of_pooled(part, parts[part]) for part in parts if part in ATTRIBUTE_KINDS}
-        conditions = self.model.fusion(parts, nearest, emotions)
-        weights = torch.zeros(len(requests), len(pairs), device=self._device)
-        for column, (row, _, weight) in enumerate(pairs):
-            weights[row, column] = weight
-        return mixed(conditions, weights)
+        return self.model.fusion(parts, nearest, emotions.to(self._device))
 
     def _drawn(self, part: str, request: Request, emotion: int) -> Tensor:
         key = "real" if self.source == "real" else part  # all parts of one val image, or each from its own Gaussian
@@ -72,16 +68,6 @@ class UniEmoGenerator:
     @property
     def _device(self) -> torch.device:
         return self.model.encoder.projection.device
-
-
-def mixed(conditions_NW: Tensor, weights_BN: Tensor) -> Tensor:
-    """Return weighted sums of conditions, BW, with the weighted mean of their sizes.
-
-    A plain sum is shorter the more the conditions differ in direction, and a short condition says little.
-    """
-    sums = weights_BN @ conditions_NW
-    sizes, wanted = sums.norm(dim=1, keepdim=True), weights_BN @ conditions_NW.norm(dim=1, keepdim=True)
-    return sums * (wanted / sizes.clamp(min=torch.finfo(sums.dtype).tiny))
 
 
 def load(folder: Path, foundation: Foundation, source: Source) -> UniEmoGenerator:

@@ -25,7 +25,7 @@ from pipeline.training.rows import mixed_order, row_order
 from pipeline.uniemo.attributes import bases_of
 from pipeline.uniemo.chain import build_chain
 from pipeline.uniemo.folder import Understanding
-from pipeline.uniemo.generator import UniEmoGenerator, mixed
+from pipeline.uniemo.generator import UniEmoGenerator
 from pipeline.uniemo.joint import UniEmo
 from pipeline.uniemo.joint_folder import build, load_joint, tables_of
 from pipeline.uniemo.joint_training import (
@@ -220,26 +220,6 @@ def test_log_probabilities_of_eq_5_weigh_the_parts_in_training_and_in_sampling(m
             getattr(loaded.model.fusion, f"{kind}_table").copy_(table.exp())
         assert not torch.allclose(found, loaded.embeddings([request("awe", 1)]))
     assert found.isfinite().all()
-
-
-def test_the_same_request_is_the_same_condition_alone_and_in_a_batch_and_a_fusion_keeps_its_size(
-    models: Path, made: Made
-) -> None:
-    tokenizer, space = made.foundation.pipeline.tokenizer, load_space(made.folder)
-    generator = UniEmoGenerator(made.model, tokenizer, space, "diagonal")
-    requests = [request("awe", 1), request("fear", 1), request({"awe": 0.25, "fear": 0.75}, 1)]
-    with torch.inference_mode():
-        awe, fear, mixed = generator.embeddings(requests)
-        assert torch.allclose(generator.embeddings(requests[1:2])[0], fear, atol=1e-6)
-    assert torch.allclose(mixed.norm(), 0.25 * awe.norm() + 0.75 * fear.norm(), rtol=1e-5)
-    assert torch.cosine_similarity(mixed, 0.25 * awe + 0.75 * fear, dim=0) == pytest.approx(1, abs=1e-5)
-
-
-def test_a_fusion_of_conditions_at_a_right_angle_is_as_large_as_each() -> None:
-    conditions = 3 * torch.eye(2, 4)
-    sums = mixed(conditions, torch.tensor([[1.0, 0.0], [0.5, 0.5], [2.0, 0.0]]))
-    assert torch.allclose(sums.norm(dim=1), torch.tensor([3.0, 3.0, 6.0]))
-    assert torch.equal(sums[0], conditions[0])
 
 
 def test_real_parts_are_of_one_val_picture(made: Made) -> None:
