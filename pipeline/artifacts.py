@@ -22,6 +22,7 @@ from pipeline.schemas import (
     CAPTION_FEATURES_SCHEMA,
     CAPTION_FILTER_SCHEMA,
     CAPTIONS_SCHEMA,
+    CONTENT_SCHEMA,
     CORPUS_SCHEMA,
     CORRELATION_SCHEMA,
     CURATION_SCHEMA,
@@ -120,6 +121,7 @@ CAPTION_FILTER = Artifact("data/caption_filter/{item}.parquet", "table", CAPTION
 LATENTS = Artifact("data/latents/{item}", "shards", LATENTS_SCHEMA)
 COEMOGEN = Artifact("models/coemogen_{item}", "folder")
 STABLE_DIFFUSION = Artifact("models/stable_diffusion", "folder")
+STABLE_DIFFUSION_CAPTIONS = Artifact("models/stable_diffusion_captions", "folder")
 TEXTUAL_INVERSION = Artifact("models/textual_inversion", "folder")
 DREAMBOOTH = Artifact("models/dreambooth", "folder")
 EMOGEN = Artifact("models/emogen", "folder")
@@ -134,6 +136,7 @@ REAL_SCORES = Artifact("data/scores/real", "shards", SCORES_SCHEMA)
 REAL_REFERENCE = Artifact("data/scores/real_reference", "folder")
 REAL_METRICS = Artifact("metrics/real_scores.json", "metrics")
 SCORES = Artifact("data/scores/{item}", "shards", SCORES_SCHEMA)
+CONTENT = Artifact("data/content/{item}", "shards", CONTENT_SCHEMA)
 ALL_IMAGES = Artifact("data/images", "folder")
 ALL_METRICS = Artifact("metrics", "folder")
 ALL_PLOTS = Artifact("plots", "folder")

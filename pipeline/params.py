@@ -39,6 +39,7 @@ Layout = Literal["emoset", "wikiart", "fi", "emotionroi", "twitter"]
 Corpus = Literal["emoset", "emoart"]
 Half = Literal["first", "second", "both"]
 Rate = Annotated[float, Field(gt=0.0, lt=1.0)]
+Noun = Annotated[str, Field(pattern=r"^[^={}]+(=[^={}]+)?$")]
 NonNegative = Annotated[float, Field(ge=0.0)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Count = Annotated[int, Field(ge=1)]
@@ -54,7 +55,7 @@ Schedule = Literal["constant", "cosine"]
 Sampler = Literal["oversample", "weighted", "plain"]
 Source = Literal["diagonal", "full", "mean", "real"]
 Method = Literal[
-    "stable_diffusion", "textual_inversion", "dreambooth", "emogen",
+    "stable_diffusion", "stable_diffusion_captions", "textual_inversion", "dreambooth", "emogen",
     "coemogen_emoset", "coemogen_emoart", "uniemo_joint", "uniemo_feedback",
 ]  # fmt: skip
 Understanding = Literal["uniemo_understanding", "uniemo_joint", "uniemo_feedback"]
@@ -730,15 +731,35 @@ class UnderstandingScores(Section):
         return self
 
 
+class Content(Section):
+    """Images of each noun with each emotion: do both show (EmoCtrl's EC-A)?"""
+
+    things: Annotated[
+        tuple[Noun, ...], Field(strict=False, description="nouns of things; noun=name if the judges name it otherwise")
+    ] = ("skull", "lion", "guitar=musical_instrument", "cake", "boat", "car", "bench", "book")
+    scenes: Annotated[tuple[Noun, ...], Field(strict=False, description="nouns of scenes, likewise")] = (
+        "beach", "cemetery", "forest=forest_path", "street",
+    )  # fmt: skip
+    num_per_cell: Annotated[Count, Field(description="images of each noun with each emotion (EmoCtrl: 1)")] = 1
+    top: Annotated[
+        Count, Field(description="CLIP finds the noun if it is among so many most similar ones (EmoCtrl: 5 of 45)")
+    ] = 5
+
+
 class Grids(Section):
     """Sheets that show a method: emotions, transfer, fusion and strength (CoEmoGen Fig. 7-8)."""
 
+    methods: Annotated[
+        tuple[Method, ...],
+        Field(strict=False, description="methods with all sheets; the others have the sheet of emotions alone"),
+    ] = ("coemogen_emoset", "uniemo_feedback")
     nouns: Annotated[
         tuple[str, ...],
         Field(strict=False, min_length=1, description="neutral nouns that an emotion is transferred to"),
     ] = ("street", "room", "bench", "book")
     fused: Annotated[
-        tuple[Emotion, ...], Field(strict=False, min_length=2, description="emotions that are fused pairwise")
+        tuple[Emotion, ...],
+        Field(strict=False, min_length=2, description="emotions shown at each strength and fused pairwise"),
     ] = ("amusement", "awe", "fear")
     strengths: Annotated[
         tuple[NonNegative, ...],
@@ -770,7 +791,14 @@ class Params(Section):
     ] = ("emoset", "emoart")
     methods: Annotated[
         tuple[Method, ...], Field(strict=False, min_length=1, description="generators that make images")
-    ] = ("stable_diffusion", "coemogen_emoset", "coemogen_emoart", "uniemo_joint", "uniemo_feedback")
+    ] = (
+        "stable_diffusion",
+        "stable_diffusion_captions",
+        "coemogen_emoset",
+        "coemogen_emoart",
+        "uniemo_joint",
+        "uniemo_feedback",
+    )
     miniature: Miniature = Miniature()
     foundation_clip: FoundationClip = FoundationClip()
     foundation_vit: Annotated[
@@ -801,6 +829,7 @@ class Params(Section):
     images: Images = Images()
     scores: Scores = Scores()
     understanding_scores: UnderstandingScores = UnderstandingScores()
+    content: Content = Content()
     grids: Grids = Grids()
     truth_checks: TruthChecks = TruthChecks()
 

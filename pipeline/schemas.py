@@ -199,6 +199,26 @@ FEEDBACK_SCHEMA = Schema(
         Column("reason", WORD, "why it is kept or not", words=FEEDBACK_REASONS),
     )
 )
+CONTENT_SCHEMA = Schema(
+    (
+        Column("image_id", pa.string(), "method/emotion/noun/index, such as coemogen_emoset/awe/bench/000"),
+        Column("image", IMAGE, "PNG"),
+        Column("emotion", WORD, "requested emotion", words=EMOTIONS),
+        Column("noun", pa.string(), "requested noun, as in the prompt"),
+        Column("kind", WORD, "thing or scene", words=("thing", "scene")),
+        Column("seed", pa.int64(), "seed that reproduces the image, alone or in any batch"),
+        Column("model", pa.string(), "hash of the generator's files, 16 hex digits"),
+        Column("classifier", VECTOR, "calibrated probabilities of the eight emotions by the head on CLIP features"),
+        Column("judge", VECTOR, "calibrated probabilities of the eight emotions by the judge on pixels"),
+        Column("clip_rank", pa.int32(), "rank of the noun among all nouns by CLIP similarity, 1 is the most similar"),
+        Column(
+            "judge_rank",
+            pa.int32(),
+            "rank among the judge's classes, 1 is the most probable; null without the class",
+            nullable=True,
+        ),
+    )
+)
 SCORES_SCHEMA = Schema(
     (
         Column("image_id", pa.string(), "id of the generated or real image"),

@@ -24,6 +24,8 @@ def main(run: Run) -> None:
     images = run.section("images")
     generator, plots = load_generator(run.path(GENERATOR), foundation, images.source), run.out_folder(PLOTS)
     sheet(run.read(IMAGES, ["image_id", "image", "emotion"])).save(plots / "emotions.png")
+    if run.item not in run.params.methods:
+        return
     for name, grid in grids(generator.emotions, run.params).items():
         draw_grid(
             grid,

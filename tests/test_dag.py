@@ -18,9 +18,11 @@ STAGES: dict[str, Any] = read_yaml(ROOT / "dvc.yaml")["stages"]
 BELOW_THE_FILTER = {
     "caption_filter",
     "emoart_funnel",
+    "stable_diffusion_captions",
     "coemogen",
     "images",
     "scores",
+    "content",
     "grids",
     "truth_checks",
     "report",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,12 @@ from pipeline.conditioning.prompts import GAP
 from pipeline.emotions import EMOTIONS
 from pipeline.figure import drawn
 from pipeline.generation.request import Request, request
+from pipeline.sheet import contact_sheet
 
 if TYPE_CHECKING:
     from pipeline.params import Grids
 
+CELL_COLUMNS = 4
 FUSION_WEIGHTS = (1.0, 0.75, 0.5, 0.25, 0.0)
 Sampler = Callable[[Sequence[Request]], list[NDArray[np.uint8]]]
 
@@ -37,7 +40,7 @@ def grids(emotions: Sequence[str], settings: "Grids") -> dict[str, Grid]:
     """
     taught = [emotion for emotion in EMOTIONS if emotion in emotions]
     seeds = range(settings.images_per_cell)
-    fused = list(combinations([emotion for emotion in settings.fused if emotion in taught], 2))
+    shown = [emotion for emotion in settings.fused if emotion in taught]
     cells_of: dict[str, dict[tuple[str, str], tuple[Request, ...]]] = {
         "transfer": {
             (emotion, noun): tuple(request(emotion, seed, f"{GAP} {noun}") for seed in seeds)
@@ -46,14 +49,14 @@ def grids(emotions: Sequence[str], settings: "Grids") -> dict[str, Grid]:
         },
         "strength": {
             (emotion, f"{strength:g}"): tuple(request(emotion, seed, strength=strength) for seed in seeds)
-            for emotion in taught
+            for emotion in shown
             for strength in settings.strengths
         },
         "fusion": {
             (f"{first} / {second}", f"{weight:.0%}"): tuple(
                 request(mixed(first, second, weight), seed) for seed in seeds
             )
-            for first, second in fused
+            for first, second in combinations(shown, 2)
             for weight in FUSION_WEIGHTS
         },
     }
@@ -71,10 +74,12 @@ def draw_grid(grid: Grid, sampler: Sampler, path: Path) -> None:
     requests = [request for cell in order for request in grid.cells[cell]]
     images = iter(sampler(requests))
     per_cell = len(grid.cells[order[0]])
-    size = (1.1 * per_cell * len(grid.columns) + 1.0, 1.15 * len(grid.rows) + 0.3)
+    wide = min(per_cell, CELL_COLUMNS)
+    size = (1.1 * wide * len(grid.columns) + 1.0, 1.15 * ceil(per_cell / wide) * len(grid.rows) + 0.3)
     with drawn(path, len(grid.rows), len(grid.columns), figsize=size, squeeze=False) as (figure, axes):
         for axis, (row, column) in zip(axes.flat, order, strict=True):
-            axis.imshow(np.concatenate([next(images) for _ in range(per_cell)], 1), interpolation="lanczos")
+            cell = contact_sheet([next(images) for _ in range(per_cell)], wide)
+            axis.imshow(np.asarray(cell), interpolation="lanczos")
             axis.set_xticks([])
             axis.set_yticks([])
             axis.spines[:].set_visible(False)

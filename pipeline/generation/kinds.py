@@ -6,6 +6,7 @@ method alone, and a new method resamples nobody else's (pipeline/closure.py read
 
 LOADERS = {
     "prompt": "pipeline.generation.plain",
+    "caption": "pipeline.generation.captioned",
     "coemogen": "pipeline.coemogen.generator",
     "uniemo": "pipeline.uniemo.generator",
     "textual_inversion": "pipeline.baselines.folder",
@@ -14,7 +15,10 @@ LOADERS = {
 }
 
 
+KINDS = {"stable_diffusion": "prompt", "stable_diffusion_captions": "caption"}  # of methods not named after their kind
+
+
 def loader_of(method: str) -> str:
     """Return the module that loads a method of params.yaml, such as pipeline.uniemo.generator for uniemo_joint."""
     family = method.partition("_")[0]
-    return LOADERS["prompt" if method == "stable_diffusion" else method if method in LOADERS else family]
+    return LOADERS[KINDS.get(method, method if method in LOADERS else family)]

@@ -224,6 +224,15 @@ def generated_images(run: Setting, method: str) -> Stage:
     return Stage(generated.total, "images", (part,), size, size, pieces=generated.num_shards)
 
 
+def content(run: Setting, method: str) -> Stage:
+    """Return the work of drawing each noun with each emotion, and of judging these images."""
+    section = run.params.content
+    number = run.emotions(method) * (len(section.things) + len(section.scenes)) * section.num_per_cell
+    judging = Part(number, run.models.clip_image + pixel_judges(run), batch_size=run.params.images.batch_size)
+    size = number * (run.generated(method).image_bytes + ROW_BYTES)
+    return Stage(number, "images", (sampling(run, number), judging), size, size)
+
+
 def rows(images: Corpus, of: str) -> Stage:
     """Return a stage that only writes a row for each image."""
     return Stage(images.total, of, num_bytes=images.total * ROW_BYTES)
@@ -290,9 +299,9 @@ def understanding_scores(run: Setting, _: str) -> Stage:
 def grids(run: Setting, method: str) -> Stage:
     section, emotions = run.params.grids, run.emotions(method)
     predictions = sum(1 if strength in (0, 1) else 2 for strength in section.strengths)
-    cells = emotions * (len(section.nouns) + predictions)
+    cells = emotions * len(section.nouns) + len(section.fused) * predictions
     cells += len(list(combinations(section.fused, 2))) * FUSION_CELLS
-    number = cells * section.images_per_cell
+    number = cells * section.images_per_cell * (method in section.methods)
     return Stage(number, "images", (sampling(run, number),), SHEET_BYTES)
 
 
@@ -334,6 +343,7 @@ STAGES: dict[str, Callable[[Setting, str], Stage]] = {
         number=run.num_encoded(corpus), precision="bf16",
     ),
     "stable_diffusion": lambda *_: Stage(0, "steps"),
+    "stable_diffusion_captions": lambda run, _: rows(run.corpora.emoset, "captions"),
     "coemogen": coemogen,
     "textual_inversion": lambda run, _: generator(run, run.params.textual_inversion, 0.0),
     "dreambooth": dreambooth,
@@ -348,6 +358,7 @@ STAGES: dict[str, Callable[[Setting, str], Stage]] = {
     "feedback": lambda run, _: rows(run.generated("uniemo_joint"), "rows"),
     "uniemo_feedback": lambda run, _: uniemo(run, run.params.uniemo_feedback.steps),
     "understanding_scores": understanding_scores,
+    "content": content,
     "grids": grids,
     "truth_checks": lambda run, corpus: Stage(run.corpus(corpus).total, "rows"),
     "report": lambda run, _: Stage(len(run.params.methods), "methods", num_bytes=REPORT_BYTES),

@@ -1,0 +1,85 @@
+"""Generate with Stable Diffusion as it is from captions that the captioner wrote for real images of the emotion.
+
+This is the baseline that separates what a caption of the emotional content gives from what training gives: the captions
+are those that CoEmoGen is trained on, and no weight is changed.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from torch import Tensor
+
+from pipeline.conditioning.encoder import ConditionEncoder
+from pipeline.conditioning.prompts import GAP, tokenize
+from pipeline.generation.folder import Foundation, known_emotions, read_meta
+from pipeline.generation.request import Request
+from pipeline.params import Source
+from pipeline.runtime import numpy_generator
+
+if TYPE_CHECKING:
+    from transformers import CLIPTokenizer
+
+Captions = dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class CaptionGenerator:
+    """Stable Diffusion with a caption of the emotion, drawn by the seed of the request, as an EmotionGenerator.
+
+    The words of a prompt, such as the noun of a transfer, come before the caption.
+    """
+
+    encoder: ConditionEncoder
+    tokenizer: "CLIPTokenizer"
+    captions: Captions
+    emotions: tuple[str, ...]
+
+    def states(self, requests: Sequence[Request]) -> Tensor:
+        texts = [self.text(request) for request in requests]
+        return self.encoder(tokenize(self.tokenizer, texts).to(self.encoder.projection.device)).states
+
+    def text(self, request: Request) -> str:
+        """Return the prompt: the words of the request, then as much of a caption as CLIP's context takes."""
+        of_emotion = self.captions[request.name]
+        caption = of_emotion[int(numpy_generator("caption", request.seed).integers(len(of_emotion)))]
+        words = " ".join(request.prompt.replace(GAP, " ").split())
+        return _fitting(self.tokenizer, f"{words}, {caption}" if words else caption)
+
+    @contextmanager
+    def applied(self, requests: Sequence[Request]) -> Iterator[None]:
+        yield
+
+
+def kept_captions(captions: pa.Table, kept: pa.Table) -> Captions:
+    """Return by emotion the captions of the images that pass the caption filter, in their order.
+
+    The tables list the same images in the same order. `captions` has caption, `kept` emotion and kept.
+    """
+    found: Captions = {}
+    rows = zip(captions["caption"].to_pylist(), kept["emotion"].to_pylist(), kept["kept"].to_pylist(), strict=True)
+    for caption, emotion, is_kept in rows:
+        if is_kept and caption:
+            found.setdefault(emotion, []).append(caption)
+    return found
+
+
+def load(folder: Path, foundation: Foundation, source: Source) -> CaptionGenerator:
+    """Return the generator of a folder on its foundation; no Gaussian has a part in it."""
+    return CaptionGenerator(
+        foundation.encoder,
+        foundation.pipeline.tokenizer,
+        read_meta(folder)["params"]["captions"],
+        known_emotions(folder),
+    )
+
+
+def _fitting(tokenizer: "CLIPTokenizer", text: str) -> str:
+    """Return a text without braces, cut at a word so that it fits CLIP's context."""
+    words = text.replace("{", "(").replace("}", ")").split()
+    while len(tokenizer(" ".join(words)).input_ids) > tokenizer.model_max_length:
+        words.pop()
+    return " ".join(words)

@@ -1,0 +1,24 @@
+"""Stage stable_diffusion_captions: use the foundation model as a generator, prompted with captions of each emotion."""
+
+from pipeline.artifacts import CAPTION_FILTER, CAPTIONS, FOUNDATION_DIFFUSION, STABLE_DIFFUSION_CAPTIONS
+from pipeline.stage import Run, stage
+
+
+@stage(
+    reads=(CAPTIONS.of("emoset"), CAPTION_FILTER.of("emoset"), FOUNDATION_DIFFUSION),
+    writes=(STABLE_DIFFUSION_CAPTIONS,),
+    sections=(),
+)
+def main(run: Run) -> None:
+    """Record the captions that CoEmoGen is trained on, and the digest of the foundation model."""
+    from pipeline.generation.captioned import kept_captions
+    from pipeline.generation.folder import digest_of, save_generator
+
+    kept = run.read(CAPTION_FILTER.of("emoset"), ["emotion", "kept"])
+    captions = kept_captions(run.read(CAPTIONS.of("emoset"), ["caption"]), kept)
+    digest, out = digest_of(run.path(FOUNDATION_DIFFUSION)), run.out_folder(STABLE_DIFFUSION_CAPTIONS)
+    save_generator(out, "caption", {"captions": captions}, digest, emotions=tuple(captions))
+
+
+if __name__ == "__main__":
+    main()
