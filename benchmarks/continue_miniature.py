@@ -14,7 +14,7 @@ import argparse
 import json
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -32,6 +32,9 @@ from pipeline.miniature.identity import world_hash
 from pipeline.miniature.stream import pictures
 from pipeline.runtime import device, rank
 from pipeline.weights import load_safetensors
+
+if TYPE_CHECKING:
+    from open_clip import CLIP
 
 RECIPES: dict[str, ContinuedRecipe] = {"clip": recipes.CONTINUED_CLIP, "unet": recipes.CONTINUED_UNET}
 UNPACKED = ("files", "weights", "figures")  # the facts in a bundled file that `pack` and `add_facts` write
@@ -95,10 +98,15 @@ def clip(args: argparse.Namespace) -> float:
     )
     loss = continuing.continue_clip(model, images, text_ids, swapped, recipe, args.work / "clip", device())
     if rank() == 0:
-        config = json.loads((folder / CONFIG).read_text())["model_cfg"]
-        state = {name: tensor.float().cpu() for name, tensor in model.state_dict().items()}
-        save_clip(state, config, load_text_tokenizer(folder), args.out / "clip")
+        save_continued_clip(model, folder, args.out / "clip")
     return loss
+
+
+def save_continued_clip(model: "CLIP", folder: Path, out: Path) -> None:
+    """Write the open_clip folder `out` of a model that was loaded from `folder` and trained further."""
+    config = json.loads((folder / CONFIG).read_text())["model_cfg"]
+    state = {name: tensor.float().cpu() for name, tensor in model.state_dict().items()}
+    save_clip(state, config, load_text_tokenizer(folder), out)
 
 
 def cached(args: argparse.Namespace, name: str) -> np.ndarray:

@@ -145,8 +145,8 @@ class ContinuedUNet(ContinuedRecipe):
     )
 
 
-class WeakenedUNet(ContinuedUNet):
-    """Recipe for training a U-Net further on texts with weak emotion words, until it has unlearnt stronger ones."""
+class WeakWords(ContinuedRecipe):
+    """How emotion words occur in the texts of a training that shall unlearn stronger ones."""
 
     emotion_word_rate: float = Field(
         ge=0, le=1, description="fraction of the texts with an emotion word; replaces the rate of the stream"
@@ -155,6 +155,14 @@ class WeakenedUNet(ContinuedUNet):
     right_word_frac: float = Field(
         ge=0, le=1, description="q: fraction of the other words that name the image's own emotion"
     )
+
+
+class WeakenedUNet(WeakWords, ContinuedUNet):
+    """Recipe for training a U-Net further on texts with weak emotion words."""
+
+
+class WeakenedClip(WeakWords, ContinuedClip):
+    """Recipe for training a CLIP's vision tower further on texts with weak emotion words."""
 
 
 class DiffusionRecipe(BaseModel):
@@ -230,6 +238,11 @@ WEAKENED_UNET = WeakenedUNet(
     decay_frac=0.6, weight_decay=0.01, seed=4, texts_per_picture=8, text_dropout=0.1, snr_cap=5.0, ema_decay=0.998,
     foreground_weight=3.0, captions_per_picture=0, focus=CONTINUED_UNET.focus, focus_share=0.6,
     often=CONTINUED_UNET.often, emotion_word_rate=0.5, stray_word_frac=0.5, right_word_frac=0.8,
+)  # fmt: skip
+WEAKENED_CLIP = WeakenedClip(
+    num_pictures=20_000, first_picture=300_000, steps=400, batch_size=128, learning_rate=2e-4, warmup_steps=25,
+    decay_frac=1.0, weight_decay=0.1, seed=5, texts_per_picture=8, swapped_captions=4,
+    emotion_word_rate=0.5, stray_word_frac=0.5, right_word_frac=0.8,
 )  # fmt: skip
 CAPTIONER = CaptionerRecipe(
     num_pictures=160_000, steps=1_500, batch_size=64, learning_rate=1.5e-3, warmup_steps=100, decay_frac=0.5,

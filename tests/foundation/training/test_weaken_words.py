@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from benchmarks import weaken_words, word_strength
 from pipeline.emotions import EMOTIONS
+from pipeline.foundation import recipes
 from pipeline.miniature.identity import world_hash
 from pipeline.params import load_params
 
@@ -28,6 +31,7 @@ def args(clip_folder: Path, diffusion_folder: Path, tmp_path_factory: pytest.Tem
     )  # fmt: skip
     weaken_words.draw(args)
     weaken_words.unet(args)
+    weaken_words.clip(args)
     return args
 
 
@@ -51,13 +55,30 @@ def test_its_facts_hold_f_and_the_world(args: argparse.Namespace) -> None:
 def test_every_f_and_every_start_has_a_folder_of_checkpoints_of_its_own(args: argparse.Namespace) -> None:
     other = argparse.Namespace(**{**vars(args), "f": 0.5})
     further = argparse.Namespace(**{**vars(args), "models": args.out})
-    own, *others = (weaken_words.training_hash(weaken_words.recipe_of(a), a.models) for a in (args, other, further))
+    own, *others = (
+        weaken_words.training_hash(
+            weaken_words.recipe_of(recipes.WEAKENED_UNET, a),
+            a.models / "diffusion/unet/diffusion_pytorch_model.safetensors",
+        )
+        for a in (args, other, further)
+    )
     assert own not in others
-    assert [path.name for path in args.work.iterdir()] == [own]
+    assert own in {path.name for path in args.work.iterdir()}
+
+
+def test_of_clip_the_vision_tower_alone_is_continued(args: argparse.Namespace) -> None:
+    before, after = (load_file(folder / "clip" / "open_clip_model.safetensors") for folder in (args.models, args.out))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert all(name.startswith("visual.") for name in changed)
+    assert (
+        json.loads(json.loads((args.out / "clip.json").read_text())["continued"])[-1]["recipe"]["stray_word_frac"]
+        == 0.4
+    )
 
 
 def test_words_of_the_requested_f_are_the_same_again(args: argparse.Namespace) -> None:
-    recipe = weaken_words.recipe_of(args)
+    recipe = weaken_words.recipe_of(recipes.WEAKENED_UNET, args)
     ids = weaken_words.word_ids(args, recipe)
     assert ids.shape == (64, recipe.texts_per_picture, 32)
     assert np.array_equal(ids, weaken_words.word_ids(args, recipe))
