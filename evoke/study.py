@@ -36,14 +36,8 @@ def study() -> None:
 @click.option("--checks", default=6, show_default=True, type=click.IntRange(5), help="Attention checks of a person.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of every draw.")
 def make(
-    methods: str,
-    out: Path,
-    images: Path | None,
-    questions: str,
-    group_size: int,
-    checks: int,
-    seed: int,
-) -> None:
+    methods: str, out: Path, images: Path | None, questions: str, group_size: int, checks: int, seed: int
+) -> None:  # fmt: skip
     """Draw pairs of groups of images of a finished run, and write the page that shows them.
 
     DIR/site is the page: copy it to any web space. DIR/key.json says which group is by which method: do not publish it.
@@ -170,7 +164,7 @@ def tally(folder: Path, answers: tuple[Path, ...], out: Path | None, resolve: fl
     people, rows = study_tally.judge(key, {str(path): _value(path) for path in dict.fromkeys(answers)})
     out = out or folder / "tally"
     out.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame([person.row(key) for person in people]).to_csv(out / "participants.csv", index=False)
+    pd.DataFrame(people).to_csv(out / "participants.csv", index=False)
     for person in people:
         if person.reason:
             click.echo(f"left out: {person.file}: {person.reason}")

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, ValidationError
 
-from pipeline.colors import DROPPED_COLOR, KEPT_COLOR
+from pipeline.colors import DROPPED_COLOR
 from pipeline.figure import drawn
 from pipeline.judges.calibration import wilson_interval
 from pipeline.metrics.means import resampled_means
@@ -27,7 +27,7 @@ CHANCE = 0.05  # a random clicker passes the checks less often than this
 SIDE_CHANCE = 0.001  # someone who sees both sides is taken for one-sided less often than this
 MIN_PEOPLE = 5  # fewer say nothing about people
 ALL = "all"
-PAPER = {"coherence, mean over four methods": 0.8842, "EmoGen, mean over four questions": 0.7867}  # CoEmoGen, Fig. 6
+PAPER = {(ALL, "coherence"): 0.8842, ("emogen", ALL): 0.7867}  # CoEmoGen, Fig. 6: the means that its text states
 CORRELATION = 0.1  # of two answers of one person, assumed before there are answers
 
 
@@ -58,13 +58,7 @@ class Participant:
     reason: str
     checks: str = ""
     left: float = math.nan
-    about: Mapping[str, str] | None = None
-
-    def row(self, key: Key) -> dict[str, object]:
-        """Return the row of a table, with a column for each question about the participant."""
-        about = {item.name: (self.about or {}).get(item.name, "") for item in key.questionnaire.about}
-        return {"file": self.file, "participant": self.participant, "reason": self.reason, "checks": self.checks,
-                "left": self.left, **about}  # fmt: skip
+    about: str = ""
 
 
 def judge(key: Key, files: Mapping[str, object]) -> tuple[list[Participant], pd.DataFrame]:
@@ -136,7 +130,8 @@ def _judged(key: Key, file: str, answers: Answers, reason: str) -> tuple[Partici
     if not reason and binomtest(round(left * num_pairs), num_pairs).pvalue < SIDE_CHANCE:
         reason = f"left in {left:.0%} of the answers, where either side is right equally often"
     checks = f"{sum(right)}/{len(right)}"
-    return Participant(file, answers.participant, reason, checks, left, answers.about), rows
+    about = "; ".join(f"{name}: {text}" for name, text in answers.about.items())
+    return Participant(file, answers.participant, reason, checks, left, about), rows
 
 
 def preferences(key: Key, answers: pd.DataFrame) -> pd.DataFrame:
@@ -216,24 +211,26 @@ def people_needed(share: float, num_answers: int, deviation: float | None = None
 
 
 def plot(key: Key, table: pd.DataFrame, path: Path) -> None:
-    """Draw the preferences as CoEmoGen's Fig. 6, and beside them the two means that the paper states."""
+    """Draw the preferences as CoEmoGen's Fig. 6, with the paper's means beside if CoEmoGen is the first method."""
     names = [*(question.name for question in key.questionnaire.questions), ALL]
     methods = list(dict.fromkeys(table["against"]))
     height = 1.2 + 0.22 * len(names) * len(methods)
-    with drawn(path, 1, 2, figsize=(9, height), width_ratios=[3, 1], layout="constrained") as (_, (ours, paper)):
+    with drawn(path, 1, 1, figsize=(7, height), layout="constrained") as (_, axis):
         for index, name in enumerate(names):
             part = table[table["question"] == name].set_index("against").loc[methods]
             places = np.arange(len(methods)) + 0.8 * index / len(names)
             errors = np.abs(part[["low", "high"]].to_numpy().T - part["preference"].to_numpy())
-            color = "0.6" if name == ALL else f"C{index}"
-            ours.barh(places, part["preference"], 0.75 / len(names), xerr=errors, label=name, color=color)
-        ours.set(yticks=np.arange(len(methods)) + 0.4, yticklabels=[f"against {name}" for name in methods], xlim=(0, 1))
-        ours.invert_yaxis()
-        ours.set_title(f"preference for {key.methods[0]}, {table['people'].max()} people, 95 %", fontsize=9)
-        ours.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=len(names), fontsize=8, frameon=False)
-        paper.barh(list(PAPER), list(PAPER.values()), 0.4, color=KEPT_COLOR)
-        paper.set_yticks(range(len(PAPER)), [name.replace(", ", "\n") for name in PAPER], fontsize=8)
-        paper.set(xlim=(0, 1))
-        paper.set_title("CoEmoGen in the paper\n(Fig. 6, 17 people)", fontsize=9)
-        for axis in (ours, paper):
-            axis.axvline(0.5, color=DROPPED_COLOR, linewidth=1)
+            color = "0.7" if name == ALL else f"C{index}"
+            axis.barh(places, part["preference"], 0.75 / len(names), xerr=errors, label=name, color=color)
+        marks = [
+            (number, methods.index(against) + 0.8 * names.index(question) / len(names))
+            for (against, question), number in PAPER.items()
+            if against in methods and question in names
+        ]
+        if marks and key.methods[0].startswith("coemogen"):
+            axis.plot(*zip(*marks, strict=True), "D", color="black", mfc="white", label="CoEmoGen's paper, 17 people")
+        axis.axvline(0.5, color=DROPPED_COLOR, linewidth=1)
+        axis.set(yticks=np.arange(len(methods)) + 0.4, yticklabels=[f"against {name}" for name in methods], xlim=(0, 1))
+        axis.invert_yaxis()
+        axis.set_title(f"preference for {key.methods[0]}, {table['people'].max()} people, 95 % intervals", fontsize=9)
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.05), ncols=3, fontsize=8, frameon=False)

@@ -59,7 +59,8 @@ def test_the_page_knows_neither_methods_nor_which_group_is_first() -> None:
     assert not [word for word in ("first", "against", "image_id", "seed") if f'"{word}"' in public]
     firsts = Counter(pair.first for pair in KEY.pairs.values())
     assert firsts == {"a": 16, "b": 16}
-    numbered = [KEY.pairs[name].against for name in sorted(KEY.pairs)]
+    assert list(KEY.pairs) == sorted(KEY.pairs)
+    numbered = [pair.against for pair in KEY.pairs.values()]
     assert numbered != sorted(numbered, key=METHODS.index)
 
 

@@ -134,8 +134,16 @@ def test_the_groups_stand_on_the_sides_of_the_form(tmp_path: Path) -> None:
     left, right = (pair.a, pair.b) if step.left == "a" else (pair.b, pair.a)
     seen = visit(tmp_path, {"reload": "?form=5"}, BEGIN)
     assert seen["shown"] == [f"images/{image.file}" for image in (*left, *right)]
-    if not step.check:
-        assert seen["question"] == "Which group of images looks more realistic?"
+
+
+@needs_node
+def test_the_question_names_the_emotion_of_the_pair_and_a_check_its_side(tmp_path: Path) -> None:
+    form = next(index for index, form in enumerate(KEY.forms) if not form[0].check)
+    seen = visit(tmp_path, {"reload": f"?form={form + 1}"}, BEGIN, RIGHT)
+    assert seen["question"] == f"Which group of images better evokes {KEY.pairs[KEY.forms[form][0].pair].emotion}?"
+    index, step = next((index, step) for index, step in enumerate(KEY.forms[form]) if step.check)
+    seen = visit(tmp_path, {"reload": f"?form={form + 1}"}, BEGIN, *[RIGHT] * (4 * index))
+    assert f"choose the {step.check} group" in seen["question"]
 
 
 @needs_node
@@ -153,7 +161,7 @@ def test_a_reload_resumes_where_the_person_was_and_going_back_undoes_one_answer(
 def test_a_browser_that_keeps_nothing_or_something_else_still_works(tmp_path: Path) -> None:
     assert visit(tmp_path, {"nothing_is_stored": True}, BEGIN, RIGHT)["progress"] == 1
     assert visit(tmp_path, BEGIN, {"stored": "{"}, {"reload": ""})["section"] == ["consent"]
-    assert visit(tmp_path, BEGIN, {"stored": '{"form": 99}'}, {"reload": ""})["section"] == ["consent"]
+    assert visit(tmp_path, BEGIN, {"stored": '{"form": 99, "answers": []}'}, {"reload": ""})["section"] == ["consent"]
 
 
 @needs_node
