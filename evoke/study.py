@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from pipeline.study.design import Key, Questionnaire
 
 SITE, KEY = "site", "key.json"
@@ -153,15 +155,15 @@ def serve(folder: Path, host: str, port: int) -> None:
 def tally(folder: Path, answers: tuple[Path, ...], out: Path | None, resolve: float) -> None:
     """Tally the files that the participants of the study in FOLDER sent.
 
-    Writes preference.csv, participants.csv (who is left out, and why), answers.csv, and preference.png beside Fig. 6.
+    Writes preference.csv, participants.csv (who is left out, and why), answers.csv, and preference.png as Fig. 6.
     """
     import pandas as pd
 
-    from pipeline.study import tally as study_tally
+    from pipeline.study.tally import judge, people_needed, plot, preferences
 
     key = _key(folder / KEY)
-    study_tally.people_needed(resolve, 1)  # refuse an impossible share before anything is written
-    people, rows = study_tally.judge(key, {str(path): _value(path) for path in dict.fromkeys(answers)})
+    people_needed(resolve, 1)  # refuse an impossible share before anything is written
+    people, rows = judge(key, {str(path): _value(path) for path in dict.fromkeys(answers)})
     out = out or folder / "tally"
     out.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(people).to_csv(out / "participants.csv", index=False)
@@ -171,20 +173,27 @@ def tally(folder: Path, answers: tuple[Path, ...], out: Path | None, resolve: fl
     if rows.empty:
         raise ValueError(f"none of the {len(people)} files is left; {out / 'participants.csv'} says why")
     rows.to_csv(out / "answers.csv", index=False)
-    table = study_tally.preferences(key, rows)
+    table = preferences(key, rows)
     table.to_csv(out / "preference.csv", index=False, float_format="%.4f")
-    study_tally.plot(key, table, out / "preference.png")
+    plot(key, table, out / "preference.png")
+    _tell(key, len(people), rows, table, resolve)
+    click.echo(f"{out}: preference.csv, preference.png, participants.csv, answers.csv")
+
+
+def _tell(key: "Key", num_files: int, rows: "pd.DataFrame", table: "pd.DataFrame", resolve: float) -> None:
+    """Print the preferences, the agreement, and how many people resolve a preference where they differ most."""
+    from pipeline.study.tally import ALL, agreement, people_needed
+
     num = rows["participant"].nunique()
-    click.echo(f"preference for {key.methods[0]}, {num} people of {len(people)} files, 95 % intervals")
+    click.echo(f"preference for {key.methods[0]}, {num} people of {num_files} files, 95 % intervals")
     shown = ["against", "question", "preference", "low", "high", "answers", "verdict"]
     click.echo(table[shown].to_string(index=False, float_format="{:.3f}".format))
-    alphas = ", ".join(f"{name} {alpha:.2f}" for name, alpha in study_tally.agreement(rows).items())
+    alphas = ", ".join(f"{name} {alpha:.2f}" for name, alpha in agreement(rows).items())
     click.echo(f"agreement (Krippendorff's alpha, 0 is chance): {alphas}")
-    widest = table[(table["against"] != study_tally.ALL) & (table["question"] != study_tally.ALL)]
+    single = table[(table["against"] != ALL) & (table["question"] != ALL)]
     if num > 1:
-        needed = study_tally.people_needed(resolve, len(rows) // num // len(widest), float(widest["deviation"].max()))
+        needed = people_needed(resolve, len(rows) // num // len(single), float(single["deviation"].max()))
         click.echo(f"to resolve {resolve:.0%} against {1 - resolve:.0%} in every row: {needed} people")
-    click.echo(f"{out}: preference.csv, preference.png, participants.csv, answers.csv")
 
 
 def _key(path: Path) -> "Key":
