@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "read": ("evoke.read:read", "Classify the emotion of images and show where the model looks."),
     "repro": ("evoke.repro:repro", "Run the pipeline, with independent stages in parallel."),
     "score": ("evoke.score:score", "Score any images of emotions against real images."),
+    "study": ("evoke.study:study", "Ask people which method's images they prefer, and tally their answers."),
     "table": ("evoke.table:table", "Print a table of the papers beside the results of this project."),
     "validate": ("evoke.validate:validate", "Check a folder in EmoSet's layout without running the pipeline."),
 }
