@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+from pathlib import Path
 
 import click
 
@@ -48,10 +49,23 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command. Errors that a user can fix become one line and exit status 1."""
+        _warn_of_other_code()
         try:
             return super().invoke(ctx)
         except (ValueError, OSError) as error:
             raise click.ClickException(str(error)) from error
+
+
+def _warn_of_other_code() -> None:
+    """Write a line to standard error if the current folder is a checkout of this project whose code does not run.
+
+    An installed `evoke` runs the code of the checkout that it was installed from. It never runs the code of the current
+    folder instead, which may be anybody's.
+    """
+    own, here = Path(__file__).parent.resolve(), Path("evoke")
+    if Path("evoke/cli.py").is_file() and Path("pipeline").is_dir() and here.resolve() != own:
+        command = "python -m evoke"
+        click.echo(f"This runs the code in {own.parent}, not that of this folder, which `{command}` runs.", err=True)
 
 
 @click.group(cls=LazyGroup)

@@ -51,13 +51,19 @@ class Models:
 @click.option("--val-frac", type=SPLIT_SHARE, help="Share of each emotion in the val split.")
 @click.option("--test-frac", type=SPLIT_SHARE, help="Share of each emotion in the test split.")
 @click.option("--batch-size", type=click.IntRange(1, 65536), help="Images per forward pass.")
-def curate(folder: Path, out: Path, clip: Path | None, classifier: Path | None, **options: Any) -> None:
+@click.option("--follow-links", is_flag=True, help="Follow links out of FOLDER, to any file or folder.")
+def curate(
+    folder: Path, out: Path, clip: Path | None, classifier: Path | None, follow_links: bool, **options: Any
+) -> None:
     """Keep the images of FOLDER whose emotion is clear, as a Hugging Face data set in DIR.
 
-    FOLDER holds JPEG, PNG or WebP files at any depth, or a WikiArt (data/*.parquet). DIR gets data/ with one or more
-    files for train, val and test, README.md (the dataset card), sheets/ (the surest images of each emotion),
-    curation.parquet and rejects.parquet. Options that are not given are taken from emoart in params.yaml, or from
-    CoEmoGen if there is no such file.
+    FOLDER holds JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF files at any depth, or images in Parquet files as WikiArt has
+    them (data/*.parquet, column image). DIR gets data/ with one or more files for train, val and test, README.md (the
+    dataset card), sheets/ (the surest images of each emotion), curation.parquet, and rejects.parquet, which names each
+    refused file with its reason. Options that are not given are taken from emoart in params.yaml, or from CoEmoGen if
+    there is no such file.
+
+    Links out of FOLDER are refused, except those to files in DVC's cache, unless --follow-links is given.
 
     A run that was killed resumes when the same command is given again; its finished work is kept beside DIR, in
     .NAME.work, until a run succeeds.
@@ -72,7 +78,7 @@ def curate(folder: Path, out: Path, clip: Path | None, classifier: Path | None, 
         warn_of_drawings("--clip and --classifier")
     settings, seed = _settings(folder, {name: value for name, value in options.items() if value is not None})
     name = re.sub(r"[^\w-]+", "_", out.resolve().name).strip("_") or "curated"
-    units = plan(folder, name, settings.shard_images)
+    units = plan(folder, name, settings.shard_images, follow_links)
     work = _work_folder(out, name, units, models, settings, seed)
     selection = _make(out.resolve(), name, units, models, settings, seed, work)
     _tell(selection, out)

@@ -1,6 +1,8 @@
 """Define `evoke read IMAGE...`, which reads the emotion and contents of images and shows where the model looks."""
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,8 +39,8 @@ def read(
     evoke read *.jpg --out overlays      where scene and object queries look: photo-scene.png, photo-object.png
     evoke read *.jpg --json              for other programs
 
-    A file that is not a whole JPEG, PNG or WebP image gives one line on standard error; the others are read, and the
-    exit status is 1.
+    A file that is not a whole image gives one line on standard error; the others are read, and the exit status is 1.
+    Overlays of images whose names differ only in the suffix have it in their names: photo.png-scene.png.
     """
     from evoke.emotion_model import check_new
     from pipeline.runtime import forbid_downloads
@@ -49,8 +51,7 @@ def read(
     reader = EmotionReader.from_pretrained(model, clip)
     if clip is None and model.is_relative_to("models"):
         warn_of_drawings("--model and --clip")
-    overlays = {image: [out / f"{image.stem}-{kind}.png" for kind in reader.kinds] for image in images} if out else {}
-    _check_distinct(overlays)
+    overlays = _overlays(images, out, reader.kinds) if out else {}
     check_new([path for paths in overlays.values() for path in paths], overwrite)
     refused = [image for image in images if not _tell(reader, image, overlays.get(image, []), as_json)]
     if refused:
@@ -98,13 +99,15 @@ def _json(image: Path, reading: "Reading") -> str:
     return json.dumps(fields, ensure_ascii=False)
 
 
-def _check_distinct(overlays: dict[Path, list[Path]]) -> None:
-    """Raise ValueError if two images would have the same overlay files."""
-    owners: dict[Path, Path] = {}
-    for image, paths in overlays.items():
-        for path in paths:
-            if path in owners:
-                raise ValueError(
-                    f"{owners[path]} and {image} would both write their overlay to {path}; read them in separate calls"
-                )
-            owners[path] = image
+def _overlays(images: Sequence[Path], out: Path, kinds: Sequence[str]) -> dict[Path, list[Path]]:
+    """Return the overlay files of each image, one for each kind.
+
+    They are named after the stem of the image, after its whole name if another image has this stem, and with a number
+    if another image in another folder has this name: a-scene.png, a.jpg-scene.png, a.jpg-2-scene.png.
+    """
+    from pipeline.corpora.folder import unique
+
+    distinct = list(dict.fromkeys(images))
+    stems = Counter(image.stem for image in distinct)
+    names = unique(image.name if stems[image.stem] > 1 else image.stem for image in distinct)
+    return {image: [out / f"{name}-{kind}.png" for kind in kinds] for image, name in zip(distinct, names, strict=True)}

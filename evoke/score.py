@@ -15,7 +15,9 @@ from pipeline.emotions import EMOTIONS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from pipeline.metrics.folder import EmotionFolder
+    import pyarrow as pa
+
+    from pipeline.metrics.folder import EmotionFolder, FolderScores
     from pipeline.metrics.judgement import ModelFiles
     from pipeline.metrics.result import Protocol
     from pipeline.metrics.summary import Flat
@@ -56,9 +58,10 @@ IN_PAPERS = ("fid", "lpips", "feature_distance", "sem_c", "sem_d_mse")
 )
 @click.option("--num-pairs", type=click.IntRange(min=1), help="Pairs of images per emotion, for LPIPS and Sem-D.")
 @click.option("--batch-size", type=click.IntRange(1, 65536), help="Images per forward pass.")
+@click.option("--follow-links", is_flag=True, help="Follow links out of both folders, to any file or folder.")
 def score(
     folder: Path, reference: Path, out: Path | None, clip: Path | None, classifier: Path | None, judges: Path | None,
-    plausibility: Path | None, **options: Any,
+    plausibility: Path | None, follow_links: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Score the images of FOLDER, which has one subfolder for each emotion, against those of --reference.
 
@@ -68,10 +71,10 @@ def score(
 
     Computes Emo-A by two judges and the gap between them, FID, LPIPS, Sem-C, Sem-D and coherence under the protocols
     clean (FID of center crops, which the package clean-fid would squash) and emogen (as published, defects included),
-    with 95 % intervals and the value of the real images beside. Files that are not whole JPEG, PNG or WebP images are
-    counted by reason. Options that are not given are taken from scores in params.yaml. If the judges
-    were trained on the reference, as the pipeline's own judges were on the train split of data/miniature/emoset, real
-    Emo-A and the gap are in-sample.
+    with 95 % intervals and the value of the real images beside. Files that are not whole images are counted by reason,
+    and each is named with its reason on standard error. Options that are not given are taken from scores in
+    params.yaml. If the judges were trained on the reference, as the pipeline's own judges were on the train split of
+    data/miniature/emoset, real Emo-A and the gap are in-sample.
     """
     from pipeline.artifacts import write_json
     from pipeline.metrics.folder import plan_emotions
@@ -82,14 +85,17 @@ def score(
     if clip is None:
         warn_of_drawings("--clip, --classifier and --judges")
     settings, name, seed = _settings({key: value for key, value in options.items() if value is not None}, clip)
-    images, real = plan_emotions(folder), plan_emotions(reference)
+    images, real = (plan_emotions(path, follow_links) for path in (folder, reference))
     if missing := [emotion for emotion in images.emotions if emotion not in real.emotions]:
         raise ValueError(
             f"{reference} has no subfolder {', '.join(missing)}, but {folder} has; add or remove these subfolders"
         )
-    figures = _scored(images, real, files, settings, name, seed, plausibility)
+    scores = _scored(images, real, files, settings, name, seed, plausibility)
+    figures: Flat = {"seed": seed, **scores.figures}
     if out:
         write_json(out, figures)
+    _name_refused(folder, scores.rejects)
+    _name_refused(reference, scores.real_rejects)
     lines = [*_heading(figures, folder, reference), *_overall(figures), *_by_emotion(figures), *_notes(figures)]
     click.echo("\n".join(lines if classifier and judges else [*lines, IN_SAMPLE]))
 
@@ -132,7 +138,7 @@ def _settings(options: "Mapping[str, Any]", clip: Path | None) -> "tuple[Scores,
 def _scored(
     images: "EmotionFolder", real: "EmotionFolder", files: "ModelFiles", settings: "Scores", name: str | None,
     seed: int, plausibility: Path | None,
-) -> "Flat":  # fmt: skip
+) -> "FolderScores":  # fmt: skip
     from functools import partial
 
     from pipeline.artifacts import REAL_REFERENCE
@@ -147,8 +153,13 @@ def _scored(
     bench = load_bench(files, settings, device())
     yardstick = yardstick_of(bench, settings, files.pretrained, name, load_plausibility(file) if file else None)
     weights = files.hashes(settings.inception_weights)
-    figures = folder_metrics(images, real, bench, yardstick, weights, partial(numpy_generator, seed, "score"))
-    return {"seed": seed, **figures}
+    return folder_metrics(images, real, bench, yardstick, weights, partial(numpy_generator, seed, "score"))
+
+
+def _name_refused(folder: Path, rejects: "pa.Table") -> None:
+    """Write one line per refused file to standard error; the detail of a reject begins with the path of its file."""
+    for row in rejects.to_pylist():
+        click.echo(f"{folder}: {row['reason']}: {row['detail']}", err=True)
 
 
 def _heading(figures: "Flat", folder: Path, reference: Path) -> "Iterator[str]":

@@ -15,9 +15,11 @@ def main(run: Run) -> None:
     """Compute the coefficients on the train split, out of fold, or take those of EmoGen."""
     import pyarrow.compute as pc
 
+    from pipeline.attributes import attributes_of
     from pipeline.uniemo.correlation import correlate, summary
     from pipeline.uniemo.folds import judge_train
     from pipeline.uniemo.heatmap import heat_map
+    from pipeline.uniemo.imported import named_as
 
     rows = run.read(EMOSET, ["image_id", "emotion", "split", "scene", "objects"])
     train = rows.filter(pc.equal(rows["split"], "train"))
@@ -25,7 +27,7 @@ def main(run: Run) -> None:
         path = run.path(IMPORTED_EMOGEN) / "coefficients.parquet"
         if not path.exists():
             raise ValueError(f"{path} does not exist; run `evoke import-emogen` to create it")
-        table = read_table(path, CORRELATION.schema)
+        table = named_as(attributes_of(train).names, read_table(path, CORRELATION.schema))
     else:
         settings = run.section("emotion_classifier")
         judged = judge_train(rows, run.read(FEATURES), settings, run.params.folds, run.seed)

@@ -71,3 +71,20 @@ def test_a_user_error_is_one_line(tmp_path: Path) -> None:
 
 def test_the_params_of_the_repository_are_valid() -> None:
     assert CliRunner().invoke(main, ["params", str(ROOT / "params.yaml")]).output.endswith("valid\n")
+
+
+def installed(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run `evoke` as its entry point does, from this checkout, in another current folder."""
+    code = f"import sys; sys.path[0] = {str(ROOT)!r}; from evoke.cli import main; main()"
+    return subprocess.run([sys.executable, "-c", code, *words], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_an_installed_command_in_another_checkout_says_that_it_runs_its_own_code(tmp_path: Path) -> None:
+    assert installed(tmp_path, "params", "none.yaml").stderr.count("\n") == 1
+    (tmp_path / "pipeline").mkdir()
+    (tmp_path / "evoke").mkdir()
+    (tmp_path / "evoke/cli.py").write_text("raise SystemExit('the code of the current folder has run')\n")
+    told, error = installed(tmp_path, "params", "none.yaml").stderr.splitlines()
+    assert told == f"This runs the code in {ROOT}, not that of this folder, which `python -m evoke` runs."
+    assert error.startswith("Error: ")
+    assert "This runs the code" not in installed(ROOT, "params", "none.yaml").stderr

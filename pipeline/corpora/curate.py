@@ -22,7 +22,7 @@ from pipeline.corpora.records import KEPT, UNSURE, Reject
 from pipeline.emotions import EMOTIONS, polarity
 from pipeline.engine import map_shards
 from pipeline.runtime import progress
-from pipeline.schemas import CURATION_SCHEMA, EMOART_SCHEMA, PICTURE, REJECTS_SCHEMA, Schema
+from pipeline.schemas import CURATION_SCHEMA, EMOART_SCHEMA, PICTURE, REJECTS_SCHEMA, Column, Schema
 from pipeline.work import WorkFolder
 
 if TYPE_CHECKING:
@@ -30,21 +30,23 @@ if TYPE_CHECKING:
     from pipeline.judges.head import EmotionHead
     from pipeline.params import Emoart
 
-JUDGED_SCHEMA = Schema((*CURATION_SCHEMA.columns, *(column for column in PICTURE if column.name == "sha256")))
+PATH = Column("path", pa.string(), "path of the image in its source; null: none", nullable=True)
+JUDGED_SCHEMA = Schema((*CURATION_SCHEMA.columns, *(column for column in PICTURE if column.name == "sha256"), PATH))
 PIECES: dict[str, Schema] = {"judged": JUDGED_SCHEMA, "confident": EMOART_SCHEMA, "rejects": REJECTS_SCHEMA}
 MAX_BATCH_PX = 300_000_000  # 900 MB of RGB: about a hundred images of WikiArt, or a dozen of a camera
 
 Unit = wikiart.RowGroups | image_folder.Files
 
 
-def plan(folder: Path, corpus: str, shard_images: int) -> list[Unit]:
+def plan(folder: Path, corpus: str, shard_images: int, follow_links: bool = False) -> list[Unit]:
     """Return WikiArt's rows if data/*.parquet have images, else the files in the folder, as runs of `shard_images`.
 
     Ids are `corpus/number` and `corpus/path`, and ascend over all runs. Raises ValueError if there is nothing to read.
+    `follow_links` concerns the files in the folder, as in `pipeline.corpora.folder.plan`.
     """
     if wikiart.is_laid_out(folder):
         return [*wikiart.plan(folder, corpus, shard_images)]
-    return [*image_folder.plan(folder, corpus, shard_images)]
+    return [*image_folder.plan(folder, corpus, shard_images, follow_links)]
 
 
 def judge_all(
@@ -125,6 +127,7 @@ def _row(picture: Picture, probability: NDArray[np.float32], min_confidence: flo
     return {
         "image_id": picture.image_id,
         "image": {"bytes": picture.image_bytes, "path": picture.path},
+        "path": picture.path,
         "emotion": emotion,
         "polarity": polarity(emotion),
         "split": "train",

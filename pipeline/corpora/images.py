@@ -1,8 +1,8 @@
 """Open the files of a dataset's folder and decode images, trusting neither; readers of every layout use this module.
 
-`Folder` opens only files inside its root. `read_image` decodes complete images of three formats under a pixel limit.
-`to_rgb` converts every mode to upright RGB; nothing else in the project turns an image. The module knows nothing about
-any dataset.
+`Folder` opens only files inside its root, and linked ones that `_resolve` allows. `read_image` decodes complete images
+of FORMATS under a pixel limit. `to_rgb` converts every mode to upright RGB; nothing else in the project turns an image.
+The module knows nothing about any dataset.
 """
 
 import errno
@@ -16,11 +16,13 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, features
+from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH, TiffImageFile
 
 from pipeline.corpora.records import Reason, RejectedError, shown
 
-FORMATS = ("JPEG", "PNG", "WEBP")
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", *(("AVIF",) if features.check("avif") else ()))
+SIGNATURE_BYTES = 40
 MAX_PIXELS = 89_478_485  # 256 MiB of RGB; above it Pillow warns of a decompression bomb
 MAX_IMAGE_BYTES = 64 << 20
 MAX_PATH_CHARS = 1024
@@ -34,6 +36,12 @@ _DECODER_ERRORS = (
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
 _SCAN = b"\xff\xda"  # SOS, a marker that never occurs in the coded pixels of a JPEG
 _JPEG, _PNG, _RIFF = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF"
+_MARKS = {
+    _JPEG: "JPEG", _PNG: "PNG", b"GIF87a": "GIF", b"GIF89a": "GIF",
+    b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF",
+}  # fmt: skip
+# DVC's cache names a file by the MD5 of its content; `.dvc/cache` without `files/md5` is the layout of DVC 2.
+_IN_DVC_CACHE = re.compile(r"/(?:files/md5|\.dvc/cache)/[0-9a-f]{2}/[0-9a-f]{30}\Z")
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -54,11 +62,13 @@ warnings.filterwarnings("ignore", module=r"PIL\.TiffImagePlugin")  # on damaged 
 class Folder:
     """A dataset's folder, and the only way in which readers open its files.
 
-    Links may point to other places inside the folder, never out of it.
+    Links may point to other places inside the folder and to files in a cache of DVC (`cache.type symlink`), and
+    anywhere if `follow_links` is set. All other links that lead out are refused.
     """
 
-    def __init__(self, root: str | Path) -> None:
+    def __init__(self, root: str | Path, follow_links: bool = False) -> None:
         self.root = os.path.realpath(root)
+        self.follow_links = follow_links
         self._inside = os.path.join(self.root, "")
         # Parents are resolved once per folder: a lookup per file instead of an lstat per path component.
         self._parents: dict[str, str] = {}
@@ -106,11 +116,26 @@ class Folder:
             raise RejectedError(Reason.empty_file, f"{shown(path)} has 0 bytes")
         return data
 
+    def holds(self, real: str) -> bool:
+        """Return True if a real location is the folder or lies inside it."""
+        return real == self.root or real.startswith(self._inside)
+
     def _resolve(self, location: str, path: str) -> str:
         real = os.path.realpath(os.path.join(self.root, location))
-        if real != self.root and not real.startswith(self._inside):
-            raise RejectedError(Reason.path_outside_folder, f"{shown(path)} is a link to outside the folder")
-        return real
+        if self.follow_links or self.holds(real) or (_IN_DVC_CACHE.search(real) and os.path.isfile(real)):
+            return real
+        raise RejectedError(Reason.path_outside_folder, f"{shown(path)} is a link to outside the folder")
+
+
+def format_of(head: bytes) -> str | None:
+    """Return the format, as Pillow names it, whose signature the first SIGNATURE_BYTES of a file have, or None."""
+    if head.startswith(_RIFF):
+        return "WEBP" if head[8:12] == b"WEBP" else None
+    if head[4:8] == b"ftyp":  # then the brands of the container
+        return "AVIF" if re.search(b"avi[fs]", head[8:SIGNATURE_BYTES]) else None
+    if head.startswith(b"BM") and head[6:10] == bytes(4):  # reserved bytes, without which text may begin like this
+        return "BMP"
+    return next((name for mark, name in _MARKS.items() if head.startswith(mark)), None)
 
 
 def read_image(source: bytes | Path) -> Image.Image:
@@ -129,11 +154,13 @@ def read_image(source: bytes | Path) -> Image.Image:
             Reason.decompression_bomb, f"{data.count(_SCAN)} JPEG scans, at most {MAX_SCANS} are decoded"
         )
     try:
-        image = Image.open(BytesIO(data), formats=FORMATS)
+        image = Image.open(BytesIO(data), formats=[name for name in FORMATS if name == format_of(data)])
         if image.width * image.height > MAX_PIXELS:
             raise Image.DecompressionBombError(
                 f"{image.width} x {image.height} pixels, at most {MAX_PIXELS} are decoded"
             )
+        if isinstance(image, TiffImageFile):
+            _check_tile(image)
         image.load()
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise RejectedError(Reason.decompression_bomb, str(error)) from None
@@ -142,6 +169,13 @@ def read_image(source: bytes | Path) -> Image.Image:
     if image.format == "PNG" and _ends_early(data):  # Pillow accepts such a file
         raise RejectedError(Reason.truncated_image, f"{len(data)} bytes without an end marker")
     return image
+
+
+def _check_tile(image: TiffImageFile) -> None:
+    """Raise DecompressionBombError for a TIFF whose tiles, each decoded whole, are larger than any image may be."""
+    width, height = (image.tag_v2.get(tag) for tag in (TILEWIDTH, TILELENGTH))
+    if isinstance(width, int) and isinstance(height, int) and width * height > MAX_PIXELS:
+        raise Image.DecompressionBombError(f"tiles of {width} x {height} pixels, at most {MAX_PIXELS} are decoded")
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -201,16 +235,15 @@ def _diagnosis(data: bytes, error: Exception) -> tuple[Reason, str]:
     detail = "damaged header" if unidentified else f"{type(error).__name__} {shown(str(error))}"
     if _ends_early(data) or "truncated" in str(error).lower():
         return Reason.truncated_image, f"{len(data)} bytes: {detail}"
-    has_signature = data.startswith((_JPEG, _PNG)) or (data.startswith(_RIFF) and data[8:12] == b"WEBP")
-    if unidentified and not has_signature:
+    if unidentified and format_of(data) not in FORMATS:
         return Reason.unsupported_format, f"expected {', '.join(FORMATS)}, but the file begins with {data[:16]!r}"
     return Reason.unreadable_image, detail
 
 
 def _ends_early(data: bytes) -> bool:
-    """Return True if a file of a known format lacks its end mark.
+    """Return True if a JPEG, PNG or WebP lacks its end mark: EOI, IEND and the declared length.
 
-    The end mark is EOI for JPEG, IEND for PNG and the declared length for WebP.
+    Pillow itself refuses files of the other formats that end before the last pixel.
     """
     if _JPEG.startswith(data[:3]):
         return not data.rstrip(b"\0").endswith(b"\xff\xd9")

@@ -70,10 +70,13 @@ def check_rejects(
 
 
 def describe_rejects(rejects: pa.Table) -> str:
-    """Return rejects as one line: the count of each reason, the most frequent first, each with its first image_id."""
+    """Return rejects as one line: the count of each reason, the most frequent first, each with its first reject.
+
+    The detail of a reject begins with the path of its file where there is one.
+    """
     first: dict[str, str] = {}
-    for row in rejects.select(["image_id", "reason"]).to_pylist():
-        first.setdefault(row["reason"], row["image_id"])
+    for row in rejects.to_pylist():
+        first.setdefault(row["reason"], f"{row['image_id']}: {row['detail']}" if row["detail"] else row["image_id"])
     counts = Counter(rejects["reason"].to_pylist()).most_common()
     return ", ".join(f"{number} {reason} (first {first[reason]})" for reason, number in counts)
 

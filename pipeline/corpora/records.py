@@ -30,7 +30,7 @@ class Reason(StrEnum):
     unreadable_image = "unreadable_image", "the image has a valid signature but cannot be decoded"
     truncated_image = "truncated_image", "the image file ends before its last pixel"
     decompression_bomb = "decompression_bomb", "the image would decode to more pixels or passes than the limit"
-    unsupported_format = "unsupported_format", "the content of the file is not JPEG, PNG or WebP"
+    unsupported_format = "unsupported_format", "the content of the file is of no image format that is read"
     empty_file = "empty_file", "the file has no bytes"
     file_too_large = "file_too_large", "the file is larger than the limit for its kind"
     unreadable_file = "unreadable_file", "the file is not a regular file or cannot be opened"

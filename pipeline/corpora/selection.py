@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.corpora.pack import MAX_SHARD_BYTES, check_rejects, describe_rejects, reject_table
-from pipeline.corpora.records import KEPT, RARE, SPLITS, Reason, Reject, Split
+from pipeline.corpora.records import KEPT, RARE, SPLITS, Reason, Reject, Split, shown
 from pipeline.emotions import EMOTIONS, Emotion
 from pipeline.schemas import CURATION_SCHEMA
 
@@ -171,12 +171,16 @@ def summary(selection: Selection, settings: "Emoart") -> dict[str, str | float]:
 
 def _copies(judged: pa.Table) -> dict[str, Reject]:
     """Return, by image_id, a reject for each image that has the same bytes as an earlier one."""
-    first: dict[str, str] = {}
+    first: dict[str, tuple[str, str | None]] = {}
     copies: dict[str, Reject] = {}
-    for image_id, digest in zip(judged["image_id"].to_pylist(), judged["sha256"].to_pylist(), strict=True):
-        original = first.setdefault(digest, image_id)
-        if original != image_id:
-            copies[image_id] = Reject(image_id, Reason.duplicate_image, f"same bytes as {original}, which is kept")
+    columns = (judged[name].to_pylist() for name in ("image_id", "path", "sha256"))
+    for image_id, path, digest in zip(*columns, strict=True):
+        original_id, original_path = first.setdefault(digest, (image_id, path))
+        if original_id != image_id:
+            place = f"{shown(path)}: " if path else ""
+            original = shown(original_path) if original_path else original_id
+            detail = f"{place}same bytes as {original}, which is kept"
+            copies[image_id] = Reject(image_id, Reason.duplicate_image, detail)
     return copies
 
 

@@ -1,6 +1,8 @@
 """Read WikiArt in huggan's layout: runs of row groups -> images and rejects (REFERENCE D).
 
-    data/*.parquet    image {bytes, path}; artist, genre, style: class labels, text, or absent
+    data/*.parquet    image {bytes, path} or bytes; artist, genre, style: class labels, text, or absent
+
+The columns may have any of the types in which datasets, pandas, polars and DuckDB write bytes and text.
 
 A plan reads only the footers. A run is streamed: besides the page that Parquet unpacks, one row is in memory at a time.
 Images are not classified here; `pipeline.corpora.curate` does that.
@@ -28,6 +30,8 @@ from pipeline.corpora.picture import Picture, checked
 from pipeline.corpora.records import Reason, Reject, RejectedError, shown
 
 LABELS = ("artist", "genre", "style")
+BYTES = (pa.binary(), pa.large_binary(), pa.binary_view())
+TEXT = (pa.string(), pa.large_string(), pa.string_view())
 NO_LABEL = -1  # class label that the datasets library gives a row without one
 MIN_DIGITS = 6  # of a row's number in its image_id
 BUFFER_BYTES = 1 << 20  # makes Parquet read a column of a row group page by page, not at once
@@ -127,7 +131,8 @@ def _footer(file: Path) -> pq.FileMetaData:
     if not _holds_pictures(kinds.get("image")):
         problem = f"has type {kinds['image']}" if "image" in kinds else "is missing"
         raise ValueError(
-            f"{file}: column image {problem}; expected is struct<bytes: binary, path: string> as in huggan/wikiart"
+            f"{file}: column image {problem}; expected is struct<bytes: binary, path: string> as in huggan/wikiart, or "
+            "binary"
         )
     for name in LABELS:
         if name in kinds and not _holds_labels(kinds[name]):
@@ -148,7 +153,8 @@ def _rows(file: pq.ParquetFile, group: int, columns: list[str]) -> Iterator[dict
     """
     footer = file.metadata.row_group(group)
     chunks = [footer.column(index) for index in range(footer.num_columns)]
-    size = max((chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema == "image.bytes"), default=0)
+    sizes = [chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema in ("image", "image.bytes")]
+    size = max(sizes, default=0)
     if size > footer.num_rows * MAX_IMAGE_BYTES:
         detail = f"{size} bytes for the {footer.num_rows} of its row group, at most {MAX_IMAGE_BYTES} each are read"
         yield from repeat(RejectedError(Reason.file_too_large, detail), footer.num_rows)
@@ -158,18 +164,19 @@ def _rows(file: pq.ParquetFile, group: int, columns: list[str]) -> Iterator[dict
 
 
 def _holds_pictures(kind: pa.DataType | None) -> bool:
-    if kind is None or not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
+    """Return True for bytes, and for a struct of bytes and perhaps a path, which is null where no row has one."""
+    if kind is None or not pa.types.is_struct(kind):
+        return kind in BYTES
+    if kind.get_field_index("bytes") < 0:
         return False
-    inner = kind.field("bytes").type
-    path = kind.field("path").type if kind.get_field_index("path") >= 0 else pa.string()
-    return bool((pa.types.is_binary(inner) or pa.types.is_large_binary(inner)) and path == pa.string())
+    path = kind.field("path").type if kind.get_field_index("path") >= 0 else pa.null()
+    return kind.field("bytes").type in BYTES and path in (*TEXT, pa.null())
 
 
 def _holds_labels(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    tests = (pa.types.is_integer, pa.types.is_string, pa.types.is_large_string, pa.types.is_null)
-    return any(test(kind) for test in tests)
+    return pa.types.is_integer(kind) or kind in (*TEXT, pa.null())
 
 
 def _size(footer: pq.FileMetaData, group: int) -> tuple[int, int]:
@@ -200,9 +207,10 @@ def _outcome(names: Names, named: tuple[str, dict[str, Any] | RejectedError]) ->
     try:
         if isinstance(row, RejectedError):
             raise row
-        image = row["image"] or {}
-        if image.get("bytes") is None:
-            raise RejectedError(Reason.null_image, "column image has no bytes")
+        image = row["image"] if isinstance(row["image"], dict) else {"bytes": row["image"]}
+        if image["bytes"] is None:
+            linked = f", only the path {shown(image['path'])}" if image.get("path") else ""
+            raise RejectedError(Reason.null_image, f"column image has no bytes{linked}")
         art = {name: _label(name, row.get(name), names.get(name)) for name in LABELS}
         return checked(image_id, image["bytes"], image.get("path"), **art)
     except RejectedError as why:

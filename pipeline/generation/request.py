@@ -1,6 +1,5 @@
 """Describe what one image should be: emotions by weight, a prompt with a gap, a seed and a strength."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +8,7 @@ from torch import Tensor
 
 from pipeline.conditioning.prompts import GAP
 from pipeline.corpora.records import shown
+from pipeline.emotion_words import allowed
 from pipeline.emotions import EMOTIONS, INDEX
 
 
@@ -54,10 +54,7 @@ def request(emotions: str | Mapping[str, float], seed: int, prompt: str = GAP, s
     weights = {emotions: 1.0} if isinstance(emotions, str) else dict(emotions)
     for name, weight in weights.items():
         if name not in INDEX:
-            nearest = difflib.get_close_matches(name, EMOTIONS, 1, 0.0)[0]
-            raise ValueError(
-                f"unknown emotion {shown(name)}; did you mean {nearest!r}? Allowed are {', '.join(EMOTIONS)}"
-            )
+            raise ValueError(f"unknown emotion {shown(name)}; {allowed(name, EMOTIONS)}")
         if not 0 < weight < float("inf"):
             raise ValueError(f"the weight of {name} is {weight}: allowed is a number > 0")
     if not weights:

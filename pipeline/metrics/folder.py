@@ -1,6 +1,5 @@
 """Judge images in a folder with one subfolder per emotion; every image that is dropped has a recorded reason."""
 
-import difflib
 import hashlib
 import os
 from collections import Counter
@@ -12,11 +11,12 @@ import pyarrow as pa
 from PIL import Image
 
 from pipeline.corpora.curate import batches
-from pipeline.corpora.folder import File, Files, plan
+from pipeline.corpora.folder import File, Files, is_system_name, plan
 from pipeline.corpora.images import read_image
 from pipeline.corpora.pack import describe_rejects, reject_table
 from pipeline.corpora.picture import Picture
-from pipeline.corpora.records import Reason, Reject
+from pipeline.corpora.records import Reason, Reject, shown
+from pipeline.emotion_words import allowed
 from pipeline.emotions import EMOTIONS
 from pipeline.metrics.judgement import Bench, Take, as_found, judged_pictures
 from pipeline.metrics.real import Content, GeneratorOf, Real, references_of
@@ -35,12 +35,17 @@ class EmotionFolder:
     folder: Path
     files: tuple[File, ...]
     strays: tuple[File, ...]
+    follow_links: bool = False
 
     @property
     def emotions(self) -> list[str]:
         """Return the emotions that have a subfolder, in the order of EMOTIONS."""
         present = {emotion_of(file) for file in self.files}
         return [emotion for emotion in EMOTIONS if emotion in present]
+
+    def outcomes(self, files: Sequence[File]) -> Iterator[Picture | Reject]:
+        """Yield one image or reject for each of these files of the folder, in order."""
+        return Files(self.folder, tuple(files), self.follow_links).read()
 
 
 @dataclass(frozen=True)
@@ -57,24 +62,30 @@ class JudgedFolder:
     take: Take
 
 
-def plan_emotions(folder: Path) -> EmotionFolder:
+@dataclass(frozen=True)
+class FolderScores:
+    """Flat metrics of a folder, with its reject counts by reason, and the rejects of both folders."""
+
+    figures: Flat
+    rejects: pa.Table
+    real_rejects: pa.Table
+
+
+def plan_emotions(folder: Path, follow_links: bool = False) -> EmotionFolder:
     """List the files of a folder without opening any image.
 
-    Raises ValueError if there are no subfolders, or if one is not an emotion or has no images.
+    `follow_links` is that of `pipeline.corpora.folder.plan`. Raises ValueError if there are no subfolders, or if one is
+    not an emotion or has no images.
     """
-    files = [file for unit in plan(folder, folder.resolve().name, UNIT) for file in unit.files]
-    names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+    files = [file for unit in plan(folder, folder.resolve().name, UNIT, follow_links) for file in unit.files]
+    names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not is_system_name(entry.name))
     if not names:
         raise ValueError(f"{folder} has no subfolders; expected one per emotion, such as {folder / 'awe'}")
     for name in names:
         if name not in EMOTIONS:
-            nearest = difflib.get_close_matches(name, EMOTIONS, 1, 0.0)[0]
-            raise ValueError(
-                f"{folder / name} is not named after an emotion; did you mean {nearest!r}? Allowed are "
-                f"{', '.join(EMOTIONS)}"
-            )
-    inside = [file for file in files if "/" in file.path]
-    planned = EmotionFolder(folder, tuple(inside), tuple(file for file in files if "/" not in file.path))
+            raise ValueError(f"{folder / name} is not named after an emotion; {allowed(name, EMOTIONS)}")
+    inside, strays = (tuple(file for file in files if ("/" in file.path) == is_in) for is_in in (True, False))
+    planned = EmotionFolder(folder, inside, strays, follow_links)
     if empty := [name for name in names if name not in planned.emotions]:
         links = {file.path: file.reject.detail for file in planned.strays if file.reject}
         why = links.get(empty[0], "add images or remove the folder")
@@ -99,7 +110,7 @@ def judge_folder(planned: EmotionFolder, bench: Bench, batch_size: int, generate
         raise ValueError(f"{planned.folder}: none of {len(rejects)} images can be read: {describe_rejects(table)}")
 
     def take(rows: Sequence[int], protocol: Protocol) -> list[Image.Image]:
-        outcomes = Files(planned.folder, tuple(read[row] for row in rows)).read()
+        outcomes = planned.outcomes([read[row] for row in rows])
         return [_on_disk(_unchanged(outcome, planned.folder), protocol, generated) for outcome in outcomes]
 
     return JudgedFolder(pa.concat_tables(parts), table, hashes, take)
@@ -108,8 +119,8 @@ def judge_folder(planned: EmotionFolder, bench: Bench, batch_size: int, generate
 def folder_metrics(
     images: EmotionFolder, real: EmotionFolder, bench: Bench, yardstick: Yardstick, weights: Mapping[str, str],
     generator_of: GeneratorOf,
-) -> Flat:  # fmt: skip
-    """Return flat metrics as for a method, with reject counts by reason; all real images form the reference.
+) -> FolderScores:  # fmt: skip
+    """Return the metrics of a folder as for a method; all real images form the reference.
 
     `weights` holds the hashes of the backbones' weights, which are part of the reference key.
     """
@@ -121,7 +132,7 @@ def folder_metrics(
     reference = Real(references, yardstick.plausibility, truth.scores.select, beside)
     metrics = method_metrics(own.scores, own.take, yardstick, reference, generator_of)
     counts = {**reject_counts(own.rejects), "real/n": len(truth.scores), **reject_counts(truth.rejects, "real/")}
-    return metrics | counts
+    return FolderScores(metrics | counts, own.rejects, truth.rejects)
 
 
 def emotion_of(file: File) -> str:
@@ -138,8 +149,7 @@ def reject_counts(rejects: pa.Table, prefix: str = "") -> dict[str, int]:
 
 def _pictures(planned: EmotionFolder, rejects: list[Reject]) -> Iterator[Picture]:
     """Yield the images in order and append files that cannot be read to `rejects`."""
-    outcomes: Iterator[Picture | Reject] = Files(planned.folder, planned.files).read()
-    for outcome in progress(outcomes, len(planned.files), planned.folder.name):
+    for outcome in progress(planned.outcomes(planned.files), len(planned.files), planned.folder.name):
         if isinstance(outcome, Reject):
             rejects.append(outcome)
         else:
@@ -168,5 +178,5 @@ def _on_disk(picture: Picture, protocol: Protocol, generated: bool) -> Image.Ima
 
 def _stray(file: File) -> Reject:
     return file.reject or Reject(
-        file.image_id, Reason.unknown_emotion, f"{file.path} is not in the subfolder of an emotion"
+        file.image_id, Reason.unknown_emotion, f"{shown(file.path)}: not in the subfolder of an emotion"
     )

@@ -13,6 +13,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.corpora.folder import READABLE, is_system_name
 from pipeline.corpora.records import SPLITS
 from pipeline.corpora.validate import PUBLISHED, PUBLISHED_TOTAL
 from pipeline.corpora.wikiart import parquet_files
@@ -51,7 +52,6 @@ MINIATURE_WORDS = 926  # vocabulary size of the bundled CLIP; a trained CLIP's i
 WIKIART_PUBLISHED = 81_444
 SMALL_PUBLISHED = {"fi": 22_683, "emotionroi": 1_980, "twitter_i": 1_269, "twitter_ii": 603}
 PUBLISHED_ART_EMOTIONS = 6  # of the eight emotions, those left in the published EmoArt
-IMAGES = (".jpg", ".jpeg", ".png", ".webp")
 SAMPLED = 200
 LATENT_COPIES = 2 * 2  # of an image and its mirror image, mean and log-variance
 
@@ -274,7 +274,10 @@ def _sizes(folder: Path, otherwise: tuple[float, float]) -> tuple[float, float, 
 
 
 def _images(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.suffix.lower() in IMAGES)
+    for path in folder.rglob("*"):
+        inside = path.relative_to(folder).parts
+        if path.suffix.lower() in READABLE and not any(map(is_system_name, inside)):
+            yield path
 
 
 def _clip(section: "FoundationClip", bundled: Path, folder: Path | None) -> tuple[Config, str]:

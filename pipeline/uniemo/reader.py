@@ -79,7 +79,7 @@ class EmotionReader:
     def __call__(self, images: Picture | Sequence[Picture]) -> Reading | list[Reading]:
         """Return the reading of one image, or the list of readings of several images.
 
-        Raises ValueError for a file that is not a complete JPEG, PNG or WebP image.
+        Raises ValueError for a file that is not a complete image.
         """
         if isinstance(images, Picture):
             return self([images])[0]

@@ -168,8 +168,8 @@ def test_memory_does_not_grow_with_the_rows_of_a_run() -> None:
     assert many < few + 100_000
 
 
-def test_a_judged_row_has_the_columns_of_a_curation_and_the_hash() -> None:
-    assert JUDGED_SCHEMA.names[-1] == "sha256"
+def test_a_judged_row_has_the_columns_of_a_curation_the_hash_and_the_path() -> None:
+    assert JUDGED_SCHEMA.names[-2:] == ["sha256", "path"]
     digests = judge(Listed((shown(0), shown(0))), ColourClip(), ColourHead(), SETTINGS)["judged"]["sha256"].to_pylist()
     assert digests[0] == digests[1]
     assert len(digests[0]) == 64

@@ -1,6 +1,8 @@
 """Any folder: every picture of it comes out once, under an id that is safe and its own; no link leads out."""
 
 import os
+import subprocess
+import sys
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +16,7 @@ from PIL import Image
 from pipeline.corpora import folder as reader
 from pipeline.corpora import images
 from pipeline.corpora.folder import begins_as_picture, plan, safe_name, unique
-from pipeline.corpora.images import MAX_IMAGE_BYTES
+from pipeline.corpora.images import MAX_IMAGE_BYTES, SIGNATURE_BYTES, Folder
 from pipeline.corpora.picture import MAX_ASPECT, Picture
 from pipeline.corpora.records import Reason, Reject
 
@@ -75,11 +77,23 @@ def test_each_reason_has_an_example_that_leaves_its_neighbours_alone(tmp_path: P
     assert [one.image_id for one in (first, last) if isinstance(one, Picture)] == ["mine/a", "mine/z"]
 
 
-@pytest.mark.parametrize("file_format", ["GIF", "BMP", "TIFF"])
-def test_a_picture_of_another_format_says_so_whatever_its_name(tmp_path: Path, file_format: str) -> None:
+@pytest.mark.parametrize("file_format", ["GIF", "BMP", "TIFF", "AVIF"])
+def test_a_picture_of_another_format_is_read_whatever_its_name(tmp_path: Path, file_format: str) -> None:
     data = encoded(picture(), file_format)
     found = outcomes(write_files(tmp_path, {f"a.{file_format.lower()}": data, "b.jpg": data}))
-    assert [one.reason for one in found if isinstance(one, Reject)] == [Reason.unsupported_format] * 2
+    assert [one.image_bytes for one in found if isinstance(one, Picture)] == [data] * 2
+
+
+def test_a_format_that_is_not_read_is_a_reject_that_lists_those_that_are(tmp_path: Path) -> None:
+    (reject,) = outcomes(write_files(tmp_path, {"a.jp2": b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(40)}))
+    assert isinstance(reject, Reject)
+    assert reject.reason is Reason.unsupported_format
+    assert "expected JPEG, PNG, WEBP, TIFF, BMP, GIF, AVIF, but the file begins with" in reject.detail
+
+
+def test_a_raw_file_of_a_camera_is_no_picture_though_it_begins_as_a_tiff(tmp_path: Path) -> None:
+    data = encoded(picture(), "TIFF")
+    assert ids(write_files(tmp_path, {"a.tif": data, "a.nef": data})) == ["mine/a"]
 
 
 def test_pictures_are_found_at_any_depth_by_name_and_by_content(tmp_path: Path) -> None:
@@ -97,9 +111,27 @@ def test_pictures_are_found_at_any_depth_by_name_and_by_content(tmp_path: Path) 
     assert {one.path: one.image_bytes for one in found if isinstance(one, Picture)} == files
 
 
-def test_hidden_files_and_folders_are_left_alone(tmp_path: Path) -> None:
-    write_files(tmp_path, {"a.png": WHOLE, "._a.png": b"junk", ".thumbnails/a.png": WHOLE, "b/.c/d.png": WHOLE})
+@pytest.mark.parametrize(
+    "name",
+    [
+        "._a.png", ".DS_Store", ".thumbnails/a.png", "b/.c/d.png", "@eaDir/a.png/SYNOPHOTO_THUMB_M.jpg",
+        ".@__thumb/a.png", "b/#recycle/a.png", "@Recycle/a.png", "Thumbs.db", "desktop.ini", "__MACOSX/a.png",
+        "$RECYCLE.BIN/a.png", "lost+found/a.png",
+    ],
+)  # fmt: skip
+def test_hidden_files_and_thumbnails_of_systems_are_skipped_and_counted(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_files(tmp_path, {"a.png": WHOLE, name: WHOLE})
     assert ids(tmp_path) == ["mine/a"]
+    assert "skipped: 1 hidden or system files" in caplog.text
+
+
+def test_nothing_is_said_of_skipped_files_where_there_are_none(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert len(ids(write_files(tmp_path, {"a.png": WHOLE, "thumbs/b.png": WHOLE}))) == 2
+    assert not caplog.text
 
 
 def test_a_run_is_as_long_as_rows_and_bytes_allow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,6 +201,57 @@ def test_links_to_files_inside_are_read_and_links_without_a_pictures_name_are_no
     assert ids(folder) == ["mine/a", "mine/b"]
 
 
+def test_a_folder_that_dvc_has_added_with_links_is_read(tmp_path: Path) -> None:
+    files = {"a.png": WHOLE, "deep/b.jpg": encoded(picture()), "c": encoded(picture(1))}
+    folder = write_files(tmp_path / "folder", files)
+    for words in ("init --no-scm -q", "config cache.type symlink", "add -q folder"):
+        subprocess.run([sys.executable, "-m", "dvc", *words.split()], cwd=tmp_path, check=True)
+    assert all((folder / path).is_symlink() for path in files)
+    assert {one.path: one.image_bytes for one in outcomes(folder) if isinstance(one, Picture)} == files
+
+
+@pytest.mark.parametrize("layout", ["cache/files/md5", ".dvc/cache"])
+@pytest.mark.parametrize("name", ["b.png", "no_suffix"])
+def test_links_of_dvc_into_its_cache_are_followed(tmp_path: Path, layout: str, name: str) -> None:
+    (stored_file,) = [tmp_path / layout / "0a" / f"{1:030x}"]
+    write_files(stored_file.parent, {stored_file.name: WHOLE})
+    folder = write_files(tmp_path / "folder", {"a.png": WHOLE})
+    (folder / name).symlink_to(stored_file)
+    assert [type(one) for one in outcomes(folder)] == [Picture, Picture]
+    assert Folder(folder).read(name, 1000, Reason.missing_image) == WHOLE
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["cache/files/md5/0a/short", f"files/md5/0a/{1:031x}", f"md5/0a/{1:030x}", f"files/md5/0a/{1:030x}/a.png"],
+)
+def test_links_to_what_only_resembles_dvcs_cache_stay_refused(tmp_path: Path, place: str) -> None:
+    write_files(tmp_path, {place: WHOLE})
+    folder = write_files(tmp_path / "folder", {"a.png": WHOLE})
+    (folder / "b.png").symlink_to(tmp_path / place)
+    (folder / "c").symlink_to((tmp_path / place).parent)
+    rejects = [one for one in outcomes(folder) if isinstance(one, Reject)]
+    assert [one.reason for one in rejects] == [Reason.path_outside_folder] * 2
+    assert "--follow-links" in rejects[0].detail
+
+
+def test_follow_links_reads_linked_files_and_folders_once_and_no_device(tmp_path: Path) -> None:
+    outside = write_files(tmp_path / "outside", {"x.png": WHOLE, "deep/y.png": WHOLE, ".hidden/z.png": WHOLE})
+    folder = write_files(tmp_path / "folder", {"a.png": WHOLE, "b/c.png": WHOLE})
+    for name, target in (
+        ("one.png", outside / "x.png"), ("out", outside), ("out2", outside / "deep"), ("up", tmp_path), ("in", "b"),
+        ("loop", "."), ("zero.png", "/dev/zero"), ("gone.png", "nowhere"),
+    ):  # fmt: skip
+        (folder / name).symlink_to(target)
+    (outside / "back").symlink_to(folder)
+    found = [one for unit in plan(folder, "mine", 100, follow_links=True) for one in unit.read()]
+    assert [one.path for one in found if isinstance(one, Picture)] == [
+        "a.png", "b/c.png", "one.png", "out/x.png", "out2/y.png",
+    ]  # fmt: skip
+    rejects = {one.image_id_or_path: one.reason for one in found if isinstance(one, Reject)}
+    assert rejects == {"mine/gone": Reason.missing_image, "mine/zero": Reason.unreadable_file}
+
+
 def test_a_folder_that_may_not_be_read_is_a_reject_and_a_failing_disk_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,8 +316,8 @@ def test_pictures_are_read_one_at_a_time_and_the_folder_is_not_written_to(
     assert sorted((path, path.stat().st_mtime_ns) for path in tmp_path.rglob("*")) == before
 
 
-@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF"])
 def test_signatures_are_those_that_are_written(file_format: str) -> None:
-    assert begins_as_picture(encoded(picture(), file_format)[: reader.SIGNATURE_BYTES])
+    assert begins_as_picture(encoded(picture(), file_format)[:SIGNATURE_BYTES])
     assert not begins_as_picture(b"RIFF\x24\0\0\0WAVE")
     assert not begins_as_picture(b"")

@@ -76,7 +76,7 @@ def test_a_corpus_may_say_itself_why_its_rows_are_rejected() -> None:
 
 def test_rejects_are_told_by_frequency_with_the_first_of_each() -> None:
     assert describe_rejects(reject_table([*REJECTS, Reject("emoset/c", Reason.empty_file, "")])) == (
-        "2 empty_file (first emoset/a), 1 missing_image (first emoset/b)"
+        "2 empty_file (first emoset/a: 0 bytes), 1 missing_image (first emoset/b: no b.jpg)"
     )
     assert describe_rejects(reject_table([])) == ""
 

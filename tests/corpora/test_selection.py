@@ -111,10 +111,17 @@ def test_of_equal_bytes_the_first_stays_and_the_others_are_rejects() -> None:
     check_table(found.rejects, REJECTS_SCHEMA)
 
 
+def test_a_copy_and_its_original_are_named_by_their_paths() -> None:
+    table = judged([("awe", KEPT)] * 2, ["a", "a"])
+    paths = pa.array(["0/a b.jpg", "copy.png"])
+    found = selected(table.set_column(table.column_names.index("path"), "path", paths))
+    assert found.rejects["detail"].to_pylist() == ["'copy.png': same bytes as '0/a b.jpg', which is kept"]
+
+
 def test_nothing_kept_is_an_error_that_says_what_to_change() -> None:
     for table, message in (
         (judged([("awe", UNSURE)] * 3), r"3 of 4 are readable .* none of them reaches min_confidence = 0\.75"),
-        (judged([]), r"none of 1 can be read: 1 empty_file \(first mine/x\)"),
+        (judged([]), r"none of 1 can be read: 1 empty_file \(first mine/x: 0 bytes\)"),
         (judged([("awe", KEPT), ("fear", KEPT)]), r"2 reach .* at least min_emotion_frac = 0\.6 of them; lower"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -2,11 +2,13 @@
 
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -151,6 +153,47 @@ def test_what_the_datasets_library_writes_is_read(tmp_path: Path) -> None:
     assert [np.asarray(one.pixels).tolist() for one in found if isinstance(one, Picture)] == [
         np.asarray(picture(number)).tolist() for number in range(2)
     ]
+
+
+@pytest.mark.parametrize("name", ["polars_struct", "polars_binary", "duckdb_struct", "duckdb_binary"])
+def test_what_polars_and_duckdb_write_is_read(tmp_path: Path, name: str) -> None:
+    """polars 2.1 and DuckDB 2.0 wrote the files, as a struct without a path or as bytes."""
+    (tmp_path / "data").mkdir()
+    shutil.copy(Path(__file__).parent / "parquet" / f"{name}.parquet", tmp_path / "data")
+    found = [one for one in outcomes(tmp_path) if isinstance(one, Picture)]
+    assert [(one.style, one.pixels.getpixel((0, 0)), one.path) for one in found] == [
+        ("Cubism", (1, 90, 30), None), ("Rococo", (2, 90, 30), None),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("as_struct", [True, False])
+def test_what_pandas_writes_is_read(tmp_path: Path, as_struct: bool) -> None:
+    (tmp_path / "data").mkdir()
+    rows = [{"bytes": data, "path": None} if as_struct else data for data in (stored(), None)]
+    frame = pd.DataFrame({"image": rows, "style": pd.Categorical(["Cubism", "Rococo"])})
+    frame.to_parquet(tmp_path / "data" / "train.parquet")
+    found, reject = outcomes(tmp_path)
+    assert isinstance(found, Picture)
+    assert (found.image_bytes, found.style) == (stored(), "Cubism")
+    assert isinstance(reject, Reject)
+    assert reject.reason is Reason.null_image
+
+
+@pytest.mark.parametrize("text", [pa.string(), pa.large_string(), pa.string_view(), pa.null()])
+@pytest.mark.parametrize("data", [pa.binary(), pa.large_binary(), pa.binary_view()])
+def test_bytes_and_paths_may_be_of_any_width(tmp_path: Path, data: pa.DataType, text: pa.DataType) -> None:
+    path = None if pa.types.is_null(text) else "a.png"
+    kinds = {"image": pa.struct([("bytes", data), ("path", text)]), "style": text}
+    rows = [{"image": {"bytes": stored(), "path": path}, "style": path}]
+    (found,) = outcomes(write_wikiart(tmp_path, rows, schema=pa.schema(kinds)))
+    assert isinstance(found, Picture)
+    assert (found.image_bytes, found.path, found.style) == (stored(), path, path)
+
+
+def test_a_row_that_has_only_a_path_says_so(tmp_path: Path) -> None:
+    (reject,) = outcomes(write_wikiart(tmp_path, [{"image": {"bytes": None, "path": "../x.png"}}]))
+    assert isinstance(reject, Reject)
+    assert reject.detail == "column image has no bytes, only the path '../x.png'"
 
 
 def test_the_drawn_wikiart_is_read_with_the_numbers_of_its_truth(tmp_path: Path) -> None:

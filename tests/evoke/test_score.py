@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from evoke.cli import main
 from evoke.score import IN_SAMPLE, _notes, _settings
 from pipeline.emotions import EMOTIONS
-from tests.metrics.bench import models_of_chance, write_folder
+from tests.metrics.bench import encoded, models_of_chance, picture, write_folder
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,7 +42,7 @@ def test_the_table_has_overall_figures_then_emotions_then_what_not_to_compare() 
     Path("mine/fear/cut.jpg").write_bytes(b"\xff\xd8\xff")
     result = run("mine", "--reference", "real", "--num-pairs", "3", "--json", "out/scores.json")
     assert result.exit_code == 0, result.output
-    found, lines = json.loads(Path("out/scores.json").read_text()), result.output.splitlines()
+    found, lines = json.loads(Path("out/scores.json").read_text()), result.stdout.splitlines()
     assert lines[:3] == [
         "mine: 24 images", "  rejected: 1 truncated_image", "real: 48 real images, the reference",
     ]  # fmt: skip
@@ -66,6 +66,31 @@ def test_the_table_has_overall_figures_then_emotions_then_what_not_to_compare() 
     assert "FID (clip_miniature), FID (judge_small), distance, not LPIPS (judge_small)" in lines[-2]
     assert lines[-1] == IN_SAMPLE
     assert "coherence" not in result.output  # nobody knows what goes together
+
+
+def test_each_refused_file_is_named_with_its_reason_and_equal_stems_are_two_pictures() -> None:
+    Path("mine/fear/cut.jpg").write_bytes(b"\xff\xd8\xff")
+    Path("mine/awe/page 1.png").write_bytes(b"<html>")
+    Path("mine/stray.png").write_bytes(encoded(picture(0)))
+    Path("mine/@eaDir").mkdir()
+    Path("real/awe/empty.png").write_bytes(b"")
+    Path("real/awe/101.png").write_bytes(encoded(picture(1)))
+    Path("real/awe/101.gif").write_bytes(encoded(picture(2), "GIF"))
+    (Path.cwd() / "far.png").write_bytes(encoded(picture(3)))
+    Path("mine/awe/linked.png").symlink_to(Path.cwd() / "far.png")
+    words = ("mine", "--reference", "real", "--num-pairs", "2")
+    result = run(*words)
+    assert result.exit_code == 0, result.output
+    told = [line.split(": ")[:3] for line in result.stderr.splitlines() if line.count(": ") > 1]
+    assert told == [
+        ["mine", "path_outside_folder", "'awe/linked.png'"],
+        ["mine", "unsupported_format", "'awe/page 1.png'"],
+        ["mine", "truncated_image", "'fear/cut.jpg'"],
+        ["mine", "unknown_emotion", "'stray.png'"],
+        ["real", "empty_file", "'awe/empty.png'"],
+    ]
+    assert "real: 50 real images" in result.stdout
+    assert "mine: 25 images" in run(*words, "--follow-links").stdout
 
 
 def test_two_runs_are_equal_and_params_yaml_is_heard() -> None:

@@ -84,6 +84,8 @@ def test_a_model_of_prompts_is_a_pipeline_too(models: Path, pipe: EmotionPipelin
     ("call", "said"),
     [
         ({"emotion": "aw"}, r"unknown emotion 'aw'; did you mean 'awe'\?"),
+        ({"emotion": "happiness"}, r"'happiness'; did you mean 'amusement', 'contentment' or 'excitement'\? Allowed"),
+        ({"emotion": "surprise"}, "unknown emotion 'surprise'; allowed are amusement, awe"),
         ({"emotion": {}}, "no emotion is given"),
         ({"emotion": {"awe": 0.0}}, "the weight of awe is 0.0"),
         ({"emotion": "excitement"}, "the model knows no excitement"),

@@ -1,7 +1,7 @@
 """Hostile picture files, each a few kilobytes made when it is asked for, with what a reader must say of it.
 
 Those that tests/corpora/test_images.py and the tests of each reader hold are not repeated here: empty and truncated
-files, HTML, TIFF, BMP, GIF, headers of 12,000 and 20,000 px, compressed text and ICC chunks, every mode, EXIF rotation.
+files, HTML, headers of 12,000 and 20,000 px, compressed text and ICC chunks, every mode, EXIF rotation.
 """
 
 import struct
@@ -14,7 +14,7 @@ from PIL import Image
 from pipeline.corpora.images import MAX_SCANS
 from pipeline.corpora.records import Reason
 from tests.corpora.conftest import encoded, picture
-from tests.corpora.test_images import chunk, png
+from tests.corpora.test_images import chunk, png, tiff_of_one_tile
 
 PIXELS = chunk(b"IDAT", zlib.compress(bytes(9 * 8)))  # of 8 x 8 greys
 BOMB, UNREADABLE, FOREIGN = Reason.decompression_bomb, Reason.unreadable_image, Reason.unsupported_format
@@ -51,6 +51,11 @@ def webp_canvas(width: int, height: int) -> bytes:
 def raw_png(header: bytes, *chunks: bytes) -> bytes:
     """A PNG whose IHDR holds these bytes."""
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + b"".join(chunks) + chunk(b"IEND", b"")
+
+
+def bmp(width: int, height: int) -> bytes:
+    """A BMP header of 24 bits and no pixels."""
+    return b"BM" + struct.pack("<IIIIiiHHIIiiII", 54, 0, 54, 40, width, height, 1, 24, 0, 0, 0, 0, 0, 0)
 
 
 def gif_bomb() -> bytes:
@@ -121,7 +126,10 @@ PICTURES: dict[str, Hostile] = {
     "a PNG of a wrong checksum": Hostile(bad_checksum, UNREADABLE),
     "a PNG of an unknown colour type": Hostile(lambda: raw_png(HEADER.pack(8, 8, 8, 5, 0, 0, 0), PIXELS), UNREADABLE),
     "a PNG of a header of three bytes": Hostile(lambda: raw_png(b"abc", PIXELS), Reason.truncated_image),
-    "a GIF of 65535 x 65535": Hostile(gif_bomb, FOREIGN),
+    "a GIF of 65535 x 65535": Hostile(gif_bomb, BOMB),
+    "a TIFF of one tile of 40000 x 40000": Hostile(lambda: tiff_of_one_tile(40_000), BOMB),
+    "a BMP header of 2^31 - 1 x 1": Hostile(lambda: bmp(2**31 - 1, 1), BOMB),
+    "an AVIF of its brand alone": Hostile(lambda: b"\0\0\0\x1cftypavif" + bytes(40), UNREADABLE),
     "an SVG that names a file of the system": Hostile(
         lambda: b'<!DOCTYPE svg [<!ENTITY x SYSTEM "file:///etc/passwd">]><svg>&x;</svg>', FOREIGN
     ),

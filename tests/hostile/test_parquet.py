@@ -43,6 +43,7 @@ BOMBS: dict[str, Callable[[], pa.Array]] = {
     "forty values that are one of 16 MB": lambda: pa.StructArray.from_arrays(
         [pa.array([bytes(16 << 20)] * 40, pa.large_binary()), pa.nulls(40, pa.string())], names=["bytes", "path"]
     ),
+    "one value of 250 MB without a struct": lambda: pa.array([bytes(250 << 20)]),
 }
 READ = """
 from collections import Counter
@@ -53,7 +54,9 @@ print(Counter(getattr(one, "reason", "kept").value for unit in units for one in 
 """
 
 
-@pytest.mark.parametrize(("name", "reason"), zip(BOMBS, ("file_too_large", "unsupported_format"), strict=True))
+@pytest.mark.parametrize(
+    ("name", "reason"), zip(BOMBS, ("file_too_large", "unsupported_format", "file_too_large"), strict=True)
+)
 def test_a_table_of_kilobytes_that_unpacks_to_far_more_is_rejects_in_bounded_memory(
     place: Path, name: str, reason: str
 ) -> None:

@@ -217,7 +217,8 @@ def test_a_folder_without_pictures_is_one_line_that_says_what_is_wanted(place: P
     write_files(place / "models/emotion_classifier", {"x": b""})
     write_files(place / "data", files)
     line = refusal("curate", "data", "--out", "out")
-    assert "data has no images: expected are data/*.parquet, or JPEG, PNG or WebP files at any depth" in line
+    assert "data has no images: expected are data/*.parquet, or image files at any depth" in line
+    assert ("skipped: 1 hidden or system files" in line) == any(name.startswith(".") for name in files)
     assert not (place / "out").exists()
 
 

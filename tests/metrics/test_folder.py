@@ -101,7 +101,10 @@ def test_a_folder_that_cannot_be_one_is_one_line(tmp_path: Path) -> None:
         ValueError, match=r"angry is not named after an emotion; did you mean 'anger'\? Allowed are amusement,"
     ):
         plan_emotions(folder)
-    (folder / "angry").rename(folder / "anger")
+    (folder / "angry").rename(folder / "joy")
+    with pytest.raises(ValueError, match=r"joy is not .*; did you mean 'amusement', 'contentment' or 'excitement'\?"):
+        plan_emotions(folder)
+    (folder / "joy").rename(folder / "anger")
     (folder / "anger/4.png").unlink()
     with pytest.raises(ValueError, match="anger has no images; add images"):
         plan_emotions(folder)

@@ -161,7 +161,7 @@ def damaged_file() -> None:
         (damaged_file, "train-00000-of-00001.parquet is damaged, truncated or not a Parquet file"),
         (
             lambda: write_params(max_reject_frac=0.01),
-            "1 truncated_image (first emoart/000007); repair the folder, or raise",
+            "1 truncated_image (first emoart/000007: 200 bytes: OSError 'Truncated File Read'); repair",
         ),
         (
             lambda: write_params(min_confidence=1.0, max_reject_frac=0.1),

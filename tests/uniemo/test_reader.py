@@ -182,10 +182,16 @@ def test_a_bad_file_is_one_line_and_the_others_are_read(model: Path, pictures: l
     assert told[1].startswith(f"{tmp_path / 'none.png'}: missing_image: ")
 
 
-def test_pictures_of_one_name_are_not_drawn_over_each_other(model: Path, pictures: list[Path], tmp_path: Path) -> None:
+def test_each_picture_has_overlays_of_its_own_whatever_its_name(
+    model: Path, pictures: list[Path], tmp_path: Path
+) -> None:
     (tmp_path / "b").mkdir()
-    other = shutil.copy(pictures[0], tmp_path / "b/beach.png")
-    result = run(pictures[0], other, "--model", model, "--out", tmp_path / "o")
-    assert result.exit_code == 1
-    assert "would both write their overlay to" in result.output
+    same_stem = tmp_path / "beach.jpg"
+    Image.open(pictures[0]).save(same_stem)
+    same_name = shutil.copy(pictures[0], tmp_path / "b/beach.png")
+    words = (pictures[0], pictures[0], same_stem, same_name, pictures[1])
+    assert run(*words, "--model", model, "--out", tmp_path / "o").exit_code == 0
+    assert {path.name for path in (tmp_path / "o").glob("*-scene.png")} == {
+        "beach.png-scene.png", "beach.jpg-scene.png", "beach.png-2-scene.png", "grey-scene.png",
+    }  # fmt: skip
     assert run(pictures[0], "--model", tmp_path).output.startswith("Error: ")
