@@ -37,14 +37,16 @@ def main(run: Run) -> None:
     check_known(own, set(run.read(CORPUS, ["image_id"])["image_id"].to_pylist()), run.path(CAPTIONS_OVERRIDE))
     tokenizer, settings = load_tokenizer(run.path(FOUNDATION_CLIP)), run.params
     wording = wording_of(settings.served_model is None and run.section("foundation_captioner").source != "hub")
-    models = () if settings.served_model else (FOUNDATION_CAPTIONER,)
-    kept = run.lasting(models, without=("override", "max_empty_frac"))
+    if settings.served_model:
+        kept = run.lasting((), without=("override", "max_empty_frac", "max_new_tokens"))
+    else:
+        kept = run.lasting((FOUNDATION_CAPTIONER,), without=("override", "max_empty_frac"))
 
     def load() -> Callable[[Path], Table]:
         captioner = cache(
             lambda: captioner_of(run.path(FOUNDATION_CAPTIONER), settings.served_model, settings.max_px, device())
         )
-        answers, columns = Answers(kept), ["image_id", "image", "emotion"]
+        answers, columns = Answers(kept, settings.max_new_tokens), ["image_id", "image", "emotion"]
         return lambda shard: write_captions(
             captioner, tokenizer, read_table(shard, columns=columns), settings, own, wording, answers
         )

@@ -1,8 +1,9 @@
 """Keep a model's answers between runs, so that an edited file of own captions asks it for nothing that it answered.
 
 An answer depends on the image's bytes and the prompt, which are its key, and on the model, its params and the code,
-which are the name of the folder (pipeline/stage.py, `Run.lasting`). Own captions are none of these. An empty answer is
-kept like any other, until a run fails because there are too many of them.
+which are the name of the folder (pipeline/stage.py, `Run.lasting`). Own captions are none of these. A server's answer
+that the token limit did not cut is the same under a higher limit, so each file is named by its limit. An empty answer
+is kept like any other, until the limit is raised or a run fails because there are too many of them.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ from pipeline.artifacts import read_object
 from pipeline.work import written_aside
 
 LOG = logging.getLogger(__name__)
-FILES = "answers-*.json"
+FILES = "answers-*-*.json"  # max_new_tokens, and a hash of what was asked
 
 
 def answer_key(image: bytes, prompt: str) -> str:
@@ -24,13 +25,16 @@ def answer_key(image: bytes, prompt: str) -> str:
 
 
 class Answers:
-    """The answers in a folder, by key; without a folder, nothing is kept."""
+    """The answers in a folder, by key, that hold under a token limit; without a folder, nothing is kept."""
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path | None = None, max_new_tokens: int = 0) -> None:
+        self.folder, self.max_new_tokens = folder, max_new_tokens
         self.by_key: dict[str, str] = {}
         for path in sorted(folder.glob(FILES)) if folder else []:
-            self.by_key |= read_answers(path)
+            limit = int(path.name.split("-")[1])
+            if limit <= max_new_tokens:
+                answers = read_answers(path)
+                self.by_key |= answers if limit == max_new_tokens else _without_empty(answers)
         if self.by_key:
             LOG.info("%d answers of earlier runs are kept; delete %s to ask anew", len(self.by_key), folder)
 
@@ -39,8 +43,8 @@ class Answers:
         self.by_key |= answers
         if self.folder:
             self.folder.mkdir(parents=True, exist_ok=True)
-            name = hashlib.sha256("".join(sorted(answers)).encode()).hexdigest()[:32]
-            write_answers(answers, self.folder / FILES.replace("*", name))
+            asked = hashlib.sha256("".join(sorted(answers)).encode()).hexdigest()[:32]
+            write_answers(answers, self.folder / f"answers-{self.max_new_tokens}-{asked}.json")
 
 
 def forget_empty(folder: Path) -> None:
@@ -48,7 +52,7 @@ def forget_empty(folder: Path) -> None:
     for path in sorted(folder.glob(FILES)):
         answers = read_answers(path)
         if not all(answers.values()):
-            write_answers({key: caption for key, caption in answers.items() if caption}, path)
+            write_answers(_without_empty(answers), path)
 
 
 def read_answers(path: Path) -> dict[str, str]:
@@ -63,3 +67,7 @@ def write_answers(answers: Mapping[str, str], path: Path) -> None:
     """Write a file of answers in one step."""
     with written_aside(path) as aside:
         aside.write_text(json.dumps(answers, indent=0) + "\n", encoding="utf-8")
+
+
+def _without_empty(answers: Mapping[str, str]) -> dict[str, str]:
+    return {key: caption for key, caption in answers.items() if caption}

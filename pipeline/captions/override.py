@@ -16,7 +16,8 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 def read_captions(path: Path, prefix: str = "", may_be_empty: bool = False) -> dict[str, str]:
     """Return the captions by image_id, for ids that begin with `prefix`; a file with only a header gives none.
 
-    may_be_empty: whether captions may be empty, as in an export of those that the model did not write. White space within a caption becomes a single space. Raises ValueError that names the invalid line.
+    may_be_empty: whether captions may be empty, as in an export of those that the model did not write. White space
+    within a caption becomes a single space. Raises ValueError that names the invalid line.
     """
     with path.open("rb") as bounded:
         data = bounded.read(MAX_CSV_BYTES + 1)

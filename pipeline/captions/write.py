@@ -101,7 +101,7 @@ def check_empty(work: "WorkFolder", names: Sequence[str], max_empty_frac: float,
         named = ", ".join(uncaptioned[:5]) + (" and others" if len(uncaptioned) > 5 else "")
         raise ValueError(
             f"{len(uncaptioned)} of {total} images have no caption, more than captions.max_empty_frac = "
-            f"{max_empty_frac} allows: {named}; the log gives the reasons. Fix the server, add captions to "
-            "captions.override, or raise max_empty_frac, and run again: only images "
-            "without a caption are asked for again"
+            f"{max_empty_frac} allows: {named}; the log gives the reasons. Remove their causes, add captions to "
+            "captions.override or raise max_empty_frac, and run again: only images without a caption are "
+            "asked for again"
         )

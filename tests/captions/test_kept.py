@@ -66,6 +66,15 @@ def test_empty_answers_stand_until_they_are_forgotten(tmp_path: Path) -> None:
     assert Answers(tmp_path).by_key == {"a": "a boat", "c": "a lake"}
 
 
+def test_answers_hold_under_a_higher_token_limit_except_the_empty_and_not_under_a_lower(tmp_path: Path) -> None:
+    Answers(tmp_path, 77).add({"a": "a boat", "b": ""})
+    assert Answers(tmp_path, 128).by_key == {"a": "a boat"}
+    assert Answers(tmp_path, 76).by_key == {}
+    Answers(tmp_path, 128).add({"b": "a long lake"})
+    assert Answers(tmp_path, 128).by_key == {"a": "a boat", "b": "a long lake"}
+    assert Answers(tmp_path, 77).by_key == {"a": "a boat", "b": ""}
+
+
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     Answers(tmp_path).add({"a": "a boat"})
     (path,) = tmp_path.iterdir()

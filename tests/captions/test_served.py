@@ -240,9 +240,11 @@ def test_an_edited_file_of_own_captions_asks_the_model_for_nothing(own: Path, mo
     assert captions_by_id() == before
     with scripted(tone) as server:
         monkeypatch.setenv("EVOKE_CAPTION_SERVER", server.url)
+        assert run("small", max_new_tokens=99).exit_code == 0
+        assert not server.requests, "no answer was cut"
         for number, changes in enumerate(({"variant": "details"}, {"max_new_tokens": 9}), start=1):
             assert run("small", **changes).exit_code == 0
-            assert len(server.requests) == number * NUM_SHARDS * SHARD_IMAGES, "another prompt or length is asked anew"
+            assert len(server.requests) == number * NUM_SHARDS * SHARD_IMAGES, "a prompt or lower limit is asked anew"
 
 
 def test_an_edited_file_of_own_captions_does_not_load_the_local_model(
