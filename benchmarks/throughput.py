@@ -106,7 +106,7 @@ def compared(
         "embedding": (num, lambda: image_features(clip, rows, num), lambda: plain_embedding(clip, rows)),
         "captioning": (
             num,
-            lambda: write_captions(captioner, tokenizer, rows, settings, {}),
+            lambda: write_captions(lambda: captioner, tokenizer, rows, settings, {}),
             lambda: plain_captions(captioner, rows, params),
         ),
         "sampling": (len(requests), ours, plain_sampling),

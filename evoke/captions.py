@@ -56,8 +56,8 @@ def export_captions(out: Path, corpus: str) -> None:
 def import_captions(file: Path, replace: bool) -> None:
     """Check FILE, a CSV of image_id,caption, and use its captions instead of the written ones.
 
-    They are added to those imported before and replace those with the same image_id. If FILE has an error, nothing is
-    changed.
+    They are added to those imported before and replace those with the same image_id. Rows with an empty caption, as an
+    export has them where the model wrote none, are left out. If FILE has an error, nothing is changed.
     """
     from pipeline.artifacts import CAPTIONS_OVERRIDE
     from pipeline.captions.override import check_known, read_captions, write_csv
@@ -66,12 +66,15 @@ def import_captions(file: Path, replace: bool) -> None:
 
     params = load_params(PARAMS)
     override = CAPTIONS_OVERRIDE.locate("captions", None, params)
-    new = read_captions(file)
-    check_known(new, known_ids(new, params), file)
+    rows = read_captions(file, may_be_empty=True)
+    check_known(rows, known_ids(rows, params), file)
+    new = {image_id: caption for image_id, caption in rows.items() if caption}
     before = read_captions(override) if override.exists() and not replace else {}
     override.parent.mkdir(parents=True, exist_ok=True)
     with written_aside(override) as aside:
         count = write_csv(sorted((before | new).items()), aside)
+    if len(new) < len(rows):
+        click.echo(f"{file}: {len(rows) - len(new)} empty captions are left out")
     click.echo(f"{override}: {count} captions, {len(new)} of them from {file}; run `dvc repro` to use them")
 
 

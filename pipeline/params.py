@@ -300,8 +300,11 @@ class Captions(Section):
         str | None,
         Field(min_length=1, description="model of the server at EVOKE_CAPTION_SERVER; null: foundation_captioner"),
     ] = None
+    max_px: Annotated[
+        int, Field(ge=32, le=8192, description="maximum long side of an image sent to the server, in pixels")
+    ] = 1024
     max_empty_frac: Annotated[
-        Fraction, Field(description="fraction of images without an answer above which the stage fails")
+        Fraction, Field(description="fraction of images without a caption above which the stage fails")
     ] = 0.01
     override: Annotated[
         str, Field(min_length=1, description="CSV of image_id, caption that replaces written captions; may be empty")

@@ -15,7 +15,7 @@ import re
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,6 +142,16 @@ class Run:
         """Assemble an out folder from finished pieces of the work folder."""
         self.work.assemble(self._out(artifact), names)
 
+    def lasting(self, reads: Sequence[Artifact], without: Collection[str]) -> Path:
+        """Return a folder that outlives the run, for results that fewer inputs and params decide than the stage has.
+
+        reads: the declared inputs that decide them. without: the keys of the stage's own section that do not.
+        """
+        stage, declared = self.declaration.stage, set(self.declaration.sections)
+        sections = self.all_params.model_dump(mode="json", include=declared, exclude={stage: set(without)})
+        mark = _mark(stage, self.declaration, sections, [self.path(artifact) for artifact in reads], self.item)
+        return self.work.lasting(mark)
+
     def publish(self) -> None:
         """Give every out its final name. All of them must have been written."""
         for artifact in self.declaration.writes:
@@ -266,6 +276,13 @@ def _fingerprint(unit: str, declaration: Declaration, params: Params, item: str 
         if not dep.exists():
             raise ValueError(f"the input {dep} does not exist; run `dvc repro {unit}` to create what is missing")
     sections = params.model_dump(mode="json", include=set(declaration.sections))
+    return _mark(unit, declaration, sections, deps, item)
+
+
+def _mark(
+    unit: str, declaration: Declaration, sections: Mapping[str, Any], deps: Sequence[Path], item: str | None
+) -> str:
+    """Return the fingerprint of these params and inputs, the code of the stage, and what the device computes in."""
     code = code_of(Path(), *declaration.code_files(item))
     return fingerprint(unit, sections, code, deps, runtime.numbers())
 

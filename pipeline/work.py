@@ -59,8 +59,9 @@ class WorkFolder:
     """The pieces of one stage with one fingerprint, in `.work/<unit>/<fingerprint>/`.
 
     parts/ holds pieces that survive a kill; each is moved in whole. outs/ holds what the current run makes and is
-    emptied at its start. Each process of a distributed training has a folder of its own, by rank, and takes `shared`
-    pieces from the folder of rank 0. All methods except the constructor need the lock.
+    emptied at its start. `.work/<unit>/lasting/` holds what also survives the success of a run. Each process
+    of a distributed training has a folder of its own, by rank, and takes `shared` pieces from the folder of rank 0. All
+    methods except the constructor need the lock.
     """
 
     def __init__(self, unit: str, mark: str, root: Path | None = None, rank: int = 0) -> None:
@@ -69,6 +70,7 @@ class WorkFolder:
         self.folder = self.stage_folder / mark[:16]
         self.shared = self.stage_folder.with_name(unit) / mark[:16] / "parts"
         self.parts, self.outs = self.folder / "parts", self.folder / "outs"
+        self.all_lasting = self.stage_folder / "lasting"
 
     @contextmanager
     def lock(self, wait_s: float = WAIT_S) -> Iterator[None]:
@@ -92,11 +94,19 @@ class WorkFolder:
             shutil.rmtree(self.outs, ignore_errors=True)
             self.parts.mkdir(parents=True, exist_ok=True)
             self.outs.mkdir()
-            for leftover in self.parts.rglob(".aside-*"):
-                leftover.unlink()
+            for folder in (self.parts, self.all_lasting):
+                for leftover in folder.rglob(".aside-*"):
+                    leftover.unlink()
             yield
         finally:
             lock.release()
+
+    def lasting(self, mark: str) -> Path:
+        """Return a folder that no run of the stage removes, for what only depends on this fingerprint.
+
+        The folder need not exist. Write files to it by `written_aside`, or under names that nothing else writes to.
+        """
+        return self.all_lasting / mark[:16]
 
     def part(self, name: str) -> Path:
         """Return the path of the piece with this name, whether or not it exists."""
@@ -140,12 +150,12 @@ class WorkFolder:
             _link(self.part(name), out / Path(name).name)
 
     def finish(self) -> None:
-        """Remove this and every other fingerprint of the stage, because its outs are complete.
+        """Remove this and every other fingerprint of the stage, because its outs are complete, except what lasts.
 
         Each folder is renamed first: a kill in between would otherwise leave only some of the pieces that belong
         together.
         """
-        for path in filter(Path.is_dir, list(self.stage_folder.iterdir())):
+        for path in (path for path in list(self.stage_folder.iterdir()) if path.is_dir() and path != self.all_lasting):
             os.replace(path, path.with_name(f"{GONE}{path.name}"))
         self._clear()
 

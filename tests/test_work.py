@@ -172,6 +172,18 @@ def test_success_clears_the_work_of_other_fingerprints(work: WorkFolder) -> None
     assert not other.folder.exists()
 
 
+def test_what_lasts_survives_success_and_loses_files_that_were_not_finished(work: WorkFolder) -> None:
+    kept = work.lasting("c" * 64)
+    with work.lock():
+        kept.mkdir(parents=True)
+        (kept / "answers").write_text("whole")
+        (kept / ".aside-1-more").write_text("cut")
+        work.finish()
+    with work.lock():
+        assert [path.name for path in kept.iterdir()] == ["answers"]
+    assert kept != work.lasting("d" * 64)
+
+
 @pytest.mark.parametrize("kills", range(4))
 def test_a_death_while_pieces_are_removed_leaves_all_of_them_or_none(work: WorkFolder, kills: int) -> None:
     """Pieces that belong together, such as values and their index, must not be found apart by the next run."""

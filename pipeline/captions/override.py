@@ -13,10 +13,11 @@ MAX_CSV_BYTES = 256 << 20  # a caption of 500 characters for each image of EmoSe
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def read_captions(path: Path, prefix: str = "") -> dict[str, str]:
+def read_captions(path: Path, prefix: str = "", may_be_empty: bool = False) -> dict[str, str]:
     """Return the captions by image_id, for ids that begin with `prefix`; a file with only a header gives none.
 
-    White space within a caption becomes a single space. Raises ValueError that names the invalid line.
+    may_be_empty: whether captions may be empty, as in an export of those that the model did not write. White space
+    within a caption becomes a single space. Raises ValueError that names the invalid line.
     """
     with path.open("rb") as bounded:
         data = bounded.read(MAX_CSV_BYTES + 1)
@@ -34,7 +35,7 @@ def read_captions(path: Path, prefix: str = "") -> dict[str, str]:
             if header != COLUMNS:
                 raise ValueError(f"the first line is {shown(','.join(header))}; it must be {','.join(COLUMNS)}")
             for row in filter(None, rows):
-                image_id, caption = caption_of(row)
+                image_id, caption = caption_of(row, may_be_empty)
                 if image_id in captions:
                     raise ValueError(f"{image_id} already has a caption in this file")
                 captions[image_id] = caption
@@ -45,7 +46,7 @@ def read_captions(path: Path, prefix: str = "") -> dict[str, str]:
     return {image_id: caption for image_id, caption in captions.items() if image_id.startswith(prefix)}
 
 
-def caption_of(row: Sequence[str]) -> tuple[str, str]:
+def caption_of(row: Sequence[str], may_be_empty: bool = False) -> tuple[str, str]:
     """Return a row as (image_id, caption). Raises ValueError that says what is wrong with it."""
     if len(row) != len(COLUMNS):
         raise ValueError(
@@ -54,7 +55,7 @@ def caption_of(row: Sequence[str]) -> tuple[str, str]:
     image_id, caption = row[0].strip(), " ".join(row[1].split())
     if "/" not in image_id or not image_id.isprintable():
         raise ValueError(f"{shown(image_id)} is not an image_id such as emoset/amusement_00001")
-    if not caption:
+    if not caption and not may_be_empty:
         raise ValueError(f"the caption of {image_id} is empty; remove the line to have the captioner write one")
     if CONTROL.search(caption):
         raise ValueError(f"the caption of {image_id} contains a control character: {shown(caption)}")

@@ -1,6 +1,7 @@
 """Write the captions of a shard of a corpus: the user's own where there is one, else those of the multimodal model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,6 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.artifacts import read_table
+from pipeline.captions.answer import cleaned
+from pipeline.captions.kept import Answers, answer_key, forget_empty
 from pipeline.captions.prompts import PROMPTS, Wording, prompt
 from pipeline.captions.served import ServedCaptioner
 from pipeline.features import decoded
@@ -20,26 +23,36 @@ if TYPE_CHECKING:
 
 
 def write_captions(
-    captioner: "Captioner | ServedCaptioner",
+    load: "Callable[[], Captioner | ServedCaptioner]",
     tokenizer: "ClipTokenizer",
     rows: pa.Table,
     settings: "Captions",
     own: Mapping[str, str],
     wording: Wording = PROMPTS,
+    answers: Answers | None = None,
 ) -> pa.Table:
     """Return a table with image_id, variant, caption, num_tokens (of CLIP) and truncated, for the given rows.
 
+    load: returns the captioner; it is called only if an image has neither an own caption nor an earlier answer.
     rows: image_id, image and emotion.
     own: the user's captions by image_id, used unchanged; the model captions all other images, asked in `wording`. An
     image for which a server has no caption gets an empty one.
+    answers: the model's earlier answers, to which each batch of new ones is added.
     """
-    to_caption = rows.filter(pa.array([image_id not in own for image_id in rows["image_id"].to_pylist()], pa.bool_()))
-    written = dict(own)
-    for batch, images in decoded(to_caption, settings.batch_size):
-        prompts = [prompt(settings.variant, emotion, wording) for emotion in batch["emotion"].to_pylist()]
-        texts = captioner.caption(images, prompts, settings.max_new_tokens)
-        written.update(zip(batch["image_id"].to_pylist(), texts, strict=True))
-    captions = [written[image_id] for image_id in rows["image_id"].to_pylist()]
+    answers = answers or Answers()
+    prompts = [prompt(settings.variant, emotion, wording) for emotion in rows["emotion"].to_pylist()]
+    keys = [answer_key(image["bytes"].as_py(), text) for image, text in zip(rows["image"], prompts, strict=True)]
+    image_ids = rows["image_id"].to_pylist()
+    is_new = [image_id not in own and key not in answers.by_key for image_id, key in zip(image_ids, keys, strict=True)]
+    asked = rows.append_column("prompt", pa.array(prompts, pa.string())).append_column(
+        "key", pa.array(keys, pa.string())
+    )
+    for batch, images in decoded(asked.filter(pa.array(is_new, pa.bool_())), settings.batch_size):
+        texts = load().caption(images, batch["prompt"].to_pylist(), settings.max_new_tokens)
+        answers.add(dict(zip(batch["key"].to_pylist(), map(cleaned, texts), strict=True)))
+    captions = [
+        own[image_id] if image_id in own else answers.by_key[key] for image_id, key in zip(image_ids, keys, strict=True)
+    ]
     num_tokens = [tokenizer.num_tokens(caption) for caption in captions]
     return pa.table({
         "image_id": rows["image_id"],
@@ -72,11 +85,11 @@ def empty(parts: Sequence[pa.Table]) -> list[str]:
     ]
 
 
-def check_empty(work: "WorkFolder", names: Sequence[str], max_empty_frac: float) -> None:
+def check_empty(work: "WorkFolder", names: Sequence[str], max_empty_frac: float, answers: Path) -> None:
     """Check that at most max_empty_frac of the images have an empty caption.
 
-    Raises ValueError, which names some of them, otherwise. Before that, the pieces with an empty caption are removed,
-    so that a run with a repaired server makes them, and only them, again.
+    Raises ValueError, which names some of them, otherwise. Before that, the pieces with an empty caption and the empty
+    ones of the kept answers are removed, so that a run with a repaired server asks for them, and only them, again.
     """
     parts = {name: read_table(work.part(name)) for name in names}
     uncaptioned, total = empty(list(parts.values())), sum(map(len, parts.values()))
@@ -84,10 +97,11 @@ def check_empty(work: "WorkFolder", names: Sequence[str], max_empty_frac: float)
         for name, part in parts.items():
             if empty([part]):
                 work.discard(name)
+        forget_empty(answers)
         named = ", ".join(uncaptioned[:5]) + (" and others" if len(uncaptioned) > 5 else "")
         raise ValueError(
             f"{len(uncaptioned)} of {total} images have no caption, more than captions.max_empty_frac = "
-            f"{max_empty_frac} allows: {named}; the log gives the reasons. Fix the server and run again: only shards "
-            "with missing captions are written again. Or add captions to captions.override, change the model or raise "
-            "max_empty_frac: then all captions are written again"
+            f"{max_empty_frac} allows: {named}; the log gives the reasons. Remove their causes, add captions to "
+            "captions.override or raise max_empty_frac, and run again: only images without a caption are "
+            "asked for again"
         )

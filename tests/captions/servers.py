@@ -69,7 +69,7 @@ class Request:
     @property
     def image(self) -> Image.Image:
         url = self.body["messages"][0]["content"][0]["image_url"]["url"]
-        assert url.startswith("data:image/png;base64,")
+        assert url.startswith("data:image/jpeg;base64,")
         return Image.open(io.BytesIO(base64.b64decode(url.split(",")[1])))
 
     @property
@@ -129,9 +129,9 @@ def tone(request: Request) -> Reply:
     return said(f"tone {np.asarray(request.image)[0, 0, 0]}")
 
 
-def at(server: Scripted, monkeypatch: pytest.MonkeyPatch, model: str = "small") -> ServedCaptioner:
+def at(server: Scripted, monkeypatch: pytest.MonkeyPatch, model: str = "small", max_px: int = 1024) -> ServedCaptioner:
     monkeypatch.setenv("EVOKE_CAPTION_SERVER", server.url)
-    return load_served(model)
+    return load_served(model, max_px)
 
 
 class _Handler(BaseHTTPRequestHandler):

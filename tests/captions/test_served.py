@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 
 from pipeline import stage as stage_module
 from pipeline.artifacts import CAPTIONS, EMOSET, read_shards, shard_name, write_table
-from pipeline.captions import served
+from pipeline.captions import connection
 from pipeline.captions.prompts import VARIANTS, WORDING, prompt
 from pipeline.captions.served import ServedCaptioner, captioner_of, load_served
 from pipeline.corpora import emoset, pack
@@ -29,7 +29,7 @@ from pipeline.miniature.layouts import write_emoset
 from pipeline.miniature.world import World
 from pipeline.params import read_yaml
 from stages import captions
-from tests.captions.servers import GREYS, Reply, Request, at, scripted, tone, transformers_server
+from tests.captions.servers import GREYS, Reply, Request, at, said, scripted, tone, transformers_server
 
 ROOT = Path(__file__).parents[2]
 OUT, NUMBERS = Path(CAPTIONS.of("emoset").path), Path("metrics/captions/emoset.json")
@@ -94,9 +94,12 @@ def test_a_served_model_says_what_it_says_here(
     asked = [prompt(VARIANTS[index % 4], EMOTIONS[index % 8]) for index in range(len(images))]
     here = load_captioner(repository / "models/foundation/captioner")
     alone = [here.caption([image], [text], 77)[0] for image, text in zip(images, asked, strict=True)]
-    there = load_served("captioner")
+    there = load_served("captioner", 1024)
     assert there.caption(images, asked, 77) == alone
-    assert there.caption(images, asked, 3) == [" ".join(text.split()[:3]) for text in alone]
+    cut = [there._complete(image, text, 3) for image, text in zip(images[:2], asked[:2], strict=True)]
+    said_of = [(choice.message.content.strip(), choice.finish_reason) for choice in (one.choices[0] for one in cut)]
+    assert said_of == [(" ".join(text.split()[:3]), "length") for text in alone[:2]]
+    assert there.caption(images[:2], asked[:2], 3) == ["", ""], "a caption that was cut is none"
 
 
 def test_the_stage_writes_the_same_by_a_server_without_loading_the_model(
@@ -139,14 +142,14 @@ def test_a_server_must_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "'small': set EVOKE_CAPTION_SERVER to the URL of its server, such as http://localhost" in result.output
     monkeypatch.setenv("EVOKE_CAPTION_SERVER", "localhost:8000/v1")
     with pytest.raises(ValueError, match="EVOKE_CAPTION_SERVER = 'localhost:8000/v1': allowed is a URL"):
-        load_served("small")
+        load_served("small", 1024)
 
 
 def test_without_a_served_model_the_server_is_not_asked_and_this_is_told(
     repository: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("EVOKE_CAPTION_SERVER", "http://127.0.0.1:9/v1")
-    assert not isinstance(captioner_of(repository / "models/foundation/captioner", None), ServedCaptioner)
+    assert not isinstance(captioner_of(repository / "models/foundation/captioner", None, 1024), ServedCaptioner)
     assert "captions.served_model is null" in caplog.text
 
 
@@ -171,7 +174,7 @@ def test_pictures_go_whole_and_are_answered_greedily_in_order_a_few_at_once(monk
     for request in server.requests:
         assert (request.body["temperature"], request.body["max_tokens"]) == (0, 33)
         grey = int(request.prompt.removeprefix("what is ").removesuffix("?"))
-        assert request.image.format == "PNG"
+        assert request.image.format == "JPEG"
         assert np.array_equal(np.asarray(request.image), np.asarray(GREYS[grey]))
 
 
@@ -179,7 +182,7 @@ def test_a_server_that_dies_half_way_costs_what_was_not_finished(
     repository: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("EVOKE_CAPTION_CONCURRENCY", "2")
-    monkeypatch.setattr(served, "MAX_RETRIES", 1)
+    monkeypatch.setattr(connection, "MAX_RETRIES", 1)
 
     def mortal(request: Request) -> Reply:
         if len(server.requests) <= SHARD_IMAGES + 2:
@@ -193,6 +196,7 @@ def test_a_server_that_dies_half_way_costs_what_was_not_finished(
     assert len(whole.requests) == NUM_SHARDS * SHARD_IMAGES
     for path in OUT.iterdir():
         path.unlink()
+    monkeypatch.setenv("EVOKE_WORK", str(tmp_path / "other"))  # where no answer is kept
     with scripted(mortal) as server:
         monkeypatch.setenv("EVOKE_CAPTION_SERVER", server.url)
         result = run("small")
@@ -204,3 +208,80 @@ def test_a_server_that_dies_half_way_costs_what_was_not_finished(
         monkeypatch.setenv("EVOKE_CAPTION_SERVER", again.url)
         assert made("small") == uninterrupted
     assert len(again.requests) == (NUM_SHARDS - 1) * SHARD_IMAGES
+
+
+@pytest.fixture
+def own(repository: Path) -> Iterator[Path]:
+    """The file of own captions, which is as before after the test."""
+    path = repository / "data/overrides/captions.csv"
+    before = path.read_text()
+    yield path
+    path.write_text(before)
+
+
+def captions_by_id() -> dict[str, str]:
+    table = read_shards(OUT, columns=["image_id", "caption"])
+    return dict(zip(table["image_id"].to_pylist(), table["caption"].to_pylist(), strict=True))
+
+
+def test_an_edited_file_of_own_captions_asks_the_model_for_nothing(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with scripted(tone) as server:
+        monkeypatch.setenv("EVOKE_CAPTION_SERVER", server.url)
+        made("small")
+        before = captions_by_id()
+        assert len(server.requests) == len(before) == NUM_SHARDS * SHARD_IMAGES
+        edited = list(before)[5]
+        own.write_text(f"image_id,caption\n{edited},my own words\n")
+        made("small")
+        assert captions_by_id() == before | {edited: "my own words"}
+        assert len(server.requests) == NUM_SHARDS * SHARD_IMAGES, "not one request more"
+    own.write_text("image_id,caption\n")
+    assert run("small").exit_code == 0, "the server is no longer needed"
+    assert captions_by_id() == before
+    with scripted(tone) as server:
+        monkeypatch.setenv("EVOKE_CAPTION_SERVER", server.url)
+        assert run("small", max_new_tokens=99).exit_code == 0
+        assert not server.requests, "no answer was cut"
+        for number, changes in enumerate(({"variant": "details"}, {"max_new_tokens": 9}), start=1):
+            assert run("small", **changes).exit_code == 0
+            assert len(server.requests) == number * NUM_SHARDS * SHARD_IMAGES, "a prompt or lower limit is asked anew"
+
+
+def test_an_edited_file_of_own_captions_does_not_load_the_local_model(
+    own: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(None)
+    edited, before = next(iter(captions_by_id())), captions_by_id()
+    own.write_text(f"image_id,caption\n{edited},my own words\n")
+    monkeypatch.setattr("pipeline.foundation.captioner.load_captioner", lambda *_: pytest.fail("it was loaded"))
+    made(None)
+    assert captions_by_id() == before | {edited: "my own words"}
+
+
+def test_too_many_empty_captions_cost_no_answer_that_was_one(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The remedies that the error names ask for the empty captions alone, and for none if own ones take their place."""
+    refused: list[str] = []
+
+    def choosy(request: Request) -> Reply:
+        if len(server.requests) % SHARD_IMAGES:
+            return tone(request)
+        refused.append("one")
+        return said("I'm sorry, but I can't help with that.")
+
+    monkeypatch.setenv("EVOKE_CAPTION_CONCURRENCY", "1")
+    with scripted(choosy) as server:
+        monkeypatch.setenv("EVOKE_CAPTION_SERVER", server.url)
+        result = run("small", max_empty_frac=0.0)
+    assert result.exit_code == 1
+    assert f"{len(refused)} of {NUM_SHARDS * SHARD_IMAGES} images have no caption, more than" in result.output
+    assert result.output.count("\n") == 1
+    assert not OUT.exists() or len(captions_by_id()) == NUM_SHARDS * SHARD_IMAGES, "the captions of another run"
+    with scripted(lambda _: said("A red boat.", finish_reason="length")) as server:
+        monkeypatch.setenv("EVOKE_CAPTION_SERVER", server.url)
+        assert run("small", max_empty_frac=0.5).exit_code == 0
+        assert len(server.requests) == len(refused)
+    empty = [image_id for image_id, caption in captions_by_id().items() if not caption]
+    assert len(empty) == len(refused)
+    own.write_text("image_id,caption\n" + "".join(f"{image_id},mine\n" for image_id in empty))
+    assert run("small", max_empty_frac=0.0).exit_code == 0, "without a server"
+    assert [captions_by_id()[image_id] for image_id in empty] == ["mine"] * len(empty)

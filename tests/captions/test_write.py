@@ -29,6 +29,9 @@ class Parrot:
     batches: list[int] = field(default_factory=list)
     prompts: list[str] = field(default_factory=list)
 
+    def loaded(self) -> "Parrot":
+        return self
+
     def caption(self, images: list[Image.Image], prompts: list[str], max_new_tokens: int) -> list[str]:
         self.batches.append(len(images))
         self.prompts += prompts
@@ -52,13 +55,15 @@ def shard(num_rows: int) -> pa.Table:
 
 def settings(variant: Variant = "emotion", batch_size: int = 2) -> Captions:
     return Captions(
-        variant=variant, served_model=None, batch_size=batch_size, max_new_tokens=20, max_empty_frac=0.0,
+        variant=variant, served_model=None, batch_size=batch_size, max_new_tokens=20, max_px=1024, max_empty_frac=0.0,
         override="captions.csv",
     )  # fmt: skip
 
 
-def write(captioner: Any, rows: pa.Table, own: dict[str, str], variant: Variant = "emotion", words: Any = WORDS) -> Any:
-    return write_captions(captioner, words, rows, settings(variant), own)
+def write(
+    captioner: Parrot, rows: pa.Table, own: dict[str, str], variant: Variant = "emotion", words: Any = WORDS
+) -> Any:
+    return write_captions(captioner.loaded, words, rows, settings(variant), own)
 
 
 def test_own_captions_stand_and_the_model_is_asked_for_the_others_alone() -> None:
@@ -98,7 +103,7 @@ def test_the_miniature_captioner_is_asked_in_the_words_that_it_has_learned() -> 
     assert PROMPTS["neutral"] == "Provide a one-sentence caption that describes this image."
     for is_miniature, wording in ((True, PROMPTS), (False, WORDING)):
         parrot = Parrot()
-        write_captions(parrot, WORDS, shard(2), settings("neutral"), {}, wording_of(is_miniature))  # type: ignore[arg-type]
+        write_captions(parrot.loaded, WORDS, shard(2), settings("neutral"), {}, wording_of(is_miniature))  # type: ignore[arg-type]
         assert parrot.prompts == [wording["neutral"]] * 2
 
 

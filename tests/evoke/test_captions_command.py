@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from evoke.cli import main
-from pipeline.artifacts import CAPTIONS, EMOSET, write_table
+from pipeline.artifacts import CAPTIONS, EMOSET, read_table, write_table
 from pipeline.captions.override import read_captions
 from pipeline.corpora.pack import tables
 from pipeline.corpora.records import Record
@@ -80,7 +80,6 @@ def test_an_import_joins_and_replaces_those_before_and_replace_forgets_them() ->
         ),
         ("emosset/awe_00000,a lake\n", "the first is emosset/awe_00000"),
         (f"{IDS[0]},a lake, too\n", "line 2: 3 columns"),
-        (f"{IDS[0]},\n", "is empty"),
         (f"{IDS[0]},a lake\n{IDS[0]},a park\n", "already has a caption"),
     ],
 )
@@ -95,6 +94,20 @@ def test_a_wrong_file_is_one_line_and_changes_nothing(text: str, message: str, o
     assert result.output.count("\n") == 1
     assert OVERRIDE.read_bytes() == before
     assert [path.name for path in OVERRIDE.parent.iterdir()] == ["captions.csv"]
+
+
+@pytest.mark.usefixtures("_repository")
+def test_an_export_with_empty_captions_can_be_imported_and_they_stay_the_models() -> None:
+    part = Path(CAPTIONS.of("emoset").path) / "part-00001.parquet"
+    table = read_table(part)
+    empty = table.set_column(table.column_names.index("caption"), "caption", pa.array([""]))
+    write_table(part, empty, CAPTIONS.schema)
+    assert run("export", str(OUT)).exit_code == 0
+    result = run("import", str(OUT))
+    assert result.exit_code == 0, result.output
+    assert "mine/out.csv: 1 empty captions are left out\n" in result.output
+    assert "3 captions" not in result.output
+    assert read_captions(OVERRIDE) == {image_id: WRITTEN[image_id] for image_id in IDS[:2]}
 
 
 @pytest.mark.usefixtures("_repository")
