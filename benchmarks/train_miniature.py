@@ -8,7 +8,7 @@
 `draw` caches images, texts and dialogues as arrays; `clip`, `vae`, `unet` and `captioner` train one model each; `pair`
 starts a process for each named model. Every training resumes from its work folder. `--captioner-steps 1000 3000` trains
 a captioner for each number of steps (folders captioner-1000, captioner-3000), so that one with the wanted error rate
-can be chosen. `pack` writes one half-precision file per model, and `unpack` makes model folders from these files.
+can be chosen. `pack` writes one file per model (the U-Net's in eight bits), and `unpack` makes model folders from them.
 `--scale 0.001` reduces images and steps for a trial run.
 """
 
@@ -33,6 +33,7 @@ RECIPES: dict[str, Recipe] = {
     "captioner": recipes.CAPTIONER,
 }
 MODELS = tuple(RECIPES)
+EIGHT_BITS = {"unet"}  # more than half of all weights
 PLACES = {"vae": "diffusion", "unet": "diffusion"}
 
 log = logging.getLogger("train_miniature")
@@ -123,7 +124,8 @@ def pack(args: argparse.Namespace) -> None:
     for name in args.names:
         source = args.models / name / "unet" if name == "unet" else args.models / name
         facts = json.loads((args.models / f"{name}.json").read_text())
-        bundle.pack(source, args.bundle / PLACES.get(name, name) / f"{name}.safetensors", facts)
+        file = args.bundle / PLACES.get(name, name) / f"{name}.safetensors"
+        bundle.pack(source, file, facts, in_eight_bits=name in EIGHT_BITS)
 
 
 def unpack(args: argparse.Namespace) -> None:

@@ -22,7 +22,23 @@ def load_model(model: Path, diffusion: Path | None, clip: Path | None, source: "
     forbid_downloads()
     from pipeline.generation.pipeline import EmotionPipeline
 
-    return EmotionPipeline.from_pretrained(model, diffusion, clip, source=source)
+    return EmotionPipeline.from_pretrained(at_hand(model), diffusion, clip, source=source)
+
+
+def at_hand(model: Path, stand_in: str = "") -> Path:
+    """Return the folder of a model, or of the bundled one if it is a default that has not been trained yet.
+
+    `stand_in` is the name of the bundled model that takes its place; by default it has the same name.
+    """
+    if model.exists() or model.parent != Path("models"):
+        return model
+    from pipeline.generation.bundled import bundled
+
+    folder = bundled(stand_in or model.name)
+    if folder is None:
+        return model
+    click.echo(f"{model} is not trained yet: the bundled one is used; `evoke repro` trains yours", err=True)
+    return folder
 
 
 def emotion_options(command: Callable[..., None]) -> Callable[..., None]:

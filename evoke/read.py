@@ -42,13 +42,13 @@ def read(
     A file that is not a whole image gives one line on standard error; the others are read, and the exit status is 1.
     Overlays of images whose names differ only in the suffix have it in their names: photo.png-scene.png.
     """
-    from evoke.emotion_model import check_new
+    from evoke.emotion_model import at_hand, check_new
     from pipeline.runtime import forbid_downloads
 
     forbid_downloads()
     from pipeline.uniemo.reader import EmotionReader
 
-    reader = EmotionReader.from_pretrained(model, clip)
+    reader = EmotionReader.from_pretrained(at_hand(model, "uniemo_joint"), clip)
     if clip is None and model.is_relative_to("models"):
         warn_of_drawings("--model and --clip")
     overlays = _overlays(images, out, reader.kinds) if out else {}

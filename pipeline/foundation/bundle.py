@@ -1,4 +1,4 @@
-"""Pack each bundled model into one half-precision safetensors file, and unpack it into a folder.
+"""Pack each bundled model into one safetensors file, and unpack it into a folder.
 
 models/miniature holds clip/clip.safetensors, diffusion/{vae,unet}.safetensors and captioner/captioner.safetensors. A
 file's metadata hold the configuration and tokenizer files, and the provenance: recipe, hash of the drawn world and
@@ -10,9 +10,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from torch import Tensor
-
 from pipeline.foundation.assembly import save_pipeline
+from pipeline.foundation.compact import compact, restored
 from pipeline.foundation.diffusion import load_module
 from pipeline.miniature.identity import world_hash
 from pipeline.weights import load_safetensors, save_safetensors
@@ -27,8 +26,8 @@ CLIP, CAPTIONER = "clip.safetensors", "captioner.safetensors"
 VAE, UNET = "vae.safetensors", "unet.safetensors"
 
 
-def pack(folder: Path, file: Path, facts: Mapping[str, str]) -> None:
-    """Pack one model folder (weights, configuration, tokenizer) into `file`.
+def pack(folder: Path, file: Path, facts: Mapping[str, str], in_eight_bits: bool = False) -> None:
+    """Pack one model folder (weights, configuration, tokenizer) into `file`, in half precision or in eight bits.
 
     `facts` are further metadata and must contain `world`. Raises ValueError if the folder does not hold exactly one
     weights file, or if the packed file exceeds MAX_FILE_BYTES.
@@ -39,7 +38,7 @@ def pack(folder: Path, file: Path, facts: Mapping[str, str]) -> None:
     tensors, _ = load_safetensors(weights[0])
     texts = {path.name: path.read_text() for path in sorted(folder.iterdir()) if path.suffix in TEXTS}
     metadata = {"files": json.dumps(texts, sort_keys=True), "weights": weights[0].name, **facts}
-    save_safetensors(file, {name: _halved(tensor) for name, tensor in tensors.items()}, metadata)
+    save_safetensors(file, compact(tensors, in_eight_bits), metadata)
     if file.stat().st_size > MAX_FILE_BYTES:
         raise ValueError(f"{file} has {file.stat().st_size} bytes; at most {MAX_FILE_BYTES} are allowed")
 
@@ -62,8 +61,7 @@ def unpack(file: Path, folder: Path) -> dict[str, str]:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in json.loads(metadata["files"]).items():
         (folder / Path(name).name).write_text(text)
-    weights = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
-    save_safetensors(folder / Path(metadata["weights"]).name, weights, {"format": "pt"})
+    save_safetensors(folder / Path(metadata["weights"]).name, restored(tensors), {"format": "pt"})
     return metadata
 
 
@@ -92,7 +90,3 @@ def total_bytes(bundle: Path) -> int:
     if total > MAX_TOTAL_BYTES:
         raise ValueError(f"{bundle} has {total} bytes; at most {MAX_TOTAL_BYTES} are allowed")
     return total
-
-
-def _halved(tensor: Tensor) -> Tensor:
-    return tensor.half() if tensor.is_floating_point() else tensor

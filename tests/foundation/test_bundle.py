@@ -31,6 +31,28 @@ def test_a_packed_clip_comes_back_as_the_same_folder_in_half_precision(
     ).stat().st_size + 60_000
 
 
+def test_a_unet_in_eight_bits_is_half_as_large_again_and_draws_the_same_image(
+    diffusion_folder: Path, vae_folder: Path, clip_folder: Path, tmp_path: Path
+) -> None:
+    bundle.pack(vae_folder, tmp_path / "b" / bundle.VAE, FACTS)
+    bundle.pack(diffusion_folder / "unet", tmp_path / "halves.safetensors", FACTS)
+    bundle.pack(diffusion_folder / "unet", tmp_path / "b" / bundle.UNET, FACTS, in_eight_bits=True)
+    halves, eighths = (file.stat().st_size for file in (tmp_path / "halves.safetensors", tmp_path / "b" / bundle.UNET))
+    assert eighths < 0.7 * halves
+    bundle.unpack_diffusion(tmp_path / "b", clip_folder, tmp_path / "out", tmp_path / "work")
+    made = []
+    for folder in (diffusion_folder, tmp_path / "out"):
+        pipeline, generator = load_pipeline(folder), torch.Generator().manual_seed(0)
+        made.append(pipeline("awe", num_inference_steps=2, generator=generator, output_type="np").images)
+    assert np.abs(made[0] - made[1]).max() < 0.05
+    before = load_safetensors(diffusion_folder / "unet/diffusion_pytorch_model.safetensors")[0]
+    after = load_safetensors(tmp_path / "out/unet/diffusion_pytorch_model.safetensors")[0]
+    for name, weights in before.items():
+        bound = weights.abs().flatten(1).amax(1) / 250 if weights.dim() > 1 else weights.abs() / 1000
+        error = (weights - after[name]).abs().flatten(1).amax(1) if weights.dim() > 1 else (weights - after[name]).abs()
+        assert (error <= bound + 1e-6).all(), name
+
+
 def test_packing_twice_gives_equal_bytes(clip_folder: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
         bundle.pack(clip_folder, tmp_path / name, FACTS)
