@@ -79,8 +79,8 @@ def fusion_shares(eye: Eye, num: int) -> dict[str, object]:
             one, other = seen[:, INDEX[first]], seen[:, INDEX[second]]
             of_pair[f"{share:g}"] = {
                 "judged": float((one / (one + other)).mean()), "first": float((one > other).mean()),
-                "either": float((one + other).mean()), "both_above_a_fifth": float(((one > 0.2) & (other > 0.2)).mean()),
-                "n": num,
+                "either": float((one + other).mean()), "n": num,
+                "both_above_a_fifth": float(((one > 0.2) & (other > 0.2)).mean()),
             }  # fmt: skip
     asked = np.array([float(share) for cell in cells.values() for share in cell])
     judged = np.array([values["judged"] for cell in cells.values() for values in cell.values()])

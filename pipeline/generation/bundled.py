@@ -27,9 +27,7 @@ def pack_generator(folder: Path, file: Path, facts: Mapping[str, str]) -> None:
     texts = {name: path.read_text() for path, name in names.items() if path.suffix != ".safetensors"}
     listed = {"texts": texts, "weights": {name: metadata for name, (_, metadata) in weights.items()}}
     tensors = {f"{name}{INSIDE}{key}": tensor for name, (of, _) in weights.items() for key, tensor in of.items()}
-    save_safetensors(
-        file, compact(tensors, in_eight_bits=True), {"files": json.dumps(metadata, sort_keys=True), **facts}
-    )
+    save_safetensors(file, compact(tensors, in_eight_bits=True), {"files": json.dumps(listed, sort_keys=True), **facts})
 
 
 def unpack_generator(file: Path, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Bundled generators: what is packed draws nearly the same images, and what is bundled is as good as the default run."""
+"""Bundled generators: what is packed draws nearly the same, and what is bundled is as good as the default run."""
 
 import json
 from pathlib import Path
