@@ -24,7 +24,7 @@ def test_a_packed_generator_comes_back_whole_and_draws_the_same_image(models: Pa
     assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in (tmp_path / "back").iterdir())
     assert (tmp_path / "back/meta.json").read_bytes() == (folder / "meta.json").read_bytes()
     size = sum(path.stat().st_size for path in folder.iterdir())
-    assert (tmp_path / "one.safetensors").stat().st_size < 0.35 * size
+    assert (tmp_path / "one.safetensors").stat().st_size < 0.45 * size
     foundation = {"diffusion": models / "foundation/diffusion", "clip": models / "foundation/clip"}
     images = [
         np.asarray(EmotionPipeline.from_pretrained(each, **foundation)("awe", steps=4)[0], np.int64)
