@@ -18,12 +18,12 @@ Lock = Mapping[str, Any]
 
 
 @click.command()
-@click.argument("name", metavar="1|2a|2b|2c|I|II|III|IV|V|VI|VII|VIII")
+@click.argument("name", metavar="1|2a|2b|2c|I|II|III|IV|V|VI|VII|VIII|EC")
 @click.option("--csv", is_flag=True, help="Print one CSV line per number, for other programs.")
 @click.option("--latex", is_flag=True, help="Print one row per method in LaTeX; needs the package booktabs.")
 @click.option("--markdown", is_flag=True, help="Print one row per method in GitHub's Markdown.")
 def table(name: str, **formats: bool) -> None:
-    """Print a table of CoEmoGen (1, 2a, 2b, 2c) or of UniEmo (I to VIII), this project's numbers beside the paper's.
+    """Print a table of CoEmoGen (1, 2a, 2b, 2c), UniEmo (I to VIII) or EmoCtrl (EC), our numbers beside the paper's.
 
     \b
     evoke table 1

@@ -42,7 +42,7 @@ def section() -> str:
 
 def line_of(name: str, table: PaperTable, row: Row) -> str:
     """Return the line of one row of a table."""
-    table_name = f"{'CoEmoGen' if 'CoEmoGen' in table.source else 'UniEmo'} {name}"
+    table_name = f"{table.source.split()[0]} {name}"
     if row.missing:
         return _line(table_name, row.row, f"not reachable: {row.missing}", "", "the paper's alone")
     if row.grid is None or row.grid_row is None:

@@ -7,7 +7,7 @@ and accuracies on images outside every corpus (experiments/uniemo_oracle.py), wh
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.report.ours import EMO_A, Comparison, Ours, keys_of, preference
+from pipeline.report.ours import CONTENT, EMO_A, Comparison, Ours, keys_of, preference
 from pipeline.report.papers import Row
 
 Results = Mapping[str, Mapping[str, Any]]
@@ -23,7 +23,7 @@ def from_grids(results: Results, row: Row, metric: str) -> Ours:
     grid = results.get(row.grid or "", {})
     figures = grid.get("rows", {}).get(row.grid_row, {})
     reported = min(keys_of(metric, figures), key=preference, default="")
-    key = TEST_SPLIT if metric == ACCURACY else PER_IMAGE.get(metric, reported)
+    key = TEST_SPLIT if metric == ACCURACY else CONTENT.get(metric) or PER_IMAGE.get(metric, reported)
     return _by_seeds(grid, row, key) if key in figures else Ours()
 
 

@@ -16,7 +16,7 @@ from pipeline.artifacts import read_json, read_object
 from pipeline.corpora.records import shown
 from pipeline.params import Method, Params
 from pipeline.report.grids import ACCURACY, from_grids, remedies_of
-from pipeline.report.ours import EMO_A, Ours, keys_of, preference
+from pipeline.report.ours import CONTENT, EMO_A, Ours, keys_of, preference
 from pipeline.report.papers import PaperTable, Row
 
 READING = "understanding_scores"
@@ -77,6 +77,9 @@ class Measured:
         if metric.startswith(("accuracy_", "zero_shot_")):
             return next(self._accuracies(row, metric), Ours(remedy=self._no_accuracy(row, metric)))
         scores = self.metrics.get(f"scores/{row.method}", {}) if row.method in self.params.methods else {}
+        if metric in CONTENT:
+            content = self.metrics.get(f"content/{row.method}", {}) if row.method in self.params.methods else {}
+            return _cell(content, CONTENT[metric], content.get(f"{CONTENT[metric]}/n"))
         if metric in EMO_A:
             return _cell(scores, EMO_A[metric], scores.get("n"))
         keys = keys_of(metric, (key.removesuffix(PUBLISHED) for key in scores if key.endswith(PUBLISHED)))
@@ -111,18 +114,19 @@ class Measured:
         """Return the commands that produce the number."""
         ways = []
         if row.method and not metric.startswith(("accuracy_", "zero_shot_")):
-            ways.append(self._by_method(row.method, wrong))
+            unit = f"{'content' if metric in CONTENT else 'scores'}@{row.method}"
+            ways.append(self._by_method(row.method, unit, wrong))
         elif row.readers:
             names = (READING,) if metric != ACCURACY or row.readers == ("captioner",) else row.readers[:1]
             ways.append(_repro(names[0], wrong))
         return ", or ".join([*ways, *remedies_of(row, metric)]) or "not measured by any stage or grid"
 
-    def _by_method(self, method: str, wrong: Mapping[str, Any]) -> str:
+    def _by_method(self, method: str, unit: str, wrong: Mapping[str, Any]) -> str:
         if method not in get_args(Method):
             return f"the method {method} is not implemented"
         if method not in self.params.methods:
-            return f"add {method} to methods in params.yaml, then {_repro(f'scores@{method}', wrong)}"
-        return _repro(f"scores@{method}", wrong)
+            return f"add {method} to methods in params.yaml, then {_repro(unit, wrong)}"
+        return _repro(unit, wrong)
 
 
 def _read_grid(path: Path) -> dict[str, Any]:

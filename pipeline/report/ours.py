@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 EMO_A = {"emo_a": "emo_a/classifier", "emo_a_judge": "emo_a/judge"}
+CONTENT = {"ec_emo_a": "emo_a/clip", "ec_content": "content/clip", "ec_a": "ec_a/clip"}  # of metrics/content
 NAMES = {"fid": ("fid",), "lpips": ("lpips", "feature_distance"), "sem_c": ("sem_c",), "sem_d": ("sem_d_mse",)}
 PAPERS_OWN = ("inception", "alexnet", "resnet50")  # prefixes of the papers' backbones
 KEY_SLASHES = 2

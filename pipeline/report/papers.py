@@ -11,9 +11,9 @@ from pipeline.params import read_yaml
 PAPERS = Path(__file__).with_name("papers.yaml")
 Metric = Literal[
     "fid", "lpips", "emo_a", "sem_c", "sem_d", "accuracy_emoset", "accuracy_fi", "accuracy_emotionroi",
-    "accuracy_twitter_i", "accuracy_twitter_ii", "zero_shot_fi",
+    "accuracy_twitter_i", "accuracy_twitter_ii", "zero_shot_fi", "ec_emo_a", "ec_content", "ec_a",
 ]  # fmt: skip
-TableName = Literal["1", "2a", "2b", "2c", "I", "II", "III", "IV", "V", "VI", "VII", "VIII"]
+TableName = Literal["1", "2a", "2b", "2c", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "EC"]
 ParamValue = str | float | bool | Annotated[tuple[str | float | bool, ...], Field(strict=False)]
 SHARES = ("lpips", "sem_c", "sem_d")  # in [0, 1]; FID is any positive number, all others are percent
 MAX_PERCENT = 100.0

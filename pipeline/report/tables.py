@@ -14,6 +14,7 @@ TITLES = {
     "fid": "FID", "lpips": "LPIPS", "emo_a": "Emo-A", "emo_a_judge": "Emo-A (judge)", "sem_c": "Sem-C",
     "sem_d": "Sem-D", "accuracy_emoset": "EmoSet", "accuracy_fi": "FI", "accuracy_emotionroi": "EmotionROI",
     "accuracy_twitter_i": "Twitter I", "accuracy_twitter_ii": "Twitter II", "zero_shot_fi": "FI, zero-shot",
+    "ec_emo_a": "Emo-A", "ec_content": "CLIP-A", "ec_a": "EC-A",
 }  # fmt: skip
 COLUMNS = ("table", "row", "metric", "ours", "low", "high", "n", "real", "measure", "as_published", "difference",
            "difference_low", "difference_high", "resolves", "verdict", "against", "paper", "source",

@@ -434,4 +434,6 @@ def test_numbers_of_a_method_that_params_do_not_list_are_not_taken() -> None:
 def test_an_unknown_table_is_one_line() -> None:
     result = run("IX")
     assert result.exit_code == 1
-    assert result.output == ("Error: unknown table 'IX'; allowed are 1, 2a, 2b, 2c, I, II, III, IV, V, VI, VII, VIII\n")
+    assert result.output == (
+        "Error: unknown table 'IX'; allowed are 1, 2a, 2b, 2c, I, II, III, IV, V, VI, VII, VIII, EC\n"
+    )

@@ -20,8 +20,9 @@ def papers() -> dict[TableName, PaperTable]:
 def test_every_table_has_rows_with_a_number_and_names_its_source(papers: dict[TableName, PaperTable]) -> None:
     assert tuple(papers) == get_args(TableName)
     for name, table in papers.items():
-        assert table.source.endswith(f"Table {name}")
-        assert all(any(number is not None for number in row.numbers) for row in table.rows)
+        assert table.source.endswith("benchmark" if name == "EC" else f"Table {name}")
+        printed = [row for row in table.rows if any(number is not None for number in row.numbers)]
+        assert len(printed) == (4 if name == "EC" else len(table.rows))  # that benchmark knows no CoEmoGen or UniEmo
 
 
 def test_single_numbers_are_as_the_papers_print_them(papers: dict[TableName, PaperTable]) -> None:
