@@ -29,6 +29,7 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16", "svebf16"})  # names in /proc/cpuinfo, x86 and ARM
 LESSER_ISAS = frozenset({"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI"})  # oneDNN, no bf16
 LESSER_CAPABILITIES = frozenset({"default", "avx2"})  # ATen, no bf16
+INTEL = "GenuineIntel"  # as /proc/cpuinfo names the maker
 CPU_INFO = Path("/proc/cpuinfo")
 T = TypeVar("T")
 
@@ -80,10 +81,11 @@ def precision_of(precision: Precision, device_type: str) -> Precision:
 
 @cache
 def multiplies_bf16(device_type: str) -> bool:
-    """Return True if a device type ("cpu" or "cuda") multiplies bf16 natively.
+    """Return True if a device type ("cpu" or "cuda") multiplies bf16 faster than fp32.
 
-    This holds for GPUs from sm80 on and for CPUs with AVX512_BF16, AMX or ARM's BF16. ONEDNN_MAX_CPU_ISA and
-    ATEN_CPU_CAPABILITY, which restrict torch's kernels, are respected. torch is imported only for a GPU, because the
+    This holds for GPUs from sm80 on and for CPUs with AMX, ARM's BF16, or AVX512_BF16 by another maker than Intel:
+    Intel's takes 1.8 times as long as its fp32 (docs/LOG.md). ONEDNN_MAX_CPU_ISA and ATEN_CPU_CAPABILITY, which restrict
+    torch's kernels, are respected. torch is imported only for a GPU, because the
     fingerprint of every stage calls this function.
     """
     if device_type == "cuda":
@@ -94,7 +96,8 @@ def multiplies_bf16(device_type: str) -> bool:
         return False
     if os.environ.get("ATEN_CPU_CAPABILITY", "").lower() in LESSER_CAPABILITIES:
         return False
-    return bool(BF16_FLAGS & cpu_flags())
+    fast = BF16_FLAGS - ({"avx512_bf16"} if _cpu_field("vendor_id") == INTEL else set())
+    return bool(fast & cpu_flags())
 
 
 def numbers() -> str:

@@ -40,8 +40,17 @@ def test_name_and_flags_of_the_cpu_are_read_from_one_file(monkeypatch: pytest.Mo
         runtime.cpu_flags.cache_clear()
 
 
-def has_flags(monkeypatch: pytest.MonkeyPatch, *flags: str) -> None:
+def has_flags(monkeypatch: pytest.MonkeyPatch, *flags: str, maker: str = "AuthenticAMD") -> None:
     monkeypatch.setattr(runtime, "cpu_flags", lambda: frozenset(flags))
+    monkeypatch.setattr(runtime, "_cpu_field", lambda *names: maker if names == ("vendor_id",) else "")
+
+
+@pytest.mark.parametrize(("flags", "wanted"), [(("avx512_bf16",), False), (("avx512_bf16", "amx_bf16"), True)])
+def test_of_intel_only_amx_makes_bf16_faster(
+    flags: tuple[str, ...], wanted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_flags(monkeypatch, "avx2", *flags, maker=runtime.INTEL)
+    assert multiplies_bf16("cpu") is wanted
 
 
 @pytest.mark.parametrize("flag", ["avx512_bf16", "amx_bf16", "bf16"])
