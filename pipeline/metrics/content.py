@@ -69,8 +69,9 @@ class Observers:
 
 def nouns_of(settings: "Content") -> tuple[Noun, ...]:
     """Return the nouns of the settings, things first."""
-    pairs = [(text, "thing") for text in settings.things] + [(text, "scene") for text in settings.scenes]
-    return tuple(Noun(text.partition("=")[0], text.partition("=")[2] or text, kind) for text, kind in pairs)
+    listed: dict[Kind, tuple[str, ...]] = {"thing": settings.things, "scene": settings.scenes}
+    pairs = [(kind, *text.partition("=")) for kind, texts in listed.items() for text in texts]
+    return tuple(Noun(words, name or words, kind) for kind, words, _, name in pairs)
 
 
 def plan(method: str, emotions: Sequence[str], settings: "Content", seed: int) -> list[list[Asked]]:
