@@ -129,7 +129,7 @@ def _settings(options: "Mapping[str, Any]", clip: Path | None) -> "tuple[Scores,
     ), None, 0  # fmt: skip
     if PARAMS.exists():
         params = load_params(PARAMS)
-        settings, name, seed = params.scores, params.foundation_clip.hub_id, params.seed
+        settings, name, seed = params.scores, params.foundation_clip.name, params.seed
     name = f"clip_{clip.absolute().name}" if clip else name
     protocols = tuple(dict.fromkeys((*PROTOCOLS, *settings.protocols)))
     return settings.model_copy(update={**options, "protocols": protocols}), name, seed
