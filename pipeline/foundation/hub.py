@@ -31,7 +31,7 @@ def cached(hub_id: str, revision: str, wanted: str) -> Path:
     try:
         folder = Path(snapshot_download(hub_id, revision=revision, allow_patterns=FILES, ignore_patterns=DUPLICATES))
     except failures as error:  # a broken connection is an HTTPError, which is no OSError
-        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise ValueError(
             f"the model {hub_id} at {revision} {_missing(hub_id, revision)}: {reason}. Run again to go on; files that "
             "have arrived are kept. Without a connection, set HF_HUB_OFFLINE=1 and HF_HOME to a cache that has it, or "

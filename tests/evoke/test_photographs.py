@@ -119,7 +119,7 @@ def test_a_hub_model_in_the_cache_is_taken_offline(monkeypatch: pytest.MonkeyPat
     for others in (CURATE, (*SCORE, "--judges", "models/judges", "--json", "a.json")):
         result = run(*others, *words[-2:])
         assert result.exit_code == 0, result.output
-    assert "fid/owner/name/clean" in json.loads(Path("a.json").read_text())
+    assert "fid/owner_name/clean" in json.loads(Path("a.json").read_text())
 
 
 @pytest.mark.parametrize("clip", ["hub:owner/name", "hub:owner/name@main", f"hub:name@{REVISION}"])
