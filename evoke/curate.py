@@ -1,19 +1,20 @@
 """Define `evoke curate FOLDER --out DIR`, which makes an emotional corpus from any images.
 
-It applies the curation of the stage emoart (CoEmoGen 3.1). It needs a CLIP and an emotion classifier, by default the
-pipeline's own; other settings come from params.yaml if there is one.
+It applies the curation of the stage emoart (CoEmoGen 3.1). CLIP and emotion classifier are by default the pipeline's
+own (evoke/classifier.py); other settings come from params.yaml if there is one.
 """
 
 import os
 import re
 import shutil
-from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from evoke.drawn import warn_of_drawings
+from evoke.classifier import Classifier, choose, classifier_option, clip_option, labelled_option
+from evoke.drawn import NUM_CHECKED, check_drawn, is_miniature, miniature_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,32 +31,30 @@ FOLDER = click.Path(path_type=Path)
 SHARE, SPLIT_SHARE = click.FloatRange(0, 1), click.FloatRange(0, 0.5, max_open=True)
 
 
-@dataclass(frozen=True)
-class Models:
-    """The folders of CLIP and classifier, and a sentence for the dataset card on what is known of the classifier."""
-
-    clip: Path
-    classifier: Path
-    note: str
-
-
 @click.command()
 @click.argument("folder", type=FOLDER)
 @click.option(
     "--out", required=True, type=FOLDER, metavar="DIR", help="Output folder; must not exist yet, or be empty."
 )
-@click.option("--clip", type=FOLDER, help="An open_clip folder.  [models/foundation/clip]")
-@click.option("--classifier", type=FOLDER, help="A folder with the emotion head.  [models/emotion_classifier]")
+@clip_option
+@classifier_option
+@labelled_option
 @click.option("--min-confidence", type=SHARE, help="Minimum probability of the most probable emotion.")
 @click.option("--min-emotion-frac", type=SHARE, help="Drop emotions with a smaller share of the confident images.")
 @click.option("--val-frac", type=SPLIT_SHARE, help="Share of each emotion in the val split.")
 @click.option("--test-frac", type=SPLIT_SHARE, help="Share of each emotion in the test split.")
 @click.option("--batch-size", type=click.IntRange(1, 65536), help="Images per forward pass.")
 @click.option("--follow-links", is_flag=True, help="Follow links out of FOLDER, to any file or folder.")
+@miniature_option
 def curate(
-    folder: Path, out: Path, clip: Path | None, classifier: Path | None, follow_links: bool, **options: Any
-) -> None:
+    folder: Path, out: Path, clip: str | None, classifier: Path | None, labelled: Path | None, follow_links: bool,
+    miniature: bool, **options: Any,
+) -> None:  # fmt: skip
     """Keep the images of FOLDER whose emotion is clear, as a Hugging Face data set in DIR.
+
+    \b
+    evoke curate photos --out mine --clip hub:OWNER/NAME@REVISION     zero-shot, without any training
+    evoke curate drawings --out mine                                  by the pipeline's own classifier
 
     FOLDER holds JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF files at any depth, or images in Parquet files as WikiArt has
     them (data/*.parquet, column image). DIR gets data/ with one or more files for train, val and test, README.md (the
@@ -69,19 +68,18 @@ def curate(
     .NAME.work, until a run succeeds.
     """
     from pipeline.corpora.curate import plan
-    from pipeline.runtime import forbid_downloads
 
-    forbid_downloads()
     _check_out(folder, out)
-    models = _models(clip, classifier)
-    if clip is None:
-        warn_of_drawings("--clip and --classifier")
     settings, seed = _settings(folder, {name: value for name, value in options.items() if value is not None})
     name = re.sub(r"[^\w-]+", "_", out.resolve().name).strip("_") or "curated"
     units = plan(folder, name, settings.shard_images, follow_links)
+    models = choose(clip, classifier)
+    if is_miniature(models.clip):
+        check_drawn(_sizes(units), models.clip, "--clip hub:OWNER/NAME@REVISION or --clip FOLDER", miniature)
+    models = models.calibrated(labelled)
     work = _work_folder(out, name, units, models, settings, seed)
     selection = _make(out.resolve(), name, units, models, settings, seed, work)
-    _tell(selection, out)
+    _tell(selection, out, models.news)
 
 
 def _check_out(folder: Path, out: Path) -> None:
@@ -93,34 +91,6 @@ def _check_out(folder: Path, out: Path) -> None:
         )
     if out.resolve().is_relative_to(folder.resolve()):
         raise ValueError(f"{out} lies inside the input folder {folder}; name a folder outside it")
-
-
-def _models(clip: Path | None, classifier: Path | None) -> Models:
-    """Return the given folders, and the pipeline's where none is given. Raises ValueError if a folder is missing."""
-    from pipeline.artifacts import EMOTION_CLASSIFIER, FOUNDATION_CLIP
-    from pipeline.generation.folder import model_hash
-
-    folders = {"clip": clip or Path(FOUNDATION_CLIP.path), "classifier": classifier or Path(EMOTION_CLASSIFIER.path)}
-    for option, path in folders.items():
-        if not path.is_dir():
-            raise ValueError(
-                f"{path} does not exist; run `dvc repro` to create it, or name your own folder with --{option}"
-            )
-    accuracy = "unknown" if clip or classifier else _accuracy()
-    hashes = ", ".join(f"{option} {model_hash(path)}" for option, path in folders.items())
-    return Models(**folders, note=f"its accuracy is {accuracy} (hashes of the models: {hashes})")
-
-
-def _accuracy() -> str:
-    """Return the accuracy of the pipeline's own classifier on its own CLIP as text, if it has been measured."""
-    from pipeline.artifacts import METRICS, read_json
-
-    report = Path(METRICS.path.replace("{unit}", "emotion_classifier"))
-    metrics = read_json(report) if report.exists() else {}
-    accuracy, number = metrics.get("accuracy"), metrics.get("n_test")
-    if not isinstance(accuracy, float) or not isinstance(number, int):
-        return "unknown"
-    return f"{accuracy:.1%} on the {number:,} test images of its training corpus"
 
 
 def _settings(folder: Path, options: dict[str, Any]) -> "tuple[Emoart, int]":
@@ -143,7 +113,7 @@ def _settings(folder: Path, options: dict[str, Any]) -> "tuple[Emoart, int]":
 
 
 def _work_folder(
-    out: Path, name: str, units: "list[Unit]", models: Models, settings: "Emoart", seed: int
+    out: Path, name: str, units: "list[Unit]", models: Classifier, settings: "Emoart", seed: int
 ) -> "WorkFolder":
     """Return a work folder beside DIR for the pieces of this command on these images, models and code."""
     import pipeline
@@ -151,11 +121,36 @@ def _work_folder(
     from pipeline.runtime import numbers
     from pipeline.work import WorkFolder, fingerprint
 
-    params = {"settings": settings.model_dump(mode="json"), "seed": seed, "name": name, "units": repr(units)}
+    params = {
+        "settings": settings.model_dump(mode="json"), "seed": seed, "name": name, "units": repr(units),
+        "temperature": models.temperature, "note": models.note,
+    }  # fmt: skip
     code = code_of(Path(pipeline.__path__[0]).parent, Path("evoke/curate.py"))
-    deps = [*sorted({path for unit in units for path in _files(unit)}), models.clip, models.classifier]
+    deps = [
+        *sorted({path for unit in units for path in _files(unit)}),
+        models.clip,
+        *([models.head] if models.head else []),
+    ]
     mark = fingerprint("curate", params, code, deps, numbers())
     return WorkFolder("curate", mark, out.resolve().with_name(f".{out.resolve().name}.work"))
+
+
+def _sizes(units: "list[Unit]") -> "Iterator[tuple[str, tuple[int, int]]]":
+    """Yield names and sizes in px of the first images that can be read."""
+    from pipeline.corpora.records import Reject
+
+    pictures = (outcome for unit in units for outcome in unit.read() if not isinstance(outcome, Reject))
+    for picture in islice(pictures, NUM_CHECKED):
+        yield picture.path or picture.image_id, picture.pixels.size
+
+
+def _note(models: Classifier) -> str:
+    """Return what the dataset card says of the classifier, with the hashes of its models."""
+    from pipeline.generation.folder import model_hash
+
+    folders = {"clip": models.clip, **({"classifier": models.head} if models.head else {})}
+    hashes = ", ".join(f"{option} {model_hash(path)}" for option, path in folders.items())
+    return f"{models.note} (hashes of the models: {hashes})"
 
 
 def _files(unit: "Unit") -> "Iterator[Path]":
@@ -169,7 +164,7 @@ def _files(unit: "Unit") -> "Iterator[Path]":
 
 
 def _make(
-    out: Path, name: str, units: "list[Unit]", models: Models, settings: "Emoart", seed: int, work: "WorkFolder"
+    out: Path, name: str, units: "list[Unit]", models: Classifier, settings: "Emoart", seed: int, work: "WorkFolder"
 ) -> "Selection":
     """Curate, and give DIR its name when it is whole.
 
@@ -177,18 +172,12 @@ def _make(
     """
     from pipeline.corpora.curate import judge_all
     from pipeline.corpora.dataset import write_dataset
-    from pipeline.foundation.clip import Clip, load_clip
-    from pipeline.judges.head import EmotionHead, load_head
-    from pipeline.runtime import device
-
-    def load() -> tuple[Clip, EmotionHead]:
-        return load_clip(models.clip, device()), load_head(models.classifier, device())
 
     with work.lock():
         try:
-            pieces = judge_all(units, load, settings, work)
+            pieces = judge_all(units, models.load, settings, work)
             selection = _selected(pieces, settings, seed, work)
-            write_dataset(work.outs / name, name, selection, lambda: pieces("confident"), settings, models.note)
+            write_dataset(work.outs / name, name, selection, lambda: pieces("confident"), settings, _note(models))
             os.replace(work.outs / name, out)
             work.finish()
         finally:
@@ -213,8 +202,8 @@ def _selected(
         raise
 
 
-def _tell(selection: "Selection", out: Path) -> None:
-    """Print what was kept, dropped and rejected, in at most four lines."""
+def _tell(selection: "Selection", out: Path, news: str) -> None:
+    """Print what was kept, dropped and rejected, and what is new of the classifier, in at most five lines."""
     from collections import Counter
 
     from pipeline.corpora.pack import describe_rejects
@@ -230,3 +219,5 @@ def _tell(selection: "Selection", out: Path) -> None:
         click.echo(f"  dropped as too rare: {', '.join(selection.dropped)}")
     if len(selection.rejects):
         click.echo(f"  rejected: {describe_rejects(selection.rejects)}")
+    if news:
+        click.echo(news)

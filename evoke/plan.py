@@ -84,15 +84,15 @@ def items_of(params: "Params") -> Mapping[str, Sequence[str]]:
 
 def setting_of(params: "Params") -> "Setting":
     """Return the models and corpora of some params, using the files in this repository."""
-    from pipeline.artifacts import BUNDLED_CLIP, MINIATURE
+    from pipeline.artifacts import BUNDLED, MINIATURE
     from pipeline.plan.inputs import Setting, corpora_of, models_of
 
-    models = models_of(params, Path(BUNDLED_CLIP.path).parent, made_folders(params))
+    models = models_of(params, Path(BUNDLED.path), made_folders(params))
     return Setting(params, corpora_of(params, Path(MINIATURE.path).parent, curated()), models)
 
 
 def made_folders(params: "Params") -> Mapping[str, Path]:
-    """Return the folders of downloaded models that DVC made from exactly these params.
+    """Return the folders of downloaded models that DVC made from exactly these params, and those of your own models.
 
     Shapes of all other models are known without their folders.
     """
@@ -108,7 +108,12 @@ def made_folders(params: "Params") -> Mapping[str, Path]:
     }
     stages = read_yaml(LOCK)["stages"] if folders and LOCK.is_file() else {}
     recorded = {name: stages.get(name, {}).get("params", {}).get(PARAMS.name, {}).get(name) for name in folders}
-    return {
+    own = {
+        name: Path(getattr(params.foundation_folders, name.removeprefix("foundation_")))
+        for name in FOUNDATION
+        if getattr(getattr(params, name), "source", None) == "folder"
+    }
+    return own | {
         name: folder
         for name, folder in folders.items()
         if recorded[name] == getattr(params, name).model_dump(mode="json")

@@ -2,55 +2,68 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from evoke.drawn import warn_of_drawings
+from evoke.classifier import ClassifierReader, choose, classifier_option, clip_folder, clip_option, labelled_option
+from evoke.drawn import NUM_CHECKED, check_drawn, is_miniature, miniature_option
+from pipeline.foundation.recipes import IMAGE_PX
 
 if TYPE_CHECKING:
     from pipeline.uniemo.reader import EmotionReader, Reading
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
+MODEL = Path("models/uniemo_understanding")
 
 
 @click.command()
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path(path_type=Path))
 @click.option(
-    "--model", default="models/uniemo_understanding", show_default=True, type=FOLDER, help="Folder of the model."
-)
-@click.option("--clip", type=FOLDER, help="CLIP of the model.  [foundation/clip beside it]")
+    "--model", type=FOLDER,
+    help="Folder of a UniEmo model, with --clip the one that it was trained on.  [models/uniemo_understanding, unless "
+    "--clip or --classifier is given]",
+)  # fmt: skip
+@clip_option
+@classifier_option
+@labelled_option
 @click.option(
     "--out", type=FOLDER, metavar="DIR", help="Folder for overlays of attention; none are written without it."
 )
 @click.option("--overwrite", is_flag=True, help="Replace overlays with the same names.")
+@miniature_option
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object per line, with everything except the maps."
 )
 def read(
-    images: tuple[Path, ...], model: Path, clip: Path | None, out: Path | None, overwrite: bool, as_json: bool
-) -> None:
+    images: tuple[Path, ...], model: Path | None, clip: str | None, classifier: Path | None, labelled: Path | None,
+    out: Path | None, overwrite: bool, miniature: bool, as_json: bool,
+) -> None:  # fmt: skip
     """Read the emotion of images: probabilities, and the nearest scenes and objects of the training set.
 
     \b
     evoke read photo.jpg
     evoke read *.jpg --out overlays      where scene and object queries look: photo-scene.png, photo-object.png
     evoke read *.jpg --json              for other programs
+    evoke read *.jpg --clip hub:OWNER/NAME@REVISION      zero-shot, without any training: emotions alone
 
     A file that is not a whole image gives one line on standard error; the others are read, and the exit status is 1.
     Overlays of images whose names differ only in the suffix have it in their names: photo.png-scene.png.
     """
-    from evoke.emotion_model import at_hand, check_new
-    from pipeline.runtime import forbid_downloads
+    from evoke.emotion_model import check_new
 
-    forbid_downloads()
-    from pipeline.uniemo.reader import EmotionReader
-
-    reader = EmotionReader.from_pretrained(at_hand(model, "uniemo_joint"), clip)
-    if clip is None and model.is_relative_to("models"):
-        warn_of_drawings("--model and --clip")
+    reader: EmotionReader | ClassifierReader
+    if model is None and (clip or classifier):
+        if out:
+            raise ValueError("--out draws where a UniEmo model looks, and a classifier has no attention; leave it out")
+        reader = _classifier_reader(images, clip, classifier, labelled, miniature)
+    elif classifier or labelled:
+        raise ValueError("--classifier and --labelled concern a classifier on CLIP features; leave out --model")
+    else:
+        reader = _uniemo_reader(images, model or MODEL, clip_folder(clip), miniature)
     overlays = _overlays(images, out, reader.kinds) if out else {}
     check_new([path for paths in overlays.values() for path in paths], overwrite)
     refused = [image for image in images if not _tell(reader, image, overlays.get(image, []), as_json)]
@@ -58,7 +71,44 @@ def read(
         raise click.exceptions.Exit(1)
 
 
-def _tell(reader: "EmotionReader", image: Path, overlays: list[Path], as_json: bool) -> bool:
+def _uniemo_reader(images: Sequence[Path], model: Path, clip: Path | None, miniature: bool) -> "EmotionReader":
+    """Load a UniEmo model. Raises ValueError if it is the miniature's and an image is not drawn."""
+    from evoke.emotion_model import at_hand
+    from pipeline.uniemo.reader import EmotionReader
+
+    model = at_hand(model, "uniemo_joint")
+    if not model.is_dir():
+        raise ValueError(f"{model} does not exist; run `dvc repro {MODEL.name}`, or give --clip to read zero-shot")
+    reader = EmotionReader.from_pretrained(model, clip)
+    if max(reader.understanding.chain.backbone.image_size) <= IMAGE_PX:
+        check_drawn(_sizes(images), model, "another --model, or --clip without --model for zero-shot", miniature)
+    return reader
+
+
+def _classifier_reader(
+    images: Sequence[Path], clip: str | None, classifier: Path | None, labelled: Path | None, miniature: bool
+) -> ClassifierReader:
+    """Load a classifier on CLIP features, and say how good it is on standard error. Raises as `_uniemo_reader`."""
+    models = choose(clip, classifier)
+    if is_miniature(models.clip):
+        check_drawn(_sizes(images), models.clip, "--clip hub:OWNER/NAME@REVISION or --clip FOLDER", miniature)
+    models = models.calibrated(labelled)
+    if models.news:
+        click.echo(models.news, err=True)
+    return ClassifierReader(*models.load())
+
+
+def _sizes(images: Sequence[Path]) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Yield names and sizes in px of the first images, leaving out those that cannot be read."""
+    from pipeline.corpora.records import RejectedError
+    from pipeline.uniemo.reader import opened
+
+    for image in images[:NUM_CHECKED]:
+        with suppress(RejectedError):
+            yield str(image), opened(image).size
+
+
+def _tell(reader: "EmotionReader | ClassifierReader", image: Path, overlays: list[Path], as_json: bool) -> bool:
     """Print one reading, write its overlays and return True.
 
     For a file that is not an image, write a line to standard error and return False.

@@ -4,12 +4,14 @@ Scores are computed under the protocols clean and emogen, and under clean-fid if
 for which figures none of the papers' networks was used; such a figure is never comparable with theirs.
 """
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from evoke.drawn import warn_of_drawings
+from evoke.classifier import HUB, Classifier, choose, classifier_option, clip_option, existing
+from evoke.drawn import NUM_CHECKED, check_drawn, is_miniature, miniature_option
 from pipeline.emotions import EMOTIONS
 
 if TYPE_CHECKING:
@@ -48,8 +50,8 @@ IN_PAPERS = ("fid", "lpips", "feature_distance", "sem_c", "sem_d_mse")
     "--reference", required=True, type=FOLDER, metavar="FOLDER", help="Folder of real images in the same layout."
 )
 @click.option("--json", "out", type=FILE, metavar="FILE", help="Write every figure to this file as flat JSON.")
-@click.option("--clip", type=FOLDER, help="An open_clip folder.  [models/foundation/clip]")
-@click.option("--classifier", type=FOLDER, help="A folder with the emotion head.  [models/emotion_classifier]")
+@clip_option
+@classifier_option
 @click.option("--judges", type=FOLDER, help="A folder with the judges on pixels.  [models/judges]")
 @click.option(
     "--plausibility",
@@ -59,9 +61,10 @@ IN_PAPERS = ("fid", "lpips", "feature_distance", "sem_c", "sem_d_mse")
 @click.option("--num-pairs", type=click.IntRange(min=1), help="Pairs of images per emotion, for LPIPS and Sem-D.")
 @click.option("--batch-size", type=click.IntRange(1, 65536), help="Images per forward pass.")
 @click.option("--follow-links", is_flag=True, help="Follow links out of both folders, to any file or folder.")
+@miniature_option
 def score(
-    folder: Path, reference: Path, out: Path | None, clip: Path | None, classifier: Path | None, judges: Path | None,
-    plausibility: Path | None, follow_links: bool, **options: Any,
+    folder: Path, reference: Path, out: Path | None, clip: str | None, classifier: Path | None, judges: Path | None,
+    plausibility: Path | None, follow_links: bool, miniature: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Score the images of FOLDER, which has one subfolder for each emotion, against those of --reference.
 
@@ -76,50 +79,60 @@ def score(
     params.yaml. If the judges were trained on the reference, as the pipeline's own judges were on the train split of
     data/miniature/emoset, real Emo-A and the gap are in-sample.
     """
-    from pipeline.artifacts import write_json
+    from pipeline.artifacts import JUDGES, write_json
     from pipeline.metrics.folder import plan_emotions
-    from pipeline.runtime import forbid_downloads
 
-    forbid_downloads()
-    files = _files(clip, classifier, judges)
-    if clip is None:
-        warn_of_drawings("--clip, --classifier and --judges")
+    models, panel = choose(clip, classifier), existing(judges or Path(JUDGES.path), "judges")
     settings, name, seed = _settings({key: value for key, value in options.items() if value is not None}, clip)
     images, real = (plan_emotions(path, follow_links) for path in (folder, reference))
     if missing := [emotion for emotion in images.emotions if emotion not in real.emotions]:
         raise ValueError(
             f"{reference} has no subfolder {', '.join(missing)}, but {folder} has; add or remove these subfolders"
         )
-    scores = _scored(images, real, files, settings, name, seed, plausibility)
+    _check_drawn(images, models, judges, miniature)
+    with _files(models, panel) as files:
+        scores = _scored(images, real, files, settings, name, seed, plausibility)
     figures: Flat = {"seed": seed, **scores.figures}
     if out:
         write_json(out, figures)
     _name_refused(folder, scores.rejects)
     _name_refused(reference, scores.real_rejects)
     lines = [*_heading(figures, folder, reference), *_overall(figures), *_by_emotion(figures), *_notes(figures)]
-    click.echo("\n".join(lines if classifier and judges else [*lines, IN_SAMPLE]))
+    if models.news:
+        lines.append(models.news)
+    click.echo("\n".join(lines if (clip or classifier) and judges else [*lines, IN_SAMPLE]))
 
 
-def _files(clip: Path | None, classifier: Path | None, judges: Path | None) -> "ModelFiles":
-    """Return the given folders, and the pipeline's where none is given. Raises ValueError if a folder is missing."""
-    from pipeline.artifacts import EMOTION_CLASSIFIER, FOUNDATION_CLIP, JUDGES, PRETRAINED
+@contextmanager
+def _files(models: Classifier, judges: Path) -> "Iterator[ModelFiles]":
+    """Yield the folders of all models; a zero-shot head lies in a folder that is removed at the end."""
+    from tempfile import TemporaryDirectory
+
+    from pipeline.artifacts import PRETRAINED
+    from pipeline.judges.head import save_head
     from pipeline.metrics.judgement import ModelFiles
 
-    choices = {
-        "clip": (clip, FOUNDATION_CLIP),
-        "classifier": (classifier, EMOTION_CLASSIFIER),
-        "judges": (judges, JUDGES),
-    }
-    paths = {option: path or Path(artifact.path) for option, (path, artifact) in choices.items()}
-    for option, path in paths.items():
-        if not path.is_dir():
-            raise ValueError(
-                f"{path} does not exist; run `dvc repro` to create it, or name your own folder with --{option}"
-            )
-    return ModelFiles(**paths, pretrained=Path(PRETRAINED.path))
+    with TemporaryDirectory() as scratch:
+        if models.head is None:
+            save_head(models.load()[1].cpu(), Path(scratch), {})
+        yield ModelFiles(models.clip, models.head or Path(scratch), judges, Path(PRETRAINED.path))
 
 
-def _settings(options: "Mapping[str, Any]", clip: Path | None) -> "tuple[Scores, str | None, int]":
+def _check_drawn(images: "EmotionFolder", models: Classifier, judges: Path | None, asked: bool) -> None:
+    """Raise ValueError if CLIP or the judges are the miniature's and an image is not drawn, unless it was asked for."""
+    from pipeline.artifacts import FOUNDATION_CLIP, JUDGES
+    from pipeline.corpora.records import Reject
+
+    outcomes = images.outcomes(images.files[:NUM_CHECKED])
+    sizes = ((str(one.path), one.pixels.size) for one in outcomes if not isinstance(one, Reject))
+    own = Path(FOUNDATION_CLIP.path)
+    if is_miniature(models.clip):
+        check_drawn(sizes, models.clip, "--clip and --judges", asked)
+    elif judges is None and own.is_dir() and is_miniature(own):
+        check_drawn(sizes, Path(JUDGES.path), "--judges", asked)
+
+
+def _settings(options: "Mapping[str, Any]", clip: str | None) -> "tuple[Scores, str | None, int]":
     """Return the scores settings with the given values, the name of the CLIP, and the seed."""
     from pipeline.params import Scores, load_params
 
@@ -129,8 +142,10 @@ def _settings(options: "Mapping[str, Any]", clip: Path | None) -> "tuple[Scores,
     ), None, 0  # fmt: skip
     if PARAMS.exists():
         params = load_params(PARAMS)
-        settings, name, seed = params.scores, params.foundation_clip.hub_id, params.seed
-    name = f"clip_{clip.absolute().name}" if clip else name
+        settings, name, seed = params.scores, params.foundation_clip.name, params.seed
+    if clip:
+        hub = HUB.fullmatch(clip)
+        name = hub[1] if hub else f"clip_{Path(clip).absolute().name}"
     protocols = tuple(dict.fromkeys((*PROTOCOLS, *settings.protocols)))
     return settings.model_copy(update={**options, "protocols": protocols}), name, seed
 

@@ -138,10 +138,11 @@ class Miniature(Section):
 
 
 class Foundation(Section):
-    """The source of a foundation model: the project's own weights, its own training, or a model hub."""
+    """The source of a foundation model: the project's own weights, its own training, a model hub, or your folder."""
 
     source: Annotated[
-        Literal["bundled", "train", "hub"], Field(description="models/miniature, trained by the recipe, or hub_id")
+        Literal["bundled", "train", "hub", "folder"],
+        Field(description="models/miniature, trained by the recipe, hub_id, or your own in foundation_folders"),
     ] = "bundled"
     hub_id: Annotated[
         str | None, Field(min_length=1, description="owner/name on the hub; null unless source is hub")
@@ -166,6 +167,11 @@ class FoundationClip(Foundation):
         CLIP
     )
 
+    @property
+    def name(self) -> str | None:
+        """Return the name of this CLIP in results, or None for one that was bundled or trained here."""
+        return "clip_folder" if self.source == "folder" else self.hub_id
+
 
 class FoundationDiffusion(Foundation):
     """The latent diffusion model that is trained on emotions (papers: Stable Diffusion 1.5)."""
@@ -181,6 +187,23 @@ class FoundationCaptioner(Foundation):
     recipe: Annotated[
         CaptionerRecipe, Field(description="used if source is train; the bundled weights were made by it")
     ] = CAPTIONER
+
+
+class FoundationFolders(Section):
+    """Where the foundation models with source bundled or folder are; a section of its own, as DVC depends on each."""
+
+    clip: Annotated[str, Field(min_length=1, description="open_clip folder if foundation_clip.source is folder")] = (
+        "models/miniature/clip"
+    )
+    vit: Annotated[str, Field(min_length=1, description="open_clip folder if foundation_vit.source is folder")] = (
+        "models/miniature/clip"
+    )
+    diffusion: Annotated[
+        str, Field(min_length=1, description="diffusers folder if foundation_diffusion.source is folder")
+    ] = "models/miniature/diffusion"
+    captioner: Annotated[
+        str, Field(min_length=1, description="transformers folder if foundation_captioner.source is folder")
+    ] = "models/miniature/captioner"
 
 
 class Emoset(Section):
@@ -810,6 +833,7 @@ class Params(Section):
     ] = None
     foundation_diffusion: FoundationDiffusion = FoundationDiffusion()
     foundation_captioner: FoundationCaptioner = FoundationCaptioner()
+    foundation_folders: FoundationFolders = FoundationFolders()
     emoset: Emoset = Emoset()
     features: Features = Features()
     emotion_classifier: EmotionClassifier = EmotionClassifier()
@@ -864,6 +888,24 @@ class Params(Section):
             folder = getattr(self, section).folder
             if Path(folder) == Path("data/miniature") / layout and layout not in self.miniature.layouts:
                 raise ValueError(f"{section}.folder = {folder!r}: nothing draws it; add {layout} to miniature.layouts")
+        return self
+
+    @model_validator(mode="after")
+    def _foundation_folders_are_read(self) -> Self:
+        for name, field in FoundationFolders.model_fields.items():
+            section: Foundation | None = getattr(self, f"foundation_{name}")
+            source = "null" if section is None else section.source
+            folder = getattr(self.foundation_folders, name)
+            if source == "folder" and folder == field.default:
+                raise ValueError(
+                    f"foundation_folders.{name} = {folder!r}: these are the bundled weights; name the folder of your "
+                    f"model, as foundation_{name}.source is folder"
+                )
+            if source != "folder" and folder != field.default:
+                raise ValueError(
+                    f"foundation_folders.{name} = {folder!r}: foundation_{name}.source is {source}, so it is not read; "
+                    f"set that to folder, or this to {field.default}"
+                )
         return self
 
     @model_validator(mode="after")

@@ -36,7 +36,8 @@ def main(run: Run) -> None:
     own = read_captions(run.path(CAPTIONS_OVERRIDE), f"{run.item}/")
     check_known(own, set(run.read(CORPUS, ["image_id"])["image_id"].to_pylist()), run.path(CAPTIONS_OVERRIDE))
     tokenizer, settings = load_tokenizer(run.path(FOUNDATION_CLIP)), run.params
-    wording = wording_of(settings.served_model is None and run.section("foundation_captioner").source != "hub")
+    is_ours = run.section("foundation_captioner").source in ("bundled", "train")
+    wording = wording_of(settings.served_model is None and is_ours)
     if settings.served_model:
         kept = run.lasting((), without=("override", "max_empty_frac", "max_new_tokens"))
     else:

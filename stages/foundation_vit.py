@@ -2,11 +2,11 @@
 
 import shutil
 
-from pipeline.artifacts import BUNDLED_CLIP, FOUNDATION_CLIP, FOUNDATION_VIT
+from pipeline.artifacts import FOUNDATION_CLIP, FOUNDATION_VIT, VIT_FOLDER
 from pipeline.stage import Run, stage
 
 
-@stage(reads=(BUNDLED_CLIP, FOUNDATION_CLIP), writes=(FOUNDATION_VIT,))
+@stage(reads=(VIT_FOLDER, FOUNDATION_CLIP), writes=(FOUNDATION_VIT,))
 def main(run: Run) -> None:
     """Copy, unpack, train or download CLIP."""
     from pipeline.foundation.training.provide import provide_clip
@@ -14,7 +14,7 @@ def main(run: Run) -> None:
     if run.params is None:
         shutil.copytree(run.path(FOUNDATION_CLIP), run.out_folder(FOUNDATION_VIT), dirs_exist_ok=True)
     else:
-        provide_clip(run.params, run.path(BUNDLED_CLIP), run.out_folder(FOUNDATION_VIT), run.work.parts)
+        provide_clip(run.params, run.path(VIT_FOLDER), run.out_folder(FOUNDATION_VIT), run.work.parts)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def main(run: Run) -> None:
     found = corpus.judge_corpus(run.shards(EMOSET), load, settings, run.work, REAL_SCORES.schema)
     run.assemble(REAL_SCORES, found.names)
     bench = load()
-    yardstick = yardstick_of(bench, settings, files.pretrained, run.section("foundation_clip").hub_id, plausibility)
+    yardstick = yardstick_of(bench, settings, files.pretrained, run.section("foundation_clip").name, plausibility)
     content = corpus.content_of(rows, files, settings)
     references = references_of(found.scores, found.rest, yardstick.names, content)
     save_real(run.out_folder(REAL_REFERENCE), references, plausibility)

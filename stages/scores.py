@@ -48,7 +48,7 @@ def main(run: Run) -> None:
     bench = load_bench(files, run.params, device())
     scores = OnDisk([run.work.part(name) for name in names])
     real = load_real(run.path(REAL_REFERENCE), lambda names: run.read(REAL_SCORES, names), run.read(REAL_METRICS))
-    clip = run.section("foundation_clip").hub_id
+    clip = run.section("foundation_clip").name
     yardstick = yardstick_of(bench, run.params, files.pretrained, clip, real.plausibility)
     take = taker(lambda rows: run.take(IMAGES, rows, ["image"]), generated=True)
     run.metrics({"seed": run.seed, **method_metrics(scores, take, yardstick, real, run.generator)})

@@ -77,7 +77,7 @@ def test_dvc_yaml_agrees_with_the_code() -> None:
 
 
 def test_every_section_of_params_is_a_stage_or_runs_through_all() -> None:
-    assert set(Params.model_fields) - set(STAGES) <= {"seed", "corpora", "methods"}
+    assert set(Params.model_fields) - set(STAGES) <= {"seed", "corpora", "methods", "foundation_folders"}
 
 
 @pytest.mark.parametrize(

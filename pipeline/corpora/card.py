@@ -19,8 +19,8 @@ SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "1
 LARGEST = "1M<n<10M"
 LIMITS = """\
 - **No person has annotated these images.** The emotion is the most probable of eight according to a classifier.
-- The confidence is calibrated on the validation split of the classifier's training corpus. On other images, especially
-  art, a confidence of 0.75 need not mean that 75 % of the emotions are right.
+- The confidence is calibrated on other images, or not at all if zero-shot. On these, especially on art, a confidence of
+  0.75 need not mean that 75 % of the emotions are right.
 - Only images that are clear to the classifier are kept: do not evaluate classifiers on them or estimate how frequent
   emotions are.
 - Files with equal bytes are kept once; rescaled or re-encoded copies may be in several splits.

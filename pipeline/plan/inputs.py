@@ -162,7 +162,8 @@ class Setting:
 def models_of(params: "Params", bundled: Path, folders: Mapping[str, Path]) -> Models:
     """Return the foundation models that `params` select.
 
-    `bundled` is models/miniature; `folders` has, by section, the folders of foundation models made with these params.
+    `bundled` is models/miniature; `folders` has, by section, the folders of foundation models that were made with these
+    params or that they name.
     """
     clip, note = _clip(params.foundation_clip, bundled / "clip", folders.get("foundation_clip"))
     vit = clip

@@ -158,7 +158,7 @@ def _caveat(cells: Sequence[Cell], params: Params) -> str:
     comparable = list(dict.fromkeys(TITLES[cell.metric] for cell in cells if cell.ours.as_published))
     others = list(dict.fromkeys(TITLES[cell.metric] for cell in cells if not cell.ours.as_published))
     data = "the drawn miniature" if params.miniature.layouts else params.emoset.folder
-    clip = params.foundation_clip.hub_id or "the bundled miniature CLIP"
+    clip = params.foundation_clip.name or "the bundled miniature CLIP"
     sentences = []
     if others:
         sentences.append(

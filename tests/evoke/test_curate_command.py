@@ -217,9 +217,8 @@ def test_params_are_those_of_params_yaml_and_options_go_before_them() -> None:
     assert "at least 0.35" in Path("a/README.md").read_text()
     assert "accuracy is 81.2% on the 900 test images" in Path("a/README.md").read_text()
     assert "at least 0.5 " in Path("b/README.md").read_text()
-    for option, folder in (("--classifier", "models/emotion_classifier"), ("--clip", "models/foundation/clip")):
-        assert run("mine", "--out", option, option, folder).exit_code == 0
-        assert "accuracy is unknown" in Path(option, "README.md").read_text()
+    assert run("mine", "--out", "c", "--classifier", "models/emotion_classifier").exit_code == 0
+    assert "accuracy is unknown" in Path("c/README.md").read_text()
 
 
 @pytest.mark.usefixtures("_place")
@@ -251,13 +250,6 @@ def test_a_link_to_an_empty_folder_is_taken_as_that_folder() -> None:
 def test_params_of_something_else_are_not_ours() -> None:
     Path("params.yaml").write_text("lr: 0.1\n")
     assert run("mine", "--out", "out", *LOOSE).exit_code == 0
-
-
-@pytest.mark.usefixtures("_place")
-def test_the_bundled_clip_is_said_to_know_no_photographs() -> None:
-    shutil.copy(ROOT / "params.yaml", "params.yaml")
-    assert "drawn images only" in run("mine", "--out", "a", *LOOSE).output
-    assert "drawn" not in run("mine", "--out", "b", *LOOSE, "--clip", "models/foundation/clip").output
 
 
 @pytest.mark.usefixtures("_place")

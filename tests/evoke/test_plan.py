@@ -104,6 +104,15 @@ def test_a_downloaded_model_counts_where_it_is_of_these_params() -> None:
     assert made_folders(load_params(Path("params.yaml"))) == {}
 
 
+def test_a_model_of_ones_own_is_counted_in_its_folder() -> None:
+    params = load_params(Path("params.yaml"))
+    own = {
+        "foundation_clip": params.foundation_clip.model_copy(update={"source": "folder"}),
+        "foundation_folders": params.foundation_folders.model_copy(update={"clip": "/data/mine"}),
+    }
+    assert made_folders(params.model_copy(update=own)) == {"foundation_clip": Path("/data/mine")}
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -73,7 +73,7 @@ def test_the_command_read(reader: EmotionReader, models: Path, tmp_path: Path, m
     for path, data in zip(paths, FILES, strict=True):
         path.write_bytes(data)
     options = ["--model", models / "uniemo_orientation", "--out", tmp_path / "out", "--json"]
-    result = CliRunner().invoke(main, ["read", *map(str, paths), *map(str, options)])
+    result = CliRunner().invoke(main, ["read", "--miniature", *map(str, paths), *map(str, options)])
     assert result.exit_code == 0, result.output
     for line in result.stdout.splitlines():
         assert json.loads(line)["emotions"] == pytest.approx(reader(UPRIGHT).emotions, abs=1e-6)
