@@ -777,7 +777,7 @@ class Grids(Section):
 
     methods: Annotated[
         tuple[Method, ...],
-        Field(strict=False, description="methods with all sheets; the others have the sheet of emotions alone"),
+        Field(strict=False, description="with all sheets"),
     ] = ("coemogen_emoset", "uniemo_feedback")
     nouns: Annotated[
         tuple[str, ...],
@@ -816,7 +816,7 @@ class Params(Section):
         tuple[Corpus, ...], Field(strict=False, min_length=1, description="corpora that are captioned and filtered")
     ] = ("emoset", "emoart")
     methods: Annotated[
-        tuple[Method, ...], Field(strict=False, min_length=1, description="generators that make images")
+        tuple[Method, ...], Field(strict=False, min_length=1, description="generators")
     ] = (
         "stable_diffusion",
         "stable_diffusion_captions",

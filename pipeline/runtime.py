@@ -84,9 +84,9 @@ def multiplies_bf16(device_type: str) -> bool:
     """Return True if a device type ("cpu" or "cuda") multiplies bf16 faster than fp32.
 
     This holds for GPUs from sm80 on and for CPUs with AMX, ARM's BF16, or AVX512_BF16 by another maker than Intel:
-    Intel's takes 1.8 times as long as its fp32 (docs/LOG.md). ONEDNN_MAX_CPU_ISA and ATEN_CPU_CAPABILITY, which restrict
-    torch's kernels, are respected. torch is imported only for a GPU, because the
-    fingerprint of every stage calls this function.
+    Intel's takes 1.8 times as long as its fp32 (docs/LOG.md). ONEDNN_MAX_CPU_ISA and ATEN_CPU_CAPABILITY, which
+    restrict torch's kernels, are respected. torch is imported only for a GPU, because the fingerprint of every stage
+    calls this function.
     """
     if device_type == "cuda":
         import torch
