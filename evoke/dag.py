@@ -13,7 +13,7 @@ from pipeline.params import Params, read_yaml
 from pipeline.stage import Declaration, declaration_of
 
 BY_HAND = ("desc",)
-FROM_CODE = ("cmd", "deps", "params", "outs", "metrics", "plots")
+FROM_CODE = ("cmd", "deps", "params", "outs", "metrics")
 
 
 @click.command()
@@ -36,8 +36,9 @@ def graph_of(stages: Mapping[str, Any]) -> dict[str, list[str]]:
 
     The stage `code`, which all others need, is left out of these lists.
     """
-    outs = {name: [*_paths(entry, "outs"), *_paths(entry, "metrics"), *_paths(entry, "plots")]
-            for name, entry in stages.items() if name != "code"}  # fmt: skip
+    outs = {
+        name: [*_paths(entry, "outs"), *_paths(entry, "metrics")] for name, entry in stages.items() if name != "code"
+    }
     return {
         name: [
             other for other, other_outs in outs.items() if other != name and _meets(other_outs, _paths(entry, "deps"))
@@ -74,20 +75,26 @@ def differences(stages: Mapping[str, Any], root: Path) -> list[str]:
 
 
 def expected_body(declaration: Declaration) -> dict[str, Any]:
-    """Return what dvc.yaml must contain for a stage: cmd and the five lists, including empty ones."""
+    """Return what dvc.yaml must contain for a stage: cmd and the four lists, including empty ones.
+
+    Metrics and the summary stay in git, out of DVC's cache. The summary alone is what DVC calls metrics, so that
+    `dvc metrics diff` is a page; plots are declared at the end of dvc.yaml, with their axes.
+    """
     name, is_foreach = declaration.stage, declaration.item is not None
 
     def paths(artifacts: tuple[Artifact, ...], *kinds: str) -> list[str]:
         return [artifact.template(name, is_foreach) for artifact in artifacts if not kinds or artifact.kind in kinds]
+
+    def in_git(kind: str) -> list[dict[str, Any]]:
+        return [{path: {"cache": False}} for path in paths(declaration.writes, kind)]
 
     code = [] if CODE in declaration.writes else [f"{CODE.path}/{declaration.code_name('${item}')}.txt"]
     return {
         "cmd": f"python -m stages.{name}" + (" --item ${item}" if is_foreach else ""),
         "deps": [*code, *paths(declaration.reads)],
         "params": list(declaration.sections),
-        "outs": paths(declaration.writes, "folder", "file", "shards", "table"),
-        "metrics": [{path: {"cache": False}} for path in paths(declaration.writes, "metrics")],
-        "plots": paths(declaration.writes, "plots"),
+        "outs": [*paths(declaration.writes, "folder", "file", "shards", "table", "plots"), *in_git("metrics")],
+        "metrics": in_git("summary"),
     }
 
 
