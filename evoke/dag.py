@@ -13,7 +13,7 @@ from pipeline.params import Params, read_yaml
 from pipeline.stage import Declaration, declaration_of
 
 BY_HAND = ("desc",)
-FROM_CODE = ("cmd", "deps", "params", "outs", "metrics")
+FROM_CODE = ("cmd", "deps", "params", "outs", "metrics", "plots")
 
 
 @click.command()
@@ -36,9 +36,8 @@ def graph_of(stages: Mapping[str, Any]) -> dict[str, list[str]]:
 
     The stage `code`, which all others need, is left out of these lists.
     """
-    outs = {
-        name: [*_paths(entry, "outs"), *_paths(entry, "metrics")] for name, entry in stages.items() if name != "code"
-    }
+    outs = {name: [*_paths(entry, "outs"), *_paths(entry, "metrics"), *_paths(entry, "plots")]
+            for name, entry in stages.items() if name != "code"}  # fmt: skip
     return {
         name: [
             other for other, other_outs in outs.items() if other != name and _meets(other_outs, _paths(entry, "deps"))
@@ -75,10 +74,10 @@ def differences(stages: Mapping[str, Any], root: Path) -> list[str]:
 
 
 def expected_body(declaration: Declaration) -> dict[str, Any]:
-    """Return what dvc.yaml must contain for a stage: cmd and the four lists, including empty ones.
+    """Return what dvc.yaml must contain for a stage: cmd and the five lists, including empty ones.
 
     Metrics and the summary stay in git, out of DVC's cache. The summary alone is what DVC calls metrics, so that
-    `dvc metrics diff` is a page; plots are declared at the end of dvc.yaml, with their axes.
+    `dvc metrics diff` is a page. What DVC calls plots are images; tables are drawn as the end of dvc.yaml says.
     """
     name, is_foreach = declaration.stage, declaration.item is not None
 
@@ -95,6 +94,7 @@ def expected_body(declaration: Declaration) -> dict[str, Any]:
         "params": list(declaration.sections),
         "outs": [*paths(declaration.writes, "folder", "file", "shards", "table", "plots"), *in_git("metrics")],
         "metrics": in_git("summary"),
+        "plots": paths(declaration.writes, "figures"),
     }
 
 

@@ -45,7 +45,7 @@ from pipeline.schemas import (
 )
 from pipeline.work import written_aside
 
-Kind = Literal["folder", "file", "shards", "table", "metrics", "summary", "plots"]
+Kind = Literal["folder", "file", "shards", "table", "metrics", "summary", "plots", "figures"]
 ROWS_PER_GROUP = 1000
 REMEDY = "delete it and run `dvc repro` to create it again"
 
@@ -55,7 +55,8 @@ class Artifact:
     """A file or folder that stages pass on.
 
     The kind `shards` is a folder of part-00000.parquet, part-00001.parquet and so on, `metrics` is flat JSON, `summary`
-    is the flat JSON that DVC shows as metrics, and `plots` is a folder of figures and of tables to draw.
+    is the flat JSON that DVC shows as metrics, `plots` is a folder of tables to draw, of which dvc.yaml names the axes,
+    and `figures` is a folder of images.
     """
 
     path: str
@@ -84,6 +85,7 @@ class Artifact:
 
 METRICS = Artifact("metrics/{unit}.json", "metrics")
 PLOTS = Artifact("plots/{unit}", "plots")
+FIGURES = Artifact("plots/{unit}", "figures")
 
 PIPELINE = Artifact("pipeline", "folder")
 STAGES = Artifact("stages", "folder")

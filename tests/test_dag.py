@@ -53,7 +53,7 @@ def reruns(section: str) -> set[str]:
         node = waiting.popleft()
         if node not in found:
             found.add(node)
-            outs = expanded(*node, "outs", "metrics")
+            outs = expanded(*node, "outs", "metrics", "plots")
             waiting.extend(other for other in nodes if meets(outs, expanded(*other, "deps")))
     return {name for name, _ in found}
 
@@ -113,7 +113,7 @@ def test_a_change_of_the_captions_leaves_features_and_foundation() -> None:
 
 def test_the_report_is_below_every_stage_that_makes_images_numbers_or_plots_whatever_params_list() -> None:
     kept = ("metrics/", "plots/", "data/images/")
-    shown = {name: {out for out in paths(name, "outs", "metrics") if out.startswith(kept)} for name in STAGES}
+    shown = {name: {out for out in paths(name, "outs", "metrics", "plots") if out.startswith(kept)} for name in STAGES}
     assert len([name for name in STAGES if shown[name]]) > 20
     assert all(meets({out}, paths("report", "deps")) for outs in shown.values() for out in outs)
     assert set(body("report")["params"]) == set(Params.model_fields)
@@ -131,9 +131,9 @@ def test_metrics_stay_in_git_and_dvc_shows_the_summary_alone() -> None:
 
 def test_every_plot_and_model_that_dvc_lists_is_an_out_of_a_stage() -> None:
     outs = [path.replace("${item}", "*") for name in STAGES for path in paths(name, "outs")]
-    listed = [next(iter(plot)) for plot in DVC["plots"]] + [model["path"] for model in DVC["artifacts"].values()]
-    for path in listed:
-        assert any(_in_folder(path, out) or _in_folder(out, path) for out in outs), path
+    drawn = [path for plot in DVC["plots"] for properties in plot.values() for path in properties["y"]]
+    for path in drawn + [model["path"] for model in DVC["artifacts"].values()]:
+        assert any(_in_folder(path, out) for out in outs), path
 
 
 def _in_folder(path: str, folder: str) -> bool:
