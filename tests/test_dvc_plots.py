@@ -67,7 +67,7 @@ def test_every_plot_has_a_title_named_axes_and_no_errors(shown: dict[str, Any]) 
 def test_curves_show_losses_and_not_the_learning_rate(shown: dict[str, Any]) -> None:
     drawn = [row for name, plots in shown["data"].items() if "losses" in name
              for row in plots[0]["anchor_definitions"]["<DVC_METRIC_DATA>"]]  # fmt: skip
-    fields = {(row.get("field") or row["filename::field"]).rpartition("::")[2] for row in drawn}
+    fields = {row["field"] for row in drawn}
     assert fields == {"total", "ldm", "sem", "cond", "emotion"}
 
 
