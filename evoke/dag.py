@@ -74,20 +74,27 @@ def differences(stages: Mapping[str, Any], root: Path) -> list[str]:
 
 
 def expected_body(declaration: Declaration) -> dict[str, Any]:
-    """Return what dvc.yaml must contain for a stage: cmd and the five lists, including empty ones."""
+    """Return what dvc.yaml must contain for a stage: cmd and the five lists, including empty ones.
+
+    Metrics and the summary stay in git, out of DVC's cache. The summary alone is what DVC calls metrics, so that
+    `dvc metrics diff` is a page. What DVC calls plots are images; tables are drawn as the end of dvc.yaml says.
+    """
     name, is_foreach = declaration.stage, declaration.item is not None
 
     def paths(artifacts: tuple[Artifact, ...], *kinds: str) -> list[str]:
         return [artifact.template(name, is_foreach) for artifact in artifacts if not kinds or artifact.kind in kinds]
+
+    def in_git(kind: str) -> list[dict[str, Any]]:
+        return [{path: {"cache": False}} for path in paths(declaration.writes, kind)]
 
     code = [] if CODE in declaration.writes else [f"{CODE.path}/{declaration.code_name('${item}')}.txt"]
     return {
         "cmd": f"python -m stages.{name}" + (" --item ${item}" if is_foreach else ""),
         "deps": [*code, *paths(declaration.reads)],
         "params": list(declaration.sections),
-        "outs": paths(declaration.writes, "folder", "file", "shards", "table"),
-        "metrics": [{path: {"cache": False}} for path in paths(declaration.writes, "metrics")],
-        "plots": paths(declaration.writes, "plots"),
+        "outs": [*paths(declaration.writes, "folder", "file", "shards", "table", "plots"), *in_git("metrics")],
+        "metrics": in_git("summary"),
+        "plots": paths(declaration.writes, "figures"),
     }
 
 

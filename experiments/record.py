@@ -2,8 +2,9 @@
 
 A cell does not run as one: `dvc exp run` would make a new folder for every try, which loses the checkpoints of a killed
 cell, and would run one stage after another. Here only the result becomes what DVC calls an experiment: a commit below
-HEAD with the cell's params.yaml, dvc.lock and metrics, under a name in refs/exps. Branch, index and files stay as they
-are. `dvc exp apply NAME` then brings the cell's params and, from the shared cache, its models into the repository.
+HEAD with the params.yaml, dvc.lock and metrics of the cell, under a name in refs/exps, and with their summary,
+which is what DVC lists and which most cells end too early to write. Branch, index and files stay as they are. `dvc exp
+apply NAME` then brings the cell's params and, from the shared cache, its models into the repository.
 """
 
 import os
@@ -13,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from experiments.cell import Cell
+from pipeline.artifacts import ALL_METRICS, SUMMARY, write_json
+from pipeline.report.summary import all_metrics, headlines
 
 NOTED = ("params.yaml", "dvc.yaml", "dvc.lock")
 
@@ -29,9 +32,12 @@ def record(cell: Cell, root: Path) -> str | None:
         index = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
         git(root, "read-tree", "HEAD", **index)
         git(root, "rm", "-r", "--quiet", "--cached", "--ignore-unmatch", "metrics", **index)
-        for path in noted(cell.folder):
-            blob = git(root, "hash-object", "-w", str(cell.folder / path))
-            git(root, "update-index", "--add", "--cacheinfo", f"100644,{blob},{path.as_posix()}", **index)
+        summary = Path(scratch) / "summary.json"
+        write_json(summary, headlines(all_metrics(cell.folder / ALL_METRICS.path)))
+        files = {path.as_posix(): cell.folder / path for path in noted(cell.folder)} | {SUMMARY.path: summary}
+        for name, file in files.items():
+            blob = git(root, "hash-object", "-w", str(file))
+            git(root, "update-index", "--add", "--cacheinfo", f"100644,{blob},{name}", **index)
         tree = git(root, "write-tree", **index)
     author = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER")
               for key, value in (("NAME", "evoke"), ("EMAIL", "evoke@localhost"))}  # fmt: skip

@@ -45,7 +45,7 @@ from pipeline.schemas import (
 )
 from pipeline.work import written_aside
 
-Kind = Literal["folder", "file", "shards", "table", "metrics", "plots"]
+Kind = Literal["folder", "file", "shards", "table", "metrics", "summary", "plots", "figures"]
 ROWS_PER_GROUP = 1000
 REMEDY = "delete it and run `dvc repro` to create it again"
 
@@ -54,8 +54,9 @@ REMEDY = "delete it and run `dvc repro` to create it again"
 class Artifact:
     """A file or folder that stages pass on.
 
-    The kind `shards` is a folder of part-00000.parquet, part-00001.parquet and so on, `metrics` is flat JSON, and
-    `plots` is a folder of figures.
+    The kind `shards` is a folder of part-00000.parquet, part-00001.parquet and so on, `metrics` is flat JSON, `summary`
+    is the flat JSON that DVC shows as metrics, `plots` is a folder of tables to draw, of which dvc.yaml names the axes,
+    and `figures` is a folder of images.
     """
 
     path: str
@@ -84,6 +85,7 @@ class Artifact:
 
 METRICS = Artifact("metrics/{unit}.json", "metrics")
 PLOTS = Artifact("plots/{unit}", "plots")
+FIGURES = Artifact("plots/{unit}", "figures")
 
 PIPELINE = Artifact("pipeline", "folder")
 STAGES = Artifact("stages", "folder")
@@ -139,6 +141,14 @@ REAL_REFERENCE = Artifact("data/scores/real_reference", "folder")
 REAL_METRICS = Artifact("metrics/real_scores.json", "metrics")
 SCORES = Artifact("data/scores/{item}", "shards", SCORES_SCHEMA)
 CONTENT = Artifact("data/content/{item}", "shards", CONTENT_SCHEMA)
+EMOSET_METRICS = Artifact("metrics/emoset.json", "metrics")
+FILTER_METRICS = Artifact("metrics/caption_filter", "folder")
+JUDGES_METRICS = Artifact("metrics/judges.json", "metrics")
+FEEDBACK_METRICS = Artifact("metrics/feedback.json", "metrics")
+UNDERSTANDING_METRICS = Artifact("metrics/understanding_scores.json", "metrics")
+SCORES_METRICS = Artifact("metrics/scores", "folder")
+CONTENT_METRICS = Artifact("metrics/content", "folder")
+SUMMARY = Artifact("metrics/summary.json", "summary")
 ALL_IMAGES = Artifact("data/images", "folder")
 ALL_METRICS = Artifact("metrics", "folder")
 ALL_PLOTS = Artifact("plots", "folder")

@@ -116,13 +116,15 @@ class Run:
         return artifacts.take_rows(self.path(artifact), rows, artifact.schema, columns)
 
     def write(self, artifact: Artifact, value: Any) -> None:
-        """Write a table, or shards from an iterable of tables.
+        """Write a table, shards from an iterable of tables, or the summary from a flat dict.
 
         The result appears under its final name when the stage ends.
         """
         path = self._out(artifact)
         if artifact.kind == "table":
             artifacts.write_table(path, value, artifact.schema)
+        elif artifact.kind == "summary":
+            artifacts.write_json(path, value)
         else:
             assert artifact.kind == "shards", f"{artifact.path} is a {artifact.kind}: use metrics() or out_folder()"
             for index, table in enumerate(value):

@@ -1,10 +1,10 @@
 """Stage caption_filter: drop the captions that fit their image worst, within each emotion (CoEmoGen 3.1, Figure 3)."""
 
-from pipeline.artifacts import CAPTION_FEATURES, CAPTION_FILTER, CAPTIONS, CORPUS, FEATURES, METRICS, PLOTS
+from pipeline.artifacts import CAPTION_FEATURES, CAPTION_FILTER, CAPTIONS, CORPUS, FEATURES, FIGURES, METRICS
 from pipeline.stage import Run, stage
 
 
-@stage(reads=(CORPUS, FEATURES, CAPTIONS, CAPTION_FEATURES), writes=(CAPTION_FILTER, METRICS, PLOTS), item="corpus")
+@stage(reads=(CORPUS, FEATURES, CAPTIONS, CAPTION_FEATURES), writes=(CAPTION_FILTER, METRICS, FIGURES), item="corpus")
 def main(run: Run) -> None:
     """Rank the captions of one corpus, drop the worst and plot examples."""
     from pipeline.captions import figures
@@ -18,7 +18,7 @@ def main(run: Run) -> None:
     run.write(CAPTION_FILTER, filtered)
     run.metrics(summary(filtered))
 
-    plots = run.out_folder(PLOTS)
+    plots = run.out_folder(FIGURES)
     figures.similarity_histograms(filtered, plots / "similarity.png")
     figures.word_clouds(captions, filtered, plots / "words.png")
     shown = figures.extremes(filtered)

@@ -1,6 +1,6 @@
 """Stage correlation: measure how strongly each annotated scene and object indicates each emotion (UniEmo Eq. 5)."""
 
-from pipeline.artifacts import CORRELATION, EMOSET, FEATURES, IMPORTED_EMOGEN, METRICS, PLOTS, read_table
+from pipeline.artifacts import CORRELATION, EMOSET, FEATURES, FIGURES, IMPORTED_EMOGEN, METRICS, read_table
 from pipeline.stage import Run, stage
 
 FEATURES = FEATURES.of("emoset")
@@ -8,7 +8,7 @@ FEATURES = FEATURES.of("emoset")
 
 @stage(
     reads=(EMOSET, FEATURES, IMPORTED_EMOGEN),
-    writes=(CORRELATION, METRICS, PLOTS),
+    writes=(CORRELATION, METRICS, FIGURES),
     sections=("seed", "correlation", "emotion_classifier"),
 )
 def main(run: Run) -> None:
@@ -34,7 +34,7 @@ def main(run: Run) -> None:
         table = correlate(train, judged, run.params)
     run.write(CORRELATION, table)
     run.metrics(summary(table, train))
-    heat_map(table, run.out_folder(PLOTS) / "heatmap.png")
+    heat_map(table, run.out_folder(FIGURES) / "heatmap.png")
 
 
 if __name__ == "__main__":

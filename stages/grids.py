@@ -3,12 +3,12 @@
 See CoEmoGen Fig. 7-8.
 """
 
-from pipeline.artifacts import FOUNDATION_CLIP, FOUNDATION_DIFFUSION, GENERATOR, IMAGES, PLOTS
+from pipeline.artifacts import FIGURES, FOUNDATION_CLIP, FOUNDATION_DIFFUSION, GENERATOR, IMAGES
 from pipeline.stage import Run, stage
 
 
 @stage(
-    reads=(GENERATOR, IMAGES, FOUNDATION_CLIP, FOUNDATION_DIFFUSION), writes=(PLOTS,), item="method",
+    reads=(GENERATOR, IMAGES, FOUNDATION_CLIP, FOUNDATION_DIFFUSION), writes=(FIGURES,), item="method",
     sections=("grids", "images"), generates=True,
 )  # fmt: skip
 def main(run: Run) -> None:
@@ -22,7 +22,7 @@ def main(run: Run) -> None:
 
     foundation = load_foundation(run.path(FOUNDATION_DIFFUSION), run.path(FOUNDATION_CLIP), device())
     images = run.section("images")
-    generator, plots = load_generator(run.path(GENERATOR), foundation, images.source), run.out_folder(PLOTS)
+    generator, plots = load_generator(run.path(GENERATOR), foundation, images.source), run.out_folder(FIGURES)
     sheet(run.read(IMAGES, ["image_id", "image", "emotion"])).save(plots / "emotions.png")
     if run.item not in run.params.methods:
         return

@@ -8,10 +8,10 @@ from pipeline.artifacts import (
     EMOTIONROI_FOLDER,
     FEATURES,
     FI_FOLDER,
+    FIGURES,
     FOUNDATION_CAPTIONER,
     FOUNDATION_CLIP,
     METRICS,
-    PLOTS,
     READINGS,
     REJECTS,
     TWITTER_FOLDER,
@@ -36,7 +36,7 @@ FOLDERS = {
         EMOSET, FEATURES, FOUNDATION_CLIP, FOUNDATION_CAPTIONER, EMOTION_CLASSIFIER, *UNDERSTANDINGS.values(),
         FI_FOLDER, EMOTIONROI_FOLDER, TWITTER_FOLDER,
     ),
-    writes=(READINGS, REJECTS, METRICS, PLOTS),
+    writes=(READINGS, REJECTS, METRICS, FIGURES),
     sections=("seed", "understanding_scores"),
 )  # fmt: skip
 def main(run: Run) -> None:
@@ -72,7 +72,7 @@ def main(run: Run) -> None:
     run.write(REJECTS, rejects.sort_by("image_id"))
     counts |= {f"{dataset}/num_rare_classes": len(names) for dataset, names in rare.items()}
     run.metrics(scores.flat(found) | counts | {"folds": params.folds, "question": params.question})
-    figures.accuracies(found, run.out_folder(PLOTS) / "accuracy.png")
+    figures.accuracies(found, run.out_folder(FIGURES) / "accuracy.png")
 
 
 if __name__ == "__main__":

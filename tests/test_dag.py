@@ -2,6 +2,7 @@
 
 import shutil
 from collections import deque
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from pipeline.closure import PLUMBING, import_closure
 from pipeline.params import Params, default_values, read_yaml
 
 ROOT = Path(__file__).parents[1]
-STAGES: dict[str, Any] = read_yaml(ROOT / "dvc.yaml")["stages"]
+DVC: dict[str, Any] = read_yaml(ROOT / "dvc.yaml")
+STAGES: dict[str, Any] = DVC["stages"]
 BELOW_THE_FILTER = {
     "caption_filter",
     "emoart_funnel",
@@ -25,6 +27,7 @@ BELOW_THE_FILTER = {
     "content",
     "grids",
     "truth_checks",
+    "summary",
     "report",
 }
 PARAMS: dict[str, Any] = read_yaml(ROOT / "params.yaml")
@@ -109,10 +112,33 @@ def test_a_change_of_the_captions_leaves_features_and_foundation() -> None:
 
 
 def test_the_report_is_below_every_stage_that_makes_images_numbers_or_plots_whatever_params_list() -> None:
-    shown = {name for name in STAGES if paths(name, "metrics", "plots") or name == "images"}
-    outs = {name: paths(name, "outs", "metrics", "plots") for name in shown}
-    assert all(meets(outs[name], paths("report", "deps")) for name in shown)
+    kept = ("metrics/", "plots/", "data/images/")
+    shown = {name: {out for out in paths(name, "outs", "metrics", "plots") if out.startswith(kept)} for name in STAGES}
+    assert len([name for name in STAGES if shown[name]]) > 20
+    assert all(meets({out}, paths("report", "deps")) for outs in shown.values() for out in outs)
     assert set(body("report")["params"]) == set(Params.model_fields)
+
+
+def test_metrics_stay_in_git_and_dvc_shows_the_summary_alone() -> None:
+    entries = [entry for name in STAGES for entry in (*body(name).get("outs", []), *body(name).get("metrics", []))]
+    kept = {path: options for entry in entries if isinstance(entry, dict) for path, options in entry.items()}
+    assert set(kept) == {path for name in STAGES for path in paths(name, "outs", "metrics") if "metrics/" in path}
+    assert all(options == {"cache": False} for options in kept.values())
+    assert [entry for name in STAGES for entry in body(name).get("metrics", [])] == [
+        {"metrics/summary.json": {"cache": False}}
+    ]
+
+
+def test_every_plot_and_model_that_dvc_lists_is_an_out_of_a_stage() -> None:
+    outs = [path.replace("${item}", "*") for name in STAGES for path in paths(name, "outs")]
+    drawn = [path for plot in DVC["plots"] for properties in plot.values() for path in properties["y"]]
+    for path in drawn + [model["path"] for model in DVC["artifacts"].values()]:
+        assert any(_in_folder(path, out) for out in outs), path
+
+
+def _in_folder(path: str, folder: str) -> bool:
+    depth = len(Path(folder).parts)
+    return fnmatch("/".join(Path(path).parts[:depth]), folder)
 
 
 def test_the_plumbing_is_there_and_no_dependency() -> None:

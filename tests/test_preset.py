@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from evoke import preset as preset_module
+from evoke.params import fixed
 from evoke.preset import Preset, apply_preset, laid_over, load_preset, preset
 from pipeline.params import ParamsError, default_values, dotted_keys, load_params, read_yaml, schema_of
 
@@ -73,6 +74,31 @@ def changed(keys: list[str]) -> dict[str, Any]:
 def resolved(name: str) -> dict[str, Any]:
     """Return what a whole preset sets: the defaults with the preset over them."""
     return laid_over(default_values(), load_preset(name, ROOT / "presets").values)
+
+
+@pytest.mark.parametrize("name", ["miniature", "smoke", "full", "paper", "paper-literal"])
+@pytest.mark.parametrize("before", ["miniature", "paper-literal"])
+def test_a_file_that_dvc_exp_run_has_rewritten_takes_every_preset_check_and_fix(
+    project: Path, before: str, name: str
+) -> None:
+    from dvc.utils.hydra import apply_overrides
+
+    path = Path("params.yaml")
+    apply_preset(path, load_preset(before), {})
+    apply_overrides("params.yaml", ["coemogen.steps=5", "coemogen.learning_rate=1e-5"])
+    rewritten = path.read_text()
+    assert "- emoset\n" in rewritten
+    assert load_params(path).coemogen.steps == 5
+    apply_preset(path, load_preset(name), {})
+    values = read_yaml(path)
+    assert load_params(path)
+    assert "# my reason\n" in path.read_text()
+    assert fixed(path)
+    assert fixed(path) == []
+    assert read_yaml(path) == values
+    path.write_text(rewritten)
+    assert fixed(path)
+    assert "corpora: [emoset, emoart]  # " in path.read_text()
 
 
 @pytest.mark.parametrize("name", ["miniature", "smoke", "paper", "paper-literal"])

@@ -361,5 +361,6 @@ STAGES: dict[str, Callable[[Setting, str], Stage]] = {
     "content": content,
     "grids": grids,
     "truth_checks": lambda run, corpus: Stage(run.corpus(corpus).total, "rows"),
+    "summary": lambda *_: Stage(0, "rows"),
     "report": lambda run, _: Stage(len(run.params.methods), "methods", num_bytes=REPORT_BYTES),
 }  # fmt: skip

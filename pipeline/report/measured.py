@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from pipeline.artifacts import read_json, read_object
+from pipeline.artifacts import read_object
 from pipeline.corpora.records import shown
 from pipeline.params import Method, Params
 from pipeline.report.grids import ACCURACY, from_grids, remedies_of
 from pipeline.report.ours import CONTENT, EMO_A, Ours, keys_of, preference
 from pipeline.report.papers import PaperTable, Row
+from pipeline.report.summary import all_metrics
 
 READING = "understanding_scores"
 NO_KEY = "without a key, so that nothing says of which code, data and weights it is"
@@ -45,11 +46,10 @@ class Measured:
         Experiments count only if they used the EmoSet of the params. recorded: the MD5 of each input in dvc.lock by
         path, against which the keys of experiments are held.
         """
-        files = {path.relative_to(metrics).with_suffix("").as_posix(): path for path in sorted(metrics.rglob("*.json"))}
         read = {path.stem: _read_grid(path) for path in sorted(results.glob("*.json"))}
         grids = {name: {**grid, "outdated": age_of(grid, recorded or {})} for name, grid in read.items()}
         same_data = {name: grid for name, grid in grids.items() if grid.get("data", DRAWN) == params.emoset.folder}
-        return cls({name: read_json(path) for name, path in files.items()}, same_data, params)
+        return cls(all_metrics(metrics), same_data, params)
 
     def ours(self, table: PaperTable, row: Row, metric: str) -> Ours:
         """Return our number for one cell."""

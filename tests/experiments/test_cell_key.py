@@ -124,21 +124,22 @@ def test_a_finished_cell_is_an_experiment_that_dvc_lists(tmp_path: Path, monkeyp
     root = tmp_path / "repository"
     root.mkdir()
     monkeypatch.setattr(layout, "CELLS", root / ".work")
-    (root / "dvc.yaml").write_text("metrics: [metrics/own.json]\nparams: [params.yaml]\n")
+    (root / "dvc.yaml").write_text("metrics: [metrics/summary.json]\nparams: [params.yaml]\n")
     (root / "params.yaml").write_text("rank: 4\n")
     for command in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"], ["git", "add", "."],
                     ["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "first"]):  # fmt: skip
         subprocess.run(command, cwd=root, check=True)
     cell = Cell("grid", "Cls + Obj*", 3, {}, "own")
-    (cell.folder / "metrics").mkdir(parents=True)
+    (cell.folder / "metrics" / "scores").mkdir(parents=True)
     (cell.folder / "params.yaml").write_text("rank: 8\n")
-    (cell.folder / "metrics" / "own.json").write_text('{"emo_a": 0.75}\n')
+    (cell.folder / "metrics" / "scores" / "own.json").write_text('{"emo_a/judge": 0.75, "emo_a/judge/n": 1234}\n')
     before = subprocess.run(["git", "status", "--short"], cwd=root, capture_output=True, text=True, check=True).stdout
     assert record(cell, root) == record(cell, root) == "grid-Cls-Obj_star-3"
     listed = subprocess.run([sys.executable, "-m", "dvc", "exp", "show", "--csv"], cwd=root, capture_output=True,
                             text=True, check=True).stdout  # fmt: skip
     (line,) = [line for line in listed.splitlines() if "grid-Cls-Obj_star-3" in line]
     assert "0.75" in line
+    assert "1234" not in line
     assert ",8" in line
     after = subprocess.run(["git", "status", "--short"], cwd=root, capture_output=True, text=True, check=True).stdout
     assert before == after
