@@ -55,7 +55,7 @@ Schedule = Literal["constant", "cosine"]
 Sampler = Literal["oversample", "weighted", "plain"]
 Source = Literal["diagonal", "full", "mean", "real"]
 Method = Literal[
-    "stable_diffusion", "stable_diffusion_captions", "textual_inversion", "dreambooth", "emogen",
+    "stable_diffusion", "caption_prompts", "textual_inversion", "dreambooth", "emogen",
     "coemogen_emoset", "coemogen_emoart", "uniemo_joint", "uniemo_feedback",
 ]  # fmt: skip
 Understanding = Literal["uniemo_understanding", "uniemo_joint", "uniemo_feedback"]
@@ -815,11 +815,9 @@ class Params(Section):
     corpora: Annotated[
         tuple[Corpus, ...], Field(strict=False, min_length=1, description="corpora that are captioned and filtered")
     ] = ("emoset", "emoart")
-    methods: Annotated[
-        tuple[Method, ...], Field(strict=False, min_length=1, description="generators")
-    ] = (
+    methods: Annotated[tuple[Method, ...], Field(strict=False, min_length=1, description="generators")] = (
         "stable_diffusion",
-        "stable_diffusion_captions",
+        "caption_prompts",
         "coemogen_emoset",
         "coemogen_emoart",
         "uniemo_joint",

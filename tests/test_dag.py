@@ -20,7 +20,7 @@ STAGES: dict[str, Any] = DVC["stages"]
 BELOW_THE_FILTER = {
     "caption_filter",
     "emoart_funnel",
-    "stable_diffusion_captions",
+    "caption_prompts",
     "coemogen",
     "images",
     "scores",

@@ -15,7 +15,7 @@ LOADERS = {
 }
 
 
-KINDS = {"stable_diffusion": "prompt", "stable_diffusion_captions": "caption"}  # of methods not named after their kind
+KINDS = {"stable_diffusion": "prompt", "caption_prompts": "caption"}  # of methods not named after their kind
 
 
 def loader_of(method: str) -> str:

@@ -343,7 +343,7 @@ STAGES: dict[str, Callable[[Setting, str], Stage]] = {
         number=run.num_encoded(corpus), precision="bf16",
     ),
     "stable_diffusion": lambda *_: Stage(0, "steps"),
-    "stable_diffusion_captions": lambda run, _: rows(run.corpora.emoset, "captions"),
+    "caption_prompts": lambda run, _: rows(run.corpora.emoset, "captions"),
     "coemogen": coemogen,
     "textual_inversion": lambda run, _: generator(run, run.params.textual_inversion, 0.0),
     "dreambooth": dreambooth,

@@ -1,12 +1,12 @@
-"""Stage stable_diffusion_captions: use the foundation model as a generator, prompted with captions of each emotion."""
+"""Stage caption_prompts: use the foundation model as a generator, prompted with captions of each emotion."""
 
-from pipeline.artifacts import CAPTION_FILTER, CAPTIONS, FOUNDATION_DIFFUSION, STABLE_DIFFUSION_CAPTIONS
+from pipeline.artifacts import CAPTION_FILTER, CAPTION_PROMPTS, CAPTIONS, FOUNDATION_DIFFUSION
 from pipeline.stage import Run, stage
 
 
 @stage(
     reads=(CAPTIONS.of("emoset"), CAPTION_FILTER.of("emoset"), FOUNDATION_DIFFUSION),
-    writes=(STABLE_DIFFUSION_CAPTIONS,),
+    writes=(CAPTION_PROMPTS,),
     sections=(),
 )
 def main(run: Run) -> None:
@@ -16,7 +16,7 @@ def main(run: Run) -> None:
 
     kept = run.read(CAPTION_FILTER.of("emoset"), ["emotion", "kept"])
     captions = kept_captions(run.read(CAPTIONS.of("emoset"), ["caption"]), kept)
-    digest, out = digest_of(run.path(FOUNDATION_DIFFUSION)), run.out_folder(STABLE_DIFFUSION_CAPTIONS)
+    digest, out = digest_of(run.path(FOUNDATION_DIFFUSION)), run.out_folder(CAPTION_PROMPTS)
     save_generator(out, "caption", {"captions": captions}, digest, emotions=tuple(captions))
 
 
