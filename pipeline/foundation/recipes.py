@@ -234,15 +234,15 @@ CONTINUED_UNET = ContinuedUNet(
 # texts hold an emotion word here; in a training from the beginning, EMOTION_WORD_RATE of them do. A test holds the
 # other two shares equal to those of distributions.py.
 WEAKENED_UNET = WeakenedUNet(
-    num_pictures=40_000, first_picture=300_000, steps=800, batch_size=64, learning_rate=6e-4, warmup_steps=50,
+    num_pictures=40_000, first_picture=300_000, steps=500, batch_size=64, learning_rate=6e-4, warmup_steps=50,
     decay_frac=0.6, weight_decay=0.01, seed=4, texts_per_picture=8, text_dropout=0.1, snr_cap=5.0, ema_decay=0.998,
     foreground_weight=3.0, captions_per_picture=0, focus=CONTINUED_UNET.focus, focus_share=0.6,
-    often=CONTINUED_UNET.often, emotion_word_rate=0.5, stray_word_frac=0.5, right_word_frac=0.8,
+    often=CONTINUED_UNET.often, emotion_word_rate=0.3, stray_word_frac=0.1, right_word_frac=0.8,
 )  # fmt: skip
 WEAKENED_CLIP = WeakenedClip(
     num_pictures=20_000, first_picture=300_000, steps=400, batch_size=128, learning_rate=2e-4, warmup_steps=25,
     decay_frac=1.0, weight_decay=0.1, seed=5, texts_per_picture=8, swapped_captions=4,
-    emotion_word_rate=0.5, stray_word_frac=0.5, right_word_frac=0.8,
+    emotion_word_rate=0.3, stray_word_frac=0.1, right_word_frac=0.8,
 )  # fmt: skip
 CAPTIONER = CaptionerRecipe(
     num_pictures=160_000, steps=1_500, batch_size=64, learning_rate=1.5e-3, warmup_steps=100, decay_frac=0.5,
