@@ -126,7 +126,7 @@ def _by_image(one: "Columns", other: "Columns") -> tuple[dict[str, tuple[list[Fl
     """
     orders = [np.argsort(_names(table), kind="stable") for table in (one, other)]
     names = [_names(table)[order] for table, order in zip((one, other), orders, strict=True)]
-    is_paired = bool(np.array_equal(*names) and len(set(names[0])) == len(names[0]))
+    is_paired = bool(np.array_equal(names[0], names[1]) and len(set(names[0])) == len(names[0]))
     of_folder = [_values(table, order) for table, order in zip((one, other), orders, strict=True)]
     return {metric: (of_folder[0][metric], of_folder[1][metric]) for metric in of_folder[0]}, is_paired
 

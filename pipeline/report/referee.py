@@ -216,7 +216,7 @@ def spread_of(rows: Sequence[Row], metric: str, grids: Grids) -> Spread | None:
 
 def strongest(table: PaperTable, names: Sequence[str], metric: str) -> Row | None:
     """Return the row with the highest number among those named that have one."""
-    column = table.metrics.index(metric)  # type: ignore[arg-type]
+    column = table.metrics.index(metric)
     rows = [row for row in table.rows if row.row in names and row.numbers[column] is not None]
     return max(rows, key=lambda row: row.numbers[column] or 0.0, default=None)
 
@@ -242,6 +242,6 @@ def _row(table: PaperTable, name: str) -> Row:
 
 
 def _number(table: PaperTable, row: Row, metric: str) -> float:
-    number = row.numbers[table.metrics.index(metric)]  # type: ignore[arg-type]
+    number = row.numbers[table.metrics.index(metric)]
     assert number is not None
     return number

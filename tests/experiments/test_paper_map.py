@@ -18,7 +18,11 @@ def test_the_document_has_what_papers_yaml_the_grids_and_the_results_say() -> No
 
 
 def test_every_row_of_both_papers_is_there_with_its_state_and_none_is_by_hand() -> None:
-    lines = [line for line in TEXT.partition(HEAD)[2].splitlines() if line.startswith(("| CoEmoGen", "| UniEmo", "| EmoCtrl"))]
+    lines = [
+        line
+        for line in TEXT.partition(HEAD)[2].splitlines()
+        if line.startswith(("| CoEmoGen", "| UniEmo", "| EmoCtrl"))
+    ]
     rows = [row for table in load_papers().values() for row in table.rows]
     tables = [line for line in lines if "Fig." not in line]
     assert len(tables) == len(rows)
