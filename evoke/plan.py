@@ -1,5 +1,7 @@
 """Define `evoke plan`, which predicts the images, bytes, FLOPs and hours of each stage before a run begins."""
 
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
     from pipeline.plan.inputs import Curated, Setting
 
 PARAMS, LOCK, DAG = Path("params.yaml"), Path("dvc.lock"), Path("dvc.yaml")
+GRIDS = Path("experiments/plan.py")
 FOUNDATION = ("foundation_clip", "foundation_vit", "foundation_diffusion", "foundation_captioner")
 ANY_REVISION = "0" * 40  # for a hub model that is not pinned yet; its cost does not depend on it
 
@@ -20,13 +23,15 @@ ANY_REVISION = "0" * 40  # for a hub model that is not pinned yet; its cost does
 @click.option("--device", help="cpu, h200, h100, a100, l40s or rtx4090.  [this machine's]")
 @click.option("--gpus", default=1, show_default=True, type=click.IntRange(min=1), help="Number of GPUs.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print one CSV line per stage, for other programs.")
-def plan(preset: str | None, device: str | None, gpus: int, as_csv: bool) -> None:
+@click.option("--experiments", is_flag=True, help="Plan every grid of experiments/ instead, one line per grid.")
+def plan(preset: str | None, device: str | None, gpus: int, as_csv: bool, experiments: bool) -> None:
     """Predict what each stage takes: images, FLOPs, bytes and hours, and where each figure comes from.
 
     \b
     evoke plan                                       params.yaml, on this machine
     evoke plan --preset paper --device h200          before a preset is set
     evoke plan --preset paper --device a100 --gpus 8
+    evoke plan --experiments                         hours of each grid, on this machine
 
     FLOPs are counted from the models' shapes, without weights. Hours assume that a device reaches the share of its peak
     that the notes name; for this machine's CPU they come from a probe that runs now. Nothing is downloaded.
@@ -37,6 +42,13 @@ def plan(preset: str | None, device: str | None, gpus: int, as_csv: bool) -> Non
     from pipeline.runtime import forbid_downloads
 
     forbid_downloads()
+    if experiments:
+        if preset is not None or gpus > 1:
+            raise ValueError(
+                "--experiments plans the grids under params.yaml on one device; leave out --preset, --gpus"
+            )
+        plan_experiments(device, as_csv)
+        return
     params = wanted_params(preset)
     setting = setting_of(params)
     hardware = device_of(device or this_device())
@@ -45,6 +57,19 @@ def plan(preset: str | None, device: str | None, gpus: int, as_csv: bool) -> Non
     notes = (*setting.corpora.notes, *setting.models.notes, *hardware.notes)
     rows = schedule(workload(setting, items_of(params)), hardware, gpus)
     click.echo(to_csv(rows) if as_csv else to_text(title, rows, notes), nl=not as_csv)
+
+
+def plan_experiments(device: str | None, as_csv: bool) -> None:
+    """Print the plan of the grids, by the module of the checkout in the current folder, which no package holds.
+
+    Raises ValueError outside a checkout, and exits with the module's status if it fails.
+    """
+    if not GRIDS.is_file():
+        raise ValueError(f"there is no {GRIDS} here; run `evoke plan --experiments` in a checkout of the project")
+    options = [*(["--device", device] if device else []), *(["--csv"] if as_csv else [])]
+    status = subprocess.run([sys.executable, "-m", "experiments.plan", *options], check=False)
+    if status.returncode:
+        sys.exit(status.returncode)
 
 
 def this_device() -> str:

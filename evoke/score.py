@@ -15,7 +15,7 @@ from evoke.drawn import NUM_CHECKED, check_drawn, is_miniature, miniature_option
 from pipeline.emotions import EMOTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -49,6 +49,7 @@ IN_PAPERS = ("fid", "lpips", "feature_distance", "sem_c", "sem_d_mse")
 @click.option(
     "--reference", required=True, type=FOLDER, metavar="FOLDER", help="Folder of real images in the same layout."
 )
+@click.option("--against", type=FOLDER, metavar="FOLDER", help="Another folder of images, to compare FOLDER with.")
 @click.option("--json", "out", type=FILE, metavar="FILE", help="Write every figure to this file as flat JSON.")
 @clip_option
 @classifier_option
@@ -63,14 +64,15 @@ IN_PAPERS = ("fid", "lpips", "feature_distance", "sem_c", "sem_d_mse")
 @click.option("--follow-links", is_flag=True, help="Follow links out of both folders, to any file or folder.")
 @miniature_option
 def score(
-    folder: Path, reference: Path, out: Path | None, clip: str | None, classifier: Path | None, judges: Path | None,
-    plausibility: Path | None, follow_links: bool, miniature: bool, **options: Any,
+    folder: Path, reference: Path, against: Path | None, out: Path | None, clip: str | None, classifier: Path | None,
+    judges: Path | None, plausibility: Path | None, follow_links: bool, miniature: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Score the images of FOLDER, which has one subfolder for each emotion, against those of --reference.
 
     \b
     evoke score images --reference data/miniature/emoset/image
     evoke score images --reference real --json scores.json
+    evoke score mine --against theirs --reference real
 
     Computes Emo-A by two judges and the gap between them, FID, LPIPS, Sem-C, Sem-D and coherence under the protocols
     clean (FID of center crops, which the package clean-fid would squash) and emogen (as published, defects included),
@@ -78,26 +80,36 @@ def score(
     and each is named with its reason on standard error. Options that are not given are taken from scores in
     params.yaml. If the judges were trained on the reference, as the pipeline's own judges were on the train split of
     data/miniature/emoset, real Emo-A and the gap are in-sample.
+
+    --against scores a second folder in the same way and adds the difference of each figure with its interval and a
+    verdict: higher, lower or unresolved, by the statistics of the experiments. If all images of the two folders have
+    the same names, they are compared in pairs. How much another training would differ is not in the interval.
     """
+    from evoke.against import differences, flat_differences
+    from evoke.against import lines as difference_lines
     from pipeline.artifacts import JUDGES, write_json
     from pipeline.metrics.folder import plan_emotions
 
     models, panel = choose(clip, classifier), existing(judges or Path(JUDGES.path), "judges")
     settings, name, seed = _settings({key: value for key, value in options.items() if value is not None}, clip)
-    images, real = (plan_emotions(path, follow_links) for path in (folder, reference))
-    if missing := [emotion for emotion in images.emotions if emotion not in real.emotions]:
-        raise ValueError(
-            f"{reference} has no subfolder {', '.join(missing)}, but {folder} has; add or remove these subfolders"
-        )
-    _check_drawn(images, models, judges, miniature)
+    folders = [folder, *([against] if against else [])]
+    *images, real = (plan_emotions(path, follow_links) for path in (*folders, reference))
+    _check_emotions(images, real)
+    for each in images:
+        _check_drawn(each, models, judges, miniature)
     with _files(models, panel) as files:
-        scores = _scored(images, real, files, settings, name, seed, plausibility)
-    figures: Flat = {"seed": seed, **scores.figures}
+        found = _scored(images, real, files, settings, name, seed, plausibility)
+    figures: Flat = {"seed": seed, **found[0].figures}
+    compared = differences(*(one.scores for one in found), *(one.figures for one in found)) if against else {}
     if out:
-        write_json(out, figures)
-    _name_refused(folder, scores.rejects)
-    _name_refused(reference, scores.real_rejects)
-    lines = [*_heading(figures, folder, reference), *_overall(figures), *_by_emotion(figures), *_notes(figures)]
+        write_json(out, figures | flat_differences(compared))
+    for path, one in zip(folders, found, strict=True):
+        _name_refused(path, one.rejects)
+    _name_refused(reference, found[0].real_rejects)
+    lines = [line for path, one in zip(folders, found, strict=True) for line in _counts(path, one.figures)]
+    lines += [*_counts(reference, figures, "real/"), *_overall(figures), *_by_emotion(figures)]
+    lines += difference_lines(compared, dict(_figures(figures)), figures, found[1].figures) if against else ()
+    lines += _notes(figures)
     if models.news:
         lines.append(models.news)
     click.echo("\n".join(lines if (clip or classifier) and judges else [*lines, IN_SAMPLE]))
@@ -150,10 +162,21 @@ def _settings(options: "Mapping[str, Any]", clip: str | None) -> "tuple[Scores, 
     return settings.model_copy(update={**options, "protocols": protocols}), name, seed
 
 
+def _check_emotions(images: "Sequence[EmotionFolder]", real: "EmotionFolder") -> None:
+    """Raise ValueError if the reference, or one of two folders, lacks an emotion that another folder has."""
+    for folder in images:
+        for other in (real, *images):
+            if missing := [emotion for emotion in folder.emotions if emotion not in other.emotions]:
+                raise ValueError(
+                    f"{other.folder} has no subfolder {', '.join(missing)}, but {folder.folder} has; "
+                    "add or remove these subfolders"
+                )
+
+
 def _scored(
-    images: "EmotionFolder", real: "EmotionFolder", files: "ModelFiles", settings: "Scores", name: str | None,
+    images: "Sequence[EmotionFolder]", real: "EmotionFolder", files: "ModelFiles", settings: "Scores", name: str | None,
     seed: int, plausibility: Path | None,
-) -> "FolderScores":  # fmt: skip
+) -> "list[FolderScores]":  # fmt: skip
     from functools import partial
 
     from pipeline.artifacts import REAL_REFERENCE
@@ -177,14 +200,16 @@ def _name_refused(folder: Path, rejects: "pa.Table") -> None:
         click.echo(f"{folder}: {row['reason']}: {row['detail']}", err=True)
 
 
-def _heading(figures: "Flat", folder: Path, reference: Path) -> "Iterator[str]":
-    """Yield lines that say what is scored against what, with the rejected files of both."""
-    for prefix, path, verb in (("", folder, "images"), ("real/", reference, "real images, the reference")):
-        yield f"{path}: {figures[f'{prefix}n']} {verb}"
-        if figures[f"{prefix}rejects"]:
-            start = f"{prefix}rejects/"
-            reasons = [f"{figures[key]} {key.removeprefix(start)}" for key in figures if key.startswith(start)]
-            yield f"  rejected: {', '.join(reasons)}"
+def _counts(path: Path, figures: "Flat", prefix: str = "") -> "Iterator[str]":
+    """Yield a line with the number of images of a folder and, if there are rejects, one with their reasons.
+
+    prefix: "real/" for the reference.
+    """
+    yield f"{path}: {figures[f'{prefix}n']} {'real images, the reference' if prefix else 'images'}"
+    if figures[f"{prefix}rejects"]:
+        start = f"{prefix}rejects/"
+        reasons = [f"{figures[key]} {key.removeprefix(start)}" for key in figures if key.startswith(start)]
+        yield f"  rejected: {', '.join(reasons)}"
 
 
 def _overall(figures: "Flat") -> "Iterator[str]":

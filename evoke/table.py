@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from pipeline.report.measured import Measured
+    from pipeline.report.papers import PaperTable
     from pipeline.report.tables import Compared
 
 METRICS, RESULTS, PARAMS, LOCK = Path("metrics"), Path("experiments/results"), Path("params.yaml"), Path("dvc.lock")
@@ -22,18 +24,23 @@ Lock = Mapping[str, Any]
 @click.option("--csv", is_flag=True, help="Print one CSV line per number, for other programs.")
 @click.option("--latex", is_flag=True, help="Print one row per method in LaTeX; needs the package booktabs.")
 @click.option("--markdown", is_flag=True, help="Print one row per method in GitHub's Markdown.")
-def table(name: str, **formats: bool) -> None:
+@click.option("--power", is_flag=True, help="Print instead what the n behind the paper's own numbers can carry.")
+def table(name: str, power: bool, **formats: bool) -> None:
     """Print a table of CoEmoGen (1, 2a, 2b, 2c), UniEmo (I to VIII) or EmoCtrl (EC), our numbers beside the paper's.
 
     \b
     evoke table 1
     evoke table VI --csv > table.csv
     evoke table 2b --latex > table.tex
+    evoke table 1 --power                 is the paper's own difference resolved by its n?
 
     This project's numbers come from experiments/results/, which has means over seeds, differences and verdicts, or,
     where it has none, from metrics/ if params.yaml agrees with the row. A number that has not been measured is shown as
     - with the command that measures it; --latex and --markdown, which have one row per method, leave the command out. A
     line on standard error says which sections of params.yaml have changed since the last run.
+
+    --power gives the n of images behind each number that the paper prints, half the 95 % interval of that number, and a
+    verdict on the difference from the row that the paper calls better or worse; all tables are in docs/REFEREE.md.
     """
     from pipeline.params import load_params
     from pipeline.report.measured import Measured
@@ -48,7 +55,11 @@ def table(name: str, **formats: bool) -> None:
         raise ValueError(f"unknown table {name!r}; allowed are {', '.join(papers)}")
     params = load_params(PARAMS)
     lock = _lock()
-    compared = compare(name, papers[name], Measured.of(METRICS, RESULTS, params, recorded(lock)))
+    measured = Measured.of(METRICS, RESULTS, params, recorded(lock))
+    if power:
+        click.echo(_ruled(name, papers[name], measured, chosen[0] if chosen else "text"))
+        return
+    compared = compare(name, papers[name], measured)
     if changed := _changed(lock):
         message = (
             f"params.yaml has changed since the last run in {', '.join(changed)}; the metrics are from the old values"
@@ -66,6 +77,19 @@ def _written(table: "Compared", form: str, on_miniature: bool) -> str:
     from pipeline.report.wide import to_latex, to_markdown
 
     return to_latex(table, on_miniature) if form == "latex" else to_markdown(table, on_miniature)
+
+
+def _ruled(name: str, paper: "PaperTable", measured: "Measured", form: str) -> str:
+    """Return what n says of a paper's table in one of the forms."""
+    from evoke.power import to_csv, to_markdown, to_text
+    from pipeline.report.referee import rulings
+
+    if form == "latex":
+        raise ValueError("--power has no form for --latex; give --csv or --markdown, or neither for plain text")
+    found = rulings(name, paper, measured.grids)
+    if form == "csv":
+        return to_csv(found)
+    return to_markdown(found) if form == "markdown" else to_text(paper.title, found)
 
 
 def _lock() -> Lock:

@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[1]
 CELLS = ROOT / ".work" / "experiments"
 RESULTS = ROOT / "experiments" / "results"
 CODE = ("stages", "pipeline", "evoke", "presets", "dvc.yaml", ".dvcignore")
+QUEUE = "queue.yaml"  # the order in which grids run (experiments/queue.py)
 DRAWN = "miniature."  # prefix of the params of the drawn world
 
 
@@ -53,12 +54,16 @@ class Cell:
         return CELLS / self.grid / self.slug
 
 
+def grid_names() -> list[str]:
+    """Return the names of all grids: every YAML file in experiments/ except the order in which they run."""
+    return sorted(file.stem for file in (ROOT / "experiments").glob("*.yaml") if file.name != QUEUE)
+
+
 def read_grid(name: str) -> dict[str, Any]:
     """Return a grid by name. Raises ClickException for an unknown name."""
     path = ROOT / "experiments" / f"{name}.yaml"
-    if not path.is_file():
-        known = sorted(file.stem for file in path.parent.glob("*.yaml"))
-        raise click.ClickException(f"there is no grid {name!r}; these are: {', '.join(known)}")
+    if name not in grid_names():
+        raise click.ClickException(f"there is no grid {name!r}; these are: {', '.join(grid_names())}")
     grid: dict[str, Any] = read_yaml(path)
     return grid
 

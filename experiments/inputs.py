@@ -55,6 +55,13 @@ def units_above(target: str, stages: Mapping[str, Any], values: Mapping[str, Any
     return [unit for name, unit in units.items() if name in found]
 
 
+def needs_of(units: Iterable[Unit]) -> dict[str, list[str]]:
+    """Return the names of the units whose outs each of these units reads, directly."""
+    found = list(units)
+    return {unit.name: [other.name for other in found if other is not unit and _meet(other.outs, unit.deps)]
+            for unit in found}  # fmt: skip
+
+
 def inputs_above(target: str, stages: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
     """Return the paths that a target's units read and that no stage makes: data sets, overrides, bundled weights."""
     made = [unit.outs for unit in units_of(stages, values).values()]

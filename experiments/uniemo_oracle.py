@@ -17,9 +17,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from evoke.comparison import compare
 from experiments.cell import RESULTS, ROOT, read_grid
 from experiments.key import merged
-from experiments.verdicts import compare, complete, rounded
+from experiments.verdicts import complete, rounded
 from pipeline.artifacts import read_table
 from pipeline.emotions import INDEX
 from pipeline.foundation.clip import load_clip

@@ -21,15 +21,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from evoke.comparison import compare, over_seeds, t_errors
 from experiments.cell import RESULTS, Cell, cells, is_miniature, named, of_row, read_grid
 from experiments.key import Finished, key_of, merged, read_finished
 from pipeline.artifacts import read_shards
 from pipeline.metrics.emotion_accuracy import JUDGES, right
 from pipeline.params import read_yaml
-from pipeline.runtime import numpy_generator
 
-NUM_SAMPLES = 2000
-MIN_SEEDS = 3
 SHARES = (0.0, 1.0)  # range of the values per image
 Values = dict[str, NDArray[np.float64]]
 
@@ -42,75 +40,6 @@ def per_image(cell: Cell, images: str) -> Values:
     scores: pa.Table = read_shards(cell.folder / images)
     judged = {f"emo_a/{judge}": right(scores, judge).astype(np.float64) for judge in JUDGES}
     return {**judged, "sem_c": scores["clarity"].to_numpy().astype(np.float64)}
-
-
-def compare(
-    row: list[NDArray[np.float64]], whole: list[NDArray[np.float64]], direction: int | None, shared: bool = False
-) -> dict[str, Any]:
-    """Return the differences between a row and the first row, by seed and overall.
-
-    direction: the paper's, 1 for better, -1 for worse, None if the paper says nothing. shared: True if all seeds use
-    the same images. The images are then drawn once, and more seeds do not count as more images.
-    """
-    generator = numpy_generator("verdicts")
-    pairs = [one - other for one, other in zip(row, whole, strict=True)]
-    drawn = [np.mean(pairs, 0)] if shared else pairs
-    draws = np.mean([resampled(each, generator) for each in drawn], 0)
-    low, high = np.quantile(draws, [0.025, 0.975])
-    found = over_seeds([float(each.mean()) for each in pairs], direction)
-    return judged(found, low, high, float(2.8 * draws.std()), direction)
-
-
-def over_seeds(seeds: list[float], direction: int | None = None) -> dict[str, Any]:
-    """Return the mean of the differences by seed with the interval of Student's t.
-
-    A single seed has no interval.
-    """
-    mean, spread = float(np.mean(seeds)), t_errors(seeds)
-    found = {"difference": mean, "low": mean - spread, "high": mean + spread, "by_seed": seeds, "resolves": 0.0}
-    return judged(found, mean, mean, t_errors(seeds, power=0.8), direction)
-
-
-def judged(found: dict[str, Any], low: float, high: float, resolves: float, direction: int | None) -> dict[str, Any]:
-    """Return the result with its interval widened to include low and high, and with its verdict."""
-    low, high = float(min(low, found["low"])), float(max(high, found["high"]))
-    widened = {"low": low, "high": high, "resolves": max(resolves, found["resolves"])}
-    return found | widened | {"verdict": verdict(found["by_seed"], low, high, direction)}
-
-
-def t_errors(seeds: list[float], power: float = 0.5) -> float:
-    """Return half the width of the 95 % interval of the mean over seeds.
-
-    With a power, return the difference that would be found that often.
-    """
-    if len(seeds) < MIN_SEEDS - 1:
-        return 0.0
-    from scipy.stats import t
-
-    quantiles = t.ppf([0.975, power], len(seeds) - 1).sum()
-    return float(quantiles * np.std(seeds, ddof=1) / len(seeds) ** 0.5)
-
-
-def resampled(values: NDArray[np.float64], generator: np.random.Generator) -> NDArray[np.float64]:
-    """Return the means of NUM_SAMPLES draws of N values with replacement."""
-    means: NDArray[np.float64] = values[generator.integers(len(values), size=(NUM_SAMPLES, len(values)))].mean(1)
-    return means
-
-
-def verdict(seeds: list[float], low: float, high: float, direction: int | None) -> str:
-    """Return "agrees", "disagrees" or "unresolved".
-
-    If the paper says nothing, the words are "higher", "lower" or "unresolved". With too few seeds the verdict is "none"
-    with their number.
-    """
-    if len(seeds) < MIN_SEEDS:
-        return f"none: {len(seeds)} of {MIN_SEEDS} seeds"
-    sign = 1 if low > 0 and min(seeds) > 0 else -1 if high < 0 and max(seeds) < 0 else 0
-    if not sign:
-        return "unresolved"
-    if direction is None:
-        return "higher" if sign > 0 else "lower"
-    return "agrees" if sign == direction else "disagrees"
 
 
 def direction(grid: Mapping[str, Any], row: str, metric: str, of_all: bool = True) -> int | None:

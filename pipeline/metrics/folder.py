@@ -64,8 +64,12 @@ class JudgedFolder:
 
 @dataclass(frozen=True)
 class FolderScores:
-    """Flat metrics of a folder, with its reject counts by reason, and the rejects of both folders."""
+    """Flat metrics of a folder, with its reject counts by reason, and the rejects of both folders.
 
+    `scores` has one row for each image of the folder.
+    """
+
+    scores: pa.Table
     figures: Flat
     rejects: pa.Table
     real_rejects: pa.Table
@@ -117,22 +121,27 @@ def judge_folder(planned: EmotionFolder, bench: Bench, batch_size: int, generate
 
 
 def folder_metrics(
-    images: EmotionFolder, real: EmotionFolder, bench: Bench, yardstick: Yardstick, weights: Mapping[str, str],
-    generator_of: GeneratorOf,
-) -> FolderScores:  # fmt: skip
-    """Return the metrics of a folder as for a method; all real images form the reference.
+    folders: Sequence[EmotionFolder], real: EmotionFolder, bench: Bench, yardstick: Yardstick,
+    weights: Mapping[str, str], generator_of: GeneratorOf,
+) -> list[FolderScores]:  # fmt: skip
+    """Return the metrics of each folder as for a method; all real images form the reference, which is judged once.
 
     `weights` holds the hashes of the backbones' weights, which are part of the reference key.
     """
     batch_size = yardstick.settings.batch_size
-    own, truth = judge_folder(images, bench, batch_size, True), judge_folder(real, bench, batch_size, False)
+    judged = [judge_folder(images, bench, batch_size, True) for images in folders]
+    truth = judge_folder(real, bench, batch_size, False)
     content = Content(truth.hashes, truth.hashes, weights)
     references = references_of(truth.scores, lambda: (), yardstick.names, content)
     beside = real_metrics(truth.scores, truth.take, yardstick, references, generator_of)
     reference = Real(references, yardstick.plausibility, truth.scores.select, beside)
-    metrics = method_metrics(own.scores, own.take, yardstick, reference, generator_of)
-    counts = {**reject_counts(own.rejects), "real/n": len(truth.scores), **reject_counts(truth.rejects, "real/")}
-    return FolderScores(metrics | counts, own.rejects, truth.rejects)
+    real_counts = {"real/n": len(truth.scores), **reject_counts(truth.rejects, "real/")}
+    found = []
+    for own in judged:
+        metrics = method_metrics(own.scores, own.take, yardstick, reference, generator_of)
+        figures = metrics | reject_counts(own.rejects) | real_counts
+        found.append(FolderScores(own.scores, figures, own.rejects, truth.rejects))
+    return found
 
 
 def emotion_of(file: File) -> str:

@@ -32,6 +32,8 @@ class Row(_Checked):
       them any params match.
     - grid, grid_row: the experiment in experiments/ and its row.
     - missing: why this project has no such row; only, and always, for rows that it has not.
+    - over, under: the rows of the same table that the paper calls worse, or better, than this one. Of several, the one
+      with the best number of a metric counts. At most one of the two is given (PaperTable.opponents has the default).
     - claim: "one - other" of experiments/uniemo_oracle.py, whose images resolve the first one's accuracy on EmoSet.
     """
 
@@ -44,6 +46,8 @@ class Row(_Checked):
     grid_row: str | None = None
     claim: str | None = None
     missing: str = ""
+    over: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    under: Annotated[tuple[str, ...], Field(strict=False)] = ()
 
     @property
     def is_ours(self) -> bool:
@@ -54,7 +58,8 @@ class Row(_Checked):
 class PaperTable(_Checked):
     """One table of a paper; `source` names paper and table, and `note` explains how our numbers relate to it.
 
-    `params` are those of the complete model; rows with params override them.
+    `params` are those of the complete model; rows with params override them. `proposed` is the row that the paper calls
+    the best of the table.
     """
 
     title: str
@@ -62,7 +67,19 @@ class PaperTable(_Checked):
     note: str = ""
     metrics: Annotated[tuple[Metric, ...], Field(strict=False, min_length=1)]
     params: Mapping[str, ParamValue] = {}
+    proposed: str
     rows: Annotated[tuple[Row, ...], Field(strict=False, min_length=1)]
+
+    def opponents(self, row: Row) -> tuple[int, tuple[str, ...]]:
+        """Return 1 and the rows that the paper calls worse than this row, or -1 and those that it calls better.
+
+        A row that names neither is called worse than the proposed row, and the proposed row better than all others.
+        """
+        if row.over or row.under:
+            return (1, row.over) if row.over else (-1, row.under)
+        if row.row == self.proposed:
+            return 1, tuple(other.row for other in self.rows if other.row != row.row)
+        return -1, (self.proposed,)
 
     def params_of(self, row: Row) -> dict[str, ParamValue]:
         """Return the values that params.yaml must have, by dotted key, for metrics to belong to this row."""
@@ -73,6 +90,8 @@ class PaperTable(_Checked):
         names = [row.row for row in self.rows]
         if len(set(names)) < len(names):
             raise ValueError(f"rows are {names}; every name may occur only once")
+        if self.proposed not in names:
+            raise ValueError(f"proposed = {self.proposed!r}: allowed is a row of the table")
         for row in self.rows:
             if len(row.numbers) != len(self.metrics):
                 raise ValueError(f"{row.row}: {len(row.numbers)} numbers for {len(self.metrics)} metrics")
@@ -80,6 +99,10 @@ class PaperTable(_Checked):
                 raise ValueError(f"{row.row}: grid and grid_row must be given together")
             if row.is_ours == bool(row.missing):
                 raise ValueError(f"{row.row}: `missing` says why there is no such row of ours, of those and no other")
+            if row.over and row.under:
+                raise ValueError(f"{row.row}: give `over` or `under`, not both")
+            if wrong := [other for other in (*row.over, *row.under) if other not in names or other == row.row]:
+                raise ValueError(f"{row.row}: over or under {wrong[0]!r}: allowed are the other rows of the table")
             if row.claim is not None and " - " not in row.claim:
                 raise ValueError(f"{row.row}: claim = {row.claim!r}: allowed is a difference such as 'one - other'")
             for metric, number in zip(self.metrics, row.numbers, strict=True):

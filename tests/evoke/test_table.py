@@ -437,3 +437,35 @@ def test_an_unknown_table_is_one_line() -> None:
     assert result.output == (
         "Error: unknown table 'IX'; allowed are 1, 2a, 2b, 2c, I, II, III, IV, V, VI, VII, VIII, EC\n"
     )
+
+
+def test_the_power_of_a_table_is_of_the_papers_numbers_alone() -> None:
+    text = run("2b", "--power")
+    assert text.exit_code == 0, text.output
+    line = next(line for line in text.output.split("\ntext\n")[1].splitlines() if line.startswith("  Emo-A"))
+    assert line.split()[:4] == ["Emo-A", "78.92", "0.89", "8,000"]
+    assert "-1.23    [-2.48, +0.02]  unresolved, claimed worse than one-hot; needs n 8,264" in line
+    assert "FID, LPIPS, Sem-D: nothing from n alone" in text.output
+    assert "Each row is one training, as far as the papers state" in text.output
+    found = {(row["row"], row["metric"]): row
+             for row in csv.DictReader(io.StringIO(run("2b", "--power", "--csv").output))}  # fmt: skip
+    assert found["text", "emo_a"]["verdict"] == "unresolved"
+    assert found["text", "emo_a"]["needs_n"] == "8264"
+    assert (found["text", "fid"]["verdict"], found["text", "fid"]["half_width"]) == ("not by n", "")
+    assert "| text | Emo-A | 78.92 | 8,000 | 0.89 |" in run("2b", "--power", "--markdown").output
+    refused = run("2b", "--power", "--latex")
+    assert (refused.exit_code, refused.output.count("\n")) == (1, 1)
+
+
+def test_the_power_of_a_table_takes_the_spread_of_an_experiment_and_names_it() -> None:
+    cells = {"emo_a/classifier": {"mean": 0.9, "by_seed": [0.01, 0.03, 0.05], "verdict": "agrees"}}
+    grid = {"grid": "coemogen_table2b", "seeds": [0, 1, 2], "images_per_seed": 1024, "rows": {"text": cells}}
+    write("experiments/results/coemogen_table2b.json", grid)
+    found = {(row["row"], row["metric"]): row
+             for row in csv.DictReader(io.StringIO(run("2b", "--power", "--csv").output))}  # fmt: skip
+    assert found["learnable", "emo_a"]["training_grid"] == "coemogen_table2b"
+    assert float(found["learnable", "emo_a"]["training_resolves"]) == pytest.approx(8.605, abs=0.001)
+    assert (found["learnable", "emo_a"]["verdict"], found["learnable", "emo_a"]["training_verdict"]) == (
+        "resolved", "unresolved",
+    )  # fmt: skip
+    assert "in coemogen_table2b (1 differences, 3 seeds)" in run("2b", "--power").output

@@ -12,13 +12,13 @@ from click.testing import CliRunner
 from evoke.preset import apply_preset, load_preset
 from experiments import cell as layout
 from experiments import run
-from experiments.cell import ROOT, Cell, cells, params_of, read_grid, write_params
+from experiments.cell import ROOT, Cell, cells, grid_names, params_of, read_grid, write_params
 from experiments.key import Finished, Key, read_finished, write_finished
 from experiments.run import Line, run_all
 from experiments.uniemo_oracle import CLAIMS, GRID, SYSTEMS
 from pipeline.params import load_params, read_yaml
 
-GRIDS = sorted(path.stem for path in (ROOT / "experiments").glob("*.yaml"))
+GRIDS = grid_names()
 STAGES: dict[str, Any] = read_yaml(ROOT / "dvc.yaml")["stages"]
 SIZES = ("steps", "batch_size", "num_per_emotion", "sheet_steps")  # what params.yaml alone decides beyond the miniature
 PRESENT = Key({"coemogen": "1"}, {"coemogen": "2"}, {"data/emoset": "3"}, {"models/miniature/clip": "4"})

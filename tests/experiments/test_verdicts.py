@@ -9,11 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from evoke import comparison
+from evoke.comparison import compare, over_seeds, t_errors, verdict
 from experiments import cell as layout
 from experiments import verdicts
 from experiments.cell import Cell, cells
 from experiments.key import Finished, Key, write_finished
-from experiments.verdicts import SHARES, compare, direction, mean_over, over_seeds, t_errors, table, verdict
+from experiments.verdicts import SHARES, direction, mean_over, table
 from pipeline.emotions import EMOTIONS
 
 GRID: dict[str, Any] = {
@@ -61,7 +63,7 @@ def test_a_real_difference_is_found_and_none_is_not() -> None:
 @pytest.mark.parametrize("spread", [0.0, 0.01, 0.04])
 def test_trainings_that_differ_by_chance_seldom_get_a_verdict(spread: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two settings that are worth the same, whose trainings differ from seed to seed: 5 % may be taken for more."""
-    monkeypatch.setattr(verdicts, "NUM_SAMPLES", 200)
+    monkeypatch.setattr(comparison, "NUM_SAMPLES", 200)
     rng, given = np.random.default_rng(1), 0
     for _ in range(100):
         rates = 0.85 + spread * rng.standard_normal((2, 3))
