@@ -129,8 +129,8 @@ FOUNDATION_INDEPENDENT, FOUNDATION_PAINTED, FOUNDATION_TEMPER = 0.70, 0.08, 0.5
 EMOTION_WORD_RATE = 0.015  # share of the texts that hold one: 1 to 2 %
 # f, the share of these words on images without an emotion, drawn from PRIOR there. It is the only fitted number of the
 # world, and it is fitted to one published fact about a baseline: Emo-A of plain Stable Diffusion is .88 (.85 to .92) of
-# that of real test images by the pixel judge. Frozen at .1: ratio .855 by 2,048 images, before any method was trained on
-# that U-Net; .25, .4 and .5 gave .84, .79 and .79 (docs/LOG.md).
+# that of real test images by the pixel judge. Frozen at .1: ratio .855 by 2,048 images, before any method was trained
+# on that U-Net; .25, .4 and .5 gave .84, .79 and .79 (docs/LOG.md).
 STRAY_WORD_FRAC = 0.1
 RIGHT_WORD_FRAC = 0.8  # q: share of the words on emotional images that are the image's own; the rest is from PRIOR
 ART_WITHOUT_EMOTION = 0.65
