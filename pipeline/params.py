@@ -769,7 +769,7 @@ class Content(Section):
     num_per_cell: Annotated[Count, Field(description="images of each noun with each emotion (EmoCtrl: 1)")] = 1
     top: Annotated[
         Count, Field(description="CLIP finds the noun if it is among so many most similar ones (EmoCtrl: 5 of 45)")
-    ] = 5
+    ] = 1
 
 
 class Grids(Section):
