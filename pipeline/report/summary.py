@@ -14,7 +14,7 @@ KEPT = {  # patterns of keys by patterns of files
     "caption_filter/*": ("num_kept",),
     "judges": ("accuracy",),
     "feedback": ("kept_frac",),
-    "content/*": ("ec_a/judge",),
+    "content/*": ("ec_a/clip",),
     "understanding_scores": (
         "emoset/uniemo_*/accuracy", "emoset/emotion_classifier/accuracy", "emoset/clip_zero_shot/accuracy",
         "*/uniemo_feedback/accuracy",
