@@ -18,6 +18,8 @@ UNKNOWN_BASE = "path/or/name/of/the/base/model"
 LIMITS = """\
 - **One condition for all images.** The model draws a new v for each image; this export uses the fixed v above, so its
   images vary less.
+- **A fusion, or another strength than 1, is merged** into one word and one LoRA. `evoke generate` adds up predictions
+  instead, which other tools cannot; its images differ.
 - The word and the LoRA were trained together; using one without the other gives different images.
 - They require the base model above. They also load into fine-tunes of it; the results have not been measured.
 - The emotions are those of the labels of the training images, whatever their source. Do not use the model to infer what
@@ -97,7 +99,7 @@ def _facts(exported: "Exported", base_model: str | None) -> Iterator[str]:
 
 
 def _snippet(exported: "Exported", base_model: str | None) -> Iterator[str]:
-    """Yield Python code that makes an image; with a seed, the image that `evoke generate` makes from that seed."""
+    """Yield Python code that makes an image; with a seed, that of `evoke generate` if one emotion is at strength 1."""
     noise = [] if exported.seed is None else [f"generator=torch.Generator().manual_seed({noise_seed(exported.seed)})"]
     token = json.dumps(exported.token)
     arguments = [token, f"num_inference_steps={STEPS}", f"guidance_scale={GUIDANCE:g}", *noise]
