@@ -40,7 +40,7 @@ DIVERSITY = {"name": "diversity", "text": "Which group of images is more diverse
 COHERENCE = {"name": "coherence", "text": "Which group of images is more natural and coherent in what it shows?"}
 PRESETS = {
     "coemogen": [FIDELITY, FAITHFULNESS, DIVERSITY, COHERENCE],
-    "uniemo": [FIDELITY, FAITHFULNESS, DIVERSITY],  # as EmoGen's study; UniEmo's own wording is not at hand
+    "uniemo": [FIDELITY, FAITHFULNESS, DIVERSITY],  # UniEmo's own wording is not at hand
 }
 
 
