@@ -132,7 +132,7 @@ def unpack(args: argparse.Namespace) -> None:
     """Make the model folders from the files in the bundle, as trainings and benchmarks need them."""
     from pipeline.foundation import bundle
 
-    files = {path.stem: path for path in args.bundle.glob("*/*.safetensors")}
+    files = {path.stem: path for path in args.bundle.glob("*/*.safetensors") if path.parent.name != "generators"}
     for name, file in files.items():
         if name != "unet":
             bundle.unpack(file, args.models / name)
