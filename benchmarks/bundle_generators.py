@@ -12,14 +12,12 @@ import json
 import logging
 import shutil
 import tempfile
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from pipeline.emotions import INDEX
-from pipeline.foundation.bundle import total_bytes
+from pipeline.foundation.bundle import add_facts, total_bytes
 from pipeline.generation.bundled import BUNDLE, GENERATORS, pack_generator, unpack_generator
 from pipeline.generation.folder import load_foundation, read_meta
 from pipeline.generation.images import plan
@@ -30,7 +28,7 @@ from pipeline.params import load_params
 from pipeline.runtime import device
 
 NAMES = ("coemogen_emoset", "uniemo_joint")
-MODELS, BATCH = Path("models"), 64
+MODELS = Path("models")
 
 log = logging.getLogger("bundle_generators")
 
@@ -39,20 +37,13 @@ def emo_a(folder: Path, name: str) -> float:
     """Return Emo-A by the judge on pixels of the default run's images of a generator's folder."""
     params = load_params(Path("params.yaml"))
     foundation = load_foundation(MODELS / "foundation/diffusion", MODELS / "foundation/clip", device())
-    generator, judges = (
-        load_generator(folder, foundation, params.images.source),
-        load_judges(MODELS / "judges", device()),
-    )
+    generator = load_generator(folder, foundation, params.images.source)
     planned = [one for shard in plan(name, generator.emotions, params.images, params.seed) for one in shard]
     images = sample(
         foundation.pipeline, foundation.encoder, generator, [one.request for one in planned], sampling_of(params.images)
     )
-    right = []
-    for start in range(0, len(planned), BATCH):
-        pictures = [Image.fromarray(image) for image in islice(images, BATCH)]
-        asked = [INDEX[one.emotion] for one in planned[start : start + BATCH]]
-        right += list(judges.judge(pictures).emotions.argmax(1) == np.array(asked))
-    return float(np.mean(right))
+    seen = load_judges(MODELS / "judges", device()).judge(np.stack(list(images))).emotions
+    return float(np.mean(seen.argmax(1) == np.array([INDEX[one.emotion] for one in planned])))
 
 
 def main() -> None:
@@ -65,7 +56,7 @@ def main() -> None:
         unpack_generator(file, unpacked)
         figures = {"emo_a/judge": emo_a(unpacked, name)}
         shutil.rmtree(unpacked.parent)
-        pack_generator(MODELS / name, file, facts | {"figures": json.dumps(figures)})
+        add_facts(file, {"figures": json.dumps(figures)})
         log.info("%s: %d bytes, Emo-A %.4f", file, file.stat().st_size, figures["emo_a/judge"])
     log.info("%d bytes in all", total_bytes(BUNDLE))
 

@@ -124,21 +124,26 @@ def pack(args: argparse.Namespace) -> None:
     for name in args.names:
         source = args.models / name / "unet" if name == "unet" else args.models / name
         facts = json.loads((args.models / f"{name}.json").read_text())
-        file = args.bundle / PLACES.get(name, name) / f"{name}.safetensors"
-        bundle.pack(source, file, facts, in_eight_bits=name in EIGHT_BITS)
+        bundle.pack(source, packed(args, name), facts, in_eight_bits=name in EIGHT_BITS)
 
 
 def unpack(args: argparse.Namespace) -> None:
     """Make the model folders from the files in the bundle, as trainings and benchmarks need them."""
     from pipeline.foundation import bundle
 
-    files = {path.stem: path for path in args.bundle.glob("*/*.safetensors") if path.parent.name != "generators"}
+    files = {name: packed(args, name) for name in MODELS if packed(args, name).is_file()}
     for name, file in files.items():
         if name != "unet":
             bundle.unpack(file, args.models / name)
     if files.keys() >= {"clip", "vae", "unet"}:
         diffusion = args.models / "diffusion"
         bundle.unpack_diffusion(args.bundle / "diffusion", args.models / "clip", diffusion, args.work)
+
+
+def packed(args: argparse.Namespace, name: str) -> Path:
+    """Return the path of a model's file in the bundle."""
+    file: Path = args.bundle / PLACES.get(name, name) / f"{name}.safetensors"
+    return file
 
 
 def scaled(recipe: Recipe, args: argparse.Namespace) -> Recipe:

@@ -85,8 +85,7 @@ def unet(args: argparse.Namespace) -> None:
     model.cpu().save_pretrained(str(args.out / "unet" / "unet"))
     shutil.copytree(clip, args.out / "clip", dirs_exist_ok=True)
     save_pipeline(model, load_module(AutoencoderKL, args.models / "diffusion" / "vae"), clip, args.out / "diffusion")
-    told = facts("unet", recipe, loss, args.bundle) | {"world": world_hash()}
-    (args.out / "unet.json").write_text(json.dumps(told, indent=2))
+    write_facts("unet", recipe, loss, args)
 
 
 def clip(args: argparse.Namespace) -> None:
@@ -100,8 +99,13 @@ def clip(args: argparse.Namespace) -> None:
     work = args.work / training_hash(recipe, folder / CLIP_WEIGHTS)
     loss = continuing.continue_clip(model, images, word_ids(args, recipe), swapped, recipe, work, device())
     save_continued_clip(model, folder, args.out / "clip")
-    told = facts("clip", recipe, loss, args.bundle) | {"world": world_hash()}
-    (args.out / "clip.json").write_text(json.dumps(told, indent=2))
+    write_facts("clip", recipe, loss, args)
+
+
+def write_facts(name: str, recipe: WeakWords, loss: float, args: argparse.Namespace) -> None:
+    """Write the metadata of a model that now is of the present world to OUT."""
+    told = facts(name, recipe, loss, args.bundle) | {"world": world_hash()}
+    (args.out / f"{name}.json").write_text(json.dumps(told, indent=2))
 
 
 def recipe_of(recipe: Words, args: argparse.Namespace) -> Words:

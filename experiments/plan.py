@@ -37,7 +37,7 @@ COLUMNS = ("grid", "cells", "to_run", "units", "new_units", "hours_alone", "hour
 
 @dataclass(frozen=True)
 class GridPlan:
-    """What a grid takes: `num_new` of its `num_units` are in no grid before it, and `hours` are of these alone."""
+    """Hold a grid's cost: `num_new` of its `num_units` are in no grid before it, and `hours` are of these alone."""
 
     name: str
     reason: str

@@ -20,12 +20,12 @@ def main(run: Run) -> None:
     from pipeline.generation.sampling import sample, sampling_of
     from pipeline.runtime import device
 
-    foundation = load_foundation(run.path(FOUNDATION_DIFFUSION), run.path(FOUNDATION_CLIP), device())
-    images = run.section("images")
-    generator, plots = load_generator(run.path(GENERATOR), foundation, images.source), run.out_folder(FIGURES)
+    images, plots = run.section("images"), run.out_folder(FIGURES)
     sheet(run.read(IMAGES, ["image_id", "image", "emotion"])).save(plots / "emotions.png")
     if run.item not in run.params.methods:
         return
+    foundation = load_foundation(run.path(FOUNDATION_DIFFUSION), run.path(FOUNDATION_CLIP), device())
+    generator = load_generator(run.path(GENERATOR), foundation, images.source)
     for name, grid in grids(generator.emotions, run.params).items():
         draw_grid(
             grid,

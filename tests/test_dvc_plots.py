@@ -1,4 +1,4 @@
-"""What dvc.yaml declares beside its stages, as DVC itself reads it: plots with titles and axes, and models by name."""
+"""Check how DVC itself reads what dvc.yaml declares beside its stages: plots with titles and axes, models by name."""
 
 import json
 import shutil
@@ -35,7 +35,7 @@ def dvc(folder: Path, *arguments: str) -> str:
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What `dvc plots show` draws in a repository with the plots of all trainings and judges."""
+    """Return what `dvc plots show` draws in a repository with the plots of all trainings and judges."""
     folder = tmp_path_factory.mktemp("repository")
     dvc(folder, "init", "--no-scm", "--quiet")
     shutil.copytree(ROOT / ".dvc" / "plots", folder / ".dvc" / "plots")

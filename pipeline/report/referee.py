@@ -92,7 +92,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Ruling:
-    """What n says of one printed number, in its printed unit, and of its difference from the row `against`.
+    """Hold the verdict of n on one printed number, in its unit, and on its difference from the row `against`.
 
     sign: 1 if the paper calls this row the better of the two, else -1. half_width: half the 95 % interval of the
     number (at most that, for a mean). low, high: the interval of the difference. needs_n: the images per row that would

@@ -1,4 +1,4 @@
-"""What lies between the captioner and its server, a proxy or a wrong URL, is named in one line."""
+"""Check that a proxy or a wrong URL between the captioner and its server is named in one line."""
 
 import re
 from importlib.util import find_spec

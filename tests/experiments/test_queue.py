@@ -24,7 +24,7 @@ TWO = ("--grid", "null_polarity", "--grid", "uniemo_figure8")
 
 
 class Desk:
-    """What was run: cells, and modules with their arguments."""
+    """Record the cells that were run, and the modules with their arguments."""
 
     def __init__(self) -> None:
         self.cells: list[Cell] = []

@@ -9,6 +9,7 @@ import torch
 from pipeline.foundation import bundle
 from pipeline.foundation.clip import load_clip
 from pipeline.foundation.diffusion import load_pipeline
+from pipeline.generation.bundled import GENERATORS
 from pipeline.miniature.identity import world_hash
 from pipeline.weights import load_safetensors, save_safetensors
 from tests.foundation.conftest import CLIP, World
@@ -108,7 +109,7 @@ def test_weights_that_were_not_packed_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_bundled_weights_are_of_this_world_and_within_the_limits() -> None:
-    files = sorted(file for file in BUNDLED.rglob("*.safetensors") if file.parent.name != "generators")
+    files = sorted(file for file in BUNDLED.rglob("*.safetensors") if file.parent.name != GENERATORS)
     assert [file.name for file in files] == [bundle.CAPTIONER, bundle.CLIP, bundle.UNET, bundle.VAE]
     for file in files:
         _, metadata = load_safetensors(file)
