@@ -7,8 +7,8 @@ files dvc.lock of one machine show what computes the same: a stage whose inputs,
 """
 
 import json
-from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +25,18 @@ Shown = Mapping[str, tuple[str, str]]  # name of a stage's code -> MD5 of the ol
 def same_code(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     """Return the codes that differ between two locks, by name, where the stages of both show that they compute the same.
 
-    Stages that stand in one of the locks alone show nothing.
+    Stages are the same if their outs have the same paths, whatever they are called; those that stand in one of the locks
+    alone show nothing. Keys of params that only the new lock has count as no difference: equal outs show that their
+    values stand for what was done before.
     """
-    changed: dict[str, tuple[str, str]] = {}
-    differs: dict[str, bool] = defaultdict(bool)
-    for unit in old["stages"].keys() & new["stages"].keys():
-        (name, before, *rest), (_, after, *now) = (_parts(lock["stages"][unit]) for lock in (old, new))
-        changed[name] = before, after
-        differs[name] |= rest != now
-    return {name: pair for name, pair in sorted(changed.items()) if name and pair[0] != pair[1] and not differs[name]}
+    before, after = ({unit.paths: unit for unit in map(_unit, lock["stages"].values())} for lock in (old, new))
+    pairs = [(before[paths], after[paths]) for paths in before.keys() & after.keys()]
+    differ = {one.name for one, other in pairs if not one.did_as(other)}
+    return {
+        one.name: (one.code, other.code)
+        for one, other in sorted(pairs, key=lambda pair: pair[0].name)
+        if one.name and one.code != other.code and one.name not in differ
+    }
 
 
 def carried(key: dict[str, Any], shown: Shown) -> list[str]:
@@ -43,12 +46,38 @@ def carried(key: dict[str, Any], shown: Shown) -> list[str]:
     return moved
 
 
-def _parts(stage: Mapping[str, Any]) -> tuple[str, str, Any, Any, Any]:
-    """Return a stage's name and MD5 of its code, its other inputs, its params and its outs."""
+@dataclass(frozen=True)
+class _Unit:
+    """A stage of a lock: the name and the MD5 of its code, and the MD5 of its other inputs and of its outs by path."""
+
+    name: str
+    code: str
+    inputs: Mapping[str, str]
+    params: Mapping[str, Any]
+    outs: Mapping[str, str]
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return tuple(sorted(self.outs))
+
+    def did_as(self, newer: "_Unit") -> bool:
+        """Return True if the newer stage made the same outs of the same inputs with the same params."""
+        same = (self.inputs, self.outs) == (newer.inputs, newer.outs)
+        return same and _within(self.params, newer.params)
+
+
+def _within(old: object, new: object) -> bool:
+    """Return True if all keys of nested dicts have the same values in the new one, which may have more keys."""
+    if not isinstance(old, Mapping) or not isinstance(new, Mapping):
+        return old == new
+    return all(key in new and _within(value, new[key]) for key, value in old.items())
+
+
+def _unit(stage: Mapping[str, Any]) -> _Unit:
     deps = {dep["path"]: dep["md5"] for dep in stage.get("deps", [])}
     path = next((path for path in deps if path.startswith(CODE)), "")
-    outs = {out["path"]: out["md5"] for out in stage.get("outs", [])}
-    return Path(path).stem, deps.pop(path, ""), deps, stage.get("params"), outs
+    code, outs = deps.pop(path, ""), {out["path"]: out["md5"] for out in stage.get("outs", [])}
+    return _Unit(Path(path).stem, code, deps, stage.get("params", {}), outs)
 
 
 @click.command()

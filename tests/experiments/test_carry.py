@@ -15,7 +15,7 @@ def unit(name: str, code: str, dep: str = "d", out: str = "o", steps: int = 5) -
     """A stage of a lock, with the MD5 of its code, of its input and of its out."""
     return {
         "cmd": "python", "deps": [{"path": "data/in", "md5": dep}, {"path": f"code/{name}.txt", "md5": code}],
-        "params": {"params.yaml": {"x": {"steps": steps}}}, "outs": [{"path": "data/out", "md5": out}],
+        "params": {"params.yaml": {"x": {"steps": steps}}}, "outs": [{"path": f"data/{name}", "md5": out}],
     }  # fmt: skip
 
 
@@ -30,9 +30,21 @@ def test_equal_inputs_params_and_outs_show_that_code_computes_the_same() -> None
 
 
 def test_one_of_several_units_that_differs_is_enough_to_show_nothing() -> None:
-    old = {"stages": {"a@x": unit("a", "1"), "a@y": unit("a", "1")}}
-    new = {"stages": {"a@x": unit("a", "2"), "a@y": unit("a", "2", out="p")}}
-    assert same_code(old, new) == {}
+    def units(code: str, out: str) -> dict[str, Any]:
+        one, other = unit("a", code), unit("a", code, out=out)
+        other["outs"][0]["path"] = "data/other"
+        return {"stages": {"a@x": one, "a@y": other}}
+
+    assert same_code(units("1", "o"), units("2", "p")) == {}
+    assert same_code(units("1", "o"), units("2", "o")) == {"a": ("1", "2")}
+
+
+def test_another_name_of_the_stage_and_a_new_key_of_params_are_no_difference() -> None:
+    new = unit("a", "2")
+    new["params"]["params.yaml"]["x"]["added"] = 0
+    assert same_code(lock(a=unit("a", "1")), {"stages": {"a@x": new}}) == {"a": ("1", "2")}
+    del new["params"]["params.yaml"]["x"]["steps"]
+    assert same_code(lock(a=unit("a", "1")), {"stages": {"a@x": new}}) == {}
 
 
 def test_results_of_the_old_code_are_carried_and_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
