@@ -23,11 +23,11 @@ Shown = Mapping[str, tuple[str, str]]  # name of a stage's code -> MD5 of the ol
 
 
 def same_code(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """Return the codes that differ between two locks, by name, where the stages of both show that they compute the same.
+    """Return the codes that differ between two locks, by name, where the stages of both show that they do the same.
 
-    Stages are the same if their outs have the same paths, whatever they are called; those that stand in one of the locks
-    alone show nothing. Keys of params that only the new lock has count as no difference: equal outs show that their
-    values stand for what was done before.
+    Stages are the same if their outs have the same paths, whatever they are called; those in one of the locks alone
+    show nothing. Keys of params that only the new lock has count as no difference: equal outs show that their values
+    stand for what was done before.
     """
     before, after = ({unit.paths: unit for unit in map(_unit, lock["stages"].values())} for lock in (old, new))
     pairs = [(before[paths], after[paths]) for paths in before.keys() & after.keys()]
