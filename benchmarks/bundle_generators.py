@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.emotions import INDEX
+from pipeline.emotion_set import INDEX
 from pipeline.foundation.bundle import add_facts, total_bytes
 from pipeline.generation.bundled import BUNDLE, GENERATORS, pack_generator, unpack_generator
 from pipeline.generation.folder import load_foundation, read_meta

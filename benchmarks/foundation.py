@@ -22,7 +22,7 @@ from torch import Tensor
 
 from benchmarks.foundation_clip import PROBE_SEED, SEED, Figures, captions_of, clip_figures
 from pipeline.captions.prompts import VARIANTS, prompt
-from pipeline.emotions import EMOTIONS
+from pipeline.emotion_set import EMOTIONS
 from pipeline.foundation.captioner import Captioner, load_captioner
 from pipeline.foundation.clip import Clip, ClipTokenizer, load_clip
 from pipeline.foundation.diffusion import load_pipeline

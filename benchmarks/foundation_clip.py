@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.emotions import INDEX
+from pipeline.emotion_set import INDEX
 from pipeline.foundation.clip import Clip
 from pipeline.foundation.training.continuing import swap_object
 from pipeline.miniature.captions import caption

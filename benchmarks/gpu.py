@@ -30,7 +30,7 @@ from benchmarks.coemogen import random_batch, step_of
 from benchmarks.full_size import FullSize, full_size
 from evoke.plan import wanted_params
 from pipeline.coemogen.model import build
-from pipeline.emotions import EMOTIONS
+from pipeline.emotion_set import EMOTIONS
 from pipeline.foundation.clip import load_clip
 from pipeline.generation.folder import load_foundation
 from pipeline.generation.plain import PromptGenerator

@@ -19,7 +19,7 @@ import click
 import pyarrow as pa
 
 from pipeline.artifacts import EMOSET, read_shards, shard_name, write_table
-from pipeline.emotions import EMOTIONS
+from pipeline.emotion_set import EMOTIONS
 
 ROOT = Path(__file__).parents[1]
 SIZES, SHARD = (100, 1000, 10_000), 100

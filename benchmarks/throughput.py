@@ -29,7 +29,7 @@ from pipeline.artifacts import read_shards
 from pipeline.captions.prompts import prompt
 from pipeline.captions.write import write_captions
 from pipeline.corpora import emoset, pack
-from pipeline.emotions import EMOTIONS
+from pipeline.emotion_set import EMOTIONS
 from pipeline.features import image_features
 from pipeline.foundation.captioner import Captioner, load_captioner
 from pipeline.foundation.clip import Clip, load_clip, load_tokenizer

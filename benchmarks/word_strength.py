@@ -21,7 +21,7 @@ import pyarrow.dataset as ds
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.emotions import EMOTIONS
+from pipeline.emotion_set import EMOTIONS
 from pipeline.generation.folder import load_foundation
 from pipeline.generation.images import Planned, plan
 from pipeline.generation.plain import PromptGenerator

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoke.comparison import FOUND, WORDS, resampled
-from pipeline.emotions import EMOTIONS
+from pipeline.emotion_set import EMOTIONS
 from pipeline.metrics.emotion_accuracy import JUDGES, asked, right
 from pipeline.runtime import numpy_generator
 

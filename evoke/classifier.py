@@ -108,7 +108,7 @@ class ClassifierReader:
 
     def __call__(self, image: Path) -> "Reading":
         """Return the reading of one image. Raises RejectedError for a file that is not a complete image."""
-        from pipeline.emotions import EMOTIONS
+        from pipeline.emotion_set import EMOTIONS
         from pipeline.uniemo.reader import Reading, opened, polarities_of
 
         features = self.clip.encode_images([opened(image)], normalize=False).numpy()
@@ -203,7 +203,7 @@ def _features(clip: "Clip", labelled: Path) -> Iterator[tuple[np.ndarray, np.nda
     """Yield emotions B, features BD of unit length and their norms B of the readable images, batch by batch."""
     from pipeline.corpora.curate import batches
     from pipeline.corpora.records import Reject
-    from pipeline.emotions import INDEX
+    from pipeline.emotion_set import INDEX
     from pipeline.metrics.folder import emotion_of, plan_emotions
 
     planned = plan_emotions(labelled)

@@ -12,7 +12,7 @@ import click
 
 from evoke.classifier import HUB, Classifier, choose, classifier_option, clip_option, existing
 from evoke.drawn import NUM_CHECKED, check_drawn, is_miniature, miniature_option
-from pipeline.emotions import EMOTIONS
+from pipeline.emotion_set import EMOTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

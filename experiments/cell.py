@@ -23,7 +23,7 @@ from pipeline.params import parse_params, read_yaml
 ROOT = Path(__file__).parents[1]
 CELLS = ROOT / ".work" / "experiments"
 RESULTS = ROOT / "experiments" / "results"
-CODE = ("stages", "pipeline", "evoke", "presets", "dvc.yaml", ".dvcignore")
+CODE = ("stages", "pipeline", "evoke", "presets", "dvc.yaml", "emotions.yaml", ".dvcignore")
 QUEUE = "queue.yaml"  # the order in which grids run (experiments/queue.py)
 DRAWN = "miniature."  # prefix of the params of the drawn world
 
@@ -145,6 +145,7 @@ def prepare(cell: Cell) -> None:
     cell.folder.mkdir(parents=True, exist_ok=True)
     for name in CODE:
         copy_afresh(ROOT / name, cell.folder / name)
+    all_in_cache(cell.folder / "dvc.yaml")
     for path in inputs_above(cell.target, stages_of(ROOT), values):
         link(path, cell)
     if not (cell.folder / "dvc.lock").is_file() and (ROOT / "dvc.lock").is_file():
@@ -154,6 +155,11 @@ def prepare(cell: Cell) -> None:
         shared = ["cache", "dir", str(ROOT / ".dvc" / "cache")]
         for command in (["init", "--no-scm", "-q"], shared, ["config", "cache.type", "hardlink,symlink,copy"]):
             subprocess.run([sys.executable, "-m", "dvc", *command], cwd=cell.folder, check=True)
+
+
+def all_in_cache(dvc_yaml: Path) -> None:
+    """Let DVC keep every out in its cache, as it gives another cell no stage of which one out is kept outside."""
+    dvc_yaml.write_text(re.sub(r"\{([^{}]+|\"[^\"]+\"): \{cache: false\}\}", r"\1", dvc_yaml.read_text()))
 
 
 def copy_afresh(source: Path, target: Path) -> None:

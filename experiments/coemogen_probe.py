@@ -21,7 +21,7 @@ from torch import Tensor
 from experiments.cell import RESULTS, ROOT
 from experiments.verdicts import rounded
 from pipeline.coemogen.generator import PART, CoEmoGenGenerator
-from pipeline.emotions import EMOTIONS, POLARITIES
+from pipeline.emotion_set import EMOTIONS, POLARITIES
 from pipeline.generation.folder import Foundation, load_foundation
 from pipeline.generation.load import load_generator
 from pipeline.generation.request import Request, request

@@ -19,7 +19,7 @@ from PIL import Image
 
 from experiments.cell import RESULTS, ROOT
 from experiments.verdicts import rounded
-from pipeline.emotions import EMOTIONS, INDEX
+from pipeline.emotion_set import EMOTIONS, INDEX
 from pipeline.generation.folder import load_foundation
 from pipeline.generation.grids import mixed
 from pipeline.generation.load import load_generator

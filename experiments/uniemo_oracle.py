@@ -22,7 +22,7 @@ from experiments.cell import RESULTS, ROOT, read_grid
 from experiments.key import merged
 from experiments.verdicts import complete, rounded
 from pipeline.artifacts import read_table
-from pipeline.emotions import INDEX
+from pipeline.emotion_set import INDEX
 from pipeline.foundation.clip import load_clip
 from pipeline.generation.folder import model_hash
 from pipeline.judges.head import load_head

@@ -1,6 +1,8 @@
-"""HiLoRA (CoEmoGen Eq. 2-3): ten rank-r adapters on the U-Net's attention, eight for emotions, two for polarities.
+"""HiLoRA (CoEmoGen Eq. 2-3): rank-r adapters on the U-Net's attention, eight for emotions, two for polarities.
 
     W' = W + A_p B_p + A_e B_e      for a sample of emotion e and polarity p
+
+An emotion without a polarity (emotions.yaml) has the adapter of the emotion alone.
 
 The adapters are ordinary PEFT adapters (alpha = rank, so the scale is 1), each with its own parameters. Only the
 forward pass differs from PEFT (GatedLinear): the adapters that occur in a batch are concatenated and their hidden units
@@ -22,7 +24,7 @@ from peft import LoraConfig
 from peft.tuners.lora import Linear
 from torch import Tensor, nn
 
-from pipeline.emotions import EMOTIONS, POLARITIES, polarity
+from pipeline.emotion_set import EMOTIONS, POLARITIES, polarity
 
 if TYPE_CHECKING:
     from diffusers import UNet2DConditionModel
@@ -107,8 +109,8 @@ class HiLora:
 def gates_of(weights: Tensor) -> Tensor:
     """Return the gates of the adapters: emotion weights B8 -> gates B10 in the order of ADAPTERS."""
     signs = [torch.tensor([polarity(emotion) == sign for emotion in EMOTIONS]) for sign in POLARITIES]
-    of_polarity = torch.stack([weights[:, sign.to(weights.device)].sum(1) for sign in signs], 1)
-    return torch.cat([weights, of_polarity], 1).float()
+    of_polarity = [weights[:, sign.to(weights.device)].sum(1, keepdim=True) for sign in signs]
+    return torch.cat([weights, *of_polarity], 1).float()
 
 
 def add_adapters(unet: "UNet2DConditionModel", ranks: Mapping[str, int], generator: torch.Generator) -> HiLora:

@@ -89,6 +89,7 @@ FIGURES = Artifact("plots/{unit}", "figures")
 
 PIPELINE = Artifact("pipeline", "folder")
 STAGES = Artifact("stages", "folder")
+EMOTION_SET = Artifact("emotions.yaml", "file")
 CODE = Artifact("code", "folder")  # one file per stage, on which that stage depends
 
 MINIATURE = Artifact("data/miniature/{item}", "folder")

@@ -8,10 +8,15 @@ syntax, so an edit of prose reruns nothing.
 
 import ast
 import hashlib
+import json
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from pipeline.emotion_set import FILE as EMOTIONS_FILE
+from pipeline.emotion_set import read_emotions
+
+EMOTIONS_CODE = "pipeline/emotion_set.py"
 PLUMBING = frozenset(
     f"pipeline/{name}.py" for name in ("artifacts", "closure", "params", "schemas", "stage", "warm", "work")
 )
@@ -20,10 +25,19 @@ PLUMBING = frozenset(
 def code_of(root: Path, *paths: Path) -> str:
     """Return one line for each given file and each file that it imports: 16 hex digits and the path relative to root.
 
-    The given paths are relative to root, too.
+    The given paths are relative to root, too. Code that knows the emotions has a line for the set that emotions.yaml
+    names, so that another set reruns what it reaches.
     """
     files = sorted({file for path in paths for file in (path, *import_closure(path, root))})
-    return "".join(f"{syntax_hash(root / file)} {file.as_posix()}\n" for file in files)
+    return "".join(line for file in files for line in _lines(file, root))
+
+
+def _lines(file: Path, root: Path) -> Iterator[str]:
+    """Yield the line of a file of code and, for the one that reads the emotions, a line for the set in use."""
+    yield f"{syntax_hash(root / file)} {file.as_posix()}\n"
+    if file.as_posix() == EMOTIONS_CODE:
+        text = json.dumps(list(read_emotions(root).items()))
+        yield f"{hashlib.sha256(text.encode()).hexdigest()[:16]} {EMOTIONS_FILE}\n"
 
 
 def syntax_hash(path: Path) -> str:

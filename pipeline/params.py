@@ -22,7 +22,7 @@ from ruamel.yaml.error import YAMLError
 from pipeline.captions.prompts import Variant
 from pipeline.corpora.classes import SmallSet
 from pipeline.corpora.records import TrainingSplits
-from pipeline.emotions import Emotion
+from pipeline.emotion_set import EMOTIONS, FILE, MIKELS, Emotion
 from pipeline.foundation.recipes import (
     CAPTIONER,
     CLIP,
@@ -889,6 +889,24 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
+    def _emotions_are_those_in_use(self) -> Self:
+        taken = {
+            "corpora: emoset": "emoset" in self.corpora,
+            "emotion_classifier.source: imported": self.emotion_classifier.source == "imported",
+            "correlation.source: imported": self.correlation.source == "imported",
+            "truth_checks.corpora": bool(self.truth_checks.corpora),
+        }
+        for what, is_taken in taken.items():
+            if is_taken and tuple(MIKELS) != EMOTIONS:
+                raise ValueError(
+                    f"{what} is about Mikels' eight emotions, but {FILE} has {', '.join(EMOTIONS)}; write `set: "
+                    f"mikels` there, or take {what} out (your own images become a corpus by `evoke corpus add`)"
+                )
+        if unknown := [emotion for emotion in self.grids.fused if emotion not in EMOTIONS]:
+            raise ValueError(f"grids.fused: {FILE} has no {unknown[0]!r}; allowed are {', '.join(EMOTIONS)}")
+        return self
+
+    @model_validator(mode="after")
     def _foundation_folders_are_read(self) -> Self:
         for name, field in FoundationFolders.model_fields.items():
             section: Foundation | None = getattr(self, f"foundation_{name}")
@@ -988,7 +1006,7 @@ def read_yaml(path: Path) -> Any:
 
 def default_values() -> dict[str, Any]:
     """Return every key of params.yaml with its default, as plain values: the miniature."""
-    return Params().model_dump(mode="json")
+    return Params.model_construct().model_dump(mode="json")  # they need not fit emotions.yaml
 
 
 def parse_params(values: Any, name: str = "params.yaml") -> Params:

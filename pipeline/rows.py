@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline.emotions import EMOTIONS, INDEX, Emotion
+from pipeline.emotion_set import EMOTIONS, INDEX, Emotion
 
 if TYPE_CHECKING:
     from pipeline.corpora.records import TrainingSplits

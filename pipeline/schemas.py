@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from pipeline.attributes import ATTRIBUTE_KINDS
 from pipeline.captions.prompts import VARIANTS
 from pipeline.corpora.records import SPLITS
-from pipeline.emotions import EMOTIONS, POLARITIES
+from pipeline.emotion_set import EMOTIONS, SIGNS
 from pipeline.feedback.reasons import FEEDBACK_REASONS
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -64,14 +64,14 @@ class Schema:
 
 
 ID = Column("image_id", pa.string(), "corpus/stem of the official file, such as emoset/amusement_00001")
-EMOTION = Column("emotion", WORD, "annotated emotion, one of the eight emotions", words=EMOTIONS)
+EMOTION = Column("emotion", WORD, "annotated emotion, one of emotions.yaml", words=EMOTIONS)
 SPLIT = Column("split", WORD, "train, val or test", words=SPLITS)
 
 PICTURE = (
     ID,
     Column("image", IMAGE, "encoded image file and its path in the data set"),
     EMOTION,
-    Column("polarity", WORD, "positive or negative", words=POLARITIES),
+    Column("polarity", WORD, "positive or negative; null: none", nullable=True, words=SIGNS),
     SPLIT,
     Column("width", pa.int32(), "px"),
     Column("height", pa.int32(), "px"),
@@ -100,7 +100,7 @@ EMOART_SCHEMA = Schema((*PICTURE, CONFIDENCE, *ART))
 CURATION_SCHEMA = Schema(
     (
         ID,
-        Column("emotion", WORD, "most probable of the eight emotions", words=EMOTIONS),
+        Column("emotion", WORD, "most probable emotion of emotions.yaml", words=EMOTIONS),
         CONFIDENCE,
         Column("reason", WORD, "why it is kept or not", words=("kept", "unsure", "rare_emotion")),
         *ART,
@@ -177,7 +177,7 @@ IMAGES_SCHEMA = Schema(
         Column("image_id", pa.string(), "method/emotion/index, such as coemogen_emoset/awe/00001"),
         Column("image", IMAGE, "PNG"),
         Column("emotion", WORD, "requested emotion", words=EMOTIONS),
-        Column("polarity", WORD, "positive or negative", words=POLARITIES),
+        Column("polarity", WORD, "positive or negative; null: none", nullable=True, words=SIGNS),
         Column("width", pa.int32(), "px"),
         Column("height", pa.int32(), "px"),
         Column("sha256", pa.string(), "SHA-256 of the encoded file in hex"),

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from pipeline.artifacts import CODE, PIPELINE, STAGES
+from pipeline.artifacts import CODE, EMOTION_SET, PIPELINE, STAGES
 from pipeline.stage import Run, declaration_of, stage
 
 
-@stage(reads=(PIPELINE, STAGES), writes=(CODE,), sections=("methods",))
+@stage(reads=(PIPELINE, STAGES, EMOTION_SET), writes=(CODE,), sections=("methods",))
 def main(run: Run) -> None:
     """Write code/<stage>.txt for every stage, and code/<stage>@<method>.txt where a stage loads a generator."""
     from pipeline.closure import code_of

@@ -19,6 +19,7 @@ from pipeline.params import read_yaml
 ROOT = Path(__file__).parents[1]
 COPIED = (
     "dvc.yaml",
+    "emotions.yaml",
     "params.yaml",
     "presets",
     "stages",

@@ -19,7 +19,7 @@ from pipeline.baselines.generators import PART
 from pipeline.baselines.training import More
 from pipeline.conditioning.encoder import ConditionEncoder
 from pipeline.conditioning.prompts import tokenize
-from pipeline.emotions import EMOTIONS
+from pipeline.emotion_set import EMOTIONS
 from pipeline.generation.space import Space, fit_space
 from pipeline.judges.head import EmotionHead
 from pipeline.rows import emotion_indices, is_trained_on

@@ -6,6 +6,7 @@ import torch
 
 from pipeline.baselines.generators import PART, DreamBoothGenerator, WordGenerator
 from pipeline.baselines.model import DreamBoothModel, EmoGenModel, TextualInversionModel
+from pipeline.emotion_set import EMOTIONS
 from pipeline.generation.folder import META, STATE, Foundation, known_emotions, read_meta
 from pipeline.generation.sampling import EmotionGenerator
 from pipeline.generation.space import load_space
@@ -28,7 +29,7 @@ def load(folder: Path, foundation: Foundation, source: Source) -> EmotionGenerat
             load_trained(booth, folder / STATE)
             return DreamBoothGenerator(booth.to(pipeline.device).eval(), pipeline.tokenizer, params["prompt"], emotions)
         case "emogen":
-            space, nothing = load_space(folder), torch.empty(0, 8)
+            space, nothing = load_space(folder), torch.empty(0, len(EMOTIONS))
             settings, width = parse_section(Emogen, params, file), space.width(PART)
             mapped = EmoGenModel(pipeline, encoder, settings, width, nothing, nothing, draws)
             load_trained(mapped, folder / STATE)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from pipeline.adapters import add_adapters
 from pipeline.conditioning.encoder import Condition, ConditionEncoder
 from pipeline.conditioning.prompts import GAP, tokenize
-from pipeline.emotions import EMOTIONS
+from pipeline.emotion_set import EMOTIONS
 from pipeline.training.denoising import diffusion_errors, noise_schedule
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.baselines.model import Baseline
-from pipeline.emotions import EMOTIONS
+from pipeline.emotion_set import EMOTIONS
 from pipeline.rows import emotion_indices
 from pipeline.training.curves import final_values
 from pipeline.training.denoising import draw_diffusion

@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.colors import DROPPED_COLOR, KEPT_COLOR
-from pipeline.emotions import EMOTIONS
+from pipeline.emotion_set import EMOTIONS
 from pipeline.figure import drawn
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ STOP_WORDS = frozenset([
     "its", "to",
 ])  # fmt: skip
 NUM_BINS = 40
+GRID = (-(-len(EMOTIONS) // 4), 4)  # rows and columns of panels, one for each emotion
 
 
 def similarity_histograms(filtered: pa.Table, path: Path) -> None:
@@ -30,8 +31,8 @@ def similarity_histograms(filtered: pa.Table, path: Path) -> None:
     emotions, similarity, rank, is_kept = columns(filtered)
     low, high = (float(bound) for bound in np.nanquantile(similarity, [0.001, 0.999]))
     clipped = similarity.clip(low, high)
-    with drawn(path, 2, 4, figsize=(11, 4.6), sharex=True, constrained_layout=True) as (figure, axes):
-        for axis, emotion in zip(axes.flat, EMOTIONS, strict=True):
+    with drawn(path, *GRID, figsize=(11, 2.3 * GRID[0]), sharex=True, constrained_layout=True) as (figure, axes):
+        for axis, emotion in zip(axes.flat, EMOTIONS, strict=False):
             members = (emotions == emotion) & rank
             parts = [clipped[members & is_kept], clipped[members & ~is_kept]]
             axis.hist(parts, NUM_BINS, (low, high), stacked=True, color=[KEPT_COLOR, DROPPED_COLOR])
@@ -41,6 +42,8 @@ def similarity_histograms(filtered: pa.Table, path: Path) -> None:
                 f"{emotion}  ({int((members & is_kept).sum())} kept, {int((members & ~is_kept).sum())} dropped)",
                 fontsize=9,
             )
+        for axis in axes.flat[len(EMOTIONS) :]:
+            axis.axis("off")
         figure.supxlabel("CLIP similarity of image and caption")
         figure.supylabel("captions")
 
@@ -58,14 +61,15 @@ def word_clouds(captions: Sequence[str], filtered: pa.Table, path: Path) -> None
         for emotion in EMOTIONS
     }
     total = {word: sum(count.get(word, 0) for count in counts.values()) for count in counts.values() for word in count}
-    with drawn(path, 2, 4, figsize=(11, 5.2), constrained_layout=True) as (_, axes):
-        for axis, emotion in zip(axes.flat, EMOTIONS, strict=True):
+    with drawn(path, *GRID, figsize=(11, 2.6 * GRID[0]), constrained_layout=True) as (_, axes):
+        for axis in axes.flat:
+            axis.axis("off")
+        for axis, emotion in zip(axes.flat, EMOTIONS, strict=False):
             weights = {word: count**2 / total[word] for word, count in counts[emotion].items()}
             if weights:
                 cloud = WordCloud(width=480, height=420, background_color="white", colormap="viridis", random_state=0)
                 axis.imshow(cloud.generate_from_frequencies(weights).to_array())
             axis.set_title(emotion, fontsize=10)
-            axis.axis("off")
 
 
 def examples(

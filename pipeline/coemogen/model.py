@@ -15,7 +15,7 @@ from pipeline.coemogen.embedding import EmotionEmbedding, Mapper, PerceptionEnco
 from pipeline.coemogen.losses import semantic_loss
 from pipeline.conditioning.encoder import ConditionEncoder
 from pipeline.conditioning.prompts import Prompts, tokenize
-from pipeline.emotions import EMOTIONS, POLARITIES
+from pipeline.emotion_set import EMOTIONS, POLARITIES
 from pipeline.training.denoising import diffusion_errors, noise_schedule
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pipeline.coemogen.generator import PART, CoEmoGenGenerator
 from pipeline.coemogen.model import CoEmoGen
-from pipeline.emotions import EMOTIONS
+from pipeline.emotion_set import EMOTIONS
 from pipeline.features import feature_matrix
 from pipeline.generation.folder import Foundation
 from pipeline.generation.request import request

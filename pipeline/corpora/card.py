@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 from pipeline.corpora.records import RARE, SPLITS
 from pipeline.corpora.selection import Selection, summary
-from pipeline.emotions import EMOTIONS
+from pipeline.emotion_set import EMOTIONS
 from pipeline.schemas import CURATION_SCHEMA, EMOART_SCHEMA
 
 if TYPE_CHECKING:

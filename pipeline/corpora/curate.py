@@ -19,7 +19,7 @@ from pipeline.corpora import wikiart
 from pipeline.corpora.pack import reject_table, runs
 from pipeline.corpora.picture import Picture
 from pipeline.corpora.records import KEPT, UNSURE, Reject
-from pipeline.emotions import EMOTIONS, polarity
+from pipeline.emotion_set import EMOTIONS, polarity
 from pipeline.engine import map_shards
 from pipeline.runtime import progress
 from pipeline.schemas import CURATION_SCHEMA, EMOART_SCHEMA, PICTURE, REJECTS_SCHEMA, Column, Schema

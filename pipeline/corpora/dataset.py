@@ -14,7 +14,7 @@ from pipeline.corpora.card import card
 from pipeline.corpora.records import SPLITS, Split
 from pipeline.corpora.selection import Selection, shards
 from pipeline.corpora.sheets import most_confident, sheet, thumbnails
-from pipeline.emotions import EMOTIONS
+from pipeline.emotion_set import EMOTIONS
 from pipeline.schemas import CURATION_SCHEMA, EMOART_SCHEMA, REJECTS_SCHEMA
 
 if TYPE_CHECKING:

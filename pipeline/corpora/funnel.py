@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.corpora.records import RARE, UNSURE
-from pipeline.emotions import EMOTIONS
+from pipeline.emotion_set import EMOTIONS
 
 STEPS = ("readable", "confident", "frequent", "captioned", "kept")
 GROUPS = ("emotion", "style", "genre")

@@ -1,16 +1,17 @@
 """Draw the figure of a funnel: all images per step, emotions per step, and pass rates per style and genre."""
 
 from collections.abc import Mapping
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 from pipeline.corpora.funnel import STEPS, Counts, Funnel
-from pipeline.emotions import EMOTIONS
+from pipeline.emotion_set import EMOTIONS
 from pipeline.figure import drawn
 
-# The four positive emotions have light and warm colors, the four negative ones dark colors.
+# Mikels' four positive emotions have light and warm colors, the four negative ones dark colors.
 HUES = ("#f7c548", "#8ecae6", "#95c27e", "#f08a4b", "#b3263e", "#6b7a2f", "#4b3b6b", "#3c5a7d")
-COLORS = dict(zip(EMOTIONS, HUES, strict=True))
+COLORS = dict(zip(EMOTIONS, cycle(HUES), strict=False))
 PASSED_COLOR, KEPT_COLOR = "#b9d3de", "#2b6f8f"
 MAX_NAMES = 30
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.corpora.pack import MAX_SHARD_BYTES, check_rejects, describe_rejects, reject_table
 from pipeline.corpora.records import KEPT, RARE, SPLITS, Reason, Reject, Split, shown
-from pipeline.emotions import EMOTIONS, Emotion
+from pipeline.emotion_set import EMOTIONS, Emotion
 from pipeline.schemas import CURATION_SCHEMA
 
 if TYPE_CHECKING:

@@ -19,12 +19,12 @@ from pathlib import Path
 from pipeline.corpora.classes import CLASSES
 from pipeline.corpora.labelled import LabelledFile, from_folders, from_list, lines_of, listed_file
 from pipeline.corpora.records import Reason, RejectedError, shown
-from pipeline.emotions import POLARITIES
+from pipeline.emotion_set import SIGNS
 
 FIRST, SECOND = "Twitter_PCNN", "twitter_ii"  # subfolders of a folder that holds both
 PICTURES, VOTES = "Agg_AMT_Candidates", "amt_result.csv"
 LAYOUT = f"{PICTURES}/ and {VOTES}"
-COLUMNS = ("file", "votes", *POLARITIES)
+COLUMNS = ("file", "votes", *SIGNS)
 MAX_DIGITS = 6  # of a vote count
 
 
@@ -58,7 +58,7 @@ def _without_header(rows: list[tuple[str, str]]) -> tuple[tuple[str, ...], list[
     first = [value.strip().lower() for value in rows[0][1].split(",")] if rows else []
     if not first or first[-1].isdecimal():
         return COLUMNS, rows
-    return (tuple(first) if set(POLARITIES) <= set(first) else COLUMNS), rows[1:]
+    return (tuple(first) if set(SIGNS) <= set(first) else COLUMNS), rows[1:]
 
 
 def _file(line: str, columns: tuple[str, ...], inside: str) -> LabelledFile:
@@ -68,10 +68,10 @@ def _file(line: str, columns: tuple[str, ...], inside: str) -> LabelledFile:
         raise RejectedError(Reason.malformed_row, f"not a valid CSV row: {error}") from None
     if len(row) != len(columns):
         raise RejectedError(Reason.malformed_row, f"{len(row)} columns, expected {', '.join(columns)}")
-    positive, negative = (_number(row[columns.index(name)]) for name in POLARITIES)
+    positive, negative = (_number(row[columns.index(name)]) for name in SIGNS)
     if positive == negative:
         raise RejectedError(Reason.malformed_row, f"{positive} votes for each polarity, so neither has a majority")
-    return listed_file("twitter_i", row[_file_column(columns)], inside, POLARITIES[positive < negative])
+    return listed_file("twitter_i", row[_file_column(columns)], inside, SIGNS[positive < negative])
 
 
 def _file_column(columns: tuple[str, ...]) -> int:

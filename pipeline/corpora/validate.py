@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from pipeline.corpora.emoset import ATTRIBUTES, Vocabulary
 from pipeline.corpora.records import SPLITS, Reason, Record, Reject, Split
-from pipeline.emotions import EMOTIONS, Emotion
+from pipeline.emotion_set import Emotion
+from pipeline.emotions import EMOTIONS
 
 # Counts of EmoSet-118K's val.json and test.json (REFERENCE D). Train is the rest of the published 118,102.
 PUBLISHED_TOTAL = 118_102

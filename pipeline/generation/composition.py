@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from pipeline.conditioning.prompts import GAP
-from pipeline.emotions import EMOTIONS
+from pipeline.emotion_set import EMOTIONS
 from pipeline.generation.request import Request
 
 NO_EMOTION = (0.0,) * len(EMOTIONS)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from pipeline.artifacts import read_object
 from pipeline.conditioning.encoder import ConditionEncoder, condition_encoder
-from pipeline.emotions import EMOTIONS
+from pipeline.emotion_set import EMOTIONS, check_recorded_set, recorded_set
 from pipeline.foundation.diffusion import WEIGHTS, load_pipeline
 from pipeline.generation.space import SPACE, Space, load_space
 from pipeline.weights import save_safetensors
@@ -77,7 +77,7 @@ def save_generator(
     `emotions` are those that a generator without a space was trained on.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    meta: dict[str, Any] = {"kind": kind, "params": dict(params), "diffusion": digest}
+    meta: dict[str, Any] = {"kind": kind, "params": dict(params), "diffusion": digest, **recorded_set()}
     if space is None:
         meta["emotions"] = list(emotions)
     (folder / META).write_text(json.dumps(meta, indent=2, sort_keys=True) + "\n", encoding="utf-8")
@@ -103,7 +103,10 @@ def known_emotions(folder: Path) -> tuple[str, ...]:
 
 
 def read_meta(folder: Path) -> dict[str, Any]:
-    """Return the contents of meta.json. Raises ValueError if the file is missing or damaged."""
+    """Return the contents of meta.json.
+
+    Raises ValueError if the file is missing or damaged, or if the generator knows other emotions than emotions.yaml.
+    """
     try:
         meta = read_object(folder / META)
         meta["kind"], dict(meta["params"]), meta["diffusion"]
@@ -113,4 +116,5 @@ def read_meta(folder: Path) -> dict[str, Any]:
         ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{folder / META} is damaged: {error!r}; delete the folder and run `dvc repro`") from None
+    check_recorded_set(meta, folder)
     return meta

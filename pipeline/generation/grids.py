@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.conditioning.prompts import GAP
-from pipeline.emotions import EMOTIONS
+from pipeline.emotion_set import EMOTIONS
 from pipeline.figure import drawn
 from pipeline.generation.request import Request, request
 from pipeline.sheet import contact_sheet

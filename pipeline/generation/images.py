@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.emotions import EMOTIONS, polarity
+from pipeline.emotion_set import EMOTIONS, polarity
 from pipeline.features import pictures
 from pipeline.generation.request import Request, request
 from pipeline.runtime import seed_of

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from pipeline.conditioning.prompts import GAP
 from pipeline.corpora.records import shown
+from pipeline.emotion_set import EMOTIONS, INDEX
 from pipeline.emotion_words import allowed
-from pipeline.emotions import EMOTIONS, INDEX
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.corpora.records import shown
-from pipeline.emotions import EMOTIONS
+from pipeline.emotion_set import EMOTIONS
 from pipeline.params import Source
 from pipeline.runtime import seed_of
 from pipeline.weights import load_safetensors, save_safetensors

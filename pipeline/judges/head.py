@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pipeline.emotions import EMOTIONS
+from pipeline.emotion_set import EMOTIONS, check_recorded_set, recorded_set
 from pipeline.judges.calibration import fit_temperature
 from pipeline.runtime import torch_generator
 from pipeline.weights import load_safetensors, save_safetensors
@@ -121,15 +121,19 @@ def save_head(head: EmotionHead, folder: Path, metadata: Mapping[str, str]) -> N
     """Write FOLDER/head.safetensors with the weights, the temperature, the shape and the given metadata."""
     assert SHAPE not in metadata, f"metadata key {SHAPE!r} is reserved for the shape"
     shape = {name: getattr(head, name) for name in ("width", "hidden", "dropout", "normalized", "epoch")}
-    save_safetensors(folder / FILE, head.state_dict(), {**metadata, SHAPE: json.dumps(shape, sort_keys=True)})
+    save_safetensors(
+        folder / FILE, head.state_dict(), {**metadata, **recorded_set(), SHAPE: json.dumps(shape, sort_keys=True)}
+    )
 
 
 def load_head(folder: Path, device: torch.device | str = "cpu") -> EmotionHead:
     """Load the head of a folder in evaluation mode.
 
-    Raises ValueError that names the file if it is missing or is not an emotion classifier.
+    Raises ValueError that names the file if it is missing, is not an emotion classifier, or knows other emotions than
+    emotions.yaml.
     """
     state, metadata = load_safetensors(folder / FILE)
+    check_recorded_set(metadata, folder / FILE)
     try:
         shape = json.loads(metadata[SHAPE])
         epoch = shape.pop("epoch")

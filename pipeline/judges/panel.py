@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from pipeline.emotion_set import check_recorded_set, recorded_set
 from pipeline.judges.examples import NONE, Names, square
 from pipeline.judges.pixels import PixelJudge
 from pipeline.judges.pretrained import PublishedJudge, load_published, save_published
@@ -129,15 +130,19 @@ def save_judges(judges: Judges, folder: Path, metadata: Mapping[str, str]) -> No
         "objects": judges.names.objects,
     }
     text = json.dumps(shape, sort_keys=True, ensure_ascii=False)
-    save_safetensors(folder / FILE, judges.network.state_dict(), {**metadata, SHAPE: text})
+    save_safetensors(folder / FILE, judges.network.state_dict(), {**metadata, **recorded_set(), SHAPE: text})
     for judge, name in ((judges.scene_judge, SCENE_FILE), (judges.object_judge, OBJECT_FILE)):
         if judge:
             save_published(judge, folder / name)
 
 
 def load_judges(folder: Path, device: torch.device | str = "cpu") -> Judges:
-    """Load the judges of a folder. Raises ValueError that names the file if one is missing or damaged."""
+    """Load the judges of a folder.
+
+    Raises ValueError that names the file if one is missing or damaged, or knows other emotions than emotions.yaml.
+    """
     state, metadata = load_safetensors(folder / FILE)
+    check_recorded_set(metadata, folder / FILE)
     try:
         shape = json.loads(metadata[SHAPE])
         names = Names(tuple(shape["scenes"]), tuple(shape["objects"]))

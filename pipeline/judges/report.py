@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.emotions import EMOTIONS, polarity
+from pipeline.emotion_set import EMOTIONS, SIGNS, polarity
 from pipeline.judges.calibration import expected_calibration_error, negative_log_likelihood, softmax, wilson_interval
 
-POSITIVE = np.array([polarity(emotion) == "positive" for emotion in EMOTIONS])
+POSITIVE, NEGATIVE = (np.array([polarity(emotion) == sign for emotion in EMOTIONS]) for sign in SIGNS)
 
 
 def emotion_metrics(
@@ -24,13 +24,12 @@ def emotion_metrics(
     before = uncalibrated(probabilities, temperature)
     right = probabilities.argmax(1) == emotions
     low, high = wilson_interval(int(right.sum()), len(right))
-    says_positive = probabilities[:, POSITIVE].sum(1) > probabilities[:, ~POSITIVE].sum(1)
     numbers = {
         "n_test": len(right),
         "accuracy": float(right.mean()),
         "accuracy_low": low,
         "accuracy_high": high,
-        "accuracy_polarity": float((says_positive == POSITIVE[emotions]).mean()),
+        **polarity_accuracy(probabilities, emotions),
         "temperature": temperature,
     }
     for name, values in (("before", before), ("after", probabilities)):
@@ -40,6 +39,15 @@ def emotion_metrics(
         if (emotions == index).any():
             numbers[f"recall_{emotion}"] = float(right[emotions == index].mean())
     return numbers
+
+
+def polarity_accuracy(probabilities: NDArray[np.float32], emotions: NDArray[np.int64]) -> dict[str, float]:
+    """Return accuracy_polarity over the images whose emotion has a polarity; nothing where a polarity is missing."""
+    signed = (POSITIVE | NEGATIVE)[emotions]
+    if not (POSITIVE.any() and NEGATIVE.any() and signed.any()):
+        return {}
+    says_positive = probabilities[:, POSITIVE].sum(1) > probabilities[:, NEGATIVE].sum(1)
+    return {"accuracy_polarity": float((says_positive == POSITIVE[emotions])[signed].mean())}
 
 
 def uncalibrated(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:

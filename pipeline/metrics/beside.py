@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.emotions import EMOTIONS, Emotion
+from pipeline.emotion_set import EMOTIONS, Emotion
 
 PAIRED = ("lpips", "feature_distance", "sem_d_cosine", "sem_d_mse")
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.conditioning.prompts import GAP
-from pipeline.emotions import EMOTIONS, INDEX
+from pipeline.emotion_set import EMOTIONS, INDEX
 from pipeline.generation.images import encoded
 from pipeline.generation.request import Request, request
 from pipeline.metrics.columns import Columns, matrix, vectors

@@ -8,7 +8,7 @@ conditioned on. Their gap shows how far an image satisfies only the first. The o
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.emotions import INDEX
+from pipeline.emotion_set import INDEX
 from pipeline.metrics.columns import Columns, matrix
 from pipeline.metrics.means import mean_over_emotions, mean_results, share_results
 from pipeline.metrics.result import Measure, Result, flat_under

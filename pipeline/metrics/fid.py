@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.emotions import EMOTIONS
+from pipeline.emotion_set import EMOTIONS
 from pipeline.metrics.reference import Reference, reference_of
 from pipeline.metrics.result import Protocol, Result, undefined
 from pipeline.metrics.statistics import Statistics, by_emotion, pooled, pooled_as

@@ -16,8 +16,8 @@ from pipeline.corpora.images import read_image
 from pipeline.corpora.pack import describe_rejects, reject_table
 from pipeline.corpora.picture import Picture
 from pipeline.corpora.records import Reason, Reject, shown
+from pipeline.emotion_set import EMOTIONS
 from pipeline.emotion_words import allowed
-from pipeline.emotions import EMOTIONS
 from pipeline.metrics.judgement import Bench, Take, as_found, judged_pictures
 from pipeline.metrics.real import Content, GeneratorOf, Real, references_of
 from pipeline.metrics.result import Protocol

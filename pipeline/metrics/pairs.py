@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.emotions import EMOTIONS
+from pipeline.emotion_set import EMOTIONS
 from pipeline.metrics.result import Measure, Result
 
 Floats = NDArray[np.floating]

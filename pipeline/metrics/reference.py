@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.emotions import EMOTIONS, INDEX
+from pipeline.emotion_set import EMOTIONS, INDEX
 from pipeline.metrics.result import Measure, Protocol
 from pipeline.metrics.statistics import Statistics, by_emotion
 from pipeline.weights import load_safetensors, save_safetensors

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.emotions import Emotion
+from pipeline.emotion_set import Emotion
 
 Protocol = Literal["clean", "emogen", "clean-fid"]
 VIT_L_14 = ("timm/vit_large_patch14_clip_224.openai", "openai/clip-vit-large-patch14")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.emotions import EMOTIONS
+from pipeline.emotion_set import EMOTIONS
 from pipeline.metrics.backbones import clarity_name, judge_name, perceptual_networks
 from pipeline.metrics.beside import beside
 from pipeline.metrics.coherence import Plausibility, coherence

@@ -17,7 +17,7 @@ from pipeline.corpora.folder import READABLE, is_system_name
 from pipeline.corpora.records import SPLITS
 from pipeline.corpora.validate import PUBLISHED, PUBLISHED_TOTAL
 from pipeline.corpora.wikiart import parquet_files
-from pipeline.emotions import EMOTIONS
+from pipeline.emotion_set import EMOTIONS
 from pipeline.foundation import bundle
 from pipeline.foundation.clip import CONFIG
 from pipeline.foundation.recipes import IMAGE_PX

@@ -10,7 +10,7 @@ from itertools import combinations
 from math import ceil
 from typing import TYPE_CHECKING
 
-from pipeline.emotions import EMOTIONS, POLARITIES
+from pipeline.emotion_set import EMOTIONS, POLARITIES
 from pipeline.plan.costs import FP32, Cost, inception, judge
 from pipeline.plan.inputs import Corpus, Setting
 from pipeline.plan.rates import Effort, value

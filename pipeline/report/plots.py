@@ -10,7 +10,7 @@ import pandas as pd
 from PIL import Image
 
 from pipeline.colors import DROPPED_COLOR, KEPT_COLOR
-from pipeline.emotions import EMOTIONS
+from pipeline.emotion_set import EMOTIONS
 from pipeline.figure import drawn
 from pipeline.training.curves import is_loss
 

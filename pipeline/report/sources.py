@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from pipeline.artifacts import read_shards, take_rows
-from pipeline.emotions import EMOTIONS
+from pipeline.emotion_set import EMOTIONS
 from pipeline.features import pictures
 from pipeline.params import Params
 from pipeline.report.figures import PICTURE_PX, Figure, figure, plot, sheet

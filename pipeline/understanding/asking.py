@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from pipeline.captions.prompts import prompt
-from pipeline.emotions import EMOTIONS
+from pipeline.emotion_set import EMOTIONS
 from pipeline.judges.calibration import softmax
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from torch import Tensor
 from pipeline.corpora.labelled import Sample
 from pipeline.corpora.pack import reject_table, runs
 from pipeline.corpora.records import Reject
-from pipeline.emotions import EMOTIONS
+from pipeline.emotion_set import EMOTIONS
 from pipeline.schemas import READINGS_SCHEMA
 from pipeline.understanding.asking import by_caption, by_word, likeness
 from pipeline.understanding.probe import Probe, fit_probe

@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline.corpora.classes import CLASSES, Classes
-from pipeline.emotions import EMOTIONS, INDEX, POLARITIES, polarity
+from pipeline.corpora.classes import Classes, classes_of
+from pipeline.emotion_set import EMOTIONS, INDEX, POLARITIES, SIGNS, polarity
 from pipeline.judges.calibration import wilson_interval
 from pipeline.understanding.probe import Fold, judged, stratified_folds
 
@@ -63,16 +63,18 @@ Key = tuple[str, str, str]  # data set, reader, task
 
 
 def tasks_of(classes: Classes) -> dict[str, Task]:
-    """Return the tasks of a data set: its emotions, if it has any, and the polarity."""
+    """Return the tasks of a data set: its emotions, if at least two are in EMOTIONS, and the polarity if it has two."""
     emotions = [emotion for emotion in EMOTIONS if emotion in classes.emotions.values()]
     eye = np.eye(len(EMOTIONS))
     index_of = {label: emotions.index(emotion) for label, emotion in classes.emotions.items()}
-    signs = {label: POLARITIES.index(sign) for label, sign in classes.polarities.items()}
-    sums = np.array([[polarity(emotion) == sign for emotion in EMOTIONS] for sign in POLARITIES], float)
-    tasks = (
-        {EMOTION: Task(tuple(emotions), index_of, eye[[INDEX[emotion] for emotion in emotions]])} if emotions else {}
-    )
-    return tasks | {POLARITY: Task(POLARITIES, signs, sums)}
+    signs = {label: SIGNS.index(sign) for label, sign in classes.polarities.items()}
+    sums = np.array([[polarity(emotion) == sign for emotion in EMOTIONS] for sign in SIGNS], float)
+    tasks = {}
+    if len(emotions) > 1:
+        tasks[EMOTION] = Task(tuple(emotions), index_of, eye[[INDEX[emotion] for emotion in emotions]])
+    if POLARITIES == SIGNS:
+        tasks[POLARITY] = Task(SIGNS, signs, sums)
+    return tasks
 
 
 def score(predicted: Integers, targets: Integers, names: tuple[str, ...]) -> Score:
@@ -110,11 +112,11 @@ def scores(
         for reader in rows["reader"].unique().to_pylist():
             of_reader = rows.filter(pc.equal(rows["reader"], reader))
             result |= {
-                (dataset, reader, task): task_score for task, task_score in carried_over(of_reader, CLASSES[dataset])
+                (dataset, reader, task): task_score for task, task_score in carried_over(of_reader, classes_of(dataset))
             }
             if len(of_reader["feature"][0]):
                 shared = 0 if rare[dataset] else num_folds
-                fitted = fitted_within(of_reader, CLASSES[dataset], shared, strength, generator_of(dataset))
+                fitted = fitted_within(of_reader, classes_of(dataset), shared, strength, generator_of(dataset))
                 result |= {(dataset, reader, task): task_score for task, task_score in fitted}
     return result
 

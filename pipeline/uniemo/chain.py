@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.attributes import ATTRIBUTE_KINDS
-from pipeline.emotions import EMOTIONS
+from pipeline.emotion_set import EMOTIONS
 from pipeline.uniemo.queries import ExpertQueries, Seen
 
 if TYPE_CHECKING:

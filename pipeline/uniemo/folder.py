@@ -18,6 +18,7 @@ from torch import Tensor
 
 from pipeline.artifacts import read_object
 from pipeline.corpora.records import shown
+from pipeline.emotion_set import check_recorded_set, recorded_set
 from pipeline.foundation.clip import CONFIG, load_clip
 from pipeline.params import UniemoUnderstanding, parse_section
 from pipeline.training.weights import load_trained
@@ -58,7 +59,7 @@ def save_understanding(
     folder.mkdir(parents=True, exist_ok=True)
     if is_own_clip:
         shutil.copytree(clip, folder / OWN_CLIP)
-    meta = {"kind": KIND, "params": settings.model_dump(mode="json"), "clip": clip_digest(clip)}
+    meta = {"kind": KIND, "params": settings.model_dump(mode="json"), "clip": clip_digest(clip), **recorded_set()}
     text = json.dumps(meta | {"temperature": temperature}, indent=2, sort_keys=True)
     (folder / META).write_text(text + "\n", encoding="utf-8")
     save_safetensors(folder / STATE, weights, {"kind": KIND})
@@ -112,4 +113,5 @@ def _read_meta(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{folder} is not an understanding model: {META} is missing; run `dvc repro {KIND}`") from None
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{folder / META} does not describe an understanding model: {error!r}; {REMEDY}") from None
+    check_recorded_set(meta, folder)
     return meta

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.emotions import EMOTIONS
+from pipeline.emotion_set import EMOTIONS
 from pipeline.features import feature_matrix
 from pipeline.judges.head import fit_head
 from pipeline.rows import emotion_indices

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.attributes import ATTRIBUTE_KINDS
-from pipeline.emotions import EMOTIONS
+from pipeline.emotion_set import EMOTIONS
 from pipeline.params import Coefficients
 
 CLASS, PATCH = "class", "patch"

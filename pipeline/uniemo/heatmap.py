@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.attributes import ATTRIBUTE_KINDS
-from pipeline.emotions import EMOTIONS
+from pipeline.emotion_set import EMOTIONS
 from pipeline.figure import drawn
 from pipeline.uniemo.correlation import RARE_IMAGES, matrix
 

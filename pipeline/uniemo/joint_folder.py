@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from pipeline.conditioning.prompts import tokenize
-from pipeline.emotions import EMOTIONS
+from pipeline.emotion_set import EMOTIONS
 from pipeline.generation.folder import META, STATE, Foundation, read_meta, save_generator
 from pipeline.generation.space import Space
 from pipeline.params import UniemoJoint, parse_section

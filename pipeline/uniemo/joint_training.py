@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.emotion_set import EMOTIONS
 from pipeline.generation.folder import Foundation
 from pipeline.generation.request import request
 from pipeline.generation.sampling import sample, sampling_of
@@ -128,7 +129,7 @@ def drawer(inputs: JointInputs, model: UniEmo) -> Callable[[Tensor, torch.Genera
         return {
             **batch,
             "crops": mirror_map(mirrored),
-            "one_hot": torch.eye(8)[batch["emotions"]],
+            "one_hot": torch.eye(len(EMOTIONS))[batch["emotions"]],
             **draw_diffusion(model.schedule, latents, settings.text_dropout, generator),
         }
 

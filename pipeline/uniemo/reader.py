@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from pipeline.corpora.images import read_image, to_rgb
-from pipeline.emotions import EMOTIONS, POLARITIES, polarity
+from pipeline.emotion_set import EMOTIONS, POLARITIES, polarity
 from pipeline.runtime import device as usual_device
 from pipeline.uniemo.attention import Map, overlay
 from pipeline.uniemo.folder import Understanding, load_understanding
@@ -124,5 +124,6 @@ def polarities_of(probabilities: Sequence[float]) -> dict[str, float]:
     """Return the sums by polarity of probabilities given in the order of EMOTIONS."""
     sums = dict.fromkeys(map(str, POLARITIES), 0.0)
     for emotion, probability in zip(EMOTIONS, probabilities, strict=True):
-        sums[polarity(emotion)] += probability
+        if sign := polarity(emotion):
+            sums[sign] += probability
     return sums

@@ -65,6 +65,10 @@ def test_a_cell_has_links_to_the_data_and_weights_that_its_params_name(repositor
         assert (CELL.folder / name).is_symlink()
         assert (CELL.folder / name).resolve() == (repository / name).resolve()
     assert read_yaml(CELL.folder / "params.yaml")["emoset"]["folder"] == "data/emoset118k"
+    outs = [out for stage in read_yaml(CELL.folder / "dvc.yaml")["stages"].values()
+            for out in stage.get("do", stage).get("outs", [])]  # fmt: skip
+    assert "metrics/emoset.json" in outs
+    assert all(isinstance(out, str) for out in outs), "an out outside the cache keeps a stage from being shared"
     made = CELL.folder / "data" / "corpora"
     made.mkdir()
     (CELL.folder / "pipeline" / "gone.py").touch()

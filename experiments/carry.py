@@ -1,0 +1,100 @@
+"""Carry the results of grids over to code that has been shown to compute the same.
+
+An edit that changes no number changes the hash of a stage's code all the same, and with it the keys of all results. Two
+files dvc.lock of one machine show what computes the same: a stage whose inputs, params and outs are equal in both.
+
+    .venv/bin/python -m experiments.carry before/dvc.lock          # shown by that file and the present dvc.lock
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from experiments import cell as layout
+from experiments.key import FINISHED
+from pipeline.params import read_yaml
+
+CODE = "code/"
+Shown = Mapping[str, tuple[str, str]]  # name of a stage's code -> MD5 of the old and of the new one
+
+
+def same_code(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Return the codes that differ between two locks, by name, where the stages of both show that they do the same.
+
+    Stages are the same if their outs have the same paths, whatever they are called; those in one of the locks alone
+    show nothing. Keys of params that only the new lock has count as no difference: equal outs show that their values
+    stand for what was done before.
+    """
+    before, after = ({unit.paths: unit for unit in map(_unit, lock["stages"].values())} for lock in (old, new))
+    pairs = [(before[paths], after[paths]) for paths in before.keys() & after.keys()]
+    differ = {one.name for one, other in pairs if not one.did_as(other)}
+    return {
+        one.name: (one.code, other.code)
+        for one, other in sorted(pairs, key=lambda pair: pair[0].name)
+        if one.name and one.code != other.code and one.name not in differ
+    }
+
+
+def carried(key: dict[str, Any], shown: Shown) -> list[str]:
+    """Give a key the hashes of new code that computes the same, in place, and return the names of that code."""
+    moved = [name for name, (old, _) in shown.items() if key["code"].get(name) == old]
+    key["code"].update({name: shown[name][1] for name in moved})
+    return moved
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """A stage of a lock: the name and the MD5 of its code, and the MD5 of its other inputs and of its outs by path."""
+
+    name: str
+    code: str
+    inputs: Mapping[str, str]
+    params: Mapping[str, Any]
+    outs: Mapping[str, str]
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return tuple(sorted(self.outs))
+
+    def did_as(self, newer: "_Unit") -> bool:
+        """Return True if the newer stage made the same outs of the same inputs with the same params."""
+        same = (self.inputs, self.outs) == (newer.inputs, newer.outs)
+        return same and _within(self.params, newer.params)
+
+
+def _within(old: object, new: object) -> bool:
+    """Return True if all keys of nested dicts have the same values in the new one, which may have more keys."""
+    if not isinstance(old, Mapping) or not isinstance(new, Mapping):
+        return old == new
+    return all(key in new and _within(value, new[key]) for key, value in old.items())
+
+
+def _unit(stage: Mapping[str, Any]) -> _Unit:
+    deps = {dep["path"]: dep["md5"] for dep in stage.get("deps", [])}
+    path = next((path for path in deps if path.startswith(CODE)), "")
+    code, outs = deps.pop(path, ""), {out["path"]: out["md5"] for out in stage.get("outs", [])}
+    return _Unit(Path(path).stem, code, deps, stage.get("params", {}), outs)
+
+
+@click.command()
+@click.argument("old", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("new", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=layout.ROOT / "dvc.lock")
+def main(old: Path, new: Path) -> None:
+    """Carry results of the code of the lock OLD over to that of the lock NEW; both must be of one machine."""
+    shown = same_code(read_yaml(old), read_yaml(new))
+    click.echo(f"computes the same as before: {', '.join(shown) or 'no code that has changed'}")
+    for path in [*sorted(layout.RESULTS.glob("*.json")), *sorted(layout.CELLS.glob(f"*/*/{FINISHED}"))]:
+        result = json.loads(path.read_text())
+        if isinstance(result.get("key"), dict) and (moved := carried(result["key"], shown)):
+            if path.name != FINISHED:
+                result["carried"] = sorted({*result.get("carried", []), *moved})
+            path.write_text(json.dumps(result, indent=2) + "\n")
+            click.echo(f"{path.relative_to(layout.ROOT)}: {len(moved)} codes")
+
+
+if __name__ == "__main__":
+    main()

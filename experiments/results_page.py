@@ -1,0 +1,146 @@
+"""Write docs/RESULTS.md: what every grid asked, the direction stated before, the verdict, and how to run it again.
+
+    .venv/bin/python -m experiments.results_page
+
+It follows from experiments/queue.yaml, the grids and experiments/results/; a test holds the document to it.
+"""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from experiments.cell import RESULTS, ROOT, read_grid
+from experiments.queue import Entry, read_queue
+from experiments.verdicts import direction
+from pipeline.report.measured import age_of
+
+DOCUMENT = ROOT / "docs" / "RESULTS.md"
+HEAD = """# Results: what was asked, and what came out
+Written by `python -m experiments.results_page` and held by tests/experiments/test_results_page.py. Every grid is a
+file in experiments/ that was committed, with the directions of the papers, before it ran. All numbers are of the
+drawn world and its small models: they say how the methods work, not how well they do on photographs. A verdict holds
+for the images and the trainings (three seeds; the hull of a bootstrap over images and Student's t over seeds): a row
+`agrees` if the whole interval and every seed have the paper's direction, `disagrees` if they have the opposite one,
+and is `unresolved` otherwise. Where the paper has no direction the verdict is `higher` or `lower`. "Resolves" is the
+difference that four of five such experiments would find. docs/LOG.md has what was tried and failed,
+[REFEREE.md](REFEREE.md) what the papers' own numbers carry.
+"""
+HEADLINES = {
+    "emo_a/judge": "Emo-A by the judge", "emo_a/classifier": "Emo-A by the classifier", "sem_c": "Sem-C",
+    "ec_a/clip": "EC-A by CLIP and the classifier", "content/clip": "content by CLIP", "accuracy": "accuracy",
+}  # fmt: skip
+SIGNS = {1: "better", -1: "worse", None: ""}
+OPEN = "unresolved"
+COLUMNS = (
+    "| row | metric | mean | difference | against | the paper | verdict | resolves |\n|---|---|---|---|---|---|---|---|"
+)
+
+
+def document() -> str:
+    """Return the whole document."""
+    entries = read_queue()
+    return "\n".join([HEAD, *summary(entries), *(line for entry in entries for line in section(entry))])
+
+
+def result_of(grid: str) -> dict[str, Any]:
+    """Return the result of a grid, an empty dict if it has none."""
+    path = RESULTS / f"{grid}.json"
+    found: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    return found
+
+
+def state_of(result: Mapping[str, Any]) -> str:
+    """Return "run", "stale" or "not run"."""
+    return "not run" if not result else "stale" if age_of(result, {}) else "run"
+
+
+def comparisons(grid: Mapping[str, Any], result: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Yield row, metric and comparison of every headline number of a result that is compared with another row."""
+    for claim, found in result.get("claims", {}).items():
+        yield claim, "accuracy", found
+    for row, metrics in result.get("rows", {}).items():
+        for metric in HEADLINES:
+            if "difference" in metrics.get(metric, {}):
+                yield row, metric, metrics[metric]
+
+
+def summary(entries: list[Entry]) -> Iterator[str]:
+    """Yield the lines of the table of all grids, and the count of resolved rows."""
+    yield "| grid | what it decides | state | rows compared | resolved |"
+    yield "|---|---|---|---|---|"
+    counts: Counter[str] = Counter()
+    for entry in entries:
+        grid, result = read_grid(entry.grid), result_of(entry.grid)
+        state = state_of(result)
+        found = [each["verdict"] for _, _, each in comparisons(grid, result)] if state == "run" else []
+        counts += Counter("resolved" if verdict != OPEN else OPEN for verdict in found)
+        numbers = f"{len(found)} | {sum(verdict != OPEN for verdict in found)}" if found else " | "
+        yield f"| [{entry.grid}](#{entry.grid}) | {_safe(entry.reason)} | {state} | {numbers} |"
+    total = counts.total()
+    yield f"\nResolved: {counts['resolved']} of {total} comparisons that are run.\n" if total else "\nNone is run.\n"
+
+
+def section(entry: Entry) -> Iterator[str]:
+    """Yield the lines of one grid: its question, how it runs, and its rows."""
+    grid, result = read_grid(entry.grid), result_of(entry.grid)
+    yield f"## {entry.grid}"
+    yield f"{entry.reason[0].upper()}{entry.reason[1:]}.\n"
+    before = "".join(f"python -m {module} && " for module in entry.before)
+    yield f"`{before}python -m experiments.run {entry.grid} && python -m {' '.join(entry.verdict_command)}`\n"
+    state = state_of(result)
+    if state != "run":
+        yield f"{'Not run yet' if state == 'not run' else f'Stale: {age_of(result, {})}; nothing is shown'}.\n"
+        return
+    images = result.get("num_pictures") or result["images_per_seed"]
+    said = f"{len(result['seeds'])} seeds, {images:,} images each"
+    num_carried = len(result.get("carried", []))
+    yield f"{said}{f'; {num_carried} stages have later code that computes the same' if num_carried else ''}.\n"
+    yield COLUMNS
+    for row, metrics in result.get("rows", {}).items():
+        yield from (_line(grid, row, metric, metrics[metric]) for metric in HEADLINES if metric in metrics)
+    for claim, found in result.get("claims", {}).items():
+        row, _, other = claim.partition(" - ")
+        mean = {"mean": result["accuracy"][row]["mean"], "against": other}
+        yield _line(grid, row, "accuracy", mean | found)
+    yield ""
+
+
+def _line(grid: Mapping[str, Any], row: str, metric: str, found: Mapping[str, Any]) -> str:
+    spread = f"{found['mean']:.3f}"
+    if "difference" not in found:
+        return f"| {_safe(row)} | {HEADLINES[metric]} | {spread} | | | | | |"
+    ends = f"{found['difference']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}]"
+    stated = SIGNS[direction(grid, row, metric)]
+    return (
+        f"| {_safe(row)} | {HEADLINES[metric]} | {spread} | {ends} | {_safe(found['against'])} | {stated} "
+        f"| {found['verdict']}{_more(found)} | {found['resolves']:.3f} |"
+    )
+
+
+def _more(found: Mapping[str, Any]) -> str:
+    """Return how many times the seeds an unresolved difference of the size found would need, at most a thousand."""
+    if found["verdict"] != OPEN or not found["difference"]:
+        return ""
+    times = math.ceil((found["resolves"] / abs(found["difference"])) ** 2)
+    return f" (needs {times} times the seeds)" if 1 < times <= 1000 else ""
+
+
+def _safe(text: str) -> str:
+    return text.replace("|", "/").replace("*", r"\*")
+
+
+@click.command()
+def main() -> None:
+    """Write docs/RESULTS.md."""
+    path: Path = DOCUMENT
+    path.write_text(document(), encoding="utf-8")
+    click.echo(f"{path}: {document().count(chr(10))} lines")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Results go over to other code only where two locks show that it computes the same."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from experiments import cell as layout
+from experiments.carry import main, same_code
+
+
+def unit(name: str, code: str, dep: str = "d", out: str = "o", steps: int = 5) -> dict[str, Any]:
+    """A stage of a lock, with the MD5 of its code, of its input and of its out."""
+    return {
+        "cmd": "python", "deps": [{"path": "data/in", "md5": dep}, {"path": f"code/{name}.txt", "md5": code}],
+        "params": {"params.yaml": {"x": {"steps": steps}}}, "outs": [{"path": f"data/{name}", "md5": out}],
+    }  # fmt: skip
+
+
+def lock(**units: dict[str, Any]) -> dict[str, Any]:
+    return {"schema": "2.0", "stages": units}
+
+
+def test_equal_inputs_params_and_outs_show_that_code_computes_the_same() -> None:
+    old = lock(a=unit("a", "1"), b=unit("b", "1"), c=unit("c", "1"), d=unit("d", "1"), gone=unit("gone", "1"))
+    new = lock(a=unit("a", "2"), b=unit("b", "2", out="p"), c=unit("c", "2", dep="e"), d=unit("d", "2", steps=6))
+    assert same_code(old, new) == {"a": ("1", "2")}
+
+
+def test_one_of_several_units_that_differs_is_enough_to_show_nothing() -> None:
+    def units(code: str, out: str) -> dict[str, Any]:
+        one, other = unit("a", code), unit("a", code, out=out)
+        other["outs"][0]["path"] = "data/other"
+        return {"stages": {"a@x": one, "a@y": other}}
+
+    assert same_code(units("1", "o"), units("2", "p")) == {}
+    assert same_code(units("1", "o"), units("2", "o")) == {"a": ("1", "2")}
+
+
+def test_another_name_of_the_stage_and_a_new_key_of_params_are_no_difference() -> None:
+    new = unit("a", "2")
+    new["params"]["params.yaml"]["x"]["added"] = 0
+    assert same_code(lock(a=unit("a", "1")), {"stages": {"a@x": new}}) == {"a": ("1", "2")}
+    del new["params"]["params.yaml"]["x"]["steps"]
+    assert same_code(lock(a=unit("a", "1")), {"stages": {"a@x": new}}) == {}
+
+
+def test_results_of_the_old_code_are_carried_and_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results, cells = tmp_path / "experiments/results", tmp_path / ".work/experiments"
+    monkeypatch.setattr(layout, "ROOT", tmp_path)
+    monkeypatch.setattr(layout, "RESULTS", results)
+    monkeypatch.setattr(layout, "CELLS", cells)
+    (cells / "grid/row-0").mkdir(parents=True)
+    results.mkdir(parents=True)
+    for path in (results / "grid.json", cells / "grid/row-0/finished.json"):
+        path.write_text(json.dumps({"key": {"code": {"a": "1", "b": "0"}}, "rows": {}}))
+    (results / "older.json").write_text(json.dumps({"key": {"code": {"a": "0"}}}))
+    (results / "dials.json").write_text(json.dumps({"method": {}}))
+    for name, code in (("old", "1"), ("new", "2")):
+        (tmp_path / name).write_text(json.dumps(lock(a=unit("a", code), b=unit("b", code))))
+    done = CliRunner().invoke(main, [str(tmp_path / "old"), str(tmp_path / "new")])
+    assert done.exit_code == 0, done.output
+    found = {path.name: json.loads(path.read_text()) for path in tmp_path.rglob("*.json")}
+    assert found["grid.json"] == {"key": {"code": {"a": "2", "b": "0"}}, "rows": {}, "carried": ["a"]}
+    assert found["finished.json"] == {"key": {"code": {"a": "2", "b": "0"}}, "rows": {}}
+    assert found["older.json"] == {"key": {"code": {"a": "0"}}}

@@ -1,0 +1,48 @@
+"""docs/RESULTS.md says of every grid what it asked and what came out."""
+
+from typing import Any
+
+import pytest
+
+from experiments import results_page
+from experiments.cell import grid_names
+from experiments.queue import Entry
+from experiments.results_page import DOCUMENT, document, section, summary
+
+ENTRY = Entry(grid="coemogen_table1", reason="what its parts are worth")
+FOUND = {"mean": 0.7, "difference": -0.02, "low": -0.05, "high": 0.01, "resolves": 0.04, "verdict": "unresolved",
+         "against": "whole"}  # fmt: skip
+RESULT: dict[str, Any] = {
+    "key": {"code": {}, "data": {}, "weights": {}}, "seeds": [0, 1, 2], "images_per_seed": 1024,
+    "rows": {
+        "whole": {"emo_a/judge": {"mean": 0.72}},
+        "without L_SEM": {"emo_a/judge": FOUND, "sem_c": FOUND | {"verdict": "agrees"}},
+    },
+}  # fmt: skip
+
+
+def test_the_document_is_what_the_grids_and_their_results_say() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    assert document() == text, "run `python -m experiments.results_page`"
+    assert all(f"## {name}\n" in text for name in grid_names())
+
+
+def test_a_row_has_its_direction_its_verdict_and_what_would_resolve_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results_page, "result_of", lambda grid: RESULT)
+    lines = list(section(ENTRY))
+    assert (
+        "| without L_SEM | Emo-A by the judge | 0.700 | -0.020 [-0.050, +0.010] | whole | worse | unresolved (needs 4 "
+        in ("\n".join(lines))
+    )
+    assert "1,024 images each" in "\n".join(lines)
+    assert list(summary([ENTRY]))[2:] == [
+        "| [coemogen_table1](#coemogen_table1) | what its parts are worth | run | 2 | 1 |",
+        "\nResolved: 1 of 2 comparisons that are run.\n",
+    ]
+
+
+def test_a_stale_result_shows_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results_page, "result_of", lambda grid: RESULT | {"outdated": "with older weights"})
+    text = "\n".join(section(ENTRY))
+    assert "Stale: with older weights; nothing is shown" in text
+    assert "0.7" not in text
