@@ -1,28 +1,33 @@
-"""Write an EmoSet whose emotions are dealt out at random to the images of each split, for the grid null_emotions.
+"""Write an EmoSet whose emotions are dealt out at random, for the grids null_emotions and dose_labels.
 
-Images, attributes and the number of images of each emotion stay; which emotion an image has is chance.
+Images, attributes and the number of images of each emotion stay. For null_emotions every emotion is chance; a dose deals
+out those of so many percent of the train split among these images, and leaves val and test as they are.
 """
 
 import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
+import numpy as np
 
 from experiments.cell import ROOT, repository_params
 from pipeline.corpora.records import SPLITS
 from pipeline.runtime import numpy_generator
 
-TARGET = ROOT / "data" / "overrides" / "independent_emotions"
+OVERRIDES = ROOT / "data" / "overrides"
+TARGET = OVERRIDES / "independent_emotions"
+DOSES = {percent: OVERRIDES / f"noisy_emotions_{percent}" for percent in (20, 40)}
 
 
-def deal(source: Path, target: Path) -> int:
+def deal(source: Path, target: Path, percent: int = 100, splits: Sequence[str] = SPLITS) -> int:
     """Write the folder of the official layout anew and return its number of images.
 
-    Images are linked, not copied.
+    The emotions of so many percent of the images of `splits` are dealt out among them; a larger dose contains a smaller
+    one. Images are linked, not copied.
     """
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
@@ -30,10 +35,23 @@ def deal(source: Path, target: Path) -> int:
     numbers: Counter[str] = Counter()
     for split in SPLITS:
         rows = json.loads((source / f"{split}.json").read_text())
-        dealt = numpy_generator("independent_emotions", split).permutation([row[0] for row in rows]).tolist()
+        dealt = dealt_out([row[0] for row in rows], percent if split in splits else 0, split)
         written = list(relabelled(source, target, rows, dealt, numbers))
         (target / f"{split}.json").write_text(json.dumps(written))
     return numbers.total()
+
+
+def dealt_out(emotions: list[str], percent: int, split: str) -> list[str]:
+    """Return emotions of which so many percent have changed places at random."""
+    generator = numpy_generator("independent_emotions", split)
+    if percent == 100:
+        every: list[str] = generator.permutation(emotions).tolist()
+        return every
+    rows = generator.permutation(len(emotions))[: round(len(emotions) * percent / 100)]
+    found = np.array(emotions, object)
+    found[rows] = found[generator.permutation(rows)]
+    told: list[str] = found.tolist()
+    return told
 
 
 def relabelled(
@@ -57,8 +75,11 @@ def relabelled(
 
 @click.command()
 def main() -> None:
-    """Write the folder from the EmoSet that params.yaml names; `dvc repro miniature` makes the drawn one."""
-    click.echo(f"{TARGET}: {deal(ROOT / repository_params()['emoset']['folder'], TARGET)} pictures")
+    """Write the folders from the EmoSet that params.yaml names; `dvc repro miniature` makes the drawn one."""
+    source = ROOT / repository_params()["emoset"]["folder"]
+    click.echo(f"{TARGET}: {deal(source, TARGET)} images")
+    for percent, target in DOSES.items():
+        click.echo(f"{target}: {deal(source, target, percent, ('train',))} images")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from experiments.cell import ROOT, read_grid
-from experiments.independent_emotions import TARGET, deal
+from experiments.independent_emotions import DOSES, TARGET, deal
 from pipeline.corpora.emoset import plan, read
 from pipeline.corpora.records import Record
 
@@ -64,3 +64,26 @@ def test_emotions_go_to_other_pictures_by_chance(dealt: tuple[Path, Path]) -> No
 
 def test_the_grid_takes_the_folder_that_is_written() -> None:
     assert read_grid("null_emotions")["common"]["emoset.folder"] == TARGET.relative_to(ROOT).as_posix()
+
+
+def test_a_dose_changes_so_many_labels_of_the_train_split_and_no_other(
+    dealt: tuple[Path, Path], tmp_path: Path
+) -> None:
+    changed = {}
+    for percent in (20, 40):
+        deal(dealt[0], tmp_path / str(percent), percent, ("train",))
+        for split in SPLITS:
+            old, new = (
+                [row[0] for row in json.loads((folder / f"{split}.json").read_text())]
+                for folder in (dealt[0], tmp_path / str(percent))
+            )
+            assert Counter(old) == Counter(new)
+            changed[percent, split] = {row for row, pair in enumerate(zip(old, new, strict=True)) if len(set(pair)) > 1}
+    assert 0 < len(changed[20, "train"]) < len(changed[40, "train"]) <= 64
+    assert len(changed[20, "train"]) <= 32
+    assert not any(rows for (_, split), rows in changed.items() if split != "train")
+
+
+def test_the_dose_grid_takes_the_folders_that_are_written() -> None:
+    taken = {changes.get("emoset.folder") for changes in read_grid("dose_labels")["rows"].values()}
+    assert taken == {None, *(path.relative_to(ROOT).as_posix() for path in DOSES.values())}
