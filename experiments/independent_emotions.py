@@ -1,7 +1,7 @@
 """Write an EmoSet whose emotions are dealt out at random, for the grids null_emotions and dose_labels.
 
-Images, attributes and the number of images of each emotion stay. For null_emotions every emotion is chance; a dose deals
-out those of so many percent of the train split among these images, and leaves val and test as they are.
+Images, attributes and the number of images of each emotion stay. For null_emotions every emotion is chance; a dose
+deals out those of so many percent of the train split among these images, and leaves val and test as they are.
 """
 
 import json
