@@ -7,6 +7,7 @@ files dvc.lock of one machine show what computes the same: a stage whose inputs,
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,8 @@ from typing import Any
 import click
 
 from experiments import cell as layout
-from experiments.key import FINISHED
+from experiments.kept import path_of
+from experiments.key import FINISHED, hash_of
 from pipeline.params import read_yaml
 
 CODE = "code/"
@@ -80,20 +82,48 @@ def _unit(stage: Mapping[str, Any]) -> _Unit:
     return _Unit(Path(path).stem, code, deps, stage.get("params", {}), outs)
 
 
+def added_keys(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, set[str]]:
+    """Return the keys of each section of params that only the new lock has, of stages that did as before otherwise."""
+    before, after = ({unit.paths: unit for unit in map(_unit, lock["stages"].values())} for lock in (old, new))
+    added: dict[str, set[str]] = defaultdict(set)
+    for paths in before.keys() & after.keys():
+        one, other = (each[paths].params.get("params.yaml", {}) for each in (before, after))
+        for section, values in other.items():
+            if isinstance(values, Mapping) and isinstance(one.get(section), Mapping):
+                added[section] |= values.keys() - one[section].keys()
+    return {section: keys for section, keys in added.items() if keys}
+
+
+def carried_params(key: dict[str, Any], params: Mapping[str, Any], added: Mapping[str, set[str]]) -> list[str]:
+    """Give a key the hashes of the present params where they differ by added keys alone, and return the sections."""
+    moved = []
+    for section, keys in added.items():
+        former = {name: value for name, value in params[section].items() if name not in keys}
+        if key["params"].get(section) == hash_of(former):
+            key["params"][section] = hash_of(params[section])
+            moved.append(section)
+    return moved
+
+
 @click.command()
 @click.argument("old", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("new", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=layout.ROOT / "dvc.lock")
 def main(old: Path, new: Path) -> None:
     """Carry results of the code of the lock OLD over to that of the lock NEW; both must be of one machine."""
-    shown = same_code(read_yaml(old), read_yaml(new))
+    locks = read_yaml(old), read_yaml(new)
+    shown, added = same_code(*locks), added_keys(*locks)
     click.echo(f"computes the same as before: {', '.join(shown) or 'no code that has changed'}")
-    for path in [*sorted(layout.RESULTS.glob("*.json")), *sorted(layout.CELLS.glob(f"*/*/{FINISHED}"))]:
+    for path in sorted(layout.RESULTS.glob("*.json")):
         result = json.loads(path.read_text())
         if isinstance(result.get("key"), dict) and (moved := carried(result["key"], shown)):
-            if path.name != FINISHED:
-                result["carried"] = sorted({*result.get("carried", []), *moved})
+            result["carried"] = sorted({*result.get("carried", []), *moved})
             path.write_text(json.dumps(result, indent=2) + "\n")
-            click.echo(f"{path.relative_to(layout.ROOT)}: {len(moved)} codes")
+            click.echo(f"{path.name}: {len(moved)} codes")
+    for cell in (cell for name in layout.grid_names() for cell in layout.cells(name, layout.read_grid(name))):
+        for path in filter(Path.is_file, (path_of(cell), cell.folder / FINISHED)):
+            result = json.loads(path.read_text())
+            if carried(result["key"], shown) + carried_params(result["key"], layout.params_of(cell), added):
+                path.write_text(json.dumps(result, indent=1, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from pipeline.params import parse_params, read_yaml
 ROOT = Path(__file__).parents[1]
 CELLS = ROOT / ".work" / "experiments"
 RESULTS = ROOT / "experiments" / "results"
+KEPT = ROOT / "experiments" / "cells"  # what verdicts need of finished cells, in git
 CODE = ("stages", "pipeline", "evoke", "presets", "dvc.yaml", "emotions.yaml", ".dvcignore")
 QUEUE = "queue.yaml"  # the order in which grids run (experiments/queue.py)
 DRAWN = "miniature."  # prefix of the params of the drawn world

@@ -3,8 +3,8 @@
     python -m experiments.filter_roc          # after `evoke repro caption_filter@emoset`; no training is needed
 
 A caption is right if it names the scene that was drawn and no other, and only objects that were drawn. The curve gives,
-at each fraction that the filter may drop of an emotion, the share of wrong captions and of right ones that it drops; the
-area under it is the chance that a wrong caption is less similar to its image than a right one of the same emotion.
+at each fraction that the filter may drop of an emotion, the share of wrong captions and of right ones that it drops.
+The area under it is the chance that a wrong caption is less similar to its image than a right one of the same emotion.
 Writes experiments/results/filter_roc.json.
 """
 

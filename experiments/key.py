@@ -37,7 +37,7 @@ class Key:
     @property
     def digest(self) -> str:
         """Return the key as 16 hex digits."""
-        return _hash(asdict(self))
+        return hash_of(asdict(self))
 
     def differences(self, other: "Key") -> list[str]:
         """Return what differs between two keys, such as "code coemogen"."""
@@ -72,7 +72,7 @@ def key_of(cell: Cell, root: Path | None = None) -> Key:
     units = units_above(cell.target, stages, values)
     inputs = input_hashes(inputs_above(cell.target, stages, values))
     return Key(
-        params={section: _hash(values[section]) for unit in units for section in unit.sections},
+        params={section: hash_of(values[section]) for unit in units for section in unit.sections},
         code=dict(code_hash(unit.stage, unit.item, root) for unit in units),
         data={path: md5 for path, md5 in inputs.items() if not path.startswith(WEIGHTS)},
         weights={path: md5 for path, md5 in inputs.items() if path.startswith(WEIGHTS)},
@@ -132,8 +132,9 @@ def merged(keys: Iterable[Key]) -> dict[str, Any]:
     found = sorted(keys, key=lambda key: key.digest)
     names = {kind: {name: md5 for key in found for name, md5 in getattr(key, kind).items()}
              for kind in (CODE, "data", "weights")}  # fmt: skip
-    return {"digest": _hash([key.digest for key in found]), **names}
+    return {"digest": hash_of([key.digest for key in found]), **names}
 
 
-def _hash(value: Any) -> str:
+def hash_of(value: Any) -> str:
+    """Return a hash of plain values, 16 hex digits."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

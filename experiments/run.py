@@ -18,10 +18,10 @@ import click
 from evoke.progress import duration
 from experiments import cell as layout
 from experiments.cell import Cell, cells, named, prepare, read_grid
-from experiments.key import FINISHED, Finished, key_of, read_finished, write_finished
+from experiments.kept import SHOWN, keep, result_of
+from experiments.key import FINISHED, Finished, key_of, write_finished
 from experiments.record import record
 
-SHOWN = ("emo_a/classifier", "emo_a/judge", "n")
 LOG = "log.txt"
 POLL_S = 1.0
 WIDTH = 110
@@ -29,7 +29,7 @@ WIDTH = 110
 
 def age_of(cell: Cell) -> str | None:
     """Return why a cell has to run: "not run yet", or why its result is stale; None if its result holds."""
-    finished = read_finished(cell)
+    finished = result_of(cell)
     return "not run yet" if finished is None else finished.age(key_of(cell)) or None
 
 
@@ -48,10 +48,11 @@ def run_cell(cell: Cell, threads: int) -> Mapping[str, Any]:
         status = subprocess.run(command, cwd=cell.folder, env=environment, stdout=log, stderr=log, check=False)
     if status.returncode:
         raise click.ClickException(f"{cell.row}, seed {cell.seed} failed: see {cell.folder / LOG}")
-    found = metrics(cell)
-    write_finished(cell, Finished(found, key_of(cell, cell.folder)))
+    finished = Finished(metrics(cell), key_of(cell, cell.folder))
+    write_finished(cell, finished)
+    keep(cell, read_grid(cell.grid), finished)
     record(cell, layout.ROOT)
-    return found
+    return finished.metrics
 
 
 def metrics(cell: Cell) -> dict[str, Any]:
@@ -134,7 +135,7 @@ def main(name: str, jobs: int, threads: int, rows: tuple[str, ...], dry: bool) -
             continue
         age = age_of(cell)
         if age is None:
-            show(grid, cell, read_finished(cell).metrics)  # type: ignore[union-attr]
+            show(grid, cell, result_of(cell).metrics)  # type: ignore[union-attr]
             continue
         wanted.append(cell)
         if dry or (cell.folder / FINISHED).is_file():

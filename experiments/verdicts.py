@@ -18,28 +18,13 @@ from typing import Any
 
 import click
 import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
 
 from evoke.comparison import compare, over_seeds, t_errors
-from experiments.cell import RESULTS, Cell, cells, is_miniature, named, of_row, read_grid
-from experiments.key import Finished, key_of, merged, read_finished
-from pipeline.artifacts import read_shards
-from pipeline.metrics.emotion_accuracy import JUDGES, right
-from pipeline.params import read_yaml
+from experiments.cell import RESULTS, Cell, cells, is_miniature, params_of, read_grid
+from experiments.kept import CLARITY, Values, per_image, reported, result_of
+from experiments.key import Finished, key_of, merged
 
 SHARES = (0.0, 1.0)  # range of the values per image
-Values = dict[str, NDArray[np.float64]]
-
-
-def per_image(cell: Cell, images: str) -> Values:
-    """Return the compared values of each image of a cell, in the order of the ids.
-
-    They are whether each judge is right (1 or 0), and the semantic clarity.
-    """
-    scores: pa.Table = read_shards(cell.folder / images)
-    judged = {f"emo_a/{judge}": right(scores, judge).astype(np.float64) for judge in JUDGES}
-    return {**judged, "sem_c": scores["clarity"].to_numpy().astype(np.float64)}
 
 
 def direction(grid: Mapping[str, Any], row: str, metric: str, of_all: bool = True) -> int | None:
@@ -73,7 +58,7 @@ def complete(name: str, grid: Mapping[str, Any], rows: int | None = None) -> Com
     """
     finished: dict[Cell, Finished] = {}
     for cell in cells(name, grid):
-        result = read_finished(cell)
+        result = result_of(cell)
         age = result.age(key_of(cell)) if result else ""
         if age:
             click.echo(f"{cell.row}, seed {cell.seed} is stale and left out: {age}", err=True)
@@ -92,13 +77,13 @@ def table(name: str, grid: Mapping[str, Any]) -> dict[str, Any]:
     That is the first row, or the one in `against` of the grid.
     """
     found = complete(name, grid)
-    values = {cell: per_image(cell, of_row(grid, "images", cell.row)) for cell in found.finished if "images" in grid}
+    values = {cell: per_image(cell, grid) for cell in found.finished if "images" in grid}
     rows = {row: compared(grid, row, found, values) for row in grid["rows"]}
     cell = next(iter(found.finished))
-    num = len(values[cell]["sem_c"]) if values else 0
+    num = len(values[cell][CLARITY]) if values else 0
     changes = grid.get("common", {}) | (grid.get("base", {}) if is_miniature() else {})
     keys = (result.key for result in found.finished.values() if result.key)
-    return {"grid": name, "data": read_yaml(cell.folder / "params.yaml")["emoset"]["folder"], "seeds": found.seeds,
+    return {"grid": name, "data": params_of(cell)["emoset"]["folder"], "seeds": found.seeds,
             "images_per_seed": num, "base": changes, "key": merged(keys), "rows": rows}  # fmt: skip
 
 
@@ -106,7 +91,7 @@ def compared(grid: Mapping[str, Any], row: str, found: Complete, values: Mapping
     """Return the metrics of one row: per image where the grid has images, then those in `reported`."""
     other = against(grid, row)
     ours, theirs = ([values[cell] for cell in found.of(name)] if values else [] for name in (row, other))
-    if any(len(one["sem_c"]) != len(two["sem_c"]) for one, two in zip(ours, theirs, strict=True)):
+    if any(len(one[CLARITY]) != len(two[CLARITY]) for one, two in zip(ours, theirs, strict=True)):
         raise click.ClickException(f"{row} has images of other emotions than {other}: they make no pairs")
     metrics: dict[str, Any] = {}
     for metric in ours[0] if ours else ():
@@ -114,8 +99,8 @@ def compared(grid: Mapping[str, Any], row: str, found: Complete, values: Mapping
         if row != other:
             pair = [each[metric] for each in ours], [each[metric] for each in theirs]
             metrics[metric] |= compare(*pair, direction(grid, row, metric)) | {"against": other}
-    for key, means in reported(grid, row, found).items():
-        others = reported(grid, other, found)
+    for key, means in over_trainings(grid, row, found).items():
+        others = over_trainings(grid, other, found)
         metrics[key] = mean_over(means)
         if row != other and key in others:
             differences = [one - two for one, two in zip(means, others[key], strict=True)]
@@ -135,19 +120,18 @@ def mean_over(values: list[float], ends: tuple[float, float] = (-math.inf, math.
     return {"mean": mean, "mean_low": max(mean - spread, ends[0]), "mean_high": min(mean + spread, ends[1])}
 
 
-def reported(grid: Mapping[str, Any], row: str, found: Complete) -> dict[str, list[float]]:
+def over_trainings(grid: Mapping[str, Any], row: str, found: Complete) -> dict[str, list[float]]:
     """Return the metrics in `reported` of the grid by key, each with its value for each seed of a row.
 
-    An entry is a pattern of keys, such as fid/*/clean, because the names of the backbones differ between scales; it is
-    of the file in `measure`, or of the one before a colon.
+    Keys are patterns, such as fid/*/clean, because the names of the backbones differ between scales.
     """
     results = [found.finished[cell].metrics for cell in found.of(row)]
-    wanted = []
-    for entry in grid.get("reported", ()):
-        file, _, pattern = entry.rpartition(":")
-        prefix = f"{named(grid, file or grid['measure'], row)}:"
-        keys = (key.removeprefix(prefix) for key in results[0] if key.startswith(prefix))
-        wanted += [(prefix, key) for key in keys if fnmatch(key, pattern)]
+    wanted = [
+        (f"{file}:", key.removeprefix(f"{file}:"))
+        for file, pattern in reported(grid, row)
+        for key in results[0]
+        if fnmatch(key, f"{file}:{pattern}")
+    ]
     return {key: [each[f"{prefix}{key}"] for each in results] for prefix, key in wanted
             if all(isinstance(each.get(f"{prefix}{key}"), int | float) for each in results)}  # fmt: skip
 

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from experiments import cell as layout
 from experiments.carry import main, same_code
+from experiments.key import hash_of
 
 
 def unit(name: str, code: str, dep: str = "d", out: str = "o", steps: int = 5) -> dict[str, Any]:
@@ -49,20 +50,27 @@ def test_another_name_of_the_stage_and_a_new_key_of_params_are_no_difference() -
 
 def test_results_of_the_old_code_are_carried_and_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results, cells = tmp_path / "experiments/results", tmp_path / ".work/experiments"
-    monkeypatch.setattr(layout, "ROOT", tmp_path)
     monkeypatch.setattr(layout, "RESULTS", results)
     monkeypatch.setattr(layout, "CELLS", cells)
-    (cells / "grid/row-0").mkdir(parents=True)
+    cell = next(layout.cells("null_polarity", layout.read_grid("null_polarity")))
+    own, now = layout.params_of(cell)["scores"], hash_of(layout.params_of(cell)["scores"])
+    former = hash_of({"batch_size": own["batch_size"]})
+    cell.folder.mkdir(parents=True)
     results.mkdir(parents=True)
-    for path in (results / "grid.json", cells / "grid/row-0/finished.json"):
-        path.write_text(json.dumps({"key": {"code": {"a": "1", "b": "0"}}, "rows": {}}))
+    (results / "grid.json").write_text(json.dumps({"key": {"code": {"a": "1", "b": "0"}}, "rows": {}}))
+    key = {"code": {"a": "1", "b": "0"}, "params": {"scores": former, "images": "0"}}
+    (cell.folder / "finished.json").write_text(json.dumps({"key": key, "metrics": {}}))
     (results / "older.json").write_text(json.dumps({"key": {"code": {"a": "0"}}}))
     (results / "dials.json").write_text(json.dumps({"method": {}}))
     for name, code in (("old", "1"), ("new", "2")):
-        (tmp_path / name).write_text(json.dumps(lock(a=unit("a", code), b=unit("b", code))))
+        params = {"params.yaml": {"scores": own if name == "new" else {"batch_size": own["batch_size"]}}}
+        new = unit("a", code) | {"params": params}
+        (tmp_path / name).write_text(json.dumps(lock(a=new, b=unit("b", code))))
     done = CliRunner().invoke(main, [str(tmp_path / "old"), str(tmp_path / "new")])
     assert done.exit_code == 0, done.output
     found = {path.name: json.loads(path.read_text()) for path in tmp_path.rglob("*.json")}
     assert found["grid.json"] == {"key": {"code": {"a": "2", "b": "0"}}, "rows": {}, "carried": ["a"]}
-    assert found["finished.json"] == {"key": {"code": {"a": "2", "b": "0"}}, "rows": {}}
+    assert found["finished.json"]["key"] == {
+        "code": {"a": "2", "b": "0"}, "params": {"scores": now, "images": "0"}
+    }  # fmt: skip
     assert found["older.json"] == {"key": {"code": {"a": "0"}}}

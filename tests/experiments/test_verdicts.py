@@ -1,5 +1,7 @@
 """Verdicts: the paper's direction in the whole interval and in every seed, or nothing is said; by chance, seldom."""
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from evoke.comparison import compare, over_seeds, t_errors, verdict
 from experiments import cell as layout
 from experiments import verdicts
 from experiments.cell import Cell, cells
+from experiments.kept import keep, path_of, result_of
 from experiments.key import Finished, Key, write_finished
 from experiments.verdicts import SHARES, direction, mean_over, table
 from pipeline.emotions import EMOTIONS
@@ -116,7 +119,6 @@ def write_cell(cell: Cell, num_right: int, key: Key = PRESENT) -> None:
     shard = cell.folder / "data/scores/m/part-00000.parquet"
     shard.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(rows, shard)
-    (cell.folder / "params.yaml").write_text("emoset: {folder: some/emoset}\n")
     method = GRID["methods"].get(cell.row, "other")
     found = {"scores/m:fid/judge_small/clean": 10.0 + cell.seed, f"{method}:accuracy": 0.5}
     write_finished(cell, Finished(found, key))
@@ -127,7 +129,7 @@ def test_a_table_is_of_the_seeds_that_every_row_has_finished_and_says_on_what_da
         if (cell.row, cell.seed) != ("half", 3):
             write_cell(cell, 40 if cell.row == "whole" else 20)
     found = table("grid", GRID)
-    assert (found["seeds"], found["images_per_seed"], found["data"]) == ([0, 1, 2], 40, "some/emoset")
+    assert (found["seeds"], found["images_per_seed"], found["data"]) == ([0, 1, 2], 40, "data/miniature/emoset")
     assert found["rows"]["whole"]["emo_a/judge"] == {"mean": 1.0, "mean_low": 1.0, "mean_high": 1.0}
     half = found["rows"]["half"]
     assert (half["emo_a/judge"]["difference"], half["emo_a/judge"]["verdict"]) == (-0.5, "agrees")
@@ -138,6 +140,28 @@ def test_a_table_is_of_the_seeds_that_every_row_has_finished_and_says_on_what_da
     assert half["accuracy"]["mean"] == 0.5
     assert half["emo_a/judge"]["against"] == "whole"
     assert (found["key"]["code"], found["key"]["weights"]) == (PRESENT.code, PRESENT.weights)
+
+
+def test_what_is_kept_of_cells_gives_the_same_table_without_their_folders() -> None:
+    for cell in cells("grid", GRID):
+        write_cell(cell, 40 if cell.row == "whole" else 20)
+        finished = result_of(cell)
+        assert finished is not None
+        keep(cell, GRID, finished)
+    before = table("grid", GRID)
+    for cell in cells("grid", GRID):
+        shutil.rmtree(cell.folder)
+    assert table("grid", GRID) == before
+    assert path_of(cell).stat().st_size < 2000
+    assert json.loads(path_of(cell).read_text())["metrics"] == {
+        "scores/m:fid/judge_small/clean": 10.0 + cell.seed, "other:accuracy": 0.5
+    }  # fmt: skip
+
+
+def test_a_grid_that_is_compared_by_its_models_keeps_nothing() -> None:
+    cell = next(cells("grid", GRID))
+    keep(cell, GRID | {"models": True}, Finished({}, PRESENT))
+    assert not path_of(cell).exists()
 
 
 def test_a_planted_result_is_told_and_left_out(capsys: pytest.CaptureFixture[str]) -> None:
