@@ -39,9 +39,7 @@ def emo_a(folder: Path, name: str) -> float:
     foundation = load_foundation(MODELS / "foundation/diffusion", MODELS / "foundation/clip", device())
     generator = load_generator(folder, foundation, params.images.source)
     planned = [one for shard in plan(name, generator.emotions, params.images, params.seed) for one in shard]
-    images = sample(
-        foundation.pipeline, foundation.encoder, generator, [one.request for one in planned], sampling_of(params.images)
-    )
+    images = sample(foundation.base, generator, [one.request for one in planned], sampling_of(params.images))
     seen = load_judges(MODELS / "judges", device()).judge(np.stack(list(images))).emotions
     return float(np.mean(seen.argmax(1) == np.array([INDEX[one.emotion] for one in planned])))
 

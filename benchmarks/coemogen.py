@@ -24,7 +24,6 @@ from pipeline.foundation.clip import Clip
 from pipeline.generation.folder import load_foundation
 from pipeline.params import Coemogen, load_params
 from pipeline.runtime import Precision, autocast
-from pipeline.training.denoising import draw_steps
 
 ROOT = Path(__file__).parents[1]
 CAPTION = "a bright beach with a balloon and a happy person"
@@ -56,7 +55,7 @@ def random_batch(model: CoEmoGen, size: int, visual: int, joint: int, device: to
     batch = {
         "latents": torch.randn(shape, generator=generator),
         "noise": torch.randn(shape, generator=generator),
-        "steps": draw_steps(model.schedule, size, generator),
+        "steps": model.base.schedule.draw_steps(size, generator),
         "emotions": torch.eye(8)[torch.randint(8, (size,), generator=generator)],
         "visual": unit(torch.randn(size, visual, generator=generator), dim=1),
         "caption": unit(torch.randn(size, joint, generator=generator), dim=1),
@@ -144,9 +143,9 @@ def main(models: Path, batch_size: int, seconds: float, device: str, full: bool,
     else:
         foundation = load_foundation(models / "foundation/diffusion", models / "foundation/clip", device)
         clip = load_clip(models / "foundation/clip", device)
-    pipeline = foundation.pipeline
+    pipeline = foundation.base.pipeline
     generator = torch.Generator().manual_seed(0)
-    model = build(settings, pipeline, foundation.encoder, clip.width, generator).to(device)
+    model = build(settings, foundation.base, clip.width, generator).to(device)
     figures = measure(model, pipeline, clip, settings, batch_size, seconds)
     if device.startswith("cuda"):
         figures |= {"card": torch.cuda.get_device_name(), "peak_memory_gb": torch.cuda.max_memory_allocated() / 2**30}

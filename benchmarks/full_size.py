@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 
-from pipeline.conditioning.encoder import ConditionEncoder
+from pipeline.conditioning.encoder import TextTower
 from pipeline.foundation.clip import Clip
+from pipeline.foundation.stable_diffusion import StableDiffusion
 from pipeline.generation.folder import Foundation
 from pipeline.plan.inputs import UNET, VAE
 
@@ -60,9 +61,9 @@ def full_size(device: torch.device | str = "cpu", with_clip: bool = True) -> Ful
     )  # fmt: skip
     pipeline.tokenizer = Words()
     pipeline.set_progress_bar_config(disable=True)
-    encoder = ConditionEncoder(text, projection)
+    base = StableDiffusion.around(pipeline, TextTower(text, pipeline.tokenizer), projection)
     clip: Any = None
     if with_clip:
         model, _, transform = open_clip.create_model_and_transforms("ViT-L-14", device=device)
         clip = Clip(model.eval(), transform, open_clip.get_tokenizer("ViT-L-14"), torch.device(device))
-    return FullSize(Foundation(pipeline, encoder.to(device), Path(), "random"), clip)
+    return FullSize(Foundation(base, Path(), "random"), clip)

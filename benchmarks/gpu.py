@@ -32,12 +32,12 @@ from evoke.plan import wanted_params
 from pipeline.coemogen.model import build
 from pipeline.emotion_set import EMOTIONS
 from pipeline.foundation.clip import load_clip
+from pipeline.foundation.noise import noise_schedule
 from pipeline.generation.folder import load_foundation
 from pipeline.generation.plain import PromptGenerator
 from pipeline.generation.request import request
-from pipeline.generation.sampling import denoised, sampling_of, solver
+from pipeline.generation.sampling import denoised, sampling_of
 from pipeline.params import Params, read_yaml
-from pipeline.training.denoising import draw_steps, noise_schedule
 
 ROOT = Path(__file__).parents[1]
 LORA_TARGETS = ("to_k", "to_q", "to_v", "to_out.0")
@@ -57,10 +57,10 @@ class Case:
 
 def training(models: FullSize, params: Params, size: int, device: torch.device) -> Iterator[Case]:
     """Yield CoEmoGen's training step as it is and in its variants."""
-    pipeline, generator = models.foundation.pipeline, torch.Generator().manual_seed(0)
-    model = build(params.coemogen, pipeline, models.foundation.encoder, models.clip.width, generator).to(device)
+    base, generator = models.foundation.base, torch.Generator().manual_seed(0)
+    model = build(params.coemogen, base, models.clip.width, generator).to(device)
     batch = random_batch(model, size, models.clip.width, models.clip.width, device)
-    for name, module in varied(model, pipeline.unet):
+    for name, module in varied(model, base.denoiser):
         yield Case(name, partial(step_of(module, "bf16"), batch), size, name == "ours")
 
 
@@ -72,7 +72,7 @@ def diffusers_training(models: FullSize, size: int, device: torch.device) -> Ite
     from diffusers.training_utils import cast_training_params
     from peft import LoraConfig
 
-    pipeline, unet = models.foundation.pipeline, models.foundation.pipeline.unet
+    pipeline, unet = models.foundation.base.pipeline, models.foundation.base.pipeline.unet
     vae, text = (
         module.requires_grad_(False).to(device, torch.bfloat16) for module in (pipeline.vae, pipeline.text_encoder)
     )
@@ -88,10 +88,10 @@ def diffusers_training(models: FullSize, size: int, device: torch.device) -> Ite
 
     def step() -> float:
         latents = vae.encode(pixels.to(torch.bfloat16)).latent_dist.sample() * vae.config.scaling_factor
-        noise, steps = torch.randn_like(latents), draw_steps(schedule, size, generator).to(device)
+        noise, steps = torch.randn_like(latents), schedule.draw_steps(size, generator).to(device)
         states = text(ids, return_dict=False)[0]
         with torch.autocast(device.type, torch.bfloat16):
-            predicted = unet(schedule.add_noise(latents, noise, steps), steps, states, return_dict=False)[0]
+            predicted = unet(schedule.noised(latents, noise, steps), steps, states, return_dict=False)[0]
             loss = F.mse_loss(predicted.float(), noise.float())
         loss.backward()
         nn.utils.clip_grad_norm_(trained, 1.0)
@@ -104,22 +104,22 @@ def diffusers_training(models: FullSize, size: int, device: torch.device) -> Ite
 
 def sampling(models: FullSize, params: Params, size: int, device: torch.device) -> Iterator[Case]:
     """Yield guided sampling of one prompt by this project, as it is and in its variants."""
-    foundation, pipeline = models.foundation, models.foundation.pipeline
+    base, pipeline = models.foundation.base, models.foundation.base.pipeline
     settings = sampling_of(params.images.model_copy(update={"precision": "bf16", "batch_size": size}))
-    generator = PromptGenerator(foundation.encoder, pipeline.tokenizer, "an image of {S}", device, EMOTIONS)
+    generator = PromptGenerator(base.encoder, "an image of {S}", EMOTIONS)
     requests, plain = [request("awe", seed) for seed in range(size)], pipeline.unet
     for name, module in varied(plain, plain):
         pipeline.unet = module
         yield Case(
-            name, lambda: list(denoised(pipeline, foundation.encoder, generator, requests, settings)), size,
+            name, lambda: list(denoised(base, generator, requests, settings)), size,
             name == "ours",
         )  # fmt: skip
 
 
 def diffusers_sampling(models: FullSize, params: Params, size: int, device: torch.device) -> Iterator[Case]:
     """Yield diffusers' own pipeline with weights in bf16 and the same solver and steps."""
-    pipeline, settings = models.foundation.pipeline, params.images
-    pipeline.scheduler = solver(pipeline, settings.solver)
+    pipeline, settings = models.foundation.base.pipeline, params.images
+    pipeline.scheduler = models.foundation.base.solver(settings.solver)
     pipeline.to(torch.bfloat16)
     width = pipeline.unet.config.cross_attention_dim
     states = torch.randn(size, pipeline.tokenizer.model_max_length, width, device=device, dtype=torch.bfloat16)

@@ -36,7 +36,7 @@ from pipeline.foundation.clip import Clip, load_clip, load_tokenizer
 from pipeline.generation.folder import Foundation, load_foundation
 from pipeline.generation.plain import PromptGenerator
 from pipeline.generation.request import request
-from pipeline.generation.sampling import generators, sample, sampling_of, solver
+from pipeline.generation.sampling import generators, sample, sampling_of
 from pipeline.metrics.judgement import ModelFiles, judged, load_bench
 from pipeline.params import Params, load_params
 from pipeline.runtime import device, threads
@@ -86,21 +86,21 @@ def compared(
     rows: pa.Table, clip: Clip, captioner: Captioner, foundation: Foundation, params: Params
 ) -> dict[str, Any]:
     """Return, for the three kinds, this project's and the plain loop's items per second, and their ratio."""
-    pipeline, num = foundation.pipeline, len(rows)
-    generator = PromptGenerator(foundation.encoder, pipeline.tokenizer, "an image of {S}", pipeline.device, EMOTIONS)
+    pipeline, num = foundation.base.pipeline, len(rows)
+    generator = PromptGenerator(foundation.base.encoder, "an image of {S}", EMOTIONS)
     requests = [request("awe", seed) for seed in range(min(num, params.images.batch_size))]
     settings = params.captions.model_copy(update={"batch_size": num})
     tokenizer = load_tokenizer(ROOT / "models/foundation/clip")
 
     def plain_sampling() -> Any:
-        pipeline.scheduler = solver(pipeline, params.images.solver)
+        pipeline.scheduler = foundation.base.solver(params.images.solver)
         return pipeline(
             ["an image of awe"] * len(requests), generator=generators(requests), output_type="np",
             num_inference_steps=params.images.steps, guidance_scale=params.images.guidance,
         ).images  # fmt: skip
 
     def ours() -> Any:
-        return list(sample(pipeline, foundation.encoder, generator, requests, sampling_of(params.images)))
+        return list(sample(foundation.base, generator, requests, sampling_of(params.images)))
 
     kinds: dict[str, tuple[int, Way, Way]] = {
         "embedding": (num, lambda: image_features(clip, rows, num), lambda: plain_embedding(clip, rows)),
@@ -179,7 +179,7 @@ def main(num: int) -> None:
     rows = read_shards(ROOT / "data/corpora/emoset", columns=["image_id", "image", "emotion"]).slice(0, num)
     clip, captioner = load_clip(models / "clip", where), load_captioner(models / "captioner", where)
     foundation = load_foundation(models / "diffusion", models / "clip", where)
-    foundation.pipeline.set_progress_bar_config(disable=True)
+    foundation.base.pipeline.set_progress_bar_config(disable=True)
     figures: dict[str, Any] = compared(rows, clip, captioner, foundation, params)
     figures |= alone(rows, params) | commands()
     figures |= {"torch": torch.__version__, "threads": threads(), "machine": platform.machine(), "device": str(where)}

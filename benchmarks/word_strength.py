@@ -46,9 +46,8 @@ def planned_images(params: Params, num: int, seed: int = 0) -> list[Planned]:
 def generated(models: Path, params: Params, planned: list[Planned]) -> Iterator[NDArray[np.uint8]]:
     """Yield an image HW3 uint8 of plain Stable Diffusion for each planned one; `models` holds clip and diffusion."""
     found = load_foundation(models / "diffusion", models / "clip", device())
-    prompt, pipeline = params.stable_diffusion.prompt, found.pipeline
-    generator = PromptGenerator(found.encoder, pipeline.tokenizer, prompt, pipeline.device, EMOTIONS)
-    return sample(pipeline, found.encoder, generator, [one.request for one in planned], sampling_of(params.images))
+    generator = PromptGenerator(found.base.encoder, params.stable_diffusion.prompt, EMOTIONS)
+    return sample(found.base, generator, [one.request for one in planned], sampling_of(params.images))
 
 
 def judged_images(planned: list[Planned], images: Iterator[NDArray[np.uint8]], bench: Bench) -> pa.Table:

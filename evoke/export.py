@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from pipeline.coemogen.export import Format
+    from pipeline.foundation.base import Format
 
 
 @click.command()

@@ -73,7 +73,7 @@ class Probe:
 
     def run(self, generator: CoEmoGenGenerator, asked: Sequence[Request]) -> dict[str, NDArray[Any]]:
         foundation = self.foundation
-        made = sample(foundation.pipeline, foundation.encoder, generator, asked, sampling_of(self.images))
+        made = sample(foundation.base, generator, asked, sampling_of(self.images))
         return judged(list(made), self.bench)
 
     def accuracy(self, generator: CoEmoGenGenerator, num: int) -> dict[str, float]:
@@ -88,7 +88,7 @@ class Probe:
         """
         follows = {key: np.zeros((8, 8)) for key in ("label", "v")}
         for column in range(8):
-            swapped = Swapped(self.generator.model, self.generator.tokenizer, self.generator.space, "diagonal")
+            swapped = Swapped(self.generator.model, self.generator.space, "diagonal")
             object.__setattr__(swapped, "other", column)
             said = self.run(swapped, requests(num))["judge"].reshape(8, num)
             follows["label"][:, column] = (said == np.arange(8)[:, None]).mean(1)

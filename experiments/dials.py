@@ -46,8 +46,8 @@ class Eye:
 
     def see(self, requests: Sequence[Request]) -> Probabilities:
         """Return the judge's probabilities N8 of the images of requests."""
-        pipeline, settings = self.foundation.pipeline, sampling_of(self.params.images)
-        images = sample(pipeline, self.foundation.encoder, self.generator, requests, settings)
+        base, settings = self.foundation.base, sampling_of(self.params.images)
+        images = sample(base, self.generator, requests, settings)
         return self.judges.judge([Image.fromarray(image) for image in images]).emotions
 
 

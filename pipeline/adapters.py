@@ -12,7 +12,7 @@ decay would move it.
 """
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -29,7 +29,6 @@ from pipeline.emotion_set import EMOTIONS, POLARITIES, polarity
 if TYPE_CHECKING:
     from diffusers import UNet2DConditionModel
 
-TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
 ADAPTERS: tuple[str, ...] = (*EMOTIONS, *POLARITIES)
 
 
@@ -113,8 +112,10 @@ def gates_of(weights: Tensor) -> Tensor:
     return torch.cat([weights, *of_polarity], 1).float()
 
 
-def add_adapters(unet: "UNet2DConditionModel", ranks: Mapping[str, int], generator: torch.Generator) -> HiLora:
-    """Add adapters to the attention of a U-Net, freeze everything else, and return the adapters.
+def add_adapters(
+    unet: "UNet2DConditionModel", targets: Sequence[str], ranks: Mapping[str, int], generator: torch.Generator
+) -> HiLora:
+    """Add adapters to the linear layers of a U-Net that `targets` name, freeze all else, and return the adapters.
 
     `ranks` maps names of ADAPTERS to ranks. The output of the U-Net does not change at first: A is drawn uniformly as
     in PEFT, and B is 0.
@@ -126,7 +127,7 @@ def add_adapters(unet: "UNet2DConditionModel", ranks: Mapping[str, int], generat
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # several adapters are intended
         for name, rank in ranks.items():
-            config = LoraConfig(r=rank, lora_alpha=rank, target_modules=list(TARGETS))
+            config = LoraConfig(r=rank, lora_alpha=rank, target_modules=list(targets))
             config._register_custom_module({nn.Linear: partial(GatedLinear, routing=routing)})
             unet.add_adapter(config, adapter_name=name)
     hilora = HiLora(unet, dict(ranks), routing)

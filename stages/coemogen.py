@@ -35,14 +35,14 @@ def main(run: Run) -> None:
 
     foundation = load_foundation(run.path(FOUNDATION_DIFFUSION), run.path(FOUNDATION_CLIP), device())
     corpus, features = run.read(CORPUS, ["image_id", "emotion", "split"]), run.read(FEATURES)
-    latents = LatentCache(run.work, map(read_table, run.shards(LATENTS)), foundation.pipeline.unet.config.in_channels)
-    pipeline, settings = foundation.pipeline, run.params
-    captions, kept, splits = run.read(CAPTION_FEATURES), run.read(CAPTION_FILTER), settings.training_splits
+    latents = LatentCache(run.work, map(read_table, run.shards(LATENTS)), foundation.base.latent_channels)
+    settings, splits = run.params, run.params.training_splits
+    captions, kept = run.read(CAPTION_FEATURES), run.read(CAPTION_FILTER)
     found = training.inputs(corpus, features, captions, kept, latents, splits)
     space = training.visual_space(corpus, features, splits)
     generator = torch_generator(run.seed, "coemogen", run.item, "model")
-    model = build(settings, pipeline, foundation.encoder, found.visual.shape[1], generator)
-    task = training.task(model, foundation, found, space, settings, run.section("images"), run.generator("rows"))
+    model = build(settings, foundation.base, found.visual.shape[1], generator)
+    task = training.task(model, found, space, settings, run.section("images"), run.generator("rows"))
     trained = fit(task, seed_of(run.seed, "coemogen", run.item), run.work.parts, run.work.folder.name)
     save_generator(run.out_folder(COEMOGEN), "coemogen", settings.model_dump(mode="json"), foundation.digest,
                    trained.weights, space)  # fmt: skip

@@ -46,7 +46,7 @@ def main(run: Run) -> None:
 
         def make(asked: list[Asked]) -> Table:
             requests = [each.request for each in asked]
-            made = list(sample(foundation.pipeline, foundation.encoder, generator, requests, sampling_of(images)))
+            made = list(sample(foundation.base, generator, requests, sampling_of(images)))
             return content_rows(asked, made, observed(asked, made, by), model)
 
         return make

@@ -33,9 +33,9 @@ def main(run: Run) -> None:
 
     foundation = load_foundation(run.path(FOUNDATION_DIFFUSION), run.path(FOUNDATION_CLIP), device())
     train = training_rows(run.read(EMOSET, ["image_id", "emotion", "split"]), run.params.training_splits)
-    latents = LatentCache(run.work, map(read_table, run.shards(LATENTS)), foundation.pipeline.unet.config.in_channels)
+    latents = LatentCache(run.work, map(read_table, run.shards(LATENTS)), foundation.base.latent_channels)
     settings, found = run.params, inputs(train, latents)
-    model = DreamBoothModel(foundation.pipeline, foundation.encoder, settings, torch_generator(run.seed, "dreambooth"))
+    model = DreamBoothModel(foundation.base, settings, torch_generator(run.seed, "dreambooth"))
     asked = task("dreambooth", model, found, settings, run.generator("rows"))
     trained = fit(asked, seed_of(run.seed, "dreambooth"), run.work.parts, run.work.folder.name)
     params = settings.model_dump(mode="json")

@@ -41,16 +41,16 @@ def main(run: Run) -> None:
     from pipeline.training.loop import fit
 
     foundation = load_foundation(run.path(FOUNDATION_DIFFUSION), run.path(FOUNDATION_CLIP), device())
-    pipeline, encoder, settings = foundation.pipeline, foundation.encoder, run.params
+    base, settings = foundation.base, run.params
     corpus = run.read(EMOSET, ["image_id", "emotion", "split", "scene", "objects"])
     head = load_head(run.path(EMOTION_CLASSIFIER), device())
     points = emogen.points_of(head, feature_matrix(run.read(FEATURES)))
     splits = settings.training_splits
     space, train = emogen.space_of(points, corpus, splits), training_rows(corpus, splits)
-    latents = LatentCache(run.work, map(read_table, run.shards(LATENTS)), pipeline.unet.config.in_channels)
-    known, found = emogen.attributes(train, run.read(CORRELATION), encoder, pipeline.tokenizer), inputs(train, latents)
+    latents = LatentCache(run.work, map(read_table, run.shards(LATENTS)), base.latent_channels)
+    known, found = emogen.attributes(train, run.read(CORRELATION), base.encoder), inputs(train, latents)
     model = EmoGenModel(
-        pipeline, encoder, settings, points.shape[1], known.features, known.coefficients,
+        base, settings, points.shape[1], known.features, known.coefficients,
         torch_generator(run.seed, "emogen"), head if settings.emotion_weight else None,
     )  # fmt: skip
     more = emogen.more_of(points[is_trained_on(corpus, splits)], known)

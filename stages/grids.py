@@ -29,9 +29,7 @@ def main(run: Run) -> None:
     for name, grid in grids(generator.emotions, run.params).items():
         draw_grid(
             grid,
-            lambda requests: list(
-                sample(foundation.pipeline, foundation.encoder, generator, requests, sampling_of(images))
-            ),
+            lambda requests: list(sample(foundation.base, generator, requests, sampling_of(images))),
             plots / f"{name}.png",
         )
 

@@ -28,7 +28,7 @@ def main(run: Run) -> None:
         generator = load_generator(run.path(GENERATOR), found, run.params.source)
 
         def make(planned: list[Planned]) -> Table:
-            made = sample(found.pipeline, found.encoder, generator, [each.request for each in planned], sampling)
+            made = sample(found.base, generator, [each.request for each in planned], sampling)
             return image_rows(planned, made, run.item, model)
 
         return make

@@ -14,7 +14,8 @@ def main(run: Run) -> None:
     from pyarrow import Table
 
     from pipeline.engine import map_shards
-    from pipeline.foundation.diffusion import image_px, load_module
+    from pipeline.foundation.bases import base_of
+    from pipeline.foundation.diffusion import load_module
     from pipeline.rows import training_rows
     from pipeline.runtime import device
     from pipeline.training.latents import encode_pictures
@@ -26,7 +27,7 @@ def main(run: Run) -> None:
 
         def encode(shard: Path) -> Table:
             rows = training_rows(read_table(shard, columns=["image_id", "image", "split"]), params.training_splits)
-            return encode_pictures(vae, rows, image_px(folder), params.fit, params.batch_size)
+            return encode_pictures(vae, rows, base_of(folder).image_px(folder), params.fit, params.batch_size)
 
         return encode
 

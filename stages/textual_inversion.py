@@ -33,9 +33,9 @@ def main(run: Run) -> None:
 
     foundation = load_foundation(run.path(FOUNDATION_DIFFUSION), run.path(FOUNDATION_CLIP), device())
     train = training_rows(run.read(EMOSET, ["image_id", "emotion", "split"]), run.params.training_splits)
-    latents = LatentCache(run.work, map(read_table, run.shards(LATENTS)), foundation.pipeline.unet.config.in_channels)
+    latents = LatentCache(run.work, map(read_table, run.shards(LATENTS)), foundation.base.latent_channels)
     settings, found = run.params, inputs(train, latents)
-    model = TextualInversionModel(foundation.pipeline, foundation.encoder, settings)
+    model = TextualInversionModel(foundation.base, settings)
     asked = task("textual_inversion", model, found, settings, run.generator("rows"))
     trained = fit(asked, seed_of(run.seed, "textual_inversion"), run.work.parts, run.work.folder.name)
     params = settings.model_dump(mode="json")

@@ -34,7 +34,7 @@ LATENTS, IMAGES = LATENTS.of("emoset"), IMAGES.of("uniemo_joint")
 def main(run: Run) -> None:
     """Continue training from the joint model."""
     from pipeline.feedback.images import repeats, survivors
-    from pipeline.foundation.diffusion import image_px
+    from pipeline.foundation.bases import base_of
     from pipeline.generation.folder import load_foundation
     from pipeline.runtime import device, seed_of
     from pipeline.training.curves import save_training
@@ -49,7 +49,8 @@ def main(run: Run) -> None:
     params, fits = run.params, run.section("latents")
     foundation = load_foundation(run.path(FOUNDATION_DIFFUSION), run.path(FOUNDATION_CLIP), device())
     model, known = load_joint(run.path(UNIEMO_JOINT), foundation, params)
-    vae, edge = foundation.pipeline.vae, image_px(run.path(FOUNDATION_DIFFUSION))
+    vae, diffusion = foundation.base.vae, run.path(FOUNDATION_DIFFUSION)
+    edge = base_of(diffusion).image_px(diffusion)
     selected = run.read(FEEDBACK) if params.generated_frac else run.read(FEEDBACK).slice(0, 0)
     kept = selected.filter(selected["kept"])
 
@@ -60,14 +61,16 @@ def main(run: Run) -> None:
     real = (read_table(path, columns=["image"]) for path in run.shards(EMOSET))
     squares = cached_squares(run.work, chain(real, images()), known.settings.image_px)
     encoded = (encode_pictures(vae, rows, edge, fits.fit, fits.batch_size) for rows in images())
-    latents = LatentCache(run.work, chain(map(read_table, run.shards(LATENTS)), encoded), vae.config.latent_channels)
+    latents = LatentCache(
+        run.work, chain(map(read_table, run.shards(LATENTS)), encoded), foundation.base.latent_channels
+    )
     pictures = inputs_of(corpus, squares[: len(corpus)], known.bases, known.settings)
     pictures = joint_training.with_generated(pictures, kept, squares)
     settings = model.settings
     found = joint_training.inputs(corpus, pictures, latents, kept, settings.training_splits)
     order = mixed_order(found.emotions[: found.num_real], settings.sampler, len(kept), params.generated_frac)
     spaces = joint_training.Gaussians(model, found.pictures)
-    task = joint_training.task("uniemo_feedback", model, foundation, found, run.section("images"), order, spaces)
+    task = joint_training.task("uniemo_feedback", model, found, run.section("images"), order, spaces)
     trained = fit(task, seed_of(run.seed, "uniemo_feedback"), run.work.parts, run.work.folder.name)
     save_training(trained, run.out_folder(PLOTS))
     shown = repeats(settings.steps * settings.batch_size, params.generated_frac, len(kept), found.num_real)

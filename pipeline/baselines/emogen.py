@@ -18,7 +18,6 @@ from pipeline.attributes import attributes_of, words
 from pipeline.baselines.generators import PART
 from pipeline.baselines.training import More
 from pipeline.conditioning.encoder import ConditionEncoder
-from pipeline.conditioning.prompts import tokenize
 from pipeline.emotion_set import EMOTIONS
 from pipeline.generation.space import Space, fit_space
 from pipeline.judges.head import EmotionHead
@@ -62,7 +61,7 @@ def space_of(points: NDArray[np.float32], corpus: pa.Table, training_splits: "Tr
     return fit_space({PART: (points[train], emotions[train], points[val], emotions[val])})
 
 
-def attributes(train: pa.Table, correlation: pa.Table, encoder: ConditionEncoder, tokenizer: object) -> Attributes:
+def attributes(train: pa.Table, correlation: pa.Table, encoder: ConditionEncoder) -> Attributes:
     """Return the attributes of train images (columns scene and objects) that have a coefficient; there may be none."""
     annotated = attributes_of(train)
     table: Mapping[str, list[float]] = dict(
@@ -75,10 +74,7 @@ def attributes(train: pa.Table, correlation: pa.Table, encoder: ConditionEncoder
     owned[annotated.rows[places >= 0], places[places >= 0]] = True
     texts = [words(name.split("/", 1)[1]) for name in names]
     with torch.no_grad():
-        parts = [
-            encoder(tokenize(tokenizer, texts[start : start + BATCH]).to(encoder.projection.device)).joint.cpu()
-            for start in range(0, len(texts), BATCH)
-        ]
+        parts = [encoder.of(texts[start : start + BATCH]).joint.cpu() for start in range(0, len(texts), BATCH)]
     features = torch.cat([torch.empty(0, encoder.joint_width), *parts])
     return Attributes(features, torch.tensor([table[name] for name in names]).reshape(-1, len(EMOTIONS)), owned)
 

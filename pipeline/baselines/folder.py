@@ -16,22 +16,22 @@ from pipeline.training.weights import load_trained
 
 def load(folder: Path, foundation: Foundation, source: Source) -> EmotionGenerator:
     """Return the generator of a baseline's folder on its foundation."""
-    pipeline, encoder, meta = foundation.pipeline, foundation.encoder, read_meta(folder)
+    base, meta = foundation.base, read_meta(folder)
     params, file, emotions = meta["params"], folder / META, known_emotions(folder)
     draws = torch.Generator().manual_seed(0)
     match meta["kind"]:
         case "textual_inversion":
-            inversion = TextualInversionModel(pipeline, encoder, parse_section(TextualInversion, params, file))
+            inversion = TextualInversionModel(base, parse_section(TextualInversion, params, file))
             load_trained(inversion, folder / STATE)
-            return WordGenerator(inversion.to(pipeline.device).eval(), pipeline.tokenizer, emotions)
+            return WordGenerator(inversion.to(base.device).eval(), emotions)
         case "dreambooth":
-            booth = DreamBoothModel(pipeline, encoder, parse_section(Dreambooth, params, file), draws)
+            booth = DreamBoothModel(base, parse_section(Dreambooth, params, file), draws)
             load_trained(booth, folder / STATE)
-            return DreamBoothGenerator(booth.to(pipeline.device).eval(), pipeline.tokenizer, params["prompt"], emotions)
+            return DreamBoothGenerator(booth.to(base.device).eval(), params["prompt"], emotions)
         case "emogen":
             space, nothing = load_space(folder), torch.empty(0, len(EMOTIONS))
             settings, width = parse_section(Emogen, params, file), space.width(PART)
-            mapped = EmoGenModel(pipeline, encoder, settings, width, nothing, nothing, draws)
+            mapped = EmoGenModel(base, settings, width, nothing, nothing, draws)
             load_trained(mapped, folder / STATE)
-            return WordGenerator(mapped.to(pipeline.device).eval(), pipeline.tokenizer, emotions, space, source)
+            return WordGenerator(mapped.to(base.device).eval(), emotions, space, source)
     raise AssertionError(f"{folder} does not contain a baseline")

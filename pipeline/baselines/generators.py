@@ -3,19 +3,16 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from pipeline.baselines.model import DreamBoothModel, EmoGenModel, TextualInversionModel
-from pipeline.conditioning.prompts import GAP, tokenize
+from pipeline.conditioning.encoder import Condition
+from pipeline.conditioning.prompts import GAP
 from pipeline.generation.request import Request, weight_matrix
 from pipeline.generation.space import Space
 from pipeline.params import Source
-
-if TYPE_CHECKING:
-    from transformers import CLIPTokenizer
 
 PART = "emotion"  # the only part of EmoGen's space
 
@@ -28,16 +25,14 @@ class WordGenerator:
     """
 
     model: TextualInversionModel | EmoGenModel
-    tokenizer: "CLIPTokenizer"
     emotions: tuple[str, ...]
     space: Space | None = None
     source: Source = "diagonal"
 
-    def states(self, requests: Sequence[Request]) -> Tensor:
-        device = self.model.encoder.projection.device
-        prompts = tokenize(self.tokenizer, [request.prompt for request in requests]).to(device)
+    def condition(self, requests: Sequence[Request]) -> Condition:
+        encoder = self.model.encoder
         given = weight_matrix(requests) if self.space is None else self.points(self.space, requests)
-        return self.model.encoder(prompts, self.model.embeddings(given.to(device))).states
+        return encoder.of([request.prompt for request in requests], self.model.embeddings(given.to(encoder.device)))
 
     def points(self, space: Space, requests: Sequence[Request]) -> Tensor:
         """Return points BD of the emotion space; a fusion has the weighted mean of its emotions' points."""
@@ -56,20 +51,15 @@ class DreamBoothGenerator:
     """
 
     model: DreamBoothModel
-    tokenizer: "CLIPTokenizer"
     prompt: str
     emotions: tuple[str, ...]
 
-    def states(self, requests: Sequence[Request]) -> Tensor:
+    def condition(self, requests: Sequence[Request]) -> Condition:
         templates = [self.prompt if request.prompt == GAP else request.prompt for request in requests]
         texts = [text.replace(GAP, request.name) for text, request in zip(templates, requests, strict=True)]
-        return self.model.encoder(tokenize(self.tokenizer, texts).to(self._device)).states
+        return self.model.encoder.of(texts)
 
     @contextmanager
     def applied(self, requests: Sequence[Request]) -> Iterator[None]:
-        with self.model.hilora.route(weight_matrix(requests).to(self._device)):
+        with self.model.hilora.route(weight_matrix(requests).to(self.model.encoder.device)):
             yield
-
-    @property
-    def _device(self) -> torch.device:
-        return self.model.encoder.projection.device

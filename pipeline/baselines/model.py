@@ -1,4 +1,4 @@
-"""The baselines as modules: a batch -> losses, through a Stable Diffusion with frozen weights.
+"""The baselines as modules: a batch -> losses, through a base with frozen weights.
 
 - Textual Inversion (Gal et al. 2023): one free token embedding for each emotion.
 - DreamBooth in its LoRA form (Ruiz et al. 2023; as diffusers trains it, without prior preservation): an adapter for
@@ -16,14 +16,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.adapters import add_adapters
-from pipeline.conditioning.encoder import Condition, ConditionEncoder
-from pipeline.conditioning.prompts import GAP, tokenize
+from pipeline.conditioning.encoder import Condition
+from pipeline.conditioning.prompts import GAP
 from pipeline.emotion_set import EMOTIONS
-from pipeline.training.denoising import diffusion_errors, noise_schedule
+from pipeline.foundation.base import Base
+from pipeline.training.denoising import diffusion_errors
 
 if TYPE_CHECKING:
-    from diffusers import StableDiffusionPipeline
-
     from pipeline.judges.head import EmotionHead
     from pipeline.params import Dreambooth, Emogen, TextualInversion
 
@@ -31,27 +30,19 @@ if TYPE_CHECKING:
 class Baseline(nn.Module):
     """The frozen models around the trained parts, and the diffusion loss. A subclass defines the condition."""
 
-    def __init__(
-        self, pipeline: "StableDiffusionPipeline", encoder: ConditionEncoder, prompts: list[str], snr_cap: float | None
-    ) -> None:
+    def __init__(self, base: Base, prompts: list[str], snr_cap: float | None) -> None:
         super().__init__()
-        self.unet, self.encoder, self.schedule = (
-            pipeline.unet.requires_grad_(False),
-            encoder,
-            noise_schedule(pipeline.scheduler),
-        )
-        self.snr_cap = snr_cap
-        self.prompts, self.empty = (tokenize(pipeline.tokenizer, texts) for texts in (prompts, [""]))
+        self.unet, self.encoder, self.base = base.denoiser.requires_grad_(False), base.encoder, base
+        self.snr_cap, self.prompts = snr_cap, base.encoder.tokenize(prompts)
 
     def condition(self, prompts: Tensor, embeddings: Tensor | None = None) -> Condition:
         """Return the condition of the prompts at the indices B int64, with embeddings BW in their gaps."""
-        return self.encoder(self.prompts.to(prompts.device).take(prompts), embeddings)
+        condition: Condition = self.encoder(self.prompts.to(prompts.device).take(prompts), embeddings)
+        return condition
 
-    def errors(self, batch: Mapping[str, Tensor], states: Tensor) -> Tensor:
-        """Return the diffusion error of each sample, B, under text states BTW; `batch` is as in diffusion_errors."""
-        with torch.no_grad():
-            empty = self.encoder(self.empty.to(states.device)).states
-        return diffusion_errors(self.unet, self.schedule, batch, states, empty, self.snr_cap)
+    def errors(self, batch: Mapping[str, Tensor], condition: Condition) -> Tensor:
+        """Return the diffusion error of each sample, B, under a condition; `batch` is as in diffusion_errors."""
+        return diffusion_errors(self.base, batch, condition, self.encoder.empty(), self.snr_cap)
 
 
 class TextualInversionModel(Baseline):
@@ -60,11 +51,9 @@ class TextualInversionModel(Baseline):
     Each starts as the token embedding of `settings.first_word`.
     """
 
-    def __init__(
-        self, pipeline: "StableDiffusionPipeline", encoder: ConditionEncoder, settings: "TextualInversion"
-    ) -> None:
-        super().__init__(pipeline, encoder, [settings.prompt], settings.snr_cap)
-        first = embedding_of(settings.first_word, pipeline)
+    def __init__(self, base: Base, settings: "TextualInversion") -> None:
+        super().__init__(base, [settings.prompt], settings.snr_cap)
+        first = base.encoder.embedding_of(settings.first_word)
         self.words = nn.Parameter(first.float().repeat(len(EMOTIONS), 1))
 
     def embeddings(self, emotions: Tensor) -> Tensor:
@@ -74,29 +63,24 @@ class TextualInversionModel(Baseline):
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the losses by name. `batch` is as in diffusion_errors, with emotions B8."""
         one = torch.zeros(len(batch["steps"]), dtype=torch.long, device=self.words.device)
-        states = self.condition(one, self.embeddings(batch["emotions"])).states
-        return {"total": self.errors(batch, states).mean()}
+        condition = self.condition(one, self.embeddings(batch["emotions"]))
+        return {"total": self.errors(batch, condition).mean()}
 
 
 class DreamBoothModel(Baseline):
     """DreamBooth: an adapter for each emotion on the U-Net's attention layers; the prompt names the emotion."""
 
-    def __init__(
-        self,
-        pipeline: "StableDiffusionPipeline",
-        encoder: ConditionEncoder,
-        settings: "Dreambooth",
-        generator: torch.Generator,
-    ) -> None:
-        super().__init__(pipeline, encoder, [settings.prompt.replace(GAP, name) for name in EMOTIONS], settings.snr_cap)
-        self.hilora = add_adapters(pipeline.unet, dict.fromkeys(EMOTIONS, settings.rank), generator)
+    def __init__(self, base: Base, settings: "Dreambooth", generator: torch.Generator) -> None:
+        super().__init__(base, [settings.prompt.replace(GAP, name) for name in EMOTIONS], settings.snr_cap)
+        ranks: dict[str, int] = dict.fromkeys(EMOTIONS, settings.rank)
+        self.hilora = add_adapters(base.denoiser, base.adapted, ranks, generator)
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the losses by name. `batch` is as in diffusion_errors, with emotions B8, one-hot."""
         with torch.no_grad():
-            states = self.condition(batch["emotions"].argmax(1)).states
+            condition = self.condition(batch["emotions"].argmax(1))
         with self.hilora.route(batch["emotions"]):
-            return {"total": self.errors(batch, states).mean()}
+            return {"total": self.errors(batch, condition).mean()}
 
 
 class EmoGenModel(Baseline):
@@ -109,8 +93,7 @@ class EmoGenModel(Baseline):
 
     def __init__(
         self,
-        pipeline: "StableDiffusionPipeline",
-        encoder: ConditionEncoder,
+        base: Base,
         settings: "Emogen",
         width: int,
         attributes: Tensor,
@@ -118,12 +101,12 @@ class EmoGenModel(Baseline):
         generator: torch.Generator,
         head: "EmotionHead | None" = None,
     ) -> None:
-        super().__init__(pipeline, encoder, [settings.prompt], settings.snr_cap)
+        super().__init__(base, [settings.prompt], settings.snr_cap)
         self.head = head.eval().requires_grad_(False) if head else None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
             self.mapper = nn.Sequential(
-                nn.Linear(width, settings.hidden), nn.ReLU(), nn.Linear(settings.hidden, encoder.width)
+                nn.Linear(width, settings.hidden), nn.ReLU(), nn.Linear(settings.hidden, base.encoder.width)
             )
         self.gain, self.settings = nn.Parameter(torch.ones(())), settings
         for name, table in (("attributes", attributes), ("coefficients", coefficients)):
@@ -131,8 +114,7 @@ class EmoGenModel(Baseline):
 
     def embeddings(self, points: Tensor) -> Tensor:
         """Return token embeddings: points BD of the emotion space -> BW."""
-        mapped = self.mapper(points)
-        return self.encoder.token_size * self.gain * F.rms_norm(mapped, mapped.shape[-1:])
+        return self.encoder.tokens.scaled(self.mapper(points), self.gain)
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the losses by name.
@@ -143,13 +125,13 @@ class EmoGenModel(Baseline):
         one = torch.zeros(len(batch["steps"]), dtype=torch.long, device=self.gain.device)
         condition = self.condition(one, self.embeddings(batch["points"]))
         if not len(self.attributes):
-            ldm = self.errors(batch, condition.states).mean()
+            ldm = self.errors(batch, condition).mean()
             return self._with_emotion({"total": ldm, "ldm": ldm}, condition.joint, batch["emotions"])
         attribute, has_attribute = batch["attribute"].clamp(min=0), batch["attribute"] >= 0
         weight = (self.coefficients[attribute] * batch["emotions"]).sum(1) * has_attribute
         similarity = condition.joint @ self.attributes.T / self.settings.attribute_temperature
         attr = weight * F.cross_entropy(similarity.float(), attribute, reduction="none")
-        ldm = (1 - weight) * self.errors(batch, condition.states)
+        ldm = (1 - weight) * self.errors(batch, condition)
         total = ldm.mean() + self.settings.attribute_weight * attr.mean()
         losses = {"total": total, "ldm": ldm.mean(), "attr": attr.mean()}
         return self._with_emotion(losses, condition.joint, batch["emotions"])
@@ -160,14 +142,3 @@ class EmoGenModel(Baseline):
             return losses
         emo = F.cross_entropy(self.head(joint.float()).float(), emotions.argmax(1))
         return losses | {"total": losses["total"] + self.settings.emotion_weight * emo, "emo": emo}
-
-
-def embedding_of(word: str, pipeline: "StableDiffusionPipeline") -> Tensor:
-    """Return the token embedding of a word, of shape W. Raises ValueError unless the word is one token."""
-    ids = pipeline.tokenizer(word, add_special_tokens=False)["input_ids"]
-    if len(ids) != 1:
-        raise ValueError(
-            f"first_word = {word!r} has {len(ids)} tokens in the text encoder; use a word with one token, such as image"
-        )
-    weight: Tensor = pipeline.text_encoder.get_input_embeddings().weight
-    return weight[ids[0]].detach()

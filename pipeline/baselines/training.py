@@ -57,7 +57,7 @@ def task(
         mirrored = draw_mirrored(len(rows), settings.mirror, draws)
         latents = inputs.latents.draw(inputs.latent_rows[rows], mirrored, draws)
         return {
-            **draw_diffusion(model.schedule, latents, settings.text_dropout, draws),
+            **draw_diffusion(model.base.schedule, latents, settings.text_dropout, draws),
             "emotions": torch.eye(len(EMOTIONS))[torch.from_numpy(inputs.emotions)[rows]],
             **(more(rows, draws) if more else {}),
         }

@@ -12,7 +12,8 @@ from pipeline.generation.defaults import GUIDANCE, SOLVER, STEPS
 from pipeline.generation.sampling import noise_seed
 
 if TYPE_CHECKING:
-    from pipeline.coemogen.export import Exported, Format
+    from pipeline.coemogen.export import Exported
+    from pipeline.foundation.base import Format
 
 UNKNOWN_BASE = "path/or/name/of/the/base/model"
 LIMITS = """\
@@ -81,7 +82,7 @@ def _front_matter(exported: "Exported", base_model: str | None) -> str:
 
 
 def _facts(exported: "Exported", base_model: str | None) -> Iterator[str]:
-    base, named = exported.base, f"{base_model}, " if base_model else ""
+    base, named = exported.facts, f"{base_model}, " if base_model else ""
     shape = f"{base.architecture}, {base.image_px} px, {base.prediction}-prediction"
     condition = (
         "at the mean of the emotion's Gaussian" if exported.seed is None
@@ -94,7 +95,7 @@ def _facts(exported: "Exported", base_model: str | None) -> Iterator[str]:
     yield f"| LoRA | `{exported.lora}`, rank {exported.rank}, alpha {exported.rank}, {len(exported.layers)} layers |"
     yield f"| embedding | `{exported.inversion}`, 1 x {exported.embedding.shape[1]} |"
     yield f"| v, visual condition | {condition} |"
-    yield f"| base model | {named}{shape}, `{base.digest}` |"
+    yield f"| base model | {named}{shape}, `{exported.digest}` |"
     yield f"| trained model | `{exported.model}` |"
 
 
@@ -104,9 +105,9 @@ def _snippet(exported: "Exported", base_model: str | None) -> Iterator[str]:
     token = json.dumps(exported.token)
     arguments = [token, f"num_inference_steps={STEPS}", f"guidance_scale={GUIDANCE:g}", *noise]
     yield from ["import torch"] if noise else []
-    yield "from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline"
+    yield f"from diffusers import DPMSolverMultistepScheduler, {exported.base.pipeline_class}"
     yield ""
-    yield f"pipe = StableDiffusionPipeline.from_pretrained({json.dumps(base_model or UNKNOWN_BASE)})"
+    yield f"pipe = {exported.base.pipeline_class}.from_pretrained({json.dumps(base_model or UNKNOWN_BASE)})"
     kind = f"algorithm_type={json.dumps(SOLVER)}"
     yield f"pipe.scheduler = DPMSolverMultistepScheduler.from_config(pipe.scheduler.config, {kind})"
     yield f'pipe.load_lora_weights(".", weight_name="{exported.lora}")  # this folder, or its name on the hub'
@@ -118,7 +119,7 @@ def _other_tools(exported: "Exported", kind: "Format") -> Iterator[str]:
     lora, word = Path(exported.lora).stem, Path(exported.inversion).stem
     if kind == "diffusers":
         yield "These tools do not support the keys of this format; use `evoke export --format kohya` for them."
-    elif exported.base.architecture != "stable-diffusion-v1":
+    elif not exported.facts.version:
         yield "These tools identify a model by its shape and do not support the shape of the base model. Use diffusers."
     else:
         yield "| | ComfyUI | A1111 |"

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pipeline.conditioning.encoder import TokenSpace
 from pipeline.emotion_set import EMOTIONS
 from pipeline.params import Input, Perception
 
@@ -92,19 +93,17 @@ class PerceptionEncoder(nn.Module):
 class EmotionEmbedding(nn.Module):
     """Mapper and perception encoder in sequence: emotion weights B8, v BD of unit length -> e^v BW.
 
-    W is the width of a token embedding. Deviates from the paper, which does not mention the scale: e^v has the size
-    (root mean square) of the frozen token embeddings around it, times a learned gain that starts at 1, and v is scaled
-    to entries of about 1. A freely learned size would grow with every step of AdamW until e^v drowned the words beside
-    it.
+    W is the width of a placeholder embedding. Deviates from the paper, which does not mention the scale: e^v has the
+    size (root mean square) of the frozen token embeddings around it, times a learned gain that starts at 1, and v is
+    scaled to entries of about 1. A freely learned size would grow with every step of AdamW until e^v drowned the words
+    beside it.
     """
 
-    def __init__(self, mapper: Mapper, perception: PerceptionEncoder, token_size: float) -> None:
+    def __init__(self, mapper: Mapper, perception: PerceptionEncoder, tokens: TokenSpace) -> None:
         super().__init__()
-        self.mapper, self.perception = mapper, perception
-        self.register_buffer("token_size", torch.tensor(token_size), persistent=False)
+        self.mapper, self.perception, self.tokens = mapper, perception, tokens
         self.gain = nn.Parameter(torch.ones(()))
 
     def forward(self, weights: Tensor, visual: Tensor) -> Tensor:
         stretched = visual * visual.shape[1] ** 0.5
-        perceived = self.perception(self.mapper(weights), stretched)
-        return self.token_size * self.gain * F.rms_norm(perceived, perceived.shape[-1:])
+        return self.tokens.scaled(self.perception(self.mapper(weights), stretched), self.gain)

@@ -5,8 +5,8 @@ the summed rank (8 for a single emotion), with weights and strength folded in. T
 single v, the mean of the emotion's Gaussian or the v of a seed, although the model uses another v for each image.
 
 The `diffusers` format has the keys that load_lora_weights expects. The `kohya` format has those of sd-scripts, which
-ComfyUI and A1111 read for models with the shape of Stable Diffusion 1.x. No file contains a timestamp: equal models
-give equal bytes.
+ComfyUI and A1111 read for bases whose shape they know. The base tells the names (pipeline/foundation/base.py). No file
+contains a timestamp: equal models give equal bytes.
 """
 
 from collections.abc import Mapping
@@ -20,28 +20,15 @@ from torch import Tensor
 from pipeline.adapters import ADAPTERS, gates_of, joined
 from pipeline.coemogen.card import card
 from pipeline.coemogen.generator import CoEmoGenGenerator
+from pipeline.conditioning.encoder import ConditionEncoder
+from pipeline.foundation.base import Base, Facts, Format
 from pipeline.generation.request import Request, request, weight_matrix
 from pipeline.weights import save_safetensors
 from pipeline.work import written_aside
 
 if TYPE_CHECKING:
-    from transformers import CLIPTokenizer
-
     from pipeline.generation.pipeline import EmotionPipeline
     from pipeline.params import Coemogen
-
-Format = Literal["diffusers", "kohya"]
-SD1_WIDTH = 768  # width of the text states that the U-Net of Stable Diffusion 1.x attends to; 2.x has 1024
-
-
-@dataclass(frozen=True)
-class Base:
-    """The diffusion model that an export belongs to. `digest` is the hash of its U-Net and text encoder."""
-
-    digest: str
-    architecture: Literal["stable-diffusion-v1", "stable-diffusion"]
-    prediction: Literal["epsilon", "v"]
-    image_px: int
 
 
 @dataclass(frozen=True)
@@ -50,7 +37,7 @@ class Exported:
 
     `adapters` maps the names of adapters to their weights, strength included. `layers` maps the names of U-Net layers
     to (A rI, B Or). `embedding` is 1W. `source` and `seed` tell where v comes from; seed None stands for the mean of
-    the Gaussian. `model` is the hash of the model's folder.
+    the Gaussian. `digest` is the hash of the base, and `model` that of the model's folder.
     """
 
     request: Request
@@ -61,8 +48,13 @@ class Exported:
     layers: Mapping[str, tuple[Tensor, Tensor]]
     embedding: Tensor
     base: Base
+    digest: str
     model: str
     settings: "Coemogen"
+
+    @property
+    def facts(self) -> Facts:
+        return self.base.facts
 
     @property
     def rank(self) -> int:
@@ -96,13 +88,13 @@ def gather(
     if seed is None:
         generator = replace(generator, source="mean")
     token = token or f"<{wanted.stem}>"
-    _check_token(token, generator.tokenizer)
+    _check_token(token, generator.model.encoder)
     with torch.inference_mode():
         embedding = generator.embeddings([wanted]).float().cpu()
     adapters = _adapters(generator, wanted)
     return Exported(
         wanted, generator.source, seed, token, adapters, joined(generator.model.hilora, adapters), embedding,
-        _base(pipeline), pipeline.model, generator.model.settings,
+        generator.model.base, pipeline.foundation.digest, pipeline.model, generator.model.settings,
     )  # fmt: skip
 
 
@@ -112,9 +104,9 @@ def write(exported: Exported, kind: Format, out: Path, base_model: str | None = 
     `base_model` is the name on the hub, or the folder, of the diffusion model; the card mentions it.
     """
     lora, inversion, readme = (out / name for name in names(exported.request))
-    key = exported.token if kind == "diffusers" else "emb_params"
-    save_safetensors(lora, lora_tensors(exported.layers, kind), _metadata(exported, kind, "lora"))
-    save_safetensors(inversion, {key: exported.embedding}, _metadata(exported, kind, "textual-inversion"))
+    word = exported.base.inversion(exported.token, exported.embedding, kind)
+    save_safetensors(lora, lora_tensors(exported.base, exported.layers, kind), _metadata(exported, kind, "lora"))
+    save_safetensors(inversion, word, _metadata(exported, kind, "textual-inversion"))
     with written_aside(readme) as aside:
         aside.write_text(card(exported, kind, base_model), encoding="utf-8")
     return [lora, inversion, readme]
@@ -125,14 +117,14 @@ def names(request: Request) -> tuple[str, str, str]:
     return f"{request.stem}-lora.safetensors", f"{request.stem}-embedding.safetensors", "README.md"
 
 
-def lora_tensors(layers: Mapping[str, tuple[Tensor, Tensor]], kind: Format) -> dict[str, Tensor]:
+def lora_tensors(base: Base, layers: Mapping[str, tuple[Tensor, Tensor]], kind: Format) -> dict[str, Tensor]:
     """Return the tensors of a LoRA file under the keys of its format. Alpha equals the rank, so the scale is 1."""
     tensors: dict[str, Tensor] = {}
     for name, (down, up) in layers.items():
+        key = base.lora_key(name, kind)
         if kind == "diffusers":
-            tensors |= {f"unet.{name}.lora_A.weight": down, f"unet.{name}.lora_B.weight": up}
+            tensors |= {f"{key}.lora_A.weight": down, f"{key}.lora_B.weight": up}
         else:
-            key = f"lora_unet_{name.replace('.', '_')}"
             alpha = torch.tensor(float(len(down)))
             tensors |= {f"{key}.lora_down.weight": down, f"{key}.lora_up.weight": up, f"{key}.alpha": alpha}
     return tensors
@@ -153,21 +145,10 @@ def _adapters(generator: CoEmoGenGenerator, wanted: Request) -> dict[str, float]
     return adapters
 
 
-def _check_token(token: str, tokenizer: "CLIPTokenizer") -> None:
-    vocabulary = tokenizer.get_vocab()
+def _check_token(token: str, encoder: ConditionEncoder) -> None:
+    vocabulary = {word for tower in encoder.towers for word in tower.tokenizer.get_vocab()}
     if any(c.isspace() for c in token) or token in vocabulary or f"{token}</w>" in vocabulary:
         raise ValueError(f"token = {token!r}: must be one word that the tokenizer does not contain, such as '<awe>'")
-
-
-def _base(pipeline: "EmotionPipeline") -> Base:
-    diffusion = pipeline.foundation.pipeline
-    config = diffusion.unet.config
-    return Base(
-        pipeline.foundation.digest,
-        "stable-diffusion-v1" if config.cross_attention_dim == SD1_WIDTH else "stable-diffusion",
-        "v" if diffusion.scheduler.config.prediction_type == "v_prediction" else "epsilon",
-        int(config.sample_size * diffusion.vae_scale_factor),
-    )
 
 
 def _metadata(exported: Exported, kind: Format, what: Literal["lora", "textual-inversion"]) -> dict[str, str]:
@@ -179,11 +160,11 @@ def _metadata(exported: Exported, kind: Format, what: Literal["lora", "textual-i
         "evoke.source": exported.source,
         "evoke.seed": str(exported.seed),
         "evoke.model": exported.model,
-        "evoke.diffusion": exported.base.digest,
+        "evoke.diffusion": exported.digest,
     }
     if kind == "diffusers":
         return origin
-    base, rank, is_lora = exported.base, exported.rank, what == "lora"
+    base, rank, is_lora = exported.facts, exported.rank, what == "lora"
     shown = {
         "modelspec.sai_model_spec": "1.0.0",
         "modelspec.architecture": f"{base.architecture}/{what}",
@@ -200,6 +181,6 @@ def _metadata(exported: Exported, kind: Format, what: Literal["lora", "textual-i
         "ss_output_name": Path(exported.lora).stem,
         "ss_v2": "False",
     }
-    if base.architecture == "stable-diffusion-v1":
-        trained["ss_base_model_version"] = "sd_v1"
+    if base.version:
+        trained["ss_base_model_version"] = base.version
     return origin | shown | (trained if is_lora else {})

@@ -4,21 +4,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from pipeline.coemogen.model import CoEmoGen, build
-from pipeline.conditioning.prompts import tokenize
+from pipeline.conditioning.encoder import Condition
 from pipeline.generation.folder import META, STATE, Foundation, read_meta
 from pipeline.generation.request import Request, weight_matrix
 from pipeline.generation.space import Space, load_space
 from pipeline.params import Source
 from pipeline.training.weights import load_trained
-
-if TYPE_CHECKING:
-    from transformers import CLIPTokenizer
 
 PART = "visual"
 
@@ -31,7 +27,6 @@ class CoEmoGenGenerator:
     """
 
     model: CoEmoGen
-    tokenizer: "CLIPTokenizer"
     space: Space
     source: Source
 
@@ -39,9 +34,8 @@ class CoEmoGenGenerator:
     def emotions(self) -> Sequence[str]:
         return self.space.emotions
 
-    def states(self, requests: Sequence[Request]) -> Tensor:
-        prompts = tokenize(self.tokenizer, [request.prompt for request in requests]).to(self._device)
-        return self.model.encoder(prompts, self.embeddings(requests)).states
+    def condition(self, requests: Sequence[Request]) -> Condition:
+        return self.model.encoder.of([request.prompt for request in requests], self.embeddings(requests))
 
     @contextmanager
     def applied(self, requests: Sequence[Request]) -> Iterator[None]:
@@ -59,16 +53,16 @@ class CoEmoGenGenerator:
 
     @property
     def _device(self) -> torch.device:
-        return self.model.encoder.projection.device
+        return self.model.encoder.device
 
 
 def load(folder: Path, foundation: Foundation, source: Source) -> CoEmoGenGenerator:
     """Return the generator of a folder on its foundation, whose U-Net receives the adapters."""
     from pipeline.params import Coemogen, parse_section
 
-    pipeline, space = foundation.pipeline, load_space(folder)
+    space = load_space(folder)
     settings = parse_section(Coemogen, read_meta(folder)["params"], folder / META)
     draws = torch.Generator().manual_seed(0)
-    model = build(settings, pipeline, foundation.encoder, space.width(PART), draws)
+    model = build(settings, foundation.base, space.width(PART), draws)
     load_trained(model, folder / STATE)
-    return CoEmoGenGenerator(model.to(pipeline.device).eval(), pipeline.tokenizer, space, source)
+    return CoEmoGenGenerator(model.to(foundation.base.device).eval(), space, source)

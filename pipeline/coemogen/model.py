@@ -4,7 +4,6 @@ Only the embedding (mapper and visual-perception encoder) and the adapters are t
 text encoder are frozen.
 """
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,33 +12,22 @@ from torch import Tensor, nn
 from pipeline.adapters import HiLora, add_adapters
 from pipeline.coemogen.embedding import EmotionEmbedding, Mapper, PerceptionEncoder
 from pipeline.coemogen.losses import semantic_loss
-from pipeline.conditioning.encoder import ConditionEncoder
-from pipeline.conditioning.prompts import Prompts, tokenize
 from pipeline.emotion_set import EMOTIONS, POLARITIES
-from pipeline.training.denoising import diffusion_errors, noise_schedule
+from pipeline.foundation.base import Base
+from pipeline.training.denoising import diffusion_errors
 
 if TYPE_CHECKING:
-    from diffusers import DDPMScheduler, StableDiffusionPipeline
-
     from pipeline.params import Coemogen
 
 
 class CoEmoGen(nn.Module):
     """The trained parts, named as in weights.safetensors, with the frozen models around them."""
 
-    def __init__(
-        self,
-        embedding: EmotionEmbedding,
-        hilora: HiLora,
-        encoder: ConditionEncoder,
-        schedule: "DDPMScheduler",
-        settings: "Coemogen",
-        prompts: Mapping[str, Prompts],
-    ) -> None:
-        """Store the parts. `prompts` has the entries `trained`, with a gap, and `empty`, one row each."""
+    def __init__(self, embedding: EmotionEmbedding, hilora: HiLora, base: Base, settings: "Coemogen") -> None:
         super().__init__()
-        self.embedding, self.unet, self.encoder = embedding, hilora.unet, encoder
-        self.hilora, self.schedule, self.settings, self.prompts = hilora, schedule, settings, prompts
+        self.embedding, self.unet, self.encoder = embedding, hilora.unet, base.encoder
+        self.hilora, self.base, self.settings = hilora, base, settings
+        self.prompt = base.encoder.tokenize([settings.prompt])
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the losses of a batch by name: total, ldm, sem.
@@ -50,11 +38,10 @@ class CoEmoGen(nn.Module):
         settings, device = self.settings, batch["latents"].device
         rows = torch.zeros(len(batch["steps"]), dtype=torch.long, device=device)
         embeddings = self.embedding(batch["emotions"], batch["visual"])
-        condition = self.encoder(self.prompts["trained"].to(device).take(rows), embeddings)
-        with torch.no_grad():
-            empty = self.encoder(self.prompts["empty"].to(device)).states
+        condition = self.encoder(self.prompt.to(device).take(rows), embeddings)
+        empty = self.encoder.empty()
         with self.hilora.route(batch["emotions"]):
-            errors = diffusion_errors(self.unet, self.schedule, batch, condition.states, empty, settings.snr_cap)
+            errors = diffusion_errors(self.base, batch, condition, empty, settings.snr_cap)
         sem = semantic_loss(
             condition.joint, batch["caption"], settings.sem_distance, settings.sem_equalised, settings.kl_temperature
         )
@@ -62,31 +49,22 @@ class CoEmoGen(nn.Module):
         return {"total": ldm + settings.sem_weight * sem, "ldm": ldm, "sem": sem}
 
 
-def build(
-    settings: "Coemogen",
-    pipeline: "StableDiffusionPipeline",
-    encoder: ConditionEncoder,
-    visual_width: int,
-    generator: torch.Generator,
-) -> CoEmoGen:
-    """Return a fresh CoEmoGen on a Stable Diffusion pipeline, whose U-Net receives the adapters.
+def build(settings: "Coemogen", base: Base, visual_width: int, generator: torch.Generator) -> CoEmoGen:
+    """Return a fresh CoEmoGen on a base, whose denoiser receives the adapters.
 
     All randomness comes from `generator`.
     """
-    names = tokenize(pipeline.tokenizer, list(EMOTIONS))
-    prompts = {
-        "trained": tokenize(pipeline.tokenizer, [settings.prompt]), "empty": tokenize(pipeline.tokenizer, [""])
-    }  # fmt: skip
+    encoder = base.encoder
     seed = int(torch.randint(2**31, (1,), generator=generator))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         with torch.no_grad():
-            name_features = encoder(names.to(encoder.projection.device)).joint.cpu()
+            name_features = encoder.of(EMOTIONS).joint.cpu()
         mapper = Mapper(encoder.width, settings.mapper_hidden, settings.input, name_features)
         perception = PerceptionEncoder(encoder.width, visual_width, settings.visual_tokens, settings.perception)
-    embedding = EmotionEmbedding(mapper, perception, encoder.token_size)
-    hilora = add_adapters(pipeline.unet, ranks(settings), generator)
-    return CoEmoGen(embedding, hilora, encoder, noise_schedule(pipeline.scheduler), settings, prompts)
+    embedding = EmotionEmbedding(mapper, perception, encoder.tokens)
+    hilora = add_adapters(base.denoiser, base.adapted, ranks(settings), generator)
+    return CoEmoGen(embedding, hilora, base, settings)
 
 
 def ranks(settings: "Coemogen") -> dict[str, int]:

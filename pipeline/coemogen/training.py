@@ -14,7 +14,6 @@ from pipeline.coemogen.generator import PART, CoEmoGenGenerator
 from pipeline.coemogen.model import CoEmoGen
 from pipeline.emotion_set import EMOTIONS
 from pipeline.features import feature_matrix
-from pipeline.generation.folder import Foundation
 from pipeline.generation.request import request
 from pipeline.generation.sampling import sample, sampling_of
 from pipeline.generation.space import Space, fit_space
@@ -75,7 +74,7 @@ def drawer(inputs: Inputs, model: CoEmoGen, settings: "Coemogen") -> Callable[[T
         mirrored = draw_mirrored(len(rows), settings.mirror, generator)
         latents = inputs.latents.draw(inputs.latent_rows[rows], mirrored, generator)
         return {
-            **draw_diffusion(model.schedule, latents, settings.text_dropout, generator),
+            **draw_diffusion(model.base.schedule, latents, settings.text_dropout, generator),
             "emotions": torch.eye(len(EMOTIONS))[torch.from_numpy(inputs.emotions)[rows]],
             "visual": inputs.visual[rows],
             "caption": inputs.captions[rows],
@@ -92,7 +91,7 @@ def visual_space(corpus: pa.Table, features: pa.Table, training_splits: "Trainin
 
 
 def task(
-    model: CoEmoGen, foundation: Foundation, inputs: Inputs, space: Space, settings: "Coemogen", images: "Images",
+    model: CoEmoGen, inputs: Inputs, space: Space, settings: "Coemogen", images: "Images",
     generator: np.random.Generator,
 ) -> Task:  # fmt: skip
     """Return the task for the training loop.
@@ -100,10 +99,10 @@ def task(
     `images` tells how contact sheets are sampled; `generator` draws the order of the images.
     """
     shown = [request(name, seed) for name in space.emotions for seed in range(SHEET_COLUMNS)]
-    sampler = CoEmoGenGenerator(model, foundation.pipeline.tokenizer, space, images.source)
+    sampler = CoEmoGenGenerator(model, space, images.source)
 
     def sheet() -> "Image.Image":
-        samples = sample(foundation.pipeline, foundation.encoder, sampler, shown, sampling_of(images))
+        samples = sample(model.base, sampler, shown, sampling_of(images))
         return contact_sheet(list(samples), SHEET_COLUMNS)
 
     order = row_order(inputs.emotions, settings.sampler, generator)

@@ -19,8 +19,8 @@ GAP = "{S}"
 
 
 @dataclass(frozen=True)
-class Prompts:
-    """A batch of tokenised prompts: ids BT int64, gaps BT bool (for the embedding), ends B int64 (the true EOS)."""
+class Tokens:
+    """A batch of texts for one text encoder: ids BT int64, gaps BT bool (for the embedding), ends B int64 (the EOS)."""
 
     ids: Tensor
     gaps: Tensor
@@ -29,15 +29,32 @@ class Prompts:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def to(self, device: torch.device) -> "Tokens":
+        return Tokens(self.ids.to(device), self.gaps.to(device), self.ends.to(device))
+
+    def take(self, rows: Tensor) -> "Tokens":
+        """Return the texts at the given rows, B int64, in any order and number."""
+        return Tokens(self.ids[rows], self.gaps[rows], self.ends[rows])
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """A batch of tokenised prompts, once for each text encoder of the base."""
+
+    parts: tuple[Tokens, ...]
+
+    def __len__(self) -> int:
+        return len(self.parts[0])
+
     def to(self, device: torch.device) -> "Prompts":
-        return Prompts(self.ids.to(device), self.gaps.to(device), self.ends.to(device))
+        return Prompts(tuple(part.to(device) for part in self.parts))
 
     def take(self, rows: Tensor) -> "Prompts":
         """Return the prompts at the given rows, B int64, in any order and number."""
-        return Prompts(self.ids[rows], self.gaps[rows], self.ends[rows])
+        return Prompts(tuple(part.take(rows) for part in self.parts))
 
 
-def tokenize(tokenizer: "CLIPTokenizer", prompts: Sequence[str]) -> Prompts:
+def tokenize(tokenizer: "CLIPTokenizer", prompts: Sequence[str]) -> Tokens:
     """Return texts with at most one gap {S} as ids of the length of CLIP's context.
 
     Raises ValueError for a prompt with several gaps or other braces, and for one that is too long.
@@ -50,7 +67,7 @@ def tokenize(tokenizer: "CLIPTokenizer", prompts: Sequence[str]) -> Prompts:
         ids[index, : len(row)] = torch.tensor(row)
         if gap is not None:
             gaps[index, gap] = True
-    return Prompts(ids, gaps, torch.tensor([len(row) - 1 for row, _ in rows]))
+    return Tokens(ids, gaps, torch.tensor([len(row) - 1 for row, _ in rows]))
 
 
 def _row(tokenizer: "CLIPTokenizer", prompt: str, length: int) -> tuple[list[int], int | None]:

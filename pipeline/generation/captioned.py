@@ -8,20 +8,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from torch import Tensor
 
-from pipeline.conditioning.encoder import ConditionEncoder
-from pipeline.conditioning.prompts import GAP, tokenize
+from pipeline.conditioning.encoder import Condition, ConditionEncoder
+from pipeline.conditioning.prompts import GAP
 from pipeline.generation.folder import Foundation, known_emotions, read_meta
 from pipeline.generation.request import Request
 from pipeline.params import Source
 from pipeline.runtime import numpy_generator
-
-if TYPE_CHECKING:
-    from transformers import CLIPTokenizer
 
 Captions = dict[str, list[str]]
 
@@ -34,20 +29,18 @@ class CaptionGenerator:
     """
 
     encoder: ConditionEncoder
-    tokenizer: "CLIPTokenizer"
     captions: Captions
     emotions: tuple[str, ...]
 
-    def states(self, requests: Sequence[Request]) -> Tensor:
-        texts = [self.text(request) for request in requests]
-        return self.encoder(tokenize(self.tokenizer, texts).to(self.encoder.projection.device)).states
+    def condition(self, requests: Sequence[Request]) -> Condition:
+        return self.encoder.of([self.text(request) for request in requests])
 
     def text(self, request: Request) -> str:
         """Return the prompt: the words of the request, then as much of a caption as CLIP's context takes."""
         of_emotion = self.captions[request.name]
         caption = of_emotion[int(numpy_generator("caption", request.seed).integers(len(of_emotion)))]
         words = " ".join(request.prompt.replace(GAP, " ").split())
-        return _fitting(self.tokenizer, f"{words}, {caption}" if words else caption)
+        return _fitting(self.encoder, f"{words}, {caption}" if words else caption)
 
     @contextmanager
     def applied(self, requests: Sequence[Request]) -> Iterator[None]:
@@ -69,17 +62,12 @@ def kept_captions(captions: pa.Table, kept: pa.Table) -> Captions:
 
 def load(folder: Path, foundation: Foundation, source: Source) -> CaptionGenerator:
     """Return the generator of a folder on its foundation; no Gaussian has a part in it."""
-    return CaptionGenerator(
-        foundation.encoder,
-        foundation.pipeline.tokenizer,
-        read_meta(folder)["params"]["captions"],
-        known_emotions(folder),
-    )
+    return CaptionGenerator(foundation.base.encoder, read_meta(folder)["params"]["captions"], known_emotions(folder))
 
 
-def _fitting(tokenizer: "CLIPTokenizer", text: str) -> str:
-    """Return a text without braces, cut at a word so that it fits CLIP's context."""
+def _fitting(encoder: ConditionEncoder, text: str) -> str:
+    """Return a text without braces, cut at a word so that it fits the context of the text encoders."""
     words = text.replace("{", "(").replace("}", ")").split()
-    while len(tokenizer(" ".join(words)).input_ids) > tokenizer.model_max_length:
+    while encoder.num_tokens(" ".join(words)) > encoder.max_tokens:
         words.pop()
     return " ".join(words)

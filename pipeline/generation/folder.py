@@ -10,48 +10,43 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from pipeline.artifacts import read_object
-from pipeline.conditioning.encoder import ConditionEncoder, condition_encoder
 from pipeline.emotion_set import EMOTIONS, check_recorded_set, recorded_set
-from pipeline.foundation.diffusion import WEIGHTS, load_pipeline
+from pipeline.foundation.base import Base
+from pipeline.foundation.bases import base_of
 from pipeline.generation.space import SPACE, Space, load_space
 from pipeline.weights import save_safetensors
-
-if TYPE_CHECKING:
-    from diffusers import StableDiffusionPipeline
 
 META, STATE = "meta.json", "weights.safetensors"
 
 
 @dataclass(frozen=True)
 class Foundation:
-    """A Stable Diffusion and the condition encoder around its text encoder, on one device.
+    """A base on one device, to which generators are attached.
 
-    Generators are attached to it. `clip` is the open_clip folder, `digest` the hash of the diffusion model.
+    `clip` is the open_clip folder, `digest` the hash of the base.
     """
 
-    pipeline: "StableDiffusionPipeline"
-    encoder: ConditionEncoder
+    base: Base
     clip: Path
     digest: str
 
 
 def load_foundation(diffusion: Path, clip: Path, device: torch.device | str = "cpu") -> Foundation:
     """Return the foundation from a diffusers folder and an open_clip folder."""
-    pipeline = load_pipeline(diffusion, device)
-    return Foundation(pipeline, condition_encoder(pipeline, clip).to(device), clip, digest_of(diffusion))
+    return Foundation(base_of(diffusion).load(diffusion, clip, device), clip, digest_of(diffusion))
 
 
 def digest_of(diffusion: Path) -> str:
-    """Return the first 16 hex digits of the SHA-256 over the U-Net and text-encoder weights of a diffusers folder."""
+    """Return the first 16 hex digits of the SHA-256 over denoiser and text encoders of a diffusers folder."""
     digest = hashlib.sha256()
-    for part in (diffusion / "unet" / WEIGHTS, diffusion / "text_encoder" / "model.safetensors"):
-        with part.open("rb") as file:
+    for name in base_of(diffusion).weights:
+        with (diffusion / name).open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:16]
 

@@ -97,7 +97,7 @@ class EmotionPipeline:
 
     def pictures(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[NDArray[np.uint8]]:
         """Yield images HW3 uint8, one per request. The seed of a manifest row gives the same image again."""
-        return sample(self.foundation.pipeline, self.foundation.encoder, self.generator, requests, sampling)
+        return sample(self.foundation.base, self.generator, requests, sampling)
 
 
 def planned(

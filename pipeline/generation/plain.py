@@ -4,19 +4,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
-from pipeline.conditioning.encoder import ConditionEncoder
-from pipeline.conditioning.prompts import GAP, tokenize
+from pipeline.conditioning.encoder import Condition, ConditionEncoder
+from pipeline.conditioning.prompts import GAP
 from pipeline.generation.folder import META, Foundation, known_emotions, read_meta
 from pipeline.generation.request import Request
 from pipeline.params import Source
-
-if TYPE_CHECKING:
-    from transformers import CLIPTokenizer
 
 
 @dataclass(frozen=True)
@@ -28,15 +21,13 @@ class PromptGenerator:
     """
 
     encoder: ConditionEncoder
-    tokenizer: "CLIPTokenizer"
     prompt: str
-    device: torch.device
     emotions: tuple[str, ...]
 
-    def states(self, requests: Sequence[Request]) -> Tensor:
+    def condition(self, requests: Sequence[Request]) -> Condition:
         templates = [self.prompt if request.prompt == GAP else request.prompt for request in requests]
         texts = [text.replace(GAP, request.name) for text, request in zip(templates, requests, strict=True)]
-        return self.encoder(tokenize(self.tokenizer, texts).to(self.device)).states
+        return self.encoder.of(texts)
 
     @contextmanager
     def applied(self, requests: Sequence[Request]) -> Iterator[None]:
@@ -47,6 +38,5 @@ def load(folder: Path, foundation: Foundation, source: Source) -> PromptGenerato
     """Return the generator of a folder on its foundation; no Gaussian has a part in it."""
     from pipeline.params import StableDiffusion, parse_section
 
-    pipeline, settings = foundation.pipeline, parse_section(StableDiffusion, read_meta(folder)["params"], folder / META)
-    emotions = known_emotions(folder)
-    return PromptGenerator(foundation.encoder, pipeline.tokenizer, settings.prompt, pipeline.device, emotions)
+    settings = parse_section(StableDiffusion, read_meta(folder)["params"], folder / META)
+    return PromptGenerator(foundation.base.encoder, settings.prompt, known_emotions(folder))

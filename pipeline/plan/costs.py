@@ -136,12 +136,12 @@ class Models:
             return Network(rank_1.cost + added, rank * rank_1.num_bytes)
         from peft import LoraConfig
 
-        from pipeline.adapters import TARGETS
+        from pipeline.foundation.stable_diffusion import ATTENTION
 
         with META:
             unet = type(self._unet).from_config(self._unet.config).requires_grad_(False)
             if rank:
-                unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(TARGETS)))
+                unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(ATTENTION)))
         states = self._states.clone().requires_grad_()
         cost = counted(lambda: _denoise(unet, states).sum().backward(), is_trained=True)
         return Network(cost, FP32 * sum(weight.numel() for weight in unet.parameters() if weight.requires_grad))

@@ -65,11 +65,11 @@ def _posteriors(vae: "AutoencoderKL", squares: "Sequence[Image.Image]") -> dict[
     scaled = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(vae.device, vae.dtype) / 127.5 - 1
     with autocast("bf16", vae.device):
         plain, mirrored = (vae.encode(x).latent_dist for x in (scaled, scaled.flip(3)))
-    scale = vae.config.scaling_factor
+    scale, shift = vae.config.scaling_factor, vae.config.shift_factor or 0.0
     return {
-        "mean": plain.mean * scale,
+        "mean": (plain.mean - shift) * scale,
         "logvar": plain.logvar + 2 * np.log(scale),
-        "mirrored_mean": mirrored.mean * scale,
+        "mirrored_mean": (mirrored.mean - shift) * scale,
         "mirrored_logvar": mirrored.logvar + 2 * np.log(scale),
     }
 

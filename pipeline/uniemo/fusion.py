@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.attributes import ATTRIBUTE_KINDS
+from pipeline.conditioning.encoder import TokenSpace
 from pipeline.emotion_set import EMOTIONS
 from pipeline.params import Coefficients
 
@@ -31,7 +32,7 @@ class Phi(nn.Sequential):
 class Fusion(nn.Module):
     """Fusion of named parts (scene, object: pooled queries; class: the class token; patch): parts BW -> c.
 
-    `out` is the width of c, that of a token embedding. `parts` are the parts in use (Table V). `tables` holds the
+    c is a placeholder embedding of `tokens`. `parts` are the parts in use (Table V). `tables` holds the
     coefficients K8 of the attributes of each kind's base.
 
     Deviates from the paper: each part passes a LayerNorm before its phi, because the parts differ in size. And c has
@@ -42,29 +43,26 @@ class Fusion(nn.Module):
     """
 
     def __init__(
-        self, width: int, out: int, tables: Mapping[str, Tensor], parts: tuple[str, ...], token_size: float,
+        self, width: int, tokens: TokenSpace, tables: Mapping[str, Tensor], parts: tuple[str, ...],
         has_norms: bool = True,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.parts, self.has_norms = parts, has_norms
-        self.phis = nn.ModuleDict({part: Phi(width, out) for part in parts})
+        self.parts, self.tokens, self.has_norms = parts, tokens, has_norms
+        self.phis = nn.ModuleDict({part: Phi(width, tokens.width) for part in parts})
         self.norms = nn.ModuleDict({part: nn.LayerNorm(width) if has_norms else nn.Identity() for part in parts})
         for kind, table in tables.items():
             self.register_buffer(f"{kind}_table", table.float(), persistent=False)
-        self.register_buffer("token_size", torch.tensor(token_size), persistent=False)
         if has_norms:
             self.gain = nn.Parameter(torch.ones(()))
 
     def forward(self, parts: Mapping[str, Tensor], nearest: Mapping[str, Tensor], emotions: Tensor) -> Tensor:
-        """Return c, of shape (B, out): parts BW by name, nearest attributes B int64 by kind, emotion weights B8."""
+        """Return c BC: parts BW by name, nearest attributes B int64 by kind, emotion weights B8."""
         total = torch.zeros((), device=emotions.device)
         for part in self.parts:
             is_weighted = part in ATTRIBUTE_KINDS
             weight = self.coefficient(part, nearest[part], emotions)[:, None] if is_weighted else 1.0
             total = total + weight * self.phis[part](self.norms[part](parts[part]))
-        if not self.has_norms:
-            return total
-        return self.token_size * self.gain * F.rms_norm(total, total.shape[-1:])
+        return self.tokens.scaled(total, self.gain) if self.has_norms else total
 
     @property
     def tables(self) -> dict[str, Tensor]:

@@ -4,13 +4,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from pipeline.attributes import ATTRIBUTE_KINDS
-from pipeline.conditioning.prompts import tokenize
+from pipeline.conditioning.encoder import Condition
 from pipeline.generation.folder import Foundation
 from pipeline.generation.request import Request, weight_matrix
 from pipeline.generation.space import Space, load_space
@@ -18,9 +17,6 @@ from pipeline.params import Source
 from pipeline.runtime import seed_of
 from pipeline.uniemo.joint import UniEmo
 from pipeline.uniemo.joint_folder import load_joint
-
-if TYPE_CHECKING:
-    from transformers import CLIPTokenizer
 
 
 @dataclass(frozen=True)
@@ -32,7 +28,6 @@ class UniEmoGenerator:
     """
 
     model: UniEmo
-    tokenizer: "CLIPTokenizer"
     space: Space
     source: Source
 
@@ -40,9 +35,8 @@ class UniEmoGenerator:
     def emotions(self) -> Sequence[str]:
         return self.space.emotions
 
-    def states(self, requests: Sequence[Request]) -> Tensor:
-        prompts = tokenize(self.tokenizer, [request.prompt for request in requests]).to(self._device)
-        return self.model.encoder(prompts, self.embeddings(requests)).states
+    def condition(self, requests: Sequence[Request]) -> Condition:
+        return self.model.encoder.of([request.prompt for request in requests], self.embeddings(requests))
 
     @contextmanager
     def applied(self, requests: Sequence[Request]) -> Iterator[None]:
@@ -67,10 +61,10 @@ class UniEmoGenerator:
 
     @property
     def _device(self) -> torch.device:
-        return self.model.encoder.projection.device
+        return self.model.encoder.device
 
 
 def load(folder: Path, foundation: Foundation, source: Source) -> UniEmoGenerator:
     """Return the generator of a folder on its foundation."""
     model, _ = load_joint(folder, foundation)
-    return UniEmoGenerator(model.eval(), foundation.pipeline.tokenizer, load_space(folder), source)
+    return UniEmoGenerator(model.eval(), load_space(folder), source)

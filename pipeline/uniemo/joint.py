@@ -19,8 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.attributes import ATTRIBUTE_KINDS
-from pipeline.conditioning.encoder import Condition, ConditionEncoder
-from pipeline.conditioning.prompts import Prompts
+from pipeline.conditioning.encoder import Condition
+from pipeline.foundation.base import Base
 from pipeline.training.curves import OBSERVED
 from pipeline.training.denoising import diffusion_errors
 from pipeline.uniemo.chain import EmotionHead, Understood
@@ -28,8 +28,6 @@ from pipeline.uniemo.fusion import CLASS, PATCH, Fusion, condition_loss, cross_e
 from pipeline.uniemo.learner import Learner
 
 if TYPE_CHECKING:
-    from diffusers import DDPMScheduler, UNet2DConditionModel
-
     from pipeline.params import UniemoJoint
 
 
@@ -43,25 +41,16 @@ SMALLEST_GRADIENT = 1e-8  # below which L_cond's gradient at c counts as none
 
 
 class UniEmo(nn.Module):
-    """The learner of the first stage, the fusion and the condition's head, on a frozen Stable Diffusion."""
+    """The learner of the first stage, the fusion and the condition's head, on a frozen base."""
 
-    def __init__(
-        self,
-        learner: Learner,
-        fusion: Fusion,
-        unet: "UNet2DConditionModel",
-        encoder: ConditionEncoder,
-        schedule: "DDPMScheduler",
-        settings: "UniemoJoint",
-        prompts: Mapping[str, Prompts],
-    ) -> None:
-        """Store the parts. `prompts` has the entries `trained`, with a gap, and `empty`, one row each."""
+    def __init__(self, learner: Learner, fusion: Fusion, base: Base, settings: "UniemoJoint") -> None:
         super().__init__()
-        self.learner, self.fusion, self.encoder = learner, fusion, encoder
+        self.learner, self.fusion, self.encoder = learner, fusion, base.encoder
+        encoder = self.encoder
         seen_width = encoder.joint_width if settings.condition_input == "text" else encoder.width
         self.condition = EmotionHead(seen_width, encoder.width, 0.0)
-        self.unet = unet.requires_grad_(False)
-        self.schedule, self.settings, self.prompts = schedule, settings, prompts
+        self.unet = base.denoiser.requires_grad_(False)
+        self.base, self.settings, self.prompt = base, settings, encoder.tokenize([settings.prompt])
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the losses of a batch by name, and what is observed beside them: norms of gradients and such.
@@ -96,7 +85,7 @@ class UniEmo(nn.Module):
         """Return what the condition's head sees, of unit size: c BW, or the text encoder's output for it, BD."""
         if self.settings.condition_input == "text":
             return self._encoded(embeddings).joint * self.encoder.joint_width**0.5
-        return embeddings / self.fusion.token_size
+        return self.encoder.tokens.unscaled(embeddings)
 
     def _condition_loss(self, logits: Tensor, emotions: Tensor, understood: Understood) -> tuple[Tensor, Tensor]:
         """Return L_cond (Eq. 7), or L_ce in its place (Table V), and the fraction of samples with a loss above 0."""
@@ -141,15 +130,13 @@ class UniEmo(nn.Module):
     def _encoded(self, embeddings: Tensor) -> Condition:
         """Return the text encoder's output for the prompt with c BW in its gap."""
         rows = torch.zeros(len(embeddings), dtype=torch.long, device=embeddings.device)
-        condition: Condition = self.encoder(self.prompts["trained"].to(embeddings.device).take(rows), embeddings)
+        condition: Condition = self.encoder(self.prompt.to(embeddings.device).take(rows), embeddings)
         return condition
 
     def _diffusion(self, embeddings: Tensor, batch: dict[str, Tensor]) -> Tensor:
         """Return L_theta (Eq. 8) under the condition; dropped samples are trained without one."""
-        states = self._encoded(embeddings).states
-        with torch.no_grad():
-            empty = self.encoder(self.prompts["empty"].to(states.device)).states
-        return diffusion_errors(self.unet, self.schedule, batch, states, empty, self.settings.snr_cap).mean()
+        condition = self._encoded(embeddings)
+        return diffusion_errors(self.base, batch, condition, self.encoder.empty(), self.settings.snr_cap).mean()
 
 
 def gradients(loss: Tensor, at: Sequence[Tensor], keeps_graph: bool = True) -> list[Tensor]:

@@ -12,12 +12,10 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from pipeline.conditioning.prompts import tokenize
 from pipeline.emotion_set import EMOTIONS
 from pipeline.generation.folder import META, STATE, Foundation, read_meta, save_generator
 from pipeline.generation.space import Space
 from pipeline.params import UniemoJoint, parse_section
-from pipeline.training.denoising import noise_schedule
 from pipeline.training.weights import load_trained
 from pipeline.uniemo.folder import UNDERSTANDING, Understanding, load_understanding, save_understanding
 from pipeline.uniemo.fusion import Fusion, coefficient_table
@@ -57,15 +55,14 @@ def build(
     All randomness comes from the generator.
     """
     learner = Learner(understanding.chain, understanding.bases, understanding.settings)
-    encoder, pipeline = foundation.encoder, foundation.pipeline
-    prompts = {"trained": tokenize(pipeline.tokenizer, [settings.prompt]), "empty": tokenize(pipeline.tokenizer, [""])}
+    base = foundation.base
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
         width = understanding.chain.backbone.transformer.width
         parts = parts_of(settings, understanding.chain.kinds)
-        fusion = Fusion(width, encoder.width, tables, parts, encoder.token_size, settings.norms)
-        model = UniEmo(learner, fusion, pipeline.unet, encoder, noise_schedule(pipeline.scheduler), settings, prompts)
-    return model.to(pipeline.device)
+        fusion = Fusion(width, base.encoder.tokens, tables, parts, settings.norms)
+        model = UniEmo(learner, fusion, base, settings)
+    return model.to(base.device)
 
 
 def save_joint(
@@ -101,7 +98,7 @@ def load_joint(
         slower = {rate: further.rate_share * getattr(settings, rate) for rate in rates}
         sheet_steps = min(settings.sheet_steps, further.steps)
         settings = settings.model_copy(update={"steps": further.steps, "sheet_steps": sheet_steps, **slower})
-    understanding = load_understanding(folder, foundation.clip, foundation.pipeline.device)
+    understanding = load_understanding(folder, foundation.clip, foundation.base.device)
     tables, _ = load_safetensors(folder / COEFFICIENTS)
     shapes = {kind: (len(understanding.bases[kind].names), len(EMOTIONS)) for kind in understanding.chain.kinds}
     if {kind: tuple(table.shape) for kind, table in tables.items()} != shapes:

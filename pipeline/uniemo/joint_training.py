@@ -130,7 +130,7 @@ def drawer(inputs: JointInputs, model: UniEmo) -> Callable[[Tensor, torch.Genera
             **batch,
             "crops": mirror_map(mirrored),
             "one_hot": torch.eye(len(EMOTIONS))[batch["emotions"]],
-            **draw_diffusion(model.schedule, latents, settings.text_dropout, generator),
+            **draw_diffusion(model.base.schedule, latents, settings.text_dropout, generator),
         }
 
     return draw
@@ -158,20 +158,19 @@ class Gaussians:
 def task(
     name: str,
     model: UniEmo,
-    foundation: Foundation,
     inputs: JointInputs,
     images: "Images",
     order: RowOrder,
     spaces: Gaussians,
 ) -> Task:
     """Return the task for the training loop. Contact sheets use the Gaussians of the current weights."""  # fmt: skip
-    pipeline, settings = foundation.pipeline, model.settings
+    settings = model.settings
 
     def sheet() -> "Image.Image":
         space = spaces()
-        sampler = UniEmoGenerator(model, pipeline.tokenizer, space, images.source)
+        sampler = UniEmoGenerator(model, space, images.source)
         shown = [request(emotion, seed) for emotion in space.emotions for seed in range(SHEET_COLUMNS)]
-        samples = sample(pipeline, foundation.encoder, sampler, shown, sampling_of(images))
+        samples = sample(model.base, sampler, shown, sampling_of(images))
         return contact_sheet(list(samples), SHEET_COLUMNS)
 
     rates = {

@@ -10,7 +10,7 @@ import torch
 
 from pipeline.baselines import emogen
 from pipeline.baselines.generators import PART
-from pipeline.baselines.model import Baseline, DreamBoothModel, EmoGenModel, TextualInversionModel, embedding_of
+from pipeline.baselines.model import Baseline, DreamBoothModel, EmoGenModel, TextualInversionModel
 from pipeline.baselines.training import Inputs, summary, task
 from pipeline.emotions import EMOTIONS
 from pipeline.generation.folder import Foundation, load_foundation, save_generator
@@ -43,13 +43,13 @@ OWNED[::4] = False
 
 def model_of(kind: str, foundation: Foundation, **changes: Any) -> Baseline:
     settings = getattr(DEFAULTS, kind).model_copy(update=QUICK | changes)
-    pipeline, encoder, draws = foundation.pipeline, foundation.encoder, torch.Generator().manual_seed(0)
+    base, draws = foundation.base, torch.Generator().manual_seed(0)
     if kind == "textual_inversion":
-        return TextualInversionModel(pipeline, encoder, settings)
+        return TextualInversionModel(base, settings)
     if kind == "dreambooth":
-        return DreamBoothModel(pipeline, encoder, settings, draws)
-    known = torch.nn.functional.normalize(torch.randn(3, encoder.joint_width, generator=draws), dim=1)
-    return EmoGenModel(pipeline, encoder, settings, 6, known, torch.rand(3, 8, generator=draws), draws)
+        return DreamBoothModel(base, settings, draws)
+    known = torch.nn.functional.normalize(torch.randn(3, base.encoder.joint_width, generator=draws), dim=1)
+    return EmoGenModel(base, settings, 6, known, torch.rand(3, 8, generator=draws), draws)
 
 
 def fresh(models: Path) -> Foundation:
@@ -71,11 +71,11 @@ def test_what_a_baseline_learns_is_trained_saved_and_sampled_and_all_else_is_fro
     models: Path, tmp_path: Path, kind: str, parts: set[str]
 ) -> None:
     foundation = fresh(models)
-    before = {name: p.detach().clone() for name, p in foundation.pipeline.unet.named_parameters()}
+    before = {name: p.detach().clone() for name, p in foundation.base.pipeline.unet.named_parameters()}
     trained = train(kind, foundation, tmp_path / "work")[1]
     assert {name.split(".")[0] for name in trained.weights} == parts
     assert all("lora_" in name for name in trained.weights if name.startswith("unet."))
-    after = {name.replace(".base_layer", ""): p for name, p in foundation.pipeline.unet.named_parameters()}
+    after = {name.replace(".base_layer", ""): p for name, p in foundation.base.pipeline.unet.named_parameters()}
     assert all(torch.equal(after[name], p) for name, p in before.items())
     assert summary(trained, FOUND)["num_parameters"] == sum(t.numel() for t in trained.weights.values())
 
@@ -87,7 +87,7 @@ def test_what_a_baseline_learns_is_trained_saved_and_sampled_and_all_else_is_fro
     requests = [request("awe", 1), request({"fear": 0.5, "awe": 0.5}, 2, "{S} street")]
     latents, steps = torch.randn(2, 16, 8, 8, generator=torch.Generator().manual_seed(0)), torch.tensor([10, 500])
     with torch.inference_mode(), loaded.applied(requests):
-        made = again.pipeline.unet(latents, steps, loaded.states(requests)).sample
+        made = again.base.pipeline.unet(latents, steps, loaded.condition(requests).states).sample
     assert made.shape == latents.shape
     state = dict(loaded.model.named_parameters())
     assert all(torch.equal(state[name], tensor) for name, tensor in trained.weights.items())
@@ -102,7 +102,7 @@ def test_two_trainings_are_equal(models: Path, tmp_path: Path, kind: str) -> Non
 def test_a_word_begins_as_the_one_that_is_named(models: Path) -> None:
     foundation = fresh(models)
     model = model_of("textual_inversion", foundation)
-    image = embedding_of("image", foundation.pipeline)
+    image = foundation.base.encoder.embedding_of("image")
     assert torch.equal(model.embeddings(torch.eye(8)), image.repeat(8, 1))
     with pytest.raises(ValueError, match=r"first_word = 'image of' has 2 tokens"):
         model_of("textual_inversion", foundation, first_word="image of")
@@ -119,7 +119,7 @@ def test_emogens_loss_is_weighed_by_the_coefficient_of_the_pictures_attribute(mo
         losses = model(batch)
         one = torch.zeros(4, dtype=torch.long)
         condition = model.condition(one, model.embeddings(batch["points"]))
-        errors = model.errors(batch, condition.states)
+        errors = model.errors(batch, condition)
     weight = torch.stack([torch.zeros(()), *(model.coefficients[index, index + 1] for index in range(3))])
     cosines = condition.joint @ model.attributes.T
     attr = weight[1:] * -cosines[1:].log_softmax(1).diagonal()
@@ -132,10 +132,10 @@ def test_emogens_emotion_loss_is_the_classifiers_cross_entropy_and_trains_nothin
     torch.manual_seed(0)  # a head whose hidden units are all off would give no gradient
     foundation = fresh(models)
     plain = model_of("emogen", foundation, emotion_weight=0.5)
-    head = EmotionHead(foundation.encoder.joint_width, 6)
+    head = EmotionHead(foundation.base.encoder.joint_width, 6)
     parts = plain.attributes, plain.coefficients, torch.Generator().manual_seed(0)
     settings = plain.settings
-    model = EmoGenModel(foundation.pipeline, foundation.encoder, settings, 6, *parts, head)
+    model = EmoGenModel(foundation.base, settings, 6, *parts, head)
     model.load_state_dict(plain.state_dict(), strict=False)
     batch = {
         "latents": torch.randn(4, 16, 8, 8), "noise": torch.randn(4, 16, 8, 8), "steps": torch.arange(4) * 200,
@@ -174,7 +174,7 @@ def test_a_picture_brings_one_of_its_attributes_by_chance_and_none_is_told(model
         "coefficient": np.arange(24, dtype=np.float32).reshape(3, 8).tolist(),
     })  # fmt: skip
     foundation = fresh(models)
-    found = emogen.attributes(train_rows, correlation, foundation.encoder, foundation.pipeline.tokenizer)
+    found = emogen.attributes(train_rows, correlation, foundation.base.encoder)
     assert found.owned.tolist() == [[True, True, False], [False, False, False], [False, False, True]]
     assert found.coefficients[2].tolist() == list(range(16, 24))
     assert found.features.norm(dim=1) == pytest.approx([1, 1, 1], abs=1e-4)
@@ -192,11 +192,11 @@ def test_emogen_without_any_attribute_learns_from_the_images_alone(models: Path)
         {"attribute": pa.array([], pa.string()), "coefficient": pa.array([], pa.list_(pa.float32()))}
     )
     foundation, draws = fresh(models), torch.Generator().manual_seed(0)
-    found = emogen.attributes(train_rows, correlation, foundation.encoder, foundation.pipeline.tokenizer)
+    found = emogen.attributes(train_rows, correlation, foundation.base.encoder)
     more = emogen.more_of(POINTS[:3], found)(torch.arange(3), draws)
     assert more["attribute"].tolist() == [-1, -1, -1]
     settings = DEFAULTS.emogen.model_copy(update=QUICK)
-    parts = (foundation.pipeline, foundation.encoder, settings, 6, found.features, found.coefficients, draws)
+    parts = (foundation.base, settings, 6, found.features, found.coefficients, draws)
     model = EmoGenModel(*parts)
     batch = {
         "latents": torch.randn(3, 16, 8, 8), "noise": torch.randn(3, 16, 8, 8), "steps": torch.arange(3) * 200,
@@ -206,5 +206,5 @@ def test_emogen_without_any_attribute_learns_from_the_images_alone(models: Path)
     assert set(losses) == {"total", "ldm"}
     losses["total"].backward()
     assert model.mapper[0].weight.grad.abs().sum() > 0
-    with_head = EmoGenModel(*parts, EmotionHead(foundation.encoder.joint_width, 6))
+    with_head = EmoGenModel(*parts, EmotionHead(foundation.base.encoder.joint_width, 6))
     assert "emo" in with_head(batch)

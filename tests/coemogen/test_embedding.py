@@ -5,6 +5,7 @@ import torch
 from torch.nn.functional import normalize
 
 from pipeline.coemogen.embedding import EmotionEmbedding, Mapper, PerceptionEncoder
+from pipeline.conditioning.encoder import TokenSpace
 from pipeline.emotions import EMOTIONS
 from pipeline.params import Input, Perception
 
@@ -14,7 +15,9 @@ WIDTH, VISUAL = 12, 10
 def build(perception: Perception = "residual", kind: Input = "onehot") -> EmotionEmbedding:
     torch.manual_seed(0)
     names = torch.randn(8, 5)
-    return EmotionEmbedding(Mapper(WIDTH, 16, kind, names), PerceptionEncoder(WIDTH, VISUAL, 4, perception), 0.02)
+    return EmotionEmbedding(
+        Mapper(WIDTH, 16, kind, names), PerceptionEncoder(WIDTH, VISUAL, 4, perception), TokenSpace((WIDTH,), (0.02,))
+    )
 
 
 def embeddings(module: EmotionEmbedding) -> torch.Tensor:
@@ -71,7 +74,9 @@ def test_the_three_inputs_are_equally_strong_at_first(width: int) -> None:
     for kind in ("onehot", "learnable", "text"):
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            module = EmotionEmbedding(Mapper(width, 512, kind, names), PerceptionEncoder(width, width), 0.02)
+            module = EmotionEmbedding(
+                Mapper(width, 512, kind, names), PerceptionEncoder(width, width), TokenSpace((width,), (0.02,))
+            )
         with torch.no_grad():
             made = torch.stack([module(row.expand(64, -1), visual) for row in torch.eye(8)])
         middle = made.mean((0, 1))

@@ -15,11 +15,11 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 from pipeline.coemogen.export import Format, gather, lora_tensors, write
-from pipeline.conditioning.prompts import tokenize
+from pipeline.foundation.noise import solver
 from pipeline.generation.folder import save_generator
 from pipeline.generation.pipeline import EmotionPipeline
 from pipeline.generation.request import request, weight_matrix
-from pipeline.generation.sampling import Sampling, denoised, generators, solver
+from pipeline.generation.sampling import Sampling, denoised, generators
 from pipeline.weights import load_safetensors
 from tests.generation.trained import random_coemogen
 
@@ -39,18 +39,11 @@ def ours_of(pipeline: EmotionPipeline, emotions: object, seed: int | None, stren
     asked = request(emotions, 7 if seed is None else seed, prompt, strength)
     foundation = pipeline.foundation
     if len(asked.mixture) == strength == 1:
-        return next(denoised(foundation.pipeline, foundation.encoder, generator, [asked], SAMPLING))
-    plain = foundation.pipeline
-    plain.scheduler = solver(plain, SAMPLING.solver)
+        return next(denoised(foundation.base, generator, [asked], SAMPLING))
+    base, scheduler = foundation.base, foundation.base.solver(SAMPLING.solver)
     with torch.inference_mode(), generator.model.hilora.route(strength * weight_matrix([asked])):
-        return plain(
-            prompt_embeds=generator.states([asked]),
-            negative_prompt_embeds=foundation.encoder(tokenize(plain.tokenizer, [""])).states,
-            generator=generators([asked]),
-            num_inference_steps=SAMPLING.steps,
-            guidance_scale=SAMPLING.guidance,
-            output_type="np",
-        ).images[0]
+        condition, empty, noise = generator.condition([asked]), base.encoder.empty(), generators([asked])
+        return base.images(condition, empty, noise, scheduler, SAMPLING.steps, SAMPLING.guidance)[0]
 
 
 def plain_of(models: Path, files: list[Path], token: str, seed: int | None, prompt: str) -> np.ndarray:
@@ -64,7 +57,7 @@ def plain_of(models: Path, files: list[Path], token: str, seed: int | None, prom
 def plain_pipeline(models: Path) -> StableDiffusionPipeline:
     plain = StableDiffusionPipeline.from_pretrained(str(models / "foundation/diffusion"), local_files_only=True)
     plain.set_progress_bar_config(disable=True)
-    plain.scheduler = solver(plain, SAMPLING.solver)
+    plain.scheduler = solver(plain.scheduler, SAMPLING.solver)
     return plain
 
 
@@ -151,7 +144,7 @@ def test_the_python_of_the_card_makes_the_picture_of_its_seed(
 
 def test_a_kohya_file_has_the_keys_and_metadata_of_sd_scripts(ours: EmotionPipeline, tmp_path: Path) -> None:
     layer = "down_blocks.0.attentions.1.transformer_blocks.0.attn2.to_out.0"
-    tensors = lora_tensors({layer: (torch.ones(8, 320), torch.ones(320, 8))}, "kohya")
+    tensors = lora_tensors(ours.foundation.base, {layer: (torch.ones(8, 320), torch.ones(320, 8))}, "kohya")
     key = "lora_unet_down_blocks_0_attentions_1_transformer_blocks_0_attn2_to_out_0"
     assert {name: tuple(tensor.shape) for name, tensor in tensors.items()} == {
         f"{key}.lora_down.weight": (8, 320), f"{key}.lora_up.weight": (320, 8), f"{key}.alpha": ()

@@ -9,6 +9,7 @@ from diffusers import UNet2DConditionModel
 from pipeline.adapters import ADAPTERS, HiLora, add_adapters, gates_of, joined
 from pipeline.emotions import EMOTIONS
 from pipeline.foundation.diffusion import load_module
+from pipeline.foundation.stable_diffusion import ATTENTION
 
 RANKS = dict.fromkeys(ADAPTERS, 4)
 
@@ -35,7 +36,7 @@ def frozen(models: Path) -> UNet2DConditionModel:
 def hilora(models: Path) -> HiLora:
     """With B drawn at random, so that the adapters act."""
     unet = load_module(UNet2DConditionModel, models / "foundation/diffusion/unet")
-    found = add_adapters(unet, RANKS, torch.Generator().manual_seed(0))
+    found = add_adapters(unet, ATTENTION, RANKS, torch.Generator().manual_seed(0))
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for name, parameter in found.parameters().items():
@@ -46,7 +47,7 @@ def hilora(models: Path) -> HiLora:
 
 def test_at_first_the_adapted_network_is_the_frozen_one(models: Path, frozen: UNet2DConditionModel) -> None:
     unet = load_module(UNet2DConditionModel, models / "foundation/diffusion/unet")
-    hilora = add_adapters(unet, RANKS, torch.Generator().manual_seed(0))
+    hilora = add_adapters(unet, ATTENTION, RANKS, torch.Generator().manual_seed(0))
     with torch.no_grad(), hilora.route(one_hot(0, 1, 2, 3, 4, 5)):
         assert torch.equal(unet(*inputs()).sample, frozen(*inputs()).sample)
 
@@ -134,7 +135,7 @@ def test_one_rank_4_adapter_of_stable_diffusion_1_5_has_797_184_parameters() -> 
         unet = UNet2DConditionModel(
             sample_size=64, cross_attention_dim=768, attention_head_dim=8, block_out_channels=(320, 640, 1280, 1280),
         )  # fmt: skip
-        hilora = add_adapters(unet, dict.fromkeys(ADAPTERS, 4), None)
+        hilora = add_adapters(unet, ATTENTION, dict.fromkeys(ADAPTERS, 4), None)
     sizes = {
         adapter: sum(p.numel() for name, p in hilora.parameters().items() if f".{adapter}." in name)
         for adapter in ADAPTERS

@@ -21,9 +21,8 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.slow
 def test_a_step_and_an_image_at_the_size_of_stable_diffusion_1_5() -> None:
     foundation = full_size(with_clip=False).foundation
-    pipeline = foundation.pipeline
     settings = Coemogen()
-    model = build(settings, pipeline, foundation.encoder, 768, torch.Generator().manual_seed(0))
+    model = build(settings, foundation.base, 768, torch.Generator().manual_seed(0))
     adapters = model.hilora.parameters()
     assert sum(p.numel() for p in adapters.values()) == 7_971_840
     before = {name: p.detach().clone() for name, p in adapters.items() if "lora_B" in name}
@@ -36,6 +35,6 @@ def test_a_step_and_an_image_at_the_size_of_stable_diffusion_1_5() -> None:
     rng = np.random.default_rng(0)
     features = rng.standard_normal((16, 768)).astype(np.float32)
     space = fit_space({"visual": (features, np.full(16, 1), features[:0], np.zeros(0, int))})
-    generator = CoEmoGenGenerator(model, pipeline.tokenizer, space, "diagonal")
-    (image,) = sample(pipeline, foundation.encoder, generator, [request("awe", 0)], Sampling(1, 1.0, "unipc", 1))
+    generator = CoEmoGenGenerator(model, space, "diagonal")
+    (image,) = sample(foundation.base, generator, [request("awe", 0)], Sampling(1, 1.0, "unipc", 1))
     assert image.shape == (512, 512, 3)

@@ -45,8 +45,7 @@ def space(inputs: Inputs) -> Space:
 def fresh(models: Path, **changes: Any) -> tuple[Foundation, CoEmoGen, Coemogen]:
     foundation = load_foundation(models / "foundation/diffusion", models / "foundation/clip")
     settings = SETTINGS.model_copy(update=changes)
-    pipeline = foundation.pipeline
-    model = build(settings, pipeline, foundation.encoder, 128, torch_generator(0, "model"))
+    model = build(settings, foundation.base, 128, torch_generator(0, "model"))
     return foundation, model, settings
 
 
@@ -55,7 +54,7 @@ def train(
 ) -> tuple[Trained, Foundation, CoEmoGen, Inputs]:
     foundation, model, settings = fresh(models, **changes)
     inputs = found()
-    given = task(model, foundation, inputs, space(inputs), settings, images, numpy_generator(0))
+    given = task(model, inputs, space(inputs), settings, images, numpy_generator(0))
     return fit(given, 0, work, "test"), foundation, model, inputs
 
 
@@ -93,11 +92,11 @@ def test_a_saved_folder_samples_as_the_trained_model_does(models: Path, tmp_path
     inputs_BCHW, steps = torch.randn(2, 16, 8, 8), torch.tensor([10, 500])
     from pipeline.coemogen.generator import CoEmoGenGenerator
 
-    ours = CoEmoGenGenerator(model, foundation.pipeline.tokenizer, space(inputs), "diagonal")
+    ours = CoEmoGenGenerator(model, space(inputs), "diagonal")
     with torch.no_grad():
         made = []
-        for generator, unet in ((ours, foundation.pipeline.unet), (loaded, again.pipeline.unet)):
-            states = generator.states(requests)
+        for generator, unet in ((ours, foundation.base.pipeline.unet), (loaded, again.base.pipeline.unet)):
+            states = generator.condition(requests).states
             with generator.applied(requests):
                 made.append(unet(inputs_BCHW, steps, states).sample)
     assert torch.equal(*made)

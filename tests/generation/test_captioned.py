@@ -30,4 +30,4 @@ def test_a_request_draws_a_caption_by_its_seed_and_puts_the_noun_before_it(model
     assert generator.text(request("awe", 7, "{S} bench")) == f"bench, {generator.text(request('awe', 7))}"
     long = request("fear", 1, "{S} street")
     assert generator.text(long).startswith("street, a skull")
-    assert generator.states([long]).shape[0] == 1  # cut to CLIP's context
+    assert len(generator.condition([long])) == 1  # cut to CLIP's context

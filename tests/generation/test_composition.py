@@ -11,7 +11,7 @@ from pipeline.generation.composition import NO_EMOTION, composition, num_terms
 from pipeline.generation.folder import Foundation, load_foundation, save_generator
 from pipeline.generation.load import load_generator
 from pipeline.generation.request import request
-from pipeline.generation.sampling import EmotionGenerator, Sampling, denoised, generators, solver
+from pipeline.generation.sampling import EmotionGenerator, Sampling, denoised, generators
 from tests.generation.trained import random_coemogen
 
 SAMPLING = Sampling(4, 3.0, "sde-dpmsolver++", 8)
@@ -31,7 +31,7 @@ def taught(
 
 def made(taught: tuple[Foundation, EmotionGenerator], *requests: object) -> np.ndarray:
     foundation, generator = taught
-    return np.stack(list(denoised(foundation.pipeline, foundation.encoder, generator, requests, SAMPLING)))  # type: ignore[arg-type]
+    return np.stack(list(denoised(foundation.base, generator, requests, SAMPLING)))  # type: ignore[arg-type]
 
 
 def test_strength_0_is_what_the_foundation_model_draws_of_the_rest_of_the_prompt(
@@ -39,8 +39,8 @@ def test_strength_0_is_what_the_foundation_model_draws_of_the_rest_of_the_prompt
 ) -> None:
     asked = request("fear", 4, "a {S} street", strength=0.0)
     (ours,) = made(taught, asked)
-    pipeline = taught[0].pipeline
-    pipeline.scheduler = solver(pipeline, SAMPLING.solver)
+    base, pipeline = taught[0].base, taught[0].base.pipeline
+    pipeline.scheduler = base.solver(SAMPLING.solver)
     theirs = pipeline(
         "a street", generator=generators([asked])[0], num_inference_steps=4, guidance_scale=3.0, output_type="np"
     ).images[0]

@@ -51,15 +51,15 @@ def learned(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 def folder(request: pytest.FixtureRequest, models: Path) -> Path:
     """A generator that was trained on that corpus, in place of its weights those that a training starts from."""
     kind, foundation = request.param, load_foundation(models / "foundation/diffusion", models / "foundation/clip")
-    place, pipeline, encoder = models / f"without_{ABSENT}_{kind}", foundation.pipeline, foundation.encoder
+    place, base = models / f"without_{ABSENT}_{kind}", foundation.base
     if kind == "coemogen":
         return random_coemogen(models, place.name, trained_emotions(train_split(corpus())))
     name = "prompt" if kind == "stable_diffusion" else kind
     weights, settings = None, getattr(PARAMS, kind)
     if kind == "textual_inversion":
-        weights = learned(TextualInversionModel(pipeline, encoder, settings))
+        weights = learned(TextualInversionModel(base, settings))
     elif kind == "dreambooth":
-        weights = learned(DreamBoothModel(pipeline, encoder, settings, torch.Generator().manual_seed(0)))
+        weights = learned(DreamBoothModel(base, settings, torch.Generator().manual_seed(0)))
     emotions = trained_emotions(train_split(corpus()))
     save_generator(place, name, settings.model_dump(mode="json"), foundation.digest, weights, emotions=emotions)
     return place
@@ -79,8 +79,8 @@ def test_every_method_draws_the_same_emotions_and_no_other(models: Path, folder:
     quick = Sampling(1, 1.0, "ddim", 8)
     for asked in (ABSENT, {"awe": 0.5, ABSENT: 0.5}):
         with pytest.raises(ValueError, match=f"the model knows no {ABSENT}: its corpus has no such images; it knows"):
-            list(sample(foundation.pipeline, foundation.encoder, generator, [request(asked, 0)], quick))
-    (made,) = sample(foundation.pipeline, foundation.encoder, generator, [request("awe", 0)], quick)
+            list(sample(foundation.base, generator, [request(asked, 0)], quick))
+    (made,) = sample(foundation.base, generator, [request("awe", 0)], quick)
     assert made.shape == (64, 64, 3)
     shown = grids(generator.emotions, PARAMS.grids.model_copy(update={"fused": ["awe", ABSENT, "fear"]}))
     assert shown["transfer"].rows == OTHERS

@@ -35,7 +35,7 @@ def generator(foundation: Foundation, tmp_path_factory: pytest.TempPathFactory) 
 def made(
     foundation: Foundation, generator: EmotionGenerator, requests: list[Request], sampling: Sampling = QUICK
 ) -> np.ndarray:
-    return np.stack(list(sample(foundation.pipeline, foundation.encoder, generator, requests, sampling)))
+    return np.stack(list(sample(foundation.base, generator, requests, sampling)))
 
 
 def test_an_image_is_the_same_in_any_batch(foundation: Foundation, generator: EmotionGenerator) -> None:
@@ -50,12 +50,12 @@ def test_an_image_is_the_same_in_any_batch(foundation: Foundation, generator: Em
 def test_it_is_what_plain_diffusers_makes_of_the_same_words_and_noise(
     foundation: Foundation, generator: EmotionGenerator
 ) -> None:
-    from pipeline.generation.sampling import generators, solver
+    from pipeline.generation.sampling import generators
 
     asked = request("fear", 4)
     (ours,) = made(foundation, generator, [asked])
-    pipeline = foundation.pipeline
-    pipeline.scheduler = solver(pipeline, QUICK.solver)
+    pipeline = foundation.base.pipeline
+    pipeline.scheduler = foundation.base.solver(QUICK.solver)
     theirs = pipeline(
         "an image of fear", generator=generators([asked])[0], num_inference_steps=3, guidance_scale=3.0,
         output_type="np",
@@ -79,7 +79,7 @@ def test_a_request_for_a_noun_and_for_two_emotions_is_worded(
     assert fused.name == "awe and fear"
     assert sum(fused.weights) == 1
     street = request("awe", 0, "{S} street")
-    states = generator.states([request("awe", 0), street])
+    states = generator.condition([request("awe", 0), street]).states
     assert not torch.equal(states[0], states[1])
 
 

@@ -20,7 +20,7 @@ def random_coemogen(models: Path, name: str, emotions: tuple[str, ...] = EMOTION
     folder, settings = models / name, SETTINGS.model_copy(update=changes)
     foundation = load_foundation(models / "foundation/diffusion", models / "foundation/clip")
     generator = torch.Generator().manual_seed(3)
-    model = build(settings, foundation.pipeline, foundation.encoder, WIDTH, generator)
+    model = build(settings, foundation.base, WIDTH, generator)
     weights = {
         key: 0.1 * torch.randn(tensor.shape, generator=generator) if ".lora_B." in key else tensor
         for key, tensor in trained(model).items()

@@ -71,7 +71,7 @@ def made(models: Path, vit: Path, tmp_path_factory: pytest.TempPathFactory) -> w
 
 
 def test_the_chain_has_the_widths_of_its_clip_and_the_condition_those_of_the_text_encoder(made: whole.Made) -> None:
-    model, encoder = made.model, made.foundation.encoder
+    model, encoder = made.model, made.foundation.base.encoder
     assert model.learner.chain.backbone.transformer.width == VISION_WIDTH
     assert {model.learner.queries[kind].projection.out_features for kind in ("scene", "object")} == {JOINT}
     assert model.learner.scene_base.shape[1] == JOINT
@@ -86,11 +86,11 @@ def test_a_folder_carries_its_clip_and_samples_and_reads_without_it_elsewhere(
     assert clip_digest(made.folder / UNDERSTANDING / OWN_CLIP) == clip_digest(vit)
     foundation = whole.load_foundation(models / "foundation/diffusion", models / "foundation/clip")
     generator = load_generator(made.folder, foundation)
-    ours = whole.UniEmoGenerator(made.model, foundation.pipeline.tokenizer, whole.load_space(made.folder), "diagonal")
+    ours = whole.UniEmoGenerator(made.model, whole.load_space(made.folder), "diagonal")
     requests = [request("awe", 1), request({"fear": 0.5, "awe": 0.5}, 2, "{S} street")]
     with torch.inference_mode():
-        assert generator.states(requests).shape[-1] == 128
-        assert torch.equal(generator.states(requests), ours.states(requests))
+        assert generator.condition(requests).states.shape[-1] == 128
+        assert torch.equal(generator.condition(requests).states, ours.condition(requests).states)
     read = EmotionReader.from_pretrained(made.folder, device="cpu")  # there is no foundation beside it
     square = Image.fromarray(np.full((64, 64, 3), 120, np.uint8))
     assert sum(read(square).emotions.values()) == pytest.approx(1, abs=1e-4)
@@ -102,7 +102,7 @@ def test_feedback_trains_on_and_carries_it_too(vit: Path, made: whole.Made, tmp_
     back = whole.table(5, "uniemo_joint/awe").drop_columns(["split", "scene", "objects"])
     found = whole.found_of(tmp_path, made.foundation, known, back)
     order, spaces = mixed_order(found.emotions[: found.num_real], "plain", 5, 0.5), Gaussians(model, found.pictures)
-    asked = task("uniemo_feedback", model, made.foundation, found, whole.IMAGES, order, spaces)
+    asked = task("uniemo_feedback", model, found, whole.IMAGES, order, spaces)
     trained = fit(asked, 0, tmp_path / "work", "f")
     leave(tmp_path / "model", model, trained, found, known, made.foundation, spaces)
     assert clip_digest(tmp_path / "model" / UNDERSTANDING / OWN_CLIP) == clip_digest(vit)

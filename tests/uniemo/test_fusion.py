@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from pipeline.conditioning.encoder import TokenSpace
 from pipeline.emotions import EMOTIONS
 from pipeline.uniemo.fusion import CLASS, PATCH, Fusion, coefficient_table, condition_loss, cross_entropy_loss
 
@@ -20,7 +21,7 @@ def found() -> dict[str, torch.Tensor]:
 def fusion(parts: tuple[str, ...] = ("scene", CLASS), has_norms: bool = True) -> Fusion:
     torch.manual_seed(0)
     table = coefficient_table(found(), NAMES, "scene", "correlated", torch.Generator())
-    return Fusion(6, 4, {"scene": table}, parts, 0.5, has_norms)
+    return Fusion(6, TokenSpace((4,), (0.5,)), {"scene": table}, parts, has_norms)
 
 
 def test_a_coefficient_is_of_the_nearest_attribute_and_the_emotion_asked_for() -> None:

@@ -7,10 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.conditioning.prompts import tokenize
 from pipeline.generation.folder import Foundation, load_foundation
 from pipeline.params import UniemoJoint
-from pipeline.training.denoising import draw_steps, noise_schedule
 from pipeline.uniemo.fusion import CLASS, PATCH, Fusion
 from pipeline.uniemo.joint import UniEmo, cosine_between_emotions, parts_of
 from pipeline.uniemo.understanding import drawer
@@ -33,13 +31,12 @@ def foundation(models: Path) -> Foundation:
 
 def module_of(foundation: Foundation, **changes: Any) -> UniEmo:
     settings, learner = SETTINGS.model_copy(update=changes), learner_of()
-    pipeline, encoder = foundation.pipeline, foundation.encoder
-    tables = {kind: torch.rand(len(base.names), 8) for kind, base in bases_of().items()}
+    base = foundation.base
+    tables = {kind: torch.rand(len(named.names), 8) for kind, named in bases_of().items()}
     torch.manual_seed(0)
     parts = parts_of(settings, learner.chain.kinds)
-    fusion = Fusion(32, encoder.width, tables, parts, encoder.token_size, settings.norms)
-    prompts = {name: tokenize(pipeline.tokenizer, [text]) for name, text in (("trained", "{S}"), ("empty", ""))}
-    return UniEmo(learner, fusion, pipeline.unet, encoder, noise_schedule(pipeline.scheduler), settings, prompts)
+    fusion = Fusion(32, base.encoder.tokens, tables, parts, settings.norms)
+    return UniEmo(learner, fusion, base, settings.model_copy(update={"prompt": "{S}"}))
 
 
 def batch_of(module: UniEmo, num: int = 6) -> dict[str, Tensor]:
@@ -52,7 +49,7 @@ def batch_of(module: UniEmo, num: int = 6) -> dict[str, Tensor]:
         "one_hot": torch.eye(8)[batch["emotions"]],
         "latents": torch.randn(shape, generator=generator),
         "noise": torch.randn(shape, generator=generator),
-        "steps": draw_steps(module.schedule, num, generator),
+        "steps": module.base.schedule.draw_steps(num, generator),
         "dropped": torch.zeros(num, dtype=torch.bool),
     }
 
@@ -81,7 +78,7 @@ def test_the_cross_entropy_takes_the_place_of_the_triplet_loss(foundation: Found
     batch = batch_of(module)
     losses = module(batch)
     understood, _ = module.learner.understand(batch)
-    seen = module.fuse(understood, batch["one_hot"]) / module.fusion.token_size
+    seen = module.fuse(understood, batch["one_hot"]) / module.encoder.tokens.sizes[0]
     wanted = torch.nn.functional.cross_entropy(module.condition(seen), batch["emotions"])
     assert torch.allclose(losses["cond"], wanted)
     understanding = 0.25 * losses["scene"] + 0.25 * losses["object"] + 0.5 * losses["emotion"]
@@ -153,7 +150,7 @@ def test_by_gradient_l_cond_pulls_at_c_as_strongly_as_l_theta(foundation: Founda
 def test_the_conditions_head_may_see_the_text_encoders_output(foundation: Foundation) -> None:
     module = module_of(foundation, condition_input="text")
     assert "fusion.phis" in touched(module, module(batch_of(module))["cond"])
-    assert module.condition.first.in_features == foundation.encoder.joint_width
+    assert module.condition.first.in_features == foundation.base.encoder.joint_width
 
 
 def test_the_cosine_is_between_conditions_of_different_emotions() -> None:

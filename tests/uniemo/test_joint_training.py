@@ -85,7 +85,7 @@ def found_of(
     work: Path, foundation: Foundation, known: Understanding, generated: pa.Table | None = None
 ) -> JointInputs:
     """The pictures of `table`, and generated ones behind them."""
-    corpus, vae, pieces = table(NUM), foundation.pipeline.vae, WorkFolder("toy", "a", work)
+    corpus, vae, pieces = table(NUM), foundation.base.pipeline.vae, WorkFolder("toy", "a", work)
     shards = [corpus] if generated is None else [corpus, generated]
     squares = cached_squares(pieces, shards, 64)
     latents = LatentCache(pieces, (encode_pictures(vae, shard, 64, "crop", 8) for shard in shards), 16)
@@ -125,7 +125,7 @@ def train(models: Path, work: Path, settings: UniemoJoint = SETTINGS, coefficien
     found = found_of(work, foundation, known)
     order = row_order(found.emotions, settings.sampler, numpy_generator(0))
     spaces = Gaussians(model, found.pictures)
-    trained = fit(task("uniemo_joint", model, foundation, found, IMAGES, order, spaces), 0, work, "test")
+    trained = fit(task("uniemo_joint", model, found, IMAGES, order, spaces), 0, work, "test")
     folder = work / "models/uniemo_joint"
     return Made(model, trained, folder, foundation, leave(folder, model, trained, found, known, foundation, spaces))
 
@@ -166,10 +166,10 @@ def test_two_trainings_leave_equal_bytes(models: Path, made: Made, tmp_path: Pat
 def test_a_folder_samples_and_reads_as_the_trained_model_does(models: Path, made: Made) -> None:
     foundation = load_foundation(models / "foundation/diffusion", models / "foundation/clip")
     requests = [request("awe", 1), request({"fear": 0.5, "awe": 0.5}, 2, "{S} street")]
-    ours = UniEmoGenerator(made.model, foundation.pipeline.tokenizer, load_space(made.folder), "diagonal")
+    ours = UniEmoGenerator(made.model, load_space(made.folder), "diagonal")
     loaded = load_generator(made.folder, foundation)
     with torch.inference_mode():
-        assert torch.equal(loaded.states(requests), ours.states(requests))
+        assert torch.equal(loaded.condition(requests).states, ours.condition(requests).states)
     reader = EmotionReader.from_pretrained(made.folder, models / "foundation/clip", "cpu")
     square = np.asarray(Image.new("RGB", (64, 64), (200, 30, 30)))
     with torch.inference_mode():
@@ -197,11 +197,11 @@ def test_a_row_of_table_v_trains_and_its_folder_samples_as_the_trained_model(
     space, requests = load_space(made.folder), [request("awe", 1), request("fear", 2)]
     assert {name.partition("/")[0] for name in space.tensors} == set(made.model.fusion.parts)
     assert all(np.isfinite(value) for value in made.metrics.values())
-    ours = UniEmoGenerator(made.model, made.foundation.pipeline.tokenizer, space, "diagonal")
+    ours = UniEmoGenerator(made.model, space, "diagonal")
     loaded = load_generator(made.folder, made.foundation)
     with torch.inference_mode():
-        states = loaded.states(requests)
-        assert torch.equal(states, ours.states(requests))
+        states = loaded.condition(requests).states
+        assert torch.equal(states, ours.condition(requests).states)
     assert states.isfinite().all()
     assert not torch.allclose(states[0], states[1])
 
@@ -269,7 +269,7 @@ def test_generated_images_are_trained_on_without_attributes_and_stay_out_of_the_
     assert all(torch.equal(with_them[name], without[name]) for name in without)
     order = mixed_order(found.emotions[: found.num_real], "oversample", 5, 0.5)
     spaces = Gaussians(model, found.pictures)
-    fitted = fit(task("uniemo_feedback", model, made.foundation, found, IMAGES, order, spaces), 0, tmp_path, "f")
+    fitted = fit(task("uniemo_feedback", model, found, IMAGES, order, spaces), 0, tmp_path, "f")
     told = leave(tmp_path / "model", model, fitted, found, known, made.foundation, spaces)
     assert told["num_generated"] == 5
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from pipeline.attributes import ATTRIBUTE_KINDS
+from pipeline.conditioning.encoder import TokenSpace
 from pipeline.generation.load import load_generator
 from pipeline.generation.request import request
 from pipeline.params import UniemoFeedback
@@ -84,17 +85,18 @@ def test_joint_training_and_feedback_run_and_their_folders_sample(
     back = whole.table(5, "uniemo_joint/awe").drop_columns(["split", "scene", "objects"])
     found = whole.found_of(tmp_path / "again", made.foundation, known, back)
     order, spaces = mixed_order(found.emotions[: found.num_real], "plain", 5, 0.5), Gaussians(model, found.pictures)
-    asked = task("uniemo_feedback", model, made.foundation, found, whole.IMAGES, order, spaces)
+    asked = task("uniemo_feedback", model, found, whole.IMAGES, order, spaces)
     trained = fit(asked, 0, tmp_path / "feedback", "f")
     leave(tmp_path / "model", model, trained, found, known, made.foundation, spaces)
     for folder in (made.folder, tmp_path / "model"):
         generator = load_generator(folder, whole.load_foundation(models / "foundation/diffusion", made.foundation.clip))
         with torch.inference_mode():
-            assert torch.isfinite(generator.states([request("awe", 1)])).all()
+            assert torch.isfinite(generator.condition([request("awe", 1)]).states).all()
 
 
 def test_the_coefficient_of_a_kind_without_attributes_is_1() -> None:
-    fusion = Fusion(8, 4, {"scene": torch.empty(0, 8), "object": torch.rand(2, 8)}, ("scene", "object", "class"), 1.0)
+    tables = {"scene": torch.empty(0, 8), "object": torch.rand(2, 8)}
+    fusion = Fusion(8, TokenSpace((4,), (1.0,)), tables, ("scene", "object", "class"))
     nearest = torch.tensor([0, 1])
     assert torch.equal(fusion.coefficient("scene", nearest, torch.eye(8)[:2]), torch.ones(2))
     assert not torch.equal(fusion.coefficient("object", nearest, torch.eye(8)[:2]), torch.ones(2))

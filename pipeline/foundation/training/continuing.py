@@ -19,21 +19,22 @@ from torch import Tensor
 
 from pipeline.foundation.assembly import scheduler
 from pipeline.foundation.conversion import text_encoder
+from pipeline.foundation.noise import NoiseSchedule, noise_schedule
 from pipeline.foundation.recipes import ContinuedClip, ContinuedUNet
 from pipeline.foundation.training.clip import normalized, pair_loss
 from pipeline.foundation.training.objective import Objective, choose, train
 from pipeline.foundation.training.texts import padded_ids
-from pipeline.foundation.training.unet import draw_noised, empty_text, text_states, timestep_density
+from pipeline.foundation.training.unet import draw_noised, empty_text, text_states, timestep_density, under
 from pipeline.foundation.training.vae import Latents, foreground
 from pipeline.miniature.captions import caption
 from pipeline.miniature.truth import Truth
 from pipeline.miniature.vocabulary import OBJECTS
-from pipeline.training.denoising import noise_schedule, squared_errors
+from pipeline.training.denoising import squared_errors
 from pipeline.training.loop import Batch
 from pipeline.training.rows import RowOrder, Shuffled
 
 if TYPE_CHECKING:
-    from diffusers import DDPMScheduler, UNet2DConditionModel
+    from diffusers import UNet2DConditionModel
     from open_clip import CLIP
     from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -72,7 +73,7 @@ def continue_unet(
 
 def weighted_v_loss(
     encoder: "CLIPTextModel",
-    schedule: "DDPMScheduler",
+    schedule: NoiseSchedule,
     foreground_weight: float,
     unet: "UNet2DConditionModel",
     ids: Tensor,
@@ -80,7 +81,7 @@ def weighted_v_loss(
     **batch: Tensor,
 ) -> Tensor:
     """Return the weighted mean squared error of v: weight `foreground_weight` inside `boxes` BM4 and 1 elsewhere."""
-    errors = squared_errors(unet, schedule, batch, text_states(encoder, ids))
+    errors = squared_errors(under(unet, text_states(encoder, ids)), schedule, batch)
     weight = 1 + (foreground_weight - 1) * foreground(boxes, errors.shape[-1])
     return (errors * weight).mean() / weight.mean()
 

@@ -4,6 +4,7 @@ Timesteps are drawn with min-SNR weights (Hang et al. 2023, Eq. 9 for v) instead
 is frozen and evaluated at every step, which costs less than reading cached states.
 """
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,15 +16,16 @@ from torch import Tensor
 from pipeline.foundation.assembly import TRAIN_TIMESTEPS, save_pipeline, scheduler
 from pipeline.foundation.conversion import load_text_tokenizer, text_encoder
 from pipeline.foundation.diffusion import load_module
+from pipeline.foundation.noise import NoiseSchedule, noise_schedule
 from pipeline.foundation.recipes import UNetRecipe
 from pipeline.foundation.training.objective import Objective, choose, train
 from pipeline.foundation.training.vae import Latents, encode
-from pipeline.training.denoising import noise_schedule, squared_errors
+from pipeline.training.denoising import squared_errors
 from pipeline.training.loop import Batch
 from pipeline.training.rows import Shuffled
 
 if TYPE_CHECKING:
-    from diffusers import DDPMScheduler, UNet2DConditionModel
+    from diffusers import UNet2DConditionModel
     from transformers import CLIPTextModel
 
 
@@ -120,10 +122,15 @@ def draw_noised(
 
 
 def v_loss(
-    encoder: "CLIPTextModel", schedule: "DDPMScheduler", unet: "UNet2DConditionModel", ids: Tensor, **batch: Tensor
+    encoder: "CLIPTextModel", schedule: NoiseSchedule, unet: "UNet2DConditionModel", ids: Tensor, **batch: Tensor
 ) -> Tensor:
     """Return the mean squared error of the predicted v: token ids BT, and a batch as `squared_errors` takes it."""
-    return squared_errors(unet, schedule, batch, text_states(encoder, ids)).mean()
+    return squared_errors(under(unet, text_states(encoder, ids)), schedule, batch).mean()
+
+
+def under(unet: "UNet2DConditionModel", states: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return what a U-Net predicts under text states BTD, as a function of noised latents BCHW and steps B."""
+    return lambda noised, steps: unet(noised, steps, states, return_dict=False)[0]
 
 
 @torch.no_grad()

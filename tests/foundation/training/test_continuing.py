@@ -10,12 +10,13 @@ from pipeline.foundation.assembly import scheduler
 from pipeline.foundation.clip import load_clip
 from pipeline.foundation.conversion import text_encoder
 from pipeline.foundation.diffusion import load_module
+from pipeline.foundation.noise import noise_schedule
 from pipeline.foundation.training import continuing, texts
 from pipeline.foundation.training.continuing import PAINTED
-from pipeline.foundation.training.unet import empty_text, text_states, timestep_density, v_loss
+from pipeline.foundation.training.unet import empty_text, text_states, timestep_density, under, v_loss
 from pipeline.foundation.training.vae import encode
 from pipeline.miniature.vocabulary import OBJECTS
-from pipeline.training.denoising import noise_schedule, squared_errors
+from pipeline.training.denoising import squared_errors
 from tests.foundation.conftest import CPU, SHORT, World
 
 CLIP = recipes.CONTINUED_CLIP.model_copy(update=SHORT)
@@ -67,7 +68,7 @@ def test_boxes_weigh_more(clip_folder: Path, diffusion_folder: Path) -> None:
 
     for boxes in (nowhere, everywhere):
         assert weighted(boxes) == pytest.approx(plain)
-    errors = squared_errors(unet, schedule, batch, text_states(encoder, ids))
+    errors = squared_errors(under(unet, text_states(encoder, ids)), schedule, batch)
     left, right = errors[..., :4].mean().item(), errors[..., 4:].mean().item()
     half = torch.tensor([0.0, 0.0, 0.5, 1.0]).expand(2, 1, 4)
     assert weighted(half) == pytest.approx((5 * left + right) / 6)

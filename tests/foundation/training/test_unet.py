@@ -9,11 +9,11 @@ from torch import nn
 
 from pipeline.foundation.assembly import scheduler
 from pipeline.foundation.conversion import text_encoder
+from pipeline.foundation.noise import noise_schedule
 from pipeline.foundation.recipes import UNET as BUNDLED_UNET
 from pipeline.foundation.recipes import VAE as BUNDLED_VAE
 from pipeline.foundation.training.unet import build_unet, draw_noised, empty_text, timestep_density, v_loss
 from pipeline.foundation.training.vae import Latents, build_vae
-from pipeline.training.denoising import noise_schedule
 from tests.foundation.conftest import UNET
 
 
