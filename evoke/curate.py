@@ -1,4 +1,4 @@
-"""Define `evoke curate FOLDER --out DIR`, which makes an emotional corpus from any images.
+"""Define `evoke curate SOURCE --out DIR`, which makes an emotional corpus from any images.
 
 It applies the curation of the stage emoart (CoEmoGen 3.1). CLIP and emotion classifier are by default the pipeline's
 own (evoke/classifier.py); other settings come from params.yaml if there is one.
@@ -7,13 +7,15 @@ own (evoke/classifier.py); other settings come from params.yaml if there is one.
 import os
 import re
 import shutil
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from evoke.classifier import Classifier, choose, classifier_option, clip_option, labelled_option
+from evoke.classifier import HUB, Classifier, choose, classifier_option, clip_option, labelled_option
 from evoke.drawn import NUM_CHECKED, check_drawn, is_miniature, miniature_option
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ SHARE, SPLIT_SHARE = click.FloatRange(0, 1), click.FloatRange(0, 0.5, max_open=T
 
 
 @click.command()
-@click.argument("folder", type=FOLDER)
+@click.argument("source")
 @click.option(
     "--out", required=True, type=FOLDER, metavar="DIR", help="Output folder; must not exist yet, or be empty."
 )
@@ -44,35 +46,36 @@ SHARE, SPLIT_SHARE = click.FloatRange(0, 1), click.FloatRange(0, 0.5, max_open=T
 @click.option("--val-frac", type=SPLIT_SHARE, help="Share of each emotion in the val split.")
 @click.option("--test-frac", type=SPLIT_SHARE, help="Share of each emotion in the test split.")
 @click.option("--batch-size", type=click.IntRange(1, 65536), help="Images per forward pass.")
-@click.option("--follow-links", is_flag=True, help="Follow links out of FOLDER, to any file or folder.")
+@click.option("--follow-links", is_flag=True, help="Follow links of images out of SOURCE, to any file or folder.")
 @miniature_option
 def curate(
-    folder: Path, out: Path, clip: str | None, classifier: Path | None, labelled: Path | None, follow_links: bool,
+    source: str, out: Path, clip: str | None, classifier: Path | None, labelled: Path | None, follow_links: bool,
     miniature: bool, **options: Any,
 ) -> None:  # fmt: skip
-    """Keep the images of FOLDER whose emotion is clear, as a Hugging Face data set in DIR.
+    """Keep the images of SOURCE whose emotion is clear, as a Hugging Face data set in DIR.
 
     \b
     evoke curate photos --out mine --clip hub:OWNER/NAME@REVISION     zero-shot, without any training
     evoke curate drawings --out mine                                  by the pipeline's own classifier
+    evoke curate hub:OWNER/NAME@REVISION --out mine --clip FOLDER     a data set of the hub, shard by shard
 
-    FOLDER holds JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF files at any depth, or images in Parquet files as WikiArt has
-    them (data/*.parquet, column image). DIR gets data/ with one or more files for train, val and test, README.md (the
-    dataset card), sheets/ (the surest images of each emotion), curation.parquet, and rejects.parquet, which names each
-    refused file with its reason. Options that are not given are taken from emoart in params.yaml, or from CoEmoGen if
-    there is no such file.
+    SOURCE is a folder with JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF files at any depth, or with shards: tars as
+    webdataset and img2dataset write them, Parquet files with a column image, or what Dataset.save_to_disk wrote. It may
+    be one such file, or a data set on the hub, whose shards are downloaded one at a time and deleted again.
 
-    Links out of FOLDER are refused, except those to files in DVC's cache, unless --follow-links is given.
+    DIR gets data/ with one or more files for train, val and test, README.md (the dataset card), sheets/ (the surest
+    images of each emotion), curation.parquet, and rejects.parquet, which names each refused file with its reason.
+    Options that are not given are taken from emoart in params.yaml, or from CoEmoGen if there is no such file.
+
+    Linked images out of SOURCE are refused, except files in DVC's cache, unless --follow-links is given.
 
     A run that was killed resumes when the same command is given again; its finished work is kept beside DIR, in
     .NAME.work, until a run succeeds.
     """
-    from pipeline.corpora.curate import plan
-
-    _check_out(folder, out)
-    settings, seed = _settings(folder, {name: value for name, value in options.items() if value is not None})
+    _check_out(source, out)
+    settings, seed = _settings(source, {name: value for name, value in options.items() if value is not None})
     name = re.sub(r"[^\w-]+", "_", out.resolve().name).strip("_") or "curated"
-    units = plan(folder, name, settings.shard_images, follow_links)
+    units = _units(source, name, settings.shard_images, follow_links)
     models = choose(clip, classifier)
     if is_miniature(models.clip):
         check_drawn(_sizes(units), models.clip, "--clip hub:OWNER/NAME@REVISION or --clip FOLDER", miniature)
@@ -82,18 +85,36 @@ def curate(
     _tell(selection, out, models.news)
 
 
-def _check_out(folder: Path, out: Path) -> None:
+def _units(source: str, name: str, shard_images: int, follow_links: bool) -> "Sequence[Unit]":
+    """Return the runs of a source here or, if it is named as hub:OWNER/NAME@REVISION, on the hub."""
+    from pipeline.corpora.curate import plan
+    from pipeline.corpora.hub import HubData
+    from pipeline.corpora.shards import plan_hub
+
+    if not source.startswith("hub:"):
+        return plan(Path(source), name, shard_images, follow_links)
+    match = HUB.fullmatch(source)
+    if not match:
+        raise ValueError(
+            f"{source}: wanted hub:OWNER/NAME@REVISION; REVISION is a commit of 40 hex digits, which the page of the "
+            "data set lists under its files"
+        )
+    os.environ.setdefault("HF_HUB_OFFLINE", "0")  # else the loading of a CLIP from a folder forbids downloads
+    return plan_hub(HubData(match[1], match[2]), name)
+
+
+def _check_out(source: str, out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} exists and is not an empty folder; name a new or empty folder")
     if out.resolve() == Path.cwd() or os.path.ismount(out):
         raise ValueError(
             f"{out} is the current folder or a mount point and cannot be replaced; name a folder inside it"
         )
-    if out.resolve().is_relative_to(folder.resolve()):
-        raise ValueError(f"{out} lies inside the input folder {folder}; name a folder outside it")
+    if out.resolve().is_relative_to(Path(source).resolve()):
+        raise ValueError(f"{out} lies inside the input folder {source}; name a folder outside it")
 
 
-def _settings(folder: Path, options: dict[str, Any]) -> "tuple[Emoart, int]":
+def _settings(source: str, options: dict[str, Any]) -> "tuple[Emoart, int]":
     """Return the emoart settings with the given values, and the seed, from params.yaml or else CoEmoGen's.
 
     Rejects never stop this command.
@@ -106,14 +127,14 @@ def _settings(folder: Path, options: dict[str, Any]) -> "tuple[Emoart, int]":
     else:
         seed = 0
         settings = Emoart(
-            folder=str(folder), min_confidence=0.75, min_emotion_frac=0.01, val_frac=0.05, test_frac=0.15,
+            folder=source, min_confidence=0.75, min_emotion_frac=0.01, val_frac=0.05, test_frac=0.15,
             batch_size=100, shard_images=1000, max_reject_frac=1.0,
         )  # fmt: skip
-    return settings.model_copy(update=options | {"folder": str(folder), "max_reject_frac": 1.0}), seed
+    return settings.model_copy(update=options | {"folder": source, "max_reject_frac": 1.0}), seed
 
 
 def _work_folder(
-    out: Path, name: str, units: "list[Unit]", models: Classifier, settings: "Emoart", seed: int
+    out: Path, name: str, units: "Sequence[Unit]", models: Classifier, settings: "Emoart", seed: int
 ) -> "WorkFolder":
     """Return a work folder beside DIR for the pieces of this command on these images, models and code."""
     import pipeline
@@ -135,7 +156,7 @@ def _work_folder(
     return WorkFolder("curate", mark, out.resolve().with_name(f".{out.resolve().name}.work"))
 
 
-def _sizes(units: "list[Unit]") -> "Iterator[tuple[str, tuple[int, int]]]":
+def _sizes(units: "Sequence[Unit]") -> "Iterator[tuple[str, tuple[int, int]]]":
     """Yield names and sizes in px of the first images that can be read."""
     from pipeline.corpora.records import Reject
 
@@ -154,17 +175,26 @@ def _note(models: Classifier) -> str:
 
 
 def _files(unit: "Unit") -> "Iterator[Path]":
-    """Yield the files that a unit reads, except those already refused by name or kind."""
+    """Yield the files here that a unit reads, except those already refused by name or kind."""
+    from pipeline.corpora.folder import Files
+    from pipeline.corpora.shards import Shard
     from pipeline.corpora.wikiart import RowGroups
 
-    if isinstance(unit, RowGroups):
-        yield unit.file
-    else:
+    if isinstance(unit, Files):
         yield from (unit.folder / file.path for file in unit.files if file.reject is None)
+    elif isinstance(unit, RowGroups) or (isinstance(unit, Shard) and not unit.hub):
+        yield unit.file
+
+
+def _spooled(unit: "Unit", folder: Path) -> "Unit":
+    """Return a unit that downloads into the folder, which the next run empties if this one is killed."""
+    from pipeline.corpora.shards import Shard
+
+    return replace(unit, spool=folder) if isinstance(unit, Shard) and unit.hub else unit
 
 
 def _make(
-    out: Path, name: str, units: "list[Unit]", models: Classifier, settings: "Emoart", seed: int, work: "WorkFolder"
+    out: Path, name: str, units: "Sequence[Unit]", models: Classifier, settings: "Emoart", seed: int, work: "WorkFolder"
 ) -> "Selection":
     """Curate, and give DIR its name when it is whole.
 
@@ -175,7 +205,8 @@ def _make(
 
     with work.lock():
         try:
-            pieces = judge_all(units, models.load, settings, work)
+            spooled = [_spooled(unit, work.outs) for unit in units]
+            pieces = judge_all(spooled, models.load, settings, work)
             selection = _selected(pieces, settings, seed, work)
             write_dataset(work.outs / name, name, selection, lambda: pieces("confident"), settings, _note(models))
             os.replace(work.outs / name, out)

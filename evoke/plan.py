@@ -1,4 +1,7 @@
-"""Define `evoke plan`, which predicts the images, bytes, FLOPs and hours of each stage before a run begins."""
+"""Define `evoke plan`, which predicts the images, bytes, FLOPs and hours of each stage before a run begins.
+
+With --curate it plans a curation of any number of images instead.
+"""
 
 import subprocess
 import sys
@@ -24,7 +27,13 @@ ANY_REVISION = "0" * 40  # for a hub model that is not pinned yet; its cost does
 @click.option("--gpus", default=1, show_default=True, type=click.IntRange(min=1), help="Number of GPUs.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print one CSV line per stage, for other programs.")
 @click.option("--experiments", is_flag=True, help="Plan every grid of experiments/ instead, one line per grid.")
-def plan(preset: str | None, device: str | None, gpus: int, as_csv: bool, experiments: bool) -> None:
+@click.option("--curate", type=click.FloatRange(min=1), metavar="NUMBER", help="Plan a curation of so many images.")
+@click.option("--nodes", default=1, show_default=True, type=click.IntRange(min=1), help="Nodes of that curation.")
+@click.option("--price", multiple=True, metavar="DEVICE=PRICE", help="Price of its nodes per hour, such as cpu=1.50.")
+def plan(
+    preset: str | None, device: str | None, gpus: int, as_csv: bool, experiments: bool, curate: float | None,
+    nodes: int, price: tuple[str, ...],
+) -> None:  # fmt: skip
     """Predict what each stage takes: images, FLOPs, bytes and hours, and where each figure comes from.
 
     \b
@@ -32,6 +41,7 @@ def plan(preset: str | None, device: str | None, gpus: int, as_csv: bool, experi
     evoke plan --preset paper --device h200          before a preset is set
     evoke plan --preset paper --device a100 --gpus 8
     evoke plan --experiments                         hours of each grid, on this machine
+    evoke plan --curate 100e6 --nodes 8 --price cpu=1.50 --price h200=4    `evoke curate`, on CPU nodes and on a GPU
 
     FLOPs are counted from the models' shapes, without weights. Hours assume that a device reaches the share of its peak
     that the notes name; for this machine's CPU they come from a probe that runs now. Nothing is downloaded.
@@ -42,6 +52,9 @@ def plan(preset: str | None, device: str | None, gpus: int, as_csv: bool, experi
     from pipeline.runtime import forbid_downloads
 
     forbid_downloads()
+    if curate is not None:
+        plan_curation(round(curate), device, nodes, price)
+        return
     if experiments:
         if preset is not None or gpus > 1:
             raise ValueError(
@@ -57,6 +70,15 @@ def plan(preset: str | None, device: str | None, gpus: int, as_csv: bool, experi
     notes = (*setting.corpora.notes, *setting.models.notes, *hardware.notes)
     rows = schedule(workload(setting, items_of(params)), hardware, gpus)
     click.echo(to_csv(rows) if as_csv else to_text(title, rows, notes), nl=not as_csv)
+
+
+def plan_curation(number: int, device: str | None, nodes: int, price: Sequence[str]) -> None:
+    """Print the plan of a curation on CPU nodes and on the devices that are priced or named, by default an H200."""
+    from pipeline.plan.curation import CPU, curations, priced, to_text
+
+    prices = dict(map(priced, price))
+    devices = dict.fromkeys([CPU, *([device] if device else []), *prices])
+    click.echo(to_text(number, curations(number, [*devices] if len(devices) > 1 else [CPU, "h200"], nodes, prices)))
 
 
 def plan_experiments(device: str | None, as_csv: bool) -> None:

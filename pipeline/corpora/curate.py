@@ -7,7 +7,7 @@ What concerns all images (copies, rare emotions, splits) is left to the second p
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline.artifacts import read_table
 from pipeline.corpora import folder as image_folder
-from pipeline.corpora import wikiart
+from pipeline.corpora import shards, wikiart
 from pipeline.corpora.pack import reject_table, runs
 from pipeline.corpora.picture import Picture
 from pipeline.corpora.records import KEPT, UNSURE, Reject
@@ -35,18 +35,26 @@ JUDGED_SCHEMA = Schema((*CURATION_SCHEMA.columns, *(column for column in PICTURE
 PIECES: dict[str, Schema] = {"judged": JUDGED_SCHEMA, "confident": EMOART_SCHEMA, "rejects": REJECTS_SCHEMA}
 MAX_BATCH_PX = 300_000_000  # 900 MB of RGB: about a hundred images of WikiArt, or a dozen of a camera
 
-Unit = wikiart.RowGroups | image_folder.Files
+
+class Unit(Protocol):
+    """A run of rows or files of a source, which is curated on its own. `num_rows` is None if it is not known."""
+
+    @property
+    def num_rows(self) -> int | None: ...
+
+    def read(self) -> Iterator[Picture | Reject]: ...
 
 
-def plan(folder: Path, corpus: str, shard_images: int, follow_links: bool = False) -> list[Unit]:
-    """Return WikiArt's rows if data/*.parquet have images, else the files in the folder, as runs of `shard_images`.
+def plan(source: Path, corpus: str, shard_images: int, follow_links: bool = False) -> Sequence[Unit]:
+    """Return WikiArt's rows if data/*.parquet have images, else the shards of a data set, else the files in the folder.
 
-    Ids are `corpus/number` and `corpus/path`, and ascend over all runs. Raises ValueError if there is nothing to read.
-    `follow_links` concerns the files in the folder, as in `pipeline.corpora.folder.plan`.
+    Rows and files are in runs of `shard_images`. Ids are `corpus/number`, `corpus/shard/key` and `corpus/path`, and
+    ascend over all runs. Raises ValueError if there is nothing to read. `follow_links` concerns the files in the
+    folder, as in `pipeline.corpora.folder.plan`.
     """
-    if wikiart.is_laid_out(folder):
-        return [*wikiart.plan(folder, corpus, shard_images)]
-    return [*image_folder.plan(folder, corpus, shard_images, follow_links)]
+    if wikiart.is_laid_out(source):
+        return wikiart.plan(source, corpus, shard_images)
+    return shards.plan(source, corpus) or image_folder.plan(source, corpus, shard_images, follow_links)
 
 
 def judge_all(

@@ -29,6 +29,7 @@ from pipeline.corpora.pack import MAX_SHARD_BYTES, runs
 from pipeline.corpora.picture import Picture, checked
 from pipeline.corpora.records import Reason, Reject, RejectedError, shown
 
+IMAGE = "image"
 LABELS = ("artist", "genre", "style")
 BYTES = (pa.binary(), pa.large_binary(), pa.binary_view())
 TEXT = (pa.string(), pa.large_string(), pa.string_view())
@@ -48,6 +49,7 @@ class RowGroups:
 
     first: the number of their first row, counted over all files of the folder.
     digits: the number of digits of a row's number in its image_id.
+    column: the column of the images.
     """
 
     file: Path
@@ -56,15 +58,16 @@ class RowGroups:
     num_rows: int
     corpus: str
     digits: int
+    column: str = IMAGE
 
     def read(self) -> Iterator[Picture | Reject]:
         """Yield one image or reject per row, in row order. Raises ValueError that names the file if it is damaged."""
-        with _errors_name(self.file), pq.ParquetFile(self.file, buffer_size=BUFFER_BYTES) as file:
-            names = _names(file.schema_arrow)
-            columns = [name for name in ("image", *LABELS) if name in file.schema_arrow.names]
+        with errors_name(self.file), pq.ParquetFile(self.file, buffer_size=BUFFER_BYTES) as file:
+            names = names_of(file.schema_arrow)
+            columns = columns_of(file.schema_arrow, self.column)
             rows = (row for group in self.groups for row in _rows(file, group, columns))
             named = ((f"{self.corpus}/{index:0{self.digits}d}", row) for index, row in enumerate(rows, self.first))
-            yield from ahead(partial(_outcome, names), named)
+            yield from ahead(partial(outcome, names, self.column), named)
 
 
 def parquet_files(folder: Path) -> list[Path]:
@@ -125,7 +128,7 @@ def _footer(file: Path) -> pq.FileMetaData:
     """Return the footer of a file. Raises ValueError if its columns are not those of the layout."""
     if not file.is_file():  # opening a pipe would block
         raise ValueError(f"{file} is not a regular file; remove it or download it again")
-    with _errors_name(file), pq.ParquetFile(file) as opened:
+    with errors_name(file), pq.ParquetFile(file) as opened:
         schema, footer = opened.schema_arrow, opened.metadata
     kinds = dict(zip(schema.names, schema.types, strict=True))
     if not _holds_pictures(kinds.get("image")):
@@ -137,7 +140,7 @@ def _footer(file: Path) -> pq.FileMetaData:
     for name in LABELS:
         if name in kinds and not _holds_labels(kinds[name]):
             raise ValueError(f"{file}: column {name} has type {kinds[name]}; expected are class labels or text")
-    for name in set(LABELS) & set(kinds) - set(_names(schema)):
+    for name in set(LABELS) & set(kinds) - set(names_of(schema)):
         if pa.types.is_integer(kinds[name]):
             _log.warning(
                 "%s: column %s has class numbers without names; the numbers are used as names", file.name, name
@@ -153,7 +156,8 @@ def _rows(file: pq.ParquetFile, group: int, columns: list[str]) -> Iterator[dict
     """
     footer = file.metadata.row_group(group)
     chunks = [footer.column(index) for index in range(footer.num_columns)]
-    sizes = [chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema in ("image", "image.bytes")]
+    held = (columns[0], f"{columns[0]}.bytes")
+    sizes = [chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema in held]
     size = max(sizes, default=0)
     if size > footer.num_rows * MAX_IMAGE_BYTES:
         detail = f"{size} bytes for the {footer.num_rows} of its row group, at most {MAX_IMAGE_BYTES} each are read"
@@ -161,6 +165,19 @@ def _rows(file: pq.ParquetFile, group: int, columns: list[str]) -> Iterator[dict
         return
     for batch in file.iter_batches(1, [group], columns, use_threads=False):
         yield from batch.to_pylist()
+
+
+def columns_of(schema: pa.Schema, column: str) -> list[str]:
+    """Return the columns that are read, that of the images first."""
+    return [column, *(name for name in LABELS if name in schema.names and _holds_labels(schema.field(name).type))]
+
+
+def picture_column(schema: pa.Schema) -> str | None:
+    """Return `image` if that column holds images, else the only column with bytes and path, as datasets writes them."""
+    if IMAGE in schema.names and _holds_pictures(schema.field(IMAGE).type):
+        return IMAGE
+    others = [field.name for field in schema if pa.types.is_struct(field.type) and _holds_pictures(field.type)]
+    return others[0] if len(others) == 1 else None
 
 
 def _holds_pictures(kind: pa.DataType | None) -> bool:
@@ -184,7 +201,7 @@ def _size(footer: pq.FileMetaData, group: int) -> tuple[int, int]:
     return row_group.num_rows, row_group.total_byte_size
 
 
-def _names(schema: pa.Schema) -> Names:
+def names_of(schema: pa.Schema) -> Names:
     """Return the names of each class label, from the metadata that the datasets library writes.
 
     A column without such metadata has no entry.
@@ -201,16 +218,16 @@ def _all_text(values: list[Any]) -> bool:
     return all(isinstance(value, str) for value in values)
 
 
-def _outcome(names: Names, named: tuple[str, dict[str, Any] | RejectedError]) -> Picture | Reject:
+def outcome(names: Names, column: str, named: tuple[str, dict[str, Any] | RejectedError]) -> Picture | Reject:
     """Return the image, or the reject, of a pair (image_id, row)."""
     image_id, row = named
     try:
         if isinstance(row, RejectedError):
             raise row
-        image = row["image"] if isinstance(row["image"], dict) else {"bytes": row["image"]}
+        image = row[column] if isinstance(row[column], dict) else {"bytes": row[column]}
         if image["bytes"] is None:
             linked = f", only the path {shown(image['path'])}" if image.get("path") else ""
-            raise RejectedError(Reason.null_image, f"column image has no bytes{linked}")
+            raise RejectedError(Reason.null_image, f"column {column} has no bytes{linked}")
         art = {name: _label(name, row.get(name), names.get(name)) for name in LABELS}
         return checked(image_id, image["bytes"], image.get("path"), **art)
     except RejectedError as why:
@@ -235,7 +252,7 @@ def _label(column: str, value: int | str | None, names: tuple[str, ...] | None) 
 
 
 @contextmanager
-def _errors_name(file: Path) -> Iterator[None]:
+def errors_name(file: Path) -> Iterator[None]:
     """Turn what Arrow raises about a file into a one-line ValueError that names the file.
 
     Of a file that is cut off not a single row can be read.

@@ -1,7 +1,9 @@
 """Pictures whose colour says how they are to be judged, a CLIP and a head that read it, and folders that hold them."""
 
+import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -124,3 +126,16 @@ def models_of_chance(folder: Path) -> Path:
         head.layers[0].bias.copy_(-weight @ features.mean(0) * 128**0.5)
     save_head(head, folder / "emotion_classifier", {})
     return folder
+
+
+def write_tar(
+    path: Path, files: dict[str, bytes], mode: str = "w", form: int = tarfile.PAX_FORMAT, mtime: float = 0
+) -> Path:
+    """Writes files into a tar by their paths, as webdataset's writer does, and returns its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, mode, format=form) as tar:  # type: ignore[call-overload]
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mtime = len(data), mtime
+            tar.addfile(info, BytesIO(data))
+    return path

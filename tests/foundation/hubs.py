@@ -12,8 +12,8 @@ REVISION = "ab" * 20
 
 
 @contextmanager
-def hub(files: Mapping[str, bytes], broken: set[str]) -> Iterator[str]:
-    """Yields the address of a hub whose only model is owner/name.
+def hub(files: Mapping[str, bytes], broken: set[str], kind: str = "models") -> Iterator[str]:
+    """Yields the address of a hub whose only model, or data set, is owner/name.
 
     It breaks the connection half way through the files in `broken`, and refuses to list them if that holds `tree`.
     """
@@ -27,7 +27,7 @@ def hub(files: Mapping[str, bytes], broken: set[str]) -> Iterator[str]:
 
         def _answer(self, is_head: bool) -> None:
             path = self.path.partition("?")[0]
-            if path == f"/api/models/owner/name/tree/{REVISION}":
+            if path == f"/api/{kind}/owner/name/tree/{REVISION}":
                 tree = [{"type": "file", "path": name, "size": len(data), "oid": sha256(data).hexdigest()[:40]}
                         for name, data in files.items()]  # fmt: skip
                 if "tree" in broken:
@@ -35,7 +35,8 @@ def hub(files: Mapping[str, bytes], broken: set[str]) -> Iterator[str]:
                 else:
                     self._send(json.dumps(tree).encode(), {"Content-Type": "application/json"}, is_head)
                 return
-            name = path.removeprefix(f"/owner/name/resolve/{REVISION}/")
+            place = "" if kind == "models" else f"/{kind}"
+            name = path.removeprefix(f"{place}/owner/name/resolve/{REVISION}/")
             if name not in files:
                 self.send_error(404)
                 return
@@ -63,9 +64,9 @@ def hub(files: Mapping[str, bytes], broken: set[str]) -> Iterator[str]:
         server.server_close()
 
 
-def fill_cache(home: Path, files: Mapping[str, bytes], hub_id: str = "owner/name") -> Path:
+def fill_cache(home: Path, files: Mapping[str, bytes], hub_id: str = "owner/name", kind: str = "models") -> Path:
     """Lays files out below HF_HOME as the library does, with links to blobs, and returns the snapshot's folder."""
-    root = home / "hub" / f"models--{hub_id.replace('/', '--')}"
+    root = home / "hub" / f"{kind}--{hub_id.replace('/', '--')}"
     (root / "refs").mkdir(parents=True)
     (root / "refs/main").write_text(REVISION)
     (root / "blobs").mkdir()
