@@ -2,9 +2,9 @@
 
     python -m benchmarks.curate_scale --out benchmarks/results/DATE-curate-scale.json
 
-Images are drawn, of 512 x 384 px, in a tar. CLIPs have random weights. The second pass runs on tables of two sizes, and
-time and memory are those of the difference. pipeline/plan/rates.yaml holds the figures, and `evoke plan --curate` uses
-them.
+Images are drawn, of 512 x 384 px, in a tar. CLIPs have constant weights. The second pass runs on tables of two sizes,
+and time and memory are those of the difference. pipeline/plan/rates.yaml holds the figures, and `evoke plan --curate`
+uses them.
 """
 
 import io
@@ -13,7 +13,7 @@ import resource
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -23,20 +23,18 @@ import torch
 from PIL import Image
 
 from pipeline.corpora import tar
-from pipeline.corpora.curate import JUDGED_SCHEMA, judge
+from pipeline.corpora.curate import JUDGED_SCHEMA, judge, plan
 from pipeline.corpora.images import read_image, to_rgb
 from pipeline.corpora.pack import reject_table
-from pipeline.corpora.picture import Picture
 from pipeline.corpora.selection import select
-from pipeline.corpora.shards import plan
-from pipeline.emotions import EMOTIONS, polarity
-from pipeline.foundation.clip import Clip
+from pipeline.emotion_set import EMOTIONS, polarity
 from pipeline.params import Emoart
+from pipeline.plan.costs import META
 from pipeline.runtime import cpu_name
 
 SIZE = (512, 384)
-NUM, PIECE, ROWS = 200, 10_000, (20_000, 220_000)
-CLIPS = {"ViT-B-32": 16, "ViT-L-14": 4}  # images that are encoded
+NUM, PIECE, ROWS = 100, 10_000, (20_000, 120_000)
+CLIPS = {"ViT-B-32": 8, "ViT-L-14": 2}  # images that are encoded
 SETTINGS = Emoart(
     folder="-", min_confidence=0.0, min_emotion_frac=0.0, val_frac=0.05, test_frac=0.15, batch_size=50,
     shard_images=1000, max_reject_frac=1.0,
@@ -92,7 +90,7 @@ def judged(begin: int, number: int) -> pa.Table:
     """Return rows as the first pass writes them, with ids and hashes of the usual length."""
     rows = range(begin, begin + number)
     emotions = [EMOTIONS[row % len(EMOTIONS)] for row in rows]
-    columns = {
+    columns: dict[str, Sequence[object]] = {
         "image_id": [f"corpus/{row // 10_000:05d}/{row % 10_000:09d}" for row in rows],
         "emotion": emotions, "polarity": [polarity(emotion) for emotion in emotions], "confidence": [0.9] * number,
         "reason": ["unsure" if row % 6 else "kept" for row in rows], "sha256": [f"{row:064x}" for row in rows],
@@ -110,13 +108,40 @@ def second_pass(number: int) -> tuple[float, float]:
 
 
 def encoding(name: str, images: list[Image.Image]) -> dict[str, float]:
-    """Return the CPU seconds per image of a CLIP of random weights, and of fitting images to its square."""
+    """Return the CPU seconds per image of a CLIP, whose weights do not matter, and of fitting images to its square."""
     import open_clip
 
-    model, _, transform = open_clip.create_model_and_transforms(name, pretrained=None)
-    clip = Clip(model.eval(), transform, None, torch.device("cpu"))  # type: ignore[arg-type]
-    fit = cpu_s(lambda: [transform(image) for image in images]) / len(images)
-    return {"fit_s": fit, "encode_s": cpu_s(lambda: clip.encode_images(images, False), 2) / len(images) - fit}
+    config = open_clip.get_model_config(name)
+    with META:
+        tower = open_clip.model.CLIP(**config).visual.eval()
+    tower.to_empty(device="cpu").requires_grad_(False)
+    for weight in tower.parameters():
+        weight.fill_(0.01)
+    transform = open_clip.image_transform(config["vision_cfg"]["image_size"], is_train=False)
+    fitted = torch.stack([transform(image) for image in images])
+    return {
+        "fit_s": cpu_s(lambda: [transform(image) for image in images]) / len(images),
+        "encode_s": cpu_s(lambda: tower(fitted), 2) / len(images),
+    }
+
+
+def measured() -> Iterator[tuple[str, object]]:
+    """Yield every figure by name: seconds and bytes are those of one image."""
+    (few_s, few_bytes), (many_s, many_bytes) = (second_pass(number) for number in ROWS)
+    yield "second_pass_s", (many_s - few_s) / (ROWS[1] - ROWS[0])
+    yield "second_pass_bytes", (many_bytes - few_bytes) / (ROWS[1] - ROWS[0])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "00000.tar"
+        files = packed(path)
+        yield "image_bytes", sum(map(len, files)) / NUM
+        yield "list_s", cpu_s(lambda: tar._images.__wrapped__(path, path.stat().st_size, 0)) / NUM
+        yield "decode_s", cpu_s(lambda: [to_rgb(read_image(data)) for data in files]) / NUM
+        (unit,) = plan(path, "corpus", 1000)
+        yield "read_s", cpu_s(lambda: sum(1 for _ in unit.read())) / NUM
+        yield "first_pass_s", cpu_s(lambda: judge(unit, Blind(), Blind(), SETTINGS)) / NUM  # type: ignore[arg-type]
+    images = [to_rgb(read_image(data)) for data in files[: max(CLIPS.values())]]
+    for name, number in CLIPS.items():
+        yield name, encoding(name, images[:number])
 
 
 @click.command()
@@ -124,26 +149,12 @@ def encoding(name: str, images: list[Image.Image]) -> dict[str, float]:
 def main(out: Path | None) -> None:
     """Print the seconds of one thread for each step and image."""
     torch.set_num_threads(1)
-    (few_s, few_bytes), (many_s, many_bytes) = (second_pass(number) for number in ROWS)
-    figures: dict[str, object] = {
-        "cpu": cpu_name(), "image_px": SIZE, "second_pass_s": (many_s - few_s) / (ROWS[1] - ROWS[0]),
-        "second_pass_bytes": (many_bytes - few_bytes) / (ROWS[1] - ROWS[0]),
-    }  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "00000.tar"
-        files = packed(path)
-        figures["image_bytes"] = sum(map(len, files)) / NUM
-        figures["list_s"] = cpu_s(lambda: tar._images.__wrapped__(path, path.stat().st_size, 0)) / NUM
-        figures["decode_s"] = cpu_s(lambda: [to_rgb(read_image(data)) for data in files]) / NUM
-        (unit,) = plan(path, "corpus")
-        figures["read_s"] = cpu_s(lambda: [isinstance(one, Picture) for one in unit.read()]) / NUM
-        figures["first_pass_s"] = cpu_s(lambda: judge(unit, Blind(), Blind(), SETTINGS)) / NUM  # type: ignore[arg-type]
-    images = [to_rgb(read_image(data)) for data in files[: max(CLIPS.values())]]
-    figures |= {name: encoding(name, images[:number]) for name, number in CLIPS.items()}
-    text = json.dumps(figures, indent=1)
-    click.echo(text)
+    figures: dict[str, object] = {"cpu": cpu_name(), "image_px": SIZE, "num_images": NUM, "num_rows": ROWS}
+    for name, figure in measured():
+        click.echo(f"{name}: {figure}")
+        figures[name] = figure
     if out:
-        out.write_text(text + "\n", encoding="utf-8")
+        out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

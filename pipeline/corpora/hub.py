@@ -29,7 +29,7 @@ class HubData:
             self._fail("the list of its files", error)
 
     def fetch(self, name: str, folder: Path) -> Path:
-        """Return the path of a file in the cache, or downloaded into `folder`. Raises ValueError that names the file."""
+        """Return the path of a file, in the cache or after a download in `folder`. Raises ValueError that names it."""
         from huggingface_hub import hf_hub_download, try_to_load_from_cache
 
         cached = try_to_load_from_cache(self.hub_id, name, revision=self.revision, repo_type="dataset")

@@ -20,8 +20,8 @@ BATCH = 100
 HEAD = ("node", "CLIP", "images/s", "hours", "node hours", "money", "bound by")
 LEFT = (0, 1, 6)
 USED = (
-    "curated_width_px", "curated_bytes", "curating_ms", "curating_gflops", "cpu_node_cores", "gpu_workers",
-    "second_pass_us", "second_pass_bytes",
+    "curated_width_px", "curated_bytes", "curating_ms", "fitting_ms", "curating_gflops", "cpu_node_cores",
+    "gpu_workers", "second_pass_us", "second_pass_bytes",
 )  # fmt: skip
 
 
@@ -45,15 +45,17 @@ def curations(number: int, devices: Sequence[str], nodes: int, prices: Mapping[s
     """Return the plan of the first pass for each device and CLIP. Raises ValueError for an unknown device."""
     planned = []
     for name in devices:
-        device, sharing = (cpu_node(), value("cpu_node_cores")) if name == CPU else (device_of(name), 1.0)
+        device, cores = (cpu_node(), value("cpu_node_cores")) if name == CPU else (device_of(name), 1.0)
         for clip in CLIPS:
-            one = timed(first_pass(number, clip, device), device, nodes)
-            planned.append(Planned(device.name, clip, one.hours / sharing, one.gpus, one.bound, prices.get(name)))
+            one = timed(first_pass(number, clip), device, nodes)
+            fitting = number * value("fitting_ms") / 1e3 / HOUR_S / one.gpus
+            bound = one.bound if one.hours > fitting else "fitting to CLIP's square in one process, measured"
+            planned.append(Planned(device.name, clip, (one.hours + fitting) / cores, one.gpus, bound, prices.get(name)))
     return planned
 
 
-def first_pass(number: int, clip: str, device: Device) -> Stage:
-    """Return the work of reading, decoding and embedding so many images, in shards."""
+def first_pass(number: int, clip: str) -> Stage:
+    """Return the work of reading, decoding and embedding so many images, in shards; they are fitted in between."""
     part = Part(number, clip_cost(clip), batch_size=BATCH)
     pieces = max(1, int(number * value("curated_bytes") // MAX_SHARD_BYTES))
     return Stage(number, "images", (part,), core_s=number * value("curating_ms") / 1e3, pieces=pieces)

@@ -96,6 +96,15 @@ def test_a_killed_run_goes_on_at_its_shard_and_ends_with_the_same_bytes(
     assert rows[0].startswith("out/0/0/")
 
 
+def test_ray_changes_no_byte() -> None:
+    assert run("tars").exit_code == 0
+    command = [sys.executable, "-m", "evoke", "curate", "tars", "--out", "ray/out", *LOOSE]
+    given = {**os.environ, "PYTHONPATH": str(ROOT), "EVOKE_ENGINE": "ray", "EVOKE_ACTORS": "2"}
+    done = subprocess.run(command, env=given, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert contents(Path("ray/out")) == contents(Path("out"))
+
+
 @pytest.mark.parametrize(
     ("source", "said"),
     [
