@@ -4,11 +4,13 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from pipeline.params import Params
-from pipeline.report.measured import ALONE, Measured
-from pipeline.report.ours import Ours
-from pipeline.report.papers import SHARES, PaperTable
+from pipeline.report.measured import ALONE, Measured, unit_of
+from pipeline.report.names import readable
+from pipeline.report.ours import CONTENT, Ours
+from pipeline.report.papers import SHARES, PaperTable, Row
 
 TITLES = {
     "fid": "FID", "lpips": "LPIPS", "emo_a": "Emo-A", "emo_a_judge": "Emo-A (judge)", "sem_c": "Sem-C",
@@ -19,6 +21,7 @@ TITLES = {
 COLUMNS = ("table", "row", "metric", "ours", "low", "high", "n", "real", "measure", "as_published", "difference",
            "difference_low", "difference_high", "resolves", "verdict", "against", "paper", "source",
            "remedy")  # fmt: skip
+RUN_METRICS = ("emo_a_judge", "emo_a", "fid", "lpips", "sem_c", "sem_d", "ec_content", "ec_a")
 WIDTHS = (15, 9, 20, 7, 9, 9)  # columns of a text line: metric, ours, interval, n, real, paper
 
 CROPPED = "FID by clean is of center crops, which is not the package clean-fid: that squashes whole images."
@@ -26,12 +29,16 @@ CROPPED = "FID by clean is of center crops, which is not the package clean-fid: 
 
 @dataclass(frozen=True)
 class Cell:
-    """One metric (a key of TITLES) of one row: our number, in the paper's unit, and the paper's number."""
+    """One metric (a key of TITLES) of one row: our number, in the paper's unit, and the paper's number.
+
+    `unit` is the unit of the pipeline, or the experiment, that our number is from.
+    """
 
     row: str
     metric: str
     ours: Ours
     paper: float | None
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,32 @@ def compare(name: str, table: PaperTable, measured: Measured) -> Compared:
     caveat = _caveat([cell for cell in cells if cell.ours.value is not None], measured.params)
     notes = " ".join(filter(None, (caveat, table.note)))
     return Compared(name, table.title, table.source, metrics, tuple(cells), notes)
+
+
+def of_methods(measured: Measured, methods: Sequence[str]) -> Compared:
+    """Return every metric of real images and of methods in the present run, beside no paper."""
+    rows = [("real", measured.real), *((name, partial(measured.of_method, name)) for name in methods)]
+    cells = [Cell(readable(name), metric, in_unit(number_of(metric), metric), None,
+                  "real_scores" if name == "real" else f"{'content' if metric in CONTENT else 'scores'}@{name}")
+             for name, number_of in rows for metric in RUN_METRICS]  # fmt: skip
+    return _of_run("methods", "Every method of this run", cells, measured.params)
+
+
+def of_readers(measured: Measured) -> Compared:
+    """Return the accuracy of every reader in the present run on every data set, beside no paper."""
+    cells = [Cell(readable(name), metric, _percent(ours), None, unit_of(Row(row=name, numbers=()), metric, ours))
+             for name in measured.readers for metric in TITLES if metric.startswith(("accuracy_", "zero_shot_"))
+             for ours in [measured.of_reader(name, metric)]]  # fmt: skip
+    return _of_run("readers", "Who reads emotions how well", cells, measured.params)
+
+
+def _of_run(name: str, heading: str, cells: Sequence[Cell], params: Params) -> Compared:
+    """Return cells of the present run without the metrics that nothing has."""
+    metrics = tuple(dict.fromkeys(cell.metric for cell in cells if cell.ours.value is not None))
+    kept = tuple(cell for cell in cells if cell.metric in metrics)
+    return Compared(
+        name, heading, "", metrics, kept, _caveat([one for one in kept if one.ours.value is not None], params)
+    )
 
 
 def to_text(table: Compared) -> str:
@@ -133,7 +166,12 @@ def remedies(cells: Sequence[Cell]) -> Iterator[str]:
 def _cell(table: PaperTable, measured: Measured, name: str, metric: str, paper: float | None) -> Cell:
     row = next(row for row in table.rows if row.row == name)
     ours = measured.ours(table, row, metric)
-    return Cell(name, metric, ours if metric == "fid" or metric in SHARES else _percent(ours), paper)
+    return Cell(name, metric, in_unit(ours, metric), paper, unit_of(row, metric, ours))
+
+
+def in_unit(ours: Ours, metric: str) -> Ours:
+    """Return our number in the unit that the papers print: percent, but for FID and shares."""
+    return ours if metric == "fid" or metric in SHARES else _percent(ours)
 
 
 def _percent(ours: Ours) -> Ours:
