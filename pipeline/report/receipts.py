@@ -15,6 +15,7 @@ from pipeline.report.measured import Measured
 from pipeline.report.sources import Method
 
 COUNTS = ("n", "n_test", "num_images", "num_rows", "num_train")  # keys of metrics that say how many images there were
+SECTIONS = {"real_scores": "scores", "emoart_funnel": "emoart"}  # of stages without one of their own
 GENERATING = ("images", "scores", "content", "grids")  # stages whose images depend on the section images
 
 
@@ -82,7 +83,7 @@ def _sections(stage: str, item: str, params: Params) -> tuple[str, ...]:
     """Return the sections of params.yaml of a stage's own, of the images that it makes, and of the item's training."""
     names = type(params).model_fields
     trained = max((name for name in names if item.startswith(name)), key=len, default="") if item else ""
-    wanted = ("seed", "images" if stage in GENERATING and item else "", stage, trained)
+    wanted = ("seed", "images" if stage in GENERATING and item else "", SECTIONS.get(stage, stage), trained)
     return tuple(dict.fromkeys(name for name in wanted if name in names))
 
 
@@ -95,7 +96,7 @@ def as_details(receipt: Receipt) -> list[tuple[str, Any]]:
     """Return the fields of a receipt that have a value, with their titles."""
     fields = [
         ("command", receipt.command), ("file", receipt.file), ("SHA-256 of the file", receipt.digest),
-        ("seeds", receipt.seeds), ("n", receipt.n), ("judges", receipt.judges), ("hash of the model", receipt.model),
-        ("note", receipt.note),
+        ("seeds", receipt.seeds), ("images", receipt.n), ("judges", receipt.judges),
+        ("hash of the model", receipt.model), ("note", receipt.note),
     ]  # fmt: skip
     return [(name, value) for name, value in fields if value]

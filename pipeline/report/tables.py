@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -76,7 +76,8 @@ def compare(name: str, table: PaperTable, measured: Measured) -> Compared:
 
 def of_methods(measured: Measured, methods: Sequence[str]) -> Compared:
     """Return every metric of real images and of methods in the present run, beside no paper."""
-    rows = [("real", measured.real), *((name, partial(measured.of_method, name)) for name in methods)]
+    rows: list[tuple[str, Callable[[str], Ours]]] = [("real", measured.real)]
+    rows += [(name, partial(measured.of_method, name)) for name in methods]
     cells = [Cell(readable(name), metric, in_unit(number_of(metric), metric), None,
                   "real_scores" if name == "real" else f"{'content' if metric in CONTENT else 'scores'}@{name}")
              for name, number_of in rows for metric in RUN_METRICS]  # fmt: skip

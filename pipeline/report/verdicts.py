@@ -32,6 +32,12 @@ class Experiment:
     images: str
     verdicts: tuple[Verdict, ...]
 
+    @property
+    def title(self) -> str:
+        """Return the name as people read it: "CoEmoGen table 2b"."""
+        words = self.name.replace("_", " ").replace("table", "table ")
+        return words.replace("coemogen", "CoEmoGen").replace("uniemo", "UniEmo")
+
     def count(self, verdict: str) -> int:
         return sum(one.verdict == verdict for one in self.verdicts)
 
@@ -65,8 +71,6 @@ def _claims(grid: Mapping[str, Any]) -> Iterator[Verdict]:
 
 
 def _verdict(row: str, metric: str, mean: float, cell: Mapping[str, Any], against: str) -> Verdict:
-    scale = 100 if metric.startswith(SHARES) else 1
-    numbers = (
-        scale * float(value) for value in (mean, *(cell[key] for key in ("difference", "low", "high", "resolves")))
-    )
-    return Verdict(row, metric, *numbers, cell["verdict"], against)
+    scale = 100.0 if metric.startswith(SHARES) else 1.0
+    difference, low, high, resolves = (scale * cell[key] for key in ("difference", "low", "high", "resolves"))
+    return Verdict(row, metric, scale * mean, difference, low, high, resolves, cell["verdict"], against)

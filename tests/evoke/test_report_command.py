@@ -11,7 +11,12 @@ from evoke.cli import main
 
 def test_the_page_is_named_and_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
-    monkeypatch.setattr(webbrowser, "open", lambda url: opened.append(url) or True)
+
+    def open_page(url: str) -> bool:
+        opened.append(url)
+        return True
+
+    monkeypatch.setattr(webbrowser, "open", open_page)
     monkeypatch.chdir(tmp_path)
     missing = CliRunner().invoke(main, ["report", "--open"])
     assert missing.exit_code == 1
