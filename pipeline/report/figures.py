@@ -14,20 +14,19 @@ QUALITY = 82
 
 @dataclass(frozen=True)
 class Figure:
-    """An image as a data URI with its size in px, its alternative text, and the caption below it."""
+    """An image as a data URI with its size in px and its alternative text."""
 
     uri: str
     width: int
     height: int
     alt: str
-    caption: str = ""
 
 
-def figure(image: Image.Image, alt: str, longest_px: int, caption: str = "") -> Figure:
+def figure(image: Image.Image, alt: str, longest_px: int) -> Figure:
     """Return an image as a figure, shrunk if an edge exceeds longest_px."""
     small = to_rgb(image)
     small.thumbnail((longest_px, longest_px), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     small.save(buffer, "WEBP", quality=QUALITY, method=4)
     uri = f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-    return Figure(uri, small.width, small.height, alt, caption)
+    return Figure(uri, small.width, small.height, alt)

@@ -10,7 +10,19 @@ import pyarrow as pa
 
 from pipeline.emotion_set import EMOTIONS
 from pipeline.params import Params
-from pipeline.report import captions, gallery, names, plots, receipts, referee, sources, story, tables, verdicts
+from pipeline.report import (
+    captions,
+    gallery,
+    names,
+    plots,
+    present,
+    receipts,
+    referee,
+    sources,
+    story,
+    tables,
+    verdicts,
+)
 from pipeline.report.figures import LARGE_PX, PICTURE_PX
 from pipeline.report.measured import Measured
 from pipeline.report.papers import PaperTable, TableName
@@ -68,7 +80,7 @@ class Page:
     @property
     def run(self) -> list[tables.Compared]:
         """Return the tables of the present run: methods, and readers of emotions."""
-        found = [tables.of_methods(self.measured, self.params.methods), tables.of_readers(self.measured)]
+        found = [present.of_methods(self.measured, self.params.methods), present.of_readers(self.measured)]
         return [table for table in found if table.metrics]
 
     @property

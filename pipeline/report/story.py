@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.params import Params
-from pipeline.report.measured import Measured, unit_of
-from pipeline.report.names import readable
-from pipeline.report.papers import Row
+from pipeline.report.measured import Measured
+from pipeline.report.present import of_method
 from pipeline.report.referee import difference_ends
-from pipeline.report.tables import Cell, in_unit
+from pipeline.report.tables import Cell
 
 BASELINE, JUDGED = "stable_diffusion", "emo_a_judge"  # Emo-A by the judge that no method learns from
 
@@ -20,7 +19,6 @@ class Gain:
     The interval is for independent images of one training each (Newcombe).
     """
 
-    name: str
     cell: Cell
     difference: float
     low: float
@@ -38,20 +36,13 @@ def told(params: Params) -> list[str]:
 
 
 def gains(measured: Measured, methods: Sequence[str]) -> list[Gain]:
-    """Return the gain of each method over the baseline that has a score; empty if the baseline has none."""
-    base = measured.of_method(BASELINE, JUDGED)
+    """Return the gain of each method over the baseline, of those with as many images as the baseline has."""
+    base = of_method(measured, BASELINE, JUDGED).ours
     found = []
     for name in methods:
-        ours = measured.of_method(name, JUDGED)
-        if name == BASELINE or None in (base.value, ours.value, ours.n):
-            continue
-        ends = difference_ends(ours.value, base.value, ours.n)  # type: ignore[arg-type]
-        cell = Cell(
-            readable(name),
-            JUDGED,
-            in_unit(ours, JUDGED),
-            None,
-            unit_of(Row(row=name, numbers=(), method=name), JUDGED, ours),
-        )
-        found.append(Gain(readable(name), cell, 100 * (ours.value - base.value), *(100 * end for end in ends)))  # type: ignore[operator]
+        cell = of_method(measured, name, JUDGED)
+        value, n = cell.ours.value, cell.ours.n
+        if name != BASELINE and value is not None and base.value is not None and n and n == base.n:
+            low, high = difference_ends(value / 100, base.value / 100, n)
+            found.append(Gain(cell, value - base.value, 100 * low, 100 * high))
     return found

@@ -2,15 +2,13 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 from pipeline.params import Params
 from pipeline.report.measured import ALONE, Measured, unit_of
-from pipeline.report.names import readable
-from pipeline.report.ours import CONTENT, Ours
-from pipeline.report.papers import SHARES, PaperTable, Row
+from pipeline.report.ours import Ours
+from pipeline.report.papers import SHARES, PaperTable
 
 TITLES = {
     "fid": "FID", "lpips": "LPIPS", "emo_a": "Emo-A", "emo_a_judge": "Emo-A (judge)", "sem_c": "Sem-C",
@@ -21,7 +19,6 @@ TITLES = {
 COLUMNS = ("table", "row", "metric", "ours", "low", "high", "n", "real", "measure", "as_published", "difference",
            "difference_low", "difference_high", "resolves", "verdict", "against", "paper", "source",
            "remedy")  # fmt: skip
-RUN_METRICS = ("emo_a_judge", "emo_a", "fid", "lpips", "sem_c", "sem_d", "ec_content", "ec_a")
 WIDTHS = (15, 9, 20, 7, 9, 9)  # columns of a text line: metric, ours, interval, n, real, paper
 
 CROPPED = "FID by clean is of center crops, which is not the package clean-fid: that squashes whole images."
@@ -69,36 +66,9 @@ def compare(name: str, table: PaperTable, measured: Measured) -> Compared:
             if metric == "emo_a":
                 cells.append(_cell(table, measured, row.row, "emo_a_judge", None))
     metrics = tuple(dict.fromkeys(cell.metric for cell in cells))
-    caveat = _caveat([cell for cell in cells if cell.ours.value is not None], measured.params)
+    caveat = caveat_of(cells, measured.params)
     notes = " ".join(filter(None, (caveat, table.note)))
     return Compared(name, table.title, table.source, metrics, tuple(cells), notes)
-
-
-def of_methods(measured: Measured, methods: Sequence[str]) -> Compared:
-    """Return every metric of real images and of methods in the present run, beside no paper."""
-    rows: list[tuple[str, Callable[[str], Ours]]] = [("real", measured.real)]
-    rows += [(name, partial(measured.of_method, name)) for name in methods]
-    cells = [Cell(readable(name), metric, in_unit(number_of(metric), metric), None,
-                  "real_scores" if name == "real" else f"{'content' if metric in CONTENT else 'scores'}@{name}")
-             for name, number_of in rows for metric in RUN_METRICS]  # fmt: skip
-    return _of_run("methods", "Every method of this run", cells, measured.params)
-
-
-def of_readers(measured: Measured) -> Compared:
-    """Return the accuracy of every reader in the present run on every data set, beside no paper."""
-    cells = [Cell(readable(name), metric, _percent(ours), None, unit_of(Row(row=name, numbers=()), metric, ours))
-             for name in measured.readers for metric in TITLES if metric.startswith(("accuracy_", "zero_shot_"))
-             for ours in [measured.of_reader(name, metric)]]  # fmt: skip
-    return _of_run("readers", "Who reads emotions how well", cells, measured.params)
-
-
-def _of_run(name: str, heading: str, cells: Sequence[Cell], params: Params) -> Compared:
-    """Return cells of the present run without the metrics that nothing has."""
-    metrics = tuple(dict.fromkeys(cell.metric for cell in cells if cell.ours.value is not None))
-    kept = tuple(cell for cell in cells if cell.metric in metrics)
-    return Compared(
-        name, heading, "", metrics, kept, _caveat([one for one in kept if one.ours.value is not None], params)
-    )
 
 
 def to_text(table: Compared) -> str:
@@ -188,8 +158,9 @@ def _percent(ours: Ours) -> Ours:
     return replace(ours, value=value, low=low, high=high, real=real, comparison=scaled)
 
 
-def _caveat(cells: Sequence[Cell], params: Params) -> str:
+def caveat_of(given: Sequence[Cell], params: Params) -> str:
     """Return why our numbers are not the paper's quantities. Emo-A never is: its classifier is trained here."""
+    cells = [cell for cell in given if cell.ours.value is not None]
     if not cells:
         return "No number of this table has been measured yet."
     grids = {grid: list(dict.fromkeys(cell.row for cell in cells if cell.ours.grid == grid))
