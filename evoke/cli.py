@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plan": ("evoke.plan:plan", "Predict the images, bytes, FLOPs and hours of each stage."),
     "preset": ("evoke.preset:preset", "Set params.yaml to a preset: paper, paper-literal, full, smoke or miniature."),
     "read": ("evoke.read:read", "Classify the emotion of images and show where the model looks."),
+    "report": ("evoke.report:report", "Show or open the page of all results."),
     "repro": ("evoke.repro:repro", "Run the pipeline, with independent stages in parallel."),
     "score": ("evoke.score:score", "Score any images of emotions against real images."),
     "study": ("evoke.study:study", "Ask people which method's images they prefer, and tally their answers."),

@@ -105,7 +105,7 @@ class Watch:
         self.say(f"{self.num_ran} stages ran{f', {same} up to date' if same else ''}: {took} in total")
         if "report" in self.graph:
             self.say(
-                "open report/index.html; images are in data/images, models in models, contact sheets in plots/grids"
+                "`evoke report --open` shows the results; images are in data/images, models in models, plots in plots"
             )
 
     def _rest(self) -> str:

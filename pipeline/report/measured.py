@@ -64,6 +64,26 @@ class Measured:
             return _with_real(by_grid, present)
         return replace(present, remedy=present.remedy or self._remedy(row, metric, wrong))
 
+    def of_method(self, method: str, metric: str) -> Ours:
+        """Return the number of a method in the present run, in no table of the papers."""
+        return self._from_metrics(Row(row=method, numbers=(), method=method), metric)
+
+    def of_reader(self, reader: str, metric: str) -> Ours:
+        """Return the accuracy of a reader in the present run, in no table of the papers."""
+        return self._from_metrics(Row(row=reader, numbers=(), readers=(reader,)), metric)
+
+    @property
+    def readers(self) -> list[str]:
+        """Return the readers whose accuracy on EmoSet was measured."""
+        parts = [key.split("/") for key in self.metrics.get(READING, {})]
+        return sorted({key[1] for key in parts if (key[0], key[2:]) == ("emoset", ["accuracy"])})
+
+    def real(self, metric: str) -> Ours:
+        """Return the number of real test images; without a value for metrics that only generated images have."""
+        scores = self.metrics.get("real_scores", {})
+        key = EMO_A.get(metric) or min(keys_of(metric, scores), key=preference, default="")
+        return _cell(scores, key, scores.get(f"{key}/n"))
+
     def _differing(self, expected: Mapping[str, Any]) -> dict[str, Any]:
         """Return the expected values that differ from params.yaml."""
         values = {key: value if isinstance(value, tuple) else (value,) for key, value in expected.items()}
@@ -127,6 +147,16 @@ class Measured:
         if method not in self.params.methods:
             return f"add {method} to methods in params.yaml, then {_repro(unit, wrong)}"
         return _repro(unit, wrong)
+
+
+def unit_of(row: Row, metric: str, ours: Ours) -> str:
+    """Return the unit or experiment that a number of ours is from; "" without a number."""
+    if ours.value is None or ours.grid:
+        return ours.grid
+    if metric.startswith(("accuracy_", "zero_shot_")):
+        reader, _, task = ours.measure.partition(", ")
+        return reader if metric == ACCURACY and task == "test split" and "/" not in reader else READING
+    return f"{'content' if metric in CONTENT else 'scores'}@{row.method}"
 
 
 def _read_grid(path: Path) -> dict[str, Any]:

@@ -1,86 +1,125 @@
-"""Draw what trainings and judges leave as tables: curves, confusions, calibration."""
+"""Prepare what the page draws: curves, matrices, calibrations and histograms, as numbers and as paths of SVG.
 
-import io
-from collections.abc import Callable, Mapping
+The page draws them itself, so that they take its colors, in the dark too, and stay text that can be read and searched.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
+from numpy.typing import NDArray
 
-from pipeline.colors import DROPPED_COLOR, KEPT_COLOR
 from pipeline.emotion_set import EMOTIONS
-from pipeline.figure import drawn
+from pipeline.report.names import readable
 from pipeline.training.curves import is_loss
 
-COLORS = {"before": DROPPED_COLOR, "after": KEPT_COLOR}
-Draw = Callable[[pd.DataFrame, IO[bytes]], None]
+WIDTH, HEIGHT = 300, 100  # units of the drawings; y grows downwards
+MAX_POINTS = 150  # of a curve
+# stages with a folder of plots for each corpus or method
+FOREACH = ("coemogen", "textual_inversion", "dreambooth", "emogen", "caption_filter", "grids")
 
 
-def draw(path: Path) -> Image.Image:
-    """Return the plot of a table, by its file name: curve.csv, confusion.csv or calibration.csv."""
-    buffer = io.BytesIO()
-    DRAWINGS[path.name](pd.read_csv(path), buffer)
-    return Image.open(buffer)
+@dataclass(frozen=True)
+class Curve:
+    """A value by step: its path, the range of the axis, and the last step and value."""
+
+    name: str
+    path: str
+    low: float
+    high: float
+    step: int
+    last: float
 
 
-def curve(table: pd.DataFrame, target: IO[bytes]) -> None:
-    """Draw each loss of a training by step."""
-    columns = [name for name in table.columns if is_loss(name)]
-    size = (3.4 * len(columns), 2.6)
-    with drawn(target, 1, len(columns), figsize=size, squeeze=False, layout="tight") as (_, axes):
-        for axis, name in zip(axes[0], columns, strict=True):
-            axis.plot(table["step"], table[name], color=KEPT_COLOR, linewidth=1)
-            axis.set_title(name, fontsize=9)
-            axis.set_xlabel("step")
+@dataclass(frozen=True)
+class Matrix:
+    """A table of shares in [0, 1] that is drawn by shading; `texts` are shown, `corner` says what the rows are."""
+
+    title: str
+    corner: str
+    rows: Sequence[str]
+    columns: Sequence[str]
+    shares: Sequence[Sequence[float]]
+    texts: Sequence[Sequence[str]]
 
 
-def confusion(table: pd.DataFrame, target: IO[bytes]) -> None:
-    """Draw the confusion matrix: a share of its row and a count in each cell, lines between the polarities."""
+@dataclass(frozen=True)
+class Calibration:
+    """Accuracy by confidence, before or after temperature scaling: points of (confidence, accuracy, images)."""
+
+    title: str
+    points: Sequence[tuple[float, float, int]]
+
+
+def tables(root: Path, name: str, items: Sequence[str]) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Yield all tables with a file name such as curve.csv, after the unit that wrote each and a title.
+
+    Of stages that run for several items, only the tables of `items` are used.
+    """
+    for path in sorted(root.rglob(name)):
+        stage, *rest = path.parent.relative_to(root).parts
+        if stage not in FOREACH or rest[0] in items:
+            yield "@".join([stage, *rest[: stage in FOREACH]]), _title(stage, rest), pd.read_csv(path)
+
+
+def curves(table: pd.DataFrame) -> list[Curve]:
+    """Return each loss of a training by step."""
+    steps = table["step"].to_numpy()
+    return [_curve(name, steps, table[name].to_numpy()) for name in table.columns if is_loss(name)]
+
+
+def confusion(title: str, table: pd.DataFrame) -> Matrix:
+    """Return a confusion matrix: annotated emotions as rows, classified ones as columns, as shares of the row."""
     wide = table.pivot(index="labelled", columns="classified", values="images")
-    counts = wide.reindex(index=list(EMOTIONS), columns=list(EMOTIONS)).to_numpy()
+    counts = wide.reindex(index=list(EMOTIONS), columns=list(EMOTIONS)).fillna(0).to_numpy()
+    right, total = int(np.trace(counts)), int(counts.sum())
     shares = counts / counts.sum(1, keepdims=True).clip(1)
-    with drawn(target, 1, 1, figsize=(7.2, 6.4), constrained_layout=True) as (figure, axis):
-        mesh = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-        for row, column in np.argwhere(counts):
-            _cell(axis, row, column, shares[row, column], counts[row, column])
-        axis.set_xticks(range(len(EMOTIONS)), EMOTIONS, rotation=35, ha="right", rotation_mode="anchor")
-        axis.set_yticks(range(len(EMOTIONS)), EMOTIONS)
-        axis.tick_params(length=0)
-        axis.spines[:].set_visible(False)
-        for line in (axis.axhline, axis.axvline):
-            line(len(EMOTIONS) / 2 - 0.5, color="black", linewidth=0.8)
-        axis.set(xlabel="classified as", ylabel="annotated as")
-        right, total = int(np.trace(counts)), int(counts.sum())
-        axis.set_title(f"{right} of {total} test images correct, {right / max(total, 1):.1%}", fontsize=10)
-        figure.colorbar(mesh, ax=axis, shrink=0.6, label="fraction of the row").outline.set_visible(False)
+    return matrix(f"{title}: {right} of {total} correct", "annotated as", EMOTIONS, EMOTIONS, shares)
 
 
-def _cell(axis: Any, row: int, column: int, share: float, count: int) -> None:
-    color = "white" if share > 0.55 else "black"
-    axis.text(column, row - 0.1, f"{share:.2f}", ha="center", va="center", color=color, fontsize=9)
-    axis.text(column, row + 0.23, int(count), ha="center", va="center", color=color, fontsize=6)
+def matrix(
+    title: str, corner: str, rows: Sequence[str], columns: Sequence[str], shares: NDArray[np.floating[Any]]
+) -> Matrix:
+    """Return a matrix of shares whose texts are percent, empty for 0."""
+    texts = [[f"{100 * share:.0f}" if share >= 0.005 else "" for share in row] for row in shares]
+    return Matrix(title, corner, list(rows), list(columns), shares.tolist(), texts)
 
 
-def calibration(table: pd.DataFrame, target: IO[bytes]) -> None:
-    """Draw accuracy against confidence, before and after temperature, above the number of images in each bin."""
-    options = {"figsize": (5.6, 6.0), "sharex": True, "height_ratios": (3, 1), "constrained_layout": True}
-    with drawn(target, 2, 1, **options) as (_, (above, below)):
-        above.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle=":")
-        for name, bins in table.groupby("scaling", sort=False):
-            error = (bins["images"] * (bins["accuracy"] - bins["confidence"]).abs()).sum() / bins["images"].sum()
-            label = f"after, T = {bins['temperature'].iloc[0]:.2f}" if name == "after" else name
-            some, color = bins[bins["images"] > 0], COLORS[str(name)]
-            above.plot(
-                some["confidence"], some["accuracy"], color=color, linewidth=1, label=f"{label}: ECE {error:.3f}"
-            )
-            above.scatter(some["confidence"], some["accuracy"], 6 + 120 * some["images"] / bins["images"].sum(), color)
-            below.stairs(bins["images"], np.linspace(0, 1, len(bins) + 1), color=color, fill=True, alpha=0.45)
-        num = int(table.groupby("scaling")["images"].sum().max())
-        above.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy", title=f"{num} test images")
-        above.legend(frameon=False, loc="upper left")
-        below.set(xlabel="confidence (largest probability)", ylabel="images")
+def calibrations(title: str, table: pd.DataFrame) -> list[Calibration]:
+    """Return the calibration before and after temperature scaling."""
+    found = []
+    for name, bins in table.groupby("scaling", sort=False):
+        gaps = bins["images"] * (bins["accuracy"] - bins["confidence"]).abs()
+        some = bins[bins["images"] > 0]
+        points = [(float(x), float(y), int(num)) for x, y, num in
+                  zip(some["confidence"], some["accuracy"], some["images"], strict=True)]  # fmt: skip
+        error = gaps.sum() / max(bins["images"].sum(), 1)
+        found.append(Calibration(f"{title}, {name} scaling: ECE {error:.3f}", points))
+    return found
 
 
-DRAWINGS: Mapping[str, Draw] = {"curve.csv": curve, "confusion.csv": confusion, "calibration.csv": calibration}
+def emotions_by(metrics: Mapping[str, Mapping[str, Any]], methods: Sequence[str], key: str) -> Matrix | None:
+    """Return a score of each emotion by method, such as emo_a/judge; None if there is none."""
+    values = [[metrics.get(f"scores/{name}", {}).get(f"{key}/{emotion}") for emotion in EMOTIONS] for name in methods]
+    shares = np.array(values, dtype=float)
+    if np.isnan(shares).all():
+        return None
+    names = [readable(name) for name in methods]
+    return matrix("", "method", names, EMOTIONS, np.nan_to_num(shares))
+
+
+def _curve(name: str, steps: NDArray[np.int64], values: NDArray[np.float64]) -> Curve:
+    low, high = float(values.min()), float(values.max())
+    rows = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), MAX_POINTS)).astype(int))
+    x = WIDTH * (steps[rows] - steps[0]) / max(steps[-1] - steps[0], 1)
+    y = HEIGHT * (1 - (values[rows] - low) / ((high - low) or 1))
+    path = "M" + "L".join(f"{one:.0f},{other:.0f}" for one, other in zip(x, y, strict=True))
+    return Curve(name, path, low, high, int(steps[-1]), float(values[-1]))
+
+
+def _title(stage: str, rest: Sequence[str]) -> str:
+    own = [f"{stage}_{rest[0]}" if stage == "coemogen" else stage, *rest[stage in FOREACH :]]
+    return ", ".join(map(readable, own))

@@ -40,8 +40,8 @@ def look(reader: "EmotionReader", images: Sequence[Image.Image], emotions: Seque
     for image, emotion, reading in zip(images, emotions, reader(images), strict=True):
         overlays = reader.overlay(image, reading)
         predicted, probability = max(reading.emotions.items(), key=lambda item: item[1])
-        figures = [figure(image, f"a test image of {emotion}", "image", SHOWN_PX)]
-        figures += [figure(overlay, f"where {kind} queries look", kind, SHOWN_PX) for kind, overlay in overlays.items()]
+        figures = [figure(image, f"a test image of {emotion}", SHOWN_PX)]
+        figures += [figure(overlay, f"where {kind} queries look", SHOWN_PX) for kind, overlay in overlays.items()]
         nearest = tuple(f"{kind}: {names[0][0]}" for kind, names in reading.attributes.items() if names)
         readings.append(Seen(tuple(figures), emotion, predicted, probability, nearest))
     return readings

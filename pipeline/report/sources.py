@@ -1,4 +1,4 @@
-"""Collect the content of the page from the folders of the pipeline: images of methods, plots, counts.
+"""Collect what the page shows from the folders of the pipeline: images with what a judge reads in them, and counts.
 
 The folders may still contain results of other params; only those of the present corpora and methods are used.
 """
@@ -8,38 +8,52 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from pipeline.artifacts import read_shards, take_rows
 from pipeline.emotion_set import EMOTIONS
 from pipeline.features import pictures
 from pipeline.params import Params
-from pipeline.report.figures import PICTURE_PX, Figure, figure, plot, sheet
+from pipeline.report.figures import Figure, figure
+from pipeline.report.names import readable
 
 NUM_SHOWN = 4  # images per emotion and method
-# stages with a folder of plots for each corpus or method
-FOREACH = ("caption_filter", "coemogen", "grids", "textual_inversion", "dreambooth", "emogen")
+REAL, TEST = "real", "test"
 FUNNEL = ("collected", "readable", "confident", "frequent", "captioned", "kept")
 
 
 @dataclass(frozen=True)
+class Picture:
+    """An image for an emotion, and which emotion the judge on pixels reads in it, with its probability.
+
+    prompt, seed and model are those of a generated image, empty for a real one; `read` is empty without scores.
+    """
+
+    image: Image.Image
+    image_id: str
+    emotion: str
+    read: str = ""
+    probability: float = 0.0
+    prompt: str = ""
+    seed: str = ""
+    model: str = ""
+
+    def figure(self, longest_px: int) -> Figure:
+        """Return the image for the page."""
+        source, _, _ = self.image_id.partition("/")
+        return figure(self.image, f"{self.emotion}, {readable(source) if self.seed else 'a real image'}", longest_px)
+
+
+@dataclass(frozen=True)
 class Method:
-    """The first images of each emotion by a method, with its total number of images, prompts and models."""
+    """The first images of each emotion by a method, or real ones; with its number of images, prompts and models."""
 
     name: str
     num_images: int
     prompts: tuple[str, ...]
     models: tuple[str, ...]
-    images: Mapping[str, list[Image.Image]]
-
-    def sheet(self, emotion: str) -> Figure | None:
-        """Return up to NUM_SHOWN images as a sheet; None for an emotion that the method has no images of."""
-        samples = self.images.get(emotion)
-        return sheet(samples, 2, f"{emotion} by {self.name}") if samples else None
-
-    def first(self, emotion: str) -> Figure | None:
-        samples = self.images.get(emotion)
-        return figure(samples[0], f"{emotion} by {self.name}", longest_px=PICTURE_PX) if samples else None
+    pictures: Mapping[str, list[Picture]]
 
 
 @dataclass(frozen=True)
@@ -51,37 +65,50 @@ class Counted:
     share: float
 
 
-def read_method(name: str, folder: Path) -> Method:
-    """Read the image shards of a method; only the images that are shown are in memory at the same time."""
-    rows = read_shards(folder, columns=["emotion", "prompt", "model"])
-    emotions = rows["emotion"].to_pylist()
-    places = {emotion: [place for place, other in enumerate(emotions) if other == emotion][:NUM_SHOWN]
-              for emotion in map(str, EMOTIONS) if emotion in emotions}  # fmt: skip
-    decoded = iter(
-        pictures(take_rows(folder, [place for chosen in places.values() for place in chosen], columns=["image"]))
-    )
-    images = {emotion: [next(decoded) for _ in chosen] for emotion, chosen in places.items()}
+def read_method(name: str, folder: Path, scores: Path) -> Method:
+    """Read the image shards of a method and, if they exist, its scores."""
+    rows = read_shards(folder, columns=["image_id", "emotion", "prompt", "seed", "model"])
     prompts, models = (tuple(sorted(set(rows[column].to_pylist()))) for column in ("prompt", "model"))
-    return Method(name, len(rows), prompts, models, images)
+    return Method(name, len(rows), prompts, models, _pictures(rows.to_pylist(), folder, scores))
 
 
-def find_plots(root: Path, name: str, items: Sequence[str]) -> Iterator[Figure]:
-    """Yield all plots with a file name such as curve.png.
-
-    Of stages that run for several items, only the plots of `items` are used.
-    """
-    for path in sorted(root.rglob(name)):
-        stage, *rest = path.parent.relative_to(root).parts
-        if stage not in FOREACH or rest[0] in items:
-            title = " ".join([stage, *rest])
-            yield plot(path, f"{path.stem} of {title}", title)
+def read_real(folder: Path, scores: Path) -> Method:
+    """Read the test images of a corpus as read_method reads those of a method."""
+    rows = read_shards(folder, columns=["image_id", "emotion", "split"]).to_pylist()
+    num = sum(row["split"] == TEST for row in rows)
+    return Method(REAL, num, (), (), _pictures(rows, folder, scores))
 
 
-def plots_of(folder: Path, names: Sequence[str]) -> list[Figure]:
-    """Return the existing plots of a stage with these names (without .png)."""
-    paths = [folder / f"{name}.png" for name in names]
-    title = f"{folder.parent.name} {folder.name}"
-    return [plot(path, f"{path.stem}, {title}", f"{folder.name}: {path.stem}") for path in paths if path.exists()]
+def _pictures(rows: Sequence[Mapping[str, Any]], folder: Path, scores: Path) -> dict[str, list[Picture]]:
+    """Return the first images of each emotion; of real images, those of the test split."""
+    usable = [index for index, row in enumerate(rows) if row.get("split", TEST) == TEST]
+    chosen = {emotion: [index for index in usable if rows[index]["emotion"] == emotion][:NUM_SHOWN]
+              for emotion in map(str, EMOTIONS)}  # fmt: skip
+    order = [index for indices in chosen.values() for index in indices]
+    images = dict(zip(order, pictures(take_rows(folder, order, columns=["image"])), strict=True)) if order else {}
+    readings = _readings(scores)
+    return {
+        emotion: [_picture(rows[index], images[index], readings) for index in indices]
+        for emotion, indices in chosen.items()
+        if indices
+    }
+
+
+def _picture(row: Mapping[str, Any], image: Image.Image, readings: Mapping[str, tuple[str, float]]) -> Picture:
+    read, probability = readings.get(row["image_id"], ("", 0.0))
+    made = {key: str(row[key]) for key in ("prompt", "seed", "model") if key in row}
+    return Picture(image, row["image_id"], row["emotion"], read, probability, **made)
+
+
+def _readings(scores: Path) -> dict[str, tuple[str, float]]:
+    """Return the emotion that the judge on pixels reads in each scored image, with its probability."""
+    if not scores.exists():
+        return {}
+    table = read_shards(scores, columns=["image_id", "judge"])
+    chances = np.array(table["judge"].to_pylist())
+    best = chances.argmax(1)
+    read = [(str(EMOTIONS[index]), float(row[index])) for index, row in zip(best, chances, strict=True)]
+    return dict(zip(table["image_id"].to_pylist(), read, strict=True))
 
 
 def emoset_funnel(metrics: Mapping[str, Mapping[str, Any]]) -> tuple[list[Counted], list[tuple[str, int]]]:
@@ -100,8 +127,8 @@ def emoset_funnel(metrics: Mapping[str, Mapping[str, Any]]) -> tuple[list[Counte
 
 def emoart_funnel(metrics: Mapping[str, Mapping[str, Any]]) -> list[Counted]:
     """Return the steps of the EmoArt funnel, from the collected paintings to the captions kept for training."""
-    counts = metrics["emoart_funnel"]
-    return _counted([(step, counts[f"num_{step}"]) for step in FUNNEL])
+    counts = metrics.get("emoart_funnel", {})
+    return _counted([(step, counts[f"num_{step}"]) for step in FUNNEL if f"num_{step}" in counts])
 
 
 def flat_params(params: Params) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.params import Params
-from pipeline.report.measured import ALONE, Measured
+from pipeline.report.measured import ALONE, Measured, unit_of
 from pipeline.report.ours import Ours
 from pipeline.report.papers import SHARES, PaperTable
 
@@ -26,12 +26,16 @@ CROPPED = "FID by clean is of center crops, which is not the package clean-fid: 
 
 @dataclass(frozen=True)
 class Cell:
-    """One metric (a key of TITLES) of one row: our number, in the paper's unit, and the paper's number."""
+    """One metric (a key of TITLES) of one row: our number, in the paper's unit, and the paper's number.
+
+    `unit` is the unit of the pipeline, or the experiment, that our number is from.
+    """
 
     row: str
     metric: str
     ours: Ours
     paper: float | None
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ def compare(name: str, table: PaperTable, measured: Measured) -> Compared:
             if metric == "emo_a":
                 cells.append(_cell(table, measured, row.row, "emo_a_judge", None))
     metrics = tuple(dict.fromkeys(cell.metric for cell in cells))
-    caveat = _caveat([cell for cell in cells if cell.ours.value is not None], measured.params)
+    caveat = caveat_of(cells, measured.params)
     notes = " ".join(filter(None, (caveat, table.note)))
     return Compared(name, table.title, table.source, metrics, tuple(cells), notes)
 
@@ -133,7 +137,12 @@ def remedies(cells: Sequence[Cell]) -> Iterator[str]:
 def _cell(table: PaperTable, measured: Measured, name: str, metric: str, paper: float | None) -> Cell:
     row = next(row for row in table.rows if row.row == name)
     ours = measured.ours(table, row, metric)
-    return Cell(name, metric, ours if metric == "fid" or metric in SHARES else _percent(ours), paper)
+    return Cell(name, metric, in_unit(ours, metric), paper, unit_of(row, metric, ours))
+
+
+def in_unit(ours: Ours, metric: str) -> Ours:
+    """Return our number in the unit that the papers print: percent, but for FID and shares."""
+    return ours if metric == "fid" or metric in SHARES else _percent(ours)
 
 
 def _percent(ours: Ours) -> Ours:
@@ -149,8 +158,9 @@ def _percent(ours: Ours) -> Ours:
     return replace(ours, value=value, low=low, high=high, real=real, comparison=scaled)
 
 
-def _caveat(cells: Sequence[Cell], params: Params) -> str:
+def caveat_of(given: Sequence[Cell], params: Params) -> str:
     """Return why our numbers are not the paper's quantities. Emo-A never is: its classifier is trained here."""
+    cells = [cell for cell in given if cell.ours.value is not None]
     if not cells:
         return "No number of this table has been measured yet."
     grids = {grid: list(dict.fromkeys(cell.row for cell in cells if cell.ours.grid == grid))

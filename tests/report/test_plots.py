@@ -1,15 +1,15 @@
-"""Tables that trainings and judges leave become plots of sane sizes, equal in two runs."""
+"""Tables that trainings and judges leave become numbers and paths that the page draws."""
 
 import csv
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
-from PIL import Image
 
 from pipeline.judges.calibration import expected_calibration_error
 from pipeline.judges.errors import confusion_counts, save_calibration, save_confusion
-from pipeline.report.plots import draw
+from pipeline.report.plots import HEIGHT, WIDTH, calibrations, confusion, curves, tables
 from pipeline.training.curves import save_curve
 
 
@@ -18,18 +18,40 @@ def numbers(num: int) -> tuple[np.ndarray, np.ndarray]:
     return generator.dirichlet(np.full(8, 0.3), num).astype(np.float32), generator.integers(0, 8, num)
 
 
-@pytest.mark.parametrize("num", [1, 300])
-def test_plots_have_sane_sizes_and_are_equal_in_two_runs(tmp_path: Path, num: int) -> None:
-    probabilities, emotions = numbers(num)
-    save_confusion(probabilities, emotions, tmp_path)
+def test_a_curve_is_drawn_from_its_first_to_its_last_value_between_its_ends(tmp_path: Path) -> None:
+    losses = np.linspace(2, 1, 500).tolist()
+    save_curve({"step": list(range(500)), "ldm": losses, "rate_factor": losses}, tmp_path)
+    (curve,) = curves(pd.read_csv(tmp_path / "curve.csv"))
+    assert (curve.name, curve.low, curve.high, curve.step, curve.last) == ("ldm", 1, 2, 499, 1)
+    assert curve.path.startswith("M0,0L")
+    assert curve.path.endswith(f"{WIDTH},{HEIGHT}")
+    assert curve.path.count("L") < 200
+
+
+def test_a_confusion_shows_shares_of_its_rows_and_how_many_are_right(tmp_path: Path) -> None:
+    save_confusion(np.eye(8)[[1, 1, 7]].astype(np.float32), np.array([1, 2, 2]), tmp_path)
+    matrix = confusion("The judge", pd.read_csv(tmp_path / "confusion.csv"))
+    assert matrix.title == "The judge: 1 of 3 correct"
+    assert matrix.texts[2] == ["", "50", "", "", "", "", "", "50"]
+    assert matrix.shares[1][1] == 1
+
+
+def test_the_calibration_that_is_drawn_has_the_error_of_the_judge(tmp_path: Path) -> None:
+    probabilities, emotions = numbers(300)
     save_calibration(probabilities, 1.3, emotions, tmp_path)
-    save_curve({"step": [10, 20], "ldm": [0.4, 0.3], "rate_factor": [1.0, 0.5]}, tmp_path)
-    for name in ("confusion.csv", "calibration.csv", "curve.csv"):
-        first, again = (draw(tmp_path / name) for _ in range(2))
-        assert isinstance(first, Image.Image)
-        assert 250 <= first.width <= 1200
-        assert 250 <= first.height <= 1200
-        assert first.tobytes() == again.tobytes()
+    before, after = calibrations("The judge", pd.read_csv(tmp_path / "calibration.csv"))
+    assert after.title == f"The judge, after scaling: ECE {expected_calibration_error(probabilities, emotions):.3f}"
+    assert sum(num for _, _, num in before.points) == 300
+
+
+def test_tables_of_other_params_are_left_out_and_others_have_readable_names(tmp_path: Path) -> None:
+    for name in ("coemogen/emoset", "coemogen/gone", "uniemo_joint", "uniemo_understanding/val"):
+        save_curve({"step": [1], "ldm": [1.0]}, tmp_path / name)
+    found = [(unit, title) for unit, title, _ in tables(tmp_path, "curve.csv", ["emoset"])]
+    assert found == [
+        ("coemogen@emoset", "CoEmoGen"), ("uniemo_joint", "UniEmo"),
+        ("uniemo_understanding", "UniEmo before joint training, val"),
+    ]  # fmt: skip
 
 
 def test_rows_of_the_confusion_are_labels_and_columns_verdicts(tmp_path: Path) -> None:
