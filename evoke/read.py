@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from evoke.classifier import ClassifierReader, choose, classifier_option, clip_folder, clip_option, labelled_option
+from evoke.completion import models
 from evoke.drawn import NUM_CHECKED, check_drawn, is_miniature, miniature_option
 from pipeline.foundation.recipes import IMAGE_PX
 
@@ -23,7 +24,7 @@ MODEL = Path("models/uniemo_understanding")
 @click.command()
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path(path_type=Path))
 @click.option(
-    "--model", type=FOLDER,
+    "--model", type=FOLDER, shell_complete=models,
     help="Folder of a UniEmo model, with --clip the one that it was trained on.  [models/uniemo_understanding, unless "
     "--clip or --classifier is given]",
 )  # fmt: skip
