@@ -117,7 +117,8 @@ def generate(
     sheet = out / f"{requests[0].stem}-sheet.png"
     check_new([*files, *([sheet] if len(files) > 1 else [])], overwrite)
     read_manifest(out)
-    pipeline, entries, shown = load_model(**model), [], []
+    pipeline, entries = load_model(**model), []
+    shown: list[NDArray[np.uint8]] = []
     if again and again.get("model_hash") != pipeline.model:
         click.echo(f"{model['model']} is not the model that made the file: the image will differ", err=True)
     images = pipeline.pictures(requests, sampling)
