@@ -75,7 +75,9 @@ def test_the_datasets_library_opens_what_is_made(tmp_path: Path) -> None:
     for one in rows:
         number = int(one["image_id"].split("/")[2].removesuffix("_x"))
         assert one["image"].tobytes() == Image.open(tmp_path / "mine" / f"{number % 4}/{number} x.jpg").tobytes()
-        assert one["emotion"] in EMOTIONS
+    assert found["train"].features["emotion"] == datasets.ClassLabel(names=list(EMOTIONS))
+    emotion_of = {one["image_id"]: one["emotion"] for one in kept}
+    assert all(EMOTIONS[one["emotion"]] == emotion_of[one["image_id"]] for one in rows)
 
 
 @pytest.mark.usefixtures("_place")
