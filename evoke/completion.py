@@ -10,8 +10,6 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
-from pipeline.emotions import EMOTIONS
-
 VARIABLE = "_EVOKE_COMPLETE"  # by which click knows that a shell asks
 MODELS, PRESETS, PIPELINE = Path("models"), Path("presets"), (Path("dvc.yaml"), Path("dvc.lock"))
 STAGE = re.compile(r"^  ([a-z]\w*(?:@\w+)?):$", re.MULTILINE)
@@ -34,6 +32,8 @@ def completion(shell: str) -> None:
 
 def emotions(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the emotions that begin so and have not been given yet."""
+    from pipeline.emotion_set import EMOTIONS
+
     given = context.params.get("emotions") or {}
     return _items((emotion for emotion in EMOTIONS if emotion not in given), incomplete)
 

@@ -83,7 +83,7 @@ def corpus_card(
 
 # {name}
 
-{len(splits):,} images, each with one of eight emotions, as the pipeline `evoke` has checked and packed them. Written by
+{len(splits):,} images, each with one of {len(EMOTIONS)} emotions, checked and packed by the pipeline `evoke`. Written by
 `evoke corpus`.
 
 ```python
