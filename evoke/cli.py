@@ -5,9 +5,12 @@ import importlib
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "captions": ("evoke.captions:captions", "Export the written captions as a CSV, or import your own."),
+    "completion": ("evoke.completion:completion", "Print the script by which a shell completes commands and emotions."),
+    "corpus": ("evoke.corpus:corpus", "Write a corpus as a data set with its splits, and send it to the Hub."),
     "curate": ("evoke.curate:curate", "Build a corpus of emotional images from any folder of images."),
     "dag": ("evoke.dag:dag", "Check dvc.yaml against the stages and show the graph."),
     "export": ("evoke.export:export", "Write an emotion as a LoRA and an embedding that other tools load."),
@@ -38,11 +41,19 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
+            if ctx.resilient_parsing:  # a shell asks for completions
+                return None
             nearest = difflib.get_close_matches(cmd_name, COMMANDS, 1, 0.0)[0]
             raise click.UsageError(f"unknown command {cmd_name!r}; did you mean {nearest!r}?", ctx)
         module, _, name = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a command without importing any, which click itself would do for their help."""
+        names = (name for name in self.list_commands(ctx) if name.startswith(incomplete))
+        commands = [CompletionItem(name, help=COMMANDS[name][1]) for name in names]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -69,7 +80,7 @@ def _warn_of_other_code() -> None:
         click.echo(f"This runs the code in {own.parent}, not that of this folder, which `{command}` runs.", err=True)
 
 
-@click.group(cls=LazyGroup)
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="evoke")
 def main() -> None:
     """Generate and understand emotional images with one reproducible pipeline.

@@ -7,7 +7,8 @@ own (evoke/classifier.py); other settings come from params.yaml if there is one.
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -17,6 +18,7 @@ import click
 
 from evoke.classifier import HUB, Classifier, choose, classifier_option, clip_option, labelled_option
 from evoke.drawn import NUM_CHECKED, check_drawn, is_miniature, miniature_option
+from evoke.hub import Push, files_of, push_options, send
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,9 +50,10 @@ SHARE, SPLIT_SHARE = click.FloatRange(0, 1), click.FloatRange(0, 0.5, max_open=T
 @click.option("--batch-size", type=click.IntRange(1, 65536), help="Images per forward pass.")
 @click.option("--follow-links", is_flag=True, help="Follow links of images out of SOURCE, to any file or folder.")
 @miniature_option
+@push_options
 def curate(
     source: str, out: Path, clip: str | None, classifier: Path | None, labelled: Path | None, follow_links: bool,
-    miniature: bool, **options: Any,
+    miniature: bool, push_to_hub: Push | None, **options: Any,
 ) -> None:  # fmt: skip
     """Keep the images of SOURCE whose emotion is clear, as a Hugging Face data set in DIR.
 
@@ -69,9 +72,15 @@ def curate(
 
     Linked images out of SOURCE are refused, except files in DVC's cache, unless --follow-links is given.
 
+    --push-to-hub ORG/NAME lists what would be sent to the Hugging Face Hub, and sends it with --yes. If DIR has a
+    corpus already, it is sent as it is. The images keep their own rights; send only what you may.
+
     A run that was killed resumes when the same command is given again; its finished work is kept beside DIR, in
     .NAME.work, until a run succeeds.
     """
+    if push_to_hub and (out / "README.md").is_file() and (out / "data").is_dir():
+        send(push_to_hub, "dataset", out, files_of(out))
+        return
     _check_out(source, out)
     settings, seed = _settings(source, {name: value for name, value in options.items() if value is not None})
     name = re.sub(r"[^\w-]+", "_", out.resolve().name).strip("_") or "curated"
@@ -82,7 +91,9 @@ def curate(
     models = models.calibrated(labelled)
     work = _work_folder(out, name, units, models, settings, seed)
     selection = _make(out.resolve(), name, units, models, settings, seed, work)
-    _tell(selection, out, models.news)
+    _tell(selection, out, models.news, {file.image_id for unit in units for file in getattr(unit, "files", ())})
+    if push_to_hub:
+        send(push_to_hub, "dataset", out, files_of(out))
 
 
 def _units(source: str, name: str, shard_images: int, follow_links: bool) -> "Sequence[Unit]":
@@ -233,11 +244,21 @@ def _selected(
         raise
 
 
-def _tell(selection: "Selection", out: Path, news: str) -> None:
-    """Print what was kept, dropped and rejected, and what is new of the classifier, in at most five lines."""
-    from collections import Counter
+def refusals(rejects: "pa.Table", files: Collection[str]) -> str:
+    """Return rejects as one line: the count of each reason, the most frequent first, each with its first file or row.
 
-    from pipeline.corpora.pack import describe_rejects
+    files: the image_ids that stand for files; the detail of a file begins with its path, and a user knows no image_id.
+    """
+    first: dict[str, str] = {}
+    for row in rejects.to_pylist():
+        place = [] if row["image_id"] in files else [row["image_id"]]
+        first.setdefault(row["reason"], ": ".join([*place, row["detail"]]))
+    counts = Counter(rejects["reason"].to_pylist()).most_common()
+    return ", ".join(f"{number} {reason} (first {first[reason]})" for reason, number in counts)
+
+
+def _tell(selection: "Selection", out: Path, news: str, files: Collection[str]) -> None:
+    """Print what was kept, dropped and rejected, and what is new of the classifier, in at most five lines."""
     from pipeline.corpora.records import KEPT
 
     counts = Counter(
@@ -249,6 +270,6 @@ def _tell(selection: "Selection", out: Path, news: str) -> None:
     if selection.dropped:
         click.echo(f"  dropped as too rare: {', '.join(selection.dropped)}")
     if len(selection.rejects):
-        click.echo(f"  rejected: {describe_rejects(selection.rejects)}")
+        click.echo(f"  rejected: {refusals(selection.rejects, files)}")
     if news:
         click.echo(news)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from evoke.completion import emotions, models
 from pipeline.generation.defaults import SOURCE, SOURCES
 
 if TYPE_CHECKING:
@@ -81,9 +82,14 @@ def _weights(_context: click.Context, _parameter: click.Parameter, value: tuple[
 
 
 OPTIONS = (
-    click.argument("emotions", nargs=-1, required=True, metavar="EMOTION[=WEIGHT]...", callback=_weights),
+    click.argument(
+        "emotions", nargs=-1, required=True, metavar="EMOTION[=WEIGHT]...", callback=_weights, shell_complete=emotions
+    ),
     click.option("--out", required=True, type=FOLDER, metavar="DIR", help="Output folder; created if missing."),
-    click.option("--model", default="models/coemogen_emoset", show_default=True, type=FOLDER, help="A generator."),
+    click.option(
+        "--model", default="models/coemogen_emoset", show_default=True, type=FOLDER, help="A generator.",
+        shell_complete=models,
+    ),
     click.option("--strength", default=1.0, show_default=True, help="Strength of the emotion; 0: none, 1: as trained."),
     click.option(
         "--source", default=SOURCE, show_default=True, type=click.Choice(SOURCES),

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import click
 from pydantic import Field, ValidationError
 
+from evoke import completion
 from evoke.params import Change, changed_keys, replace
 from evoke.params_text import Comments, descriptions, params_text, read_comments, shown
 from pipeline.params import Params, Section, default_values, dotted_keys, parse_params, read_yaml
@@ -56,7 +57,7 @@ class Preset:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completion.presets)
 @click.option("--revision", "revisions", multiple=True, metavar="SECTION=HEX", help="Pin a hub model to a commit.")
 def preset(name: str, revisions: tuple[str, ...]) -> None:
     """Set params.yaml to the preset NAME and print the difference key by key.

@@ -2,14 +2,15 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from evoke.classifier import ClassifierReader, choose, classifier_option, clip_folder, clip_option, labelled_option
+from evoke.completion import models
 from evoke.drawn import NUM_CHECKED, check_drawn, is_miniature, miniature_option
 from pipeline.foundation.recipes import IMAGE_PX
 
@@ -23,7 +24,7 @@ MODEL = Path("models/uniemo_understanding")
 @click.command()
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path(path_type=Path))
 @click.option(
-    "--model", type=FOLDER,
+    "--model", type=FOLDER, shell_complete=models,
     help="Folder of a UniEmo model, with --clip the one that it was trained on.  [models/uniemo_understanding, unless "
     "--clip or --classifier is given]",
 )  # fmt: skip
@@ -49,6 +50,8 @@ def read(
     evoke read *.jpg --out overlays      where scene and object queries look: photo-scene.png, photo-object.png
     evoke read *.jpg --json              for other programs
     evoke read *.jpg --clip hub:OWNER/NAME@REVISION      zero-shot, without any training: emotions alone
+
+    For an image that `evoke generate` has made, the recipe in its file is printed too.
 
     A file that is not a whole image gives one line on standard error; the others are read, and the exit status is 1.
     Overlays of images whose names differ only in the suffix have it in their names: photo.png-scene.png.
@@ -114,6 +117,7 @@ def _tell(reader: "EmotionReader | ClassifierReader", image: Path, overlays: lis
     For a file that is not an image, write a line to standard error and return False.
     """
     from pipeline.corpora.records import RejectedError
+    from pipeline.png import recipe_of
     from pipeline.work import written_aside
 
     try:
@@ -121,7 +125,8 @@ def _tell(reader: "EmotionReader | ClassifierReader", image: Path, overlays: lis
     except RejectedError as error:
         click.echo(f"{image}: {error}", err=True)
         return False
-    click.echo(_json(image, reading) if as_json else _table(image, reading))
+    recipe = recipe_of(image.read_bytes())
+    click.echo(_json(image, reading, recipe) if as_json else _table(image, reading, recipe))
     drawings = reader.overlay(image, reading).values() if overlays else ()
     for path, drawing in zip(overlays, drawings, strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -130,23 +135,27 @@ def _tell(reader: "EmotionReader | ClassifierReader", image: Path, overlays: lis
     return True
 
 
-def _table(image: Path, reading: "Reading") -> str:
-    """Return a reading as text: emotions from the most probable on, polarities, and the nearest attributes."""
+def _table(image: Path, reading: "Reading", recipe: Mapping[str, Any] | None) -> str:
+    """Return a reading as text: emotions from the most probable on, polarities, nearest attributes, and the recipe."""
+    from pipeline.corpora.records import shown
+
     lines = [str(image)]
     for name, probability in sorted(reading.emotions.items(), key=lambda item: -item[1]):
         lines.append(f"  {name:<12} {probability:5.1%}  {'#' * round(30 * probability)}".rstrip())
     lines.append("  " + ", ".join(f"{name} {probability:.1%}" for name, probability in reading.polarities.items()))
     for kind, nearest in reading.attributes.items():
         lines.append(f"  {kind + 's':<8} " + ", ".join(f"{name} ({cosine:.2f})" for name, cosine in nearest))
+    if recipe:
+        lines.append(f"  recipe   {shown(', '.join(f'{key} {value}' for key, value in recipe.items()), 400)}")
     return "\n".join(lines)
 
 
-def _json(image: Path, reading: "Reading") -> str:
+def _json(image: Path, reading: "Reading", recipe: Mapping[str, Any] | None) -> str:
     fields = {
         "image": str(image), "emotions": dict(reading.emotions), "polarities": dict(reading.polarities),
-        "attributes": dict(reading.attributes),
+        "attributes": dict(reading.attributes), **({"recipe": recipe} if recipe else {}),
     }  # fmt: skip
-    return json.dumps(fields, ensure_ascii=False)
+    return json.dumps(fields, ensure_ascii=False).encode(errors="replace").decode()
 
 
 def _overlays(images: Sequence[Path], out: Path, kinds: Sequence[str]) -> dict[Path, list[Path]]:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from evoke import completion
 from evoke.estimate import RUNS, Graph, Priority, simulate
 from pipeline.runtime import device_class, threads
 from pipeline.work import die_with_parent
@@ -43,7 +44,7 @@ ALLOCATION = (
 
 
 @click.command()
-@click.argument("targets", nargs=-1)
+@click.argument("targets", nargs=-1, shell_complete=completion.targets)
 @click.option(
     "--jobs", type=click.IntRange(min=1), help="Stages to run at a time.  [one per core, at most four; one with a GPU]"
 )

@@ -4,7 +4,7 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 
@@ -13,6 +13,7 @@ from pipeline.generation.sampling import noise_seed
 
 if TYPE_CHECKING:
     from pipeline.coemogen.export import Exported
+    from pipeline.coemogen.origin import Origin
     from pipeline.foundation.base import Format
 
 UNKNOWN_BASE = "path/or/name/of/the/base/model"
@@ -25,28 +26,29 @@ LIMITS = """\
 - They require the base model above. They also load into fine-tunes of it; the results have not been measured.
 - The emotions are those of the labels of the training images, whatever their source. Do not use the model to infer what
   people feel.
-- This card grants no licence. Add one that the licences of the base model and of the training images allow."""
+{licence}"""
+NO_LICENCE = (
+    "This card grants no licence. Add one that the licences of the base model and of the training images allow."
+)
 
 
-def card(exported: "Exported", kind: "Format", base_model: str | None) -> str:
-    """Return the text of README.md, the model card beside the exported files.
-
-    `base_model` is the base model's name on the hub or its folder, if known.
-    """
+def card(exported: "Exported", kind: "Format", origin: "Origin") -> str:
+    """Return the text of README.md, the model card beside the exported files."""
+    licence = f"The files are under the licence `{origin.licence}`." if origin.licence else NO_LICENCE
     return f"""---
-{_front_matter(exported, base_model)}---
+{_front_matter(exported, origin)}---
 
 # {exported.request.stem} (CoEmoGen)
 
 Images of {exported.request.name}: a LoRA for the attention of a Stable Diffusion model, and the embedding of the word \
 `{exported.token}`. Exported by `evoke export`.
 
-{_lines(_facts(exported, base_model))}
+{_lines(_facts(exported, origin.base))}
 
 ## With diffusers
 
 ```python
-{_lines(_snippet(exported, base_model))}
+{_lines(_snippet(exported, origin.base))}
 ```
 
 Use the word in any prompt: `{exported.token} street`. For a weaker or stronger emotion:
@@ -62,20 +64,25 @@ Use the word in any prompt: `{exported.token} street`. For a weaker or stronger 
 
 ## Limits
 
-{LIMITS}
+{LIMITS.format(licence=f"- {licence}")}
 """
 
 
-def _front_matter(exported: "Exported", base_model: str | None) -> str:
-    """Return the YAML metadata that the hub reads. It names no licence, because only the owner can grant one."""
-    metadata = {
+def _front_matter(exported: "Exported", origin: "Origin") -> str:
+    """Return the YAML metadata that the hub reads. It names a licence only if one is known or was given."""
+    metadata: dict[str, Any] = {
         "library_name": "diffusers",
         "pipeline_tag": "text-to-image",
         "instance_prompt": exported.token,
+        "widget": [{"text": exported.token}, {"text": f"{exported.token} street"}],
         "tags": ["stable-diffusion", "lora", "textual-inversion", "emotion", "coemogen", *exported.request.mixture],
     }
-    if base_model:
-        metadata |= {"base_model": base_model, "base_model_relation": "adapter"}
+    if origin.base_model:
+        metadata |= {"base_model": origin.base_model, "base_model_relation": "adapter"}
+    if origin.licence:
+        metadata["license"] = origin.licence
+    if origin.datasets:
+        metadata["datasets"] = [*origin.datasets]
     text = io.StringIO()
     YAML(typ="safe", pure=True).dump(metadata, text)
     return text.getvalue()
@@ -128,6 +135,7 @@ def _other_tools(exported: "Exported", kind: "Format") -> Iterator[str]:
         yield f"| `{exported.inversion}` | `models/embeddings` | `embeddings` |"
         yield f"| prompt | `embedding:{word} street`, with the node Load LoRA | `{word} street <lora:{lora}:1>` |"
         yield ""
+        yield f"`{exported.workflow}` opens in ComfyUI as a whole workflow; choose the base model in its first node."
         yield "The negative prompt is empty, clip skip 1."
 
 

@@ -9,6 +9,7 @@ ComfyUI and A1111 read for bases whose shape they know. The base tells the names
 contains a timestamp: equal models give equal bytes.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,8 @@ from torch import Tensor
 from pipeline.adapters import ADAPTERS, gates_of, joined
 from pipeline.coemogen.card import card
 from pipeline.coemogen.generator import CoEmoGenGenerator
+from pipeline.coemogen.origin import Origin
+from pipeline.coemogen.workflow import workflow
 from pipeline.conditioning.encoder import ConditionEncoder
 from pipeline.foundation.base import Base, Facts, Format
 from pipeline.generation.request import Request, request, weight_matrix
@@ -70,6 +73,11 @@ class Exported:
         """Return the file name of the embedding. ComfyUI and A1111 refer to it without the suffix."""
         return names(self.request)[1]
 
+    @property
+    def workflow(self) -> str:
+        """Return the file name of the workflow for ComfyUI."""
+        return names(self.request)[3]
+
 
 def gather(
     pipeline: "EmotionPipeline", emotions: str | Mapping[str, float], seed: int | None = None, strength: float = 1.0,
@@ -98,23 +106,29 @@ def gather(
     )  # fmt: skip
 
 
-def write(exported: Exported, kind: Format, out: Path, base_model: str | None = None) -> list[Path]:
+def write(exported: Exported, kind: Format, out: Path, origin: Origin | None = None) -> list[Path]:
     """Write the LoRA, the embedding and the model card into a folder and return their paths.
 
-    `base_model` is the name on the hub, or the folder, of the diffusion model; the card mentions it.
+    A workflow of ComfyUI is added where ComfyUI can load the files. `origin` is what the card says of their origin.
     """
-    lora, inversion, readme = (out / name for name in names(exported.request))
+    origin = origin or Origin()
+    lora, inversion, readme, _ = (out / name for name in names(exported.request))
     word = exported.base.inversion(exported.token, exported.embedding, kind)
     save_safetensors(lora, lora_tensors(exported.base, exported.layers, kind), _metadata(exported, kind, "lora"))
     save_safetensors(inversion, word, _metadata(exported, kind, "textual-inversion"))
     with written_aside(readme) as aside:
-        aside.write_text(card(exported, kind, base_model), encoding="utf-8")
-    return [lora, inversion, readme]
+        aside.write_text(card(exported, kind, origin), encoding="utf-8")
+    if kind == "diffusers" or not exported.facts.version:
+        return [lora, inversion, readme]
+    with written_aside(out / exported.workflow) as aside:
+        aside.write_text(json.dumps(workflow(exported, origin.base_model), indent=2), encoding="utf-8")
+    return [lora, inversion, readme, out / exported.workflow]
 
 
-def names(request: Request) -> tuple[str, str, str]:
-    """Return the file names of the LoRA, the embedding and the model card."""
-    return f"{request.stem}-lora.safetensors", f"{request.stem}-embedding.safetensors", "README.md"
+def names(request: Request) -> tuple[str, str, str, str]:
+    """Return the file names of the LoRA, the embedding, the model card and the workflow."""
+    stem = request.stem
+    return f"{stem}-lora.safetensors", f"{stem}-embedding.safetensors", "README.md", f"{stem}-workflow.json"
 
 
 def lora_tensors(base: Base, layers: Mapping[str, tuple[Tensor, Tensor]], kind: Format) -> dict[str, Tensor]:

@@ -1,16 +1,16 @@
-"""Write the dataset card of a curated corpus for the Hugging Face Hub: contents, method and limits."""
+"""Write the dataset cards of corpora for the Hugging Face Hub: contents, method and limits."""
 
 import io
 from collections import Counter
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 
 from pipeline.corpora.records import RARE, SPLITS
 from pipeline.corpora.selection import Selection, summary
 from pipeline.emotion_set import EMOTIONS
-from pipeline.schemas import CURATION_SCHEMA, EMOART_SCHEMA
+from pipeline.schemas import CURATION_SCHEMA, EMOART_SCHEMA, Schema
 
 if TYPE_CHECKING:
     from pipeline.params import Emoart
@@ -33,7 +33,7 @@ def card(name: str, selection: Selection, settings: "Emoart", classifier_note: s
     classifier_note: what is known about the classifier, as a clause.
     """
     return f"""---
-{_front_matter(name, selection)}---
+{_front_matter(name, selection.splits.values())}---
 
 # {name}
 
@@ -68,17 +68,62 @@ with the reason, and `sheets/` the most confident images of each emotion.
 """
 
 
-def _front_matter(name: str, selection: Selection) -> str:
+def corpus_card(
+    name: str, counts: Mapping[tuple[str, str], int], num_copies: int, schema: Schema, licence: str | None
+) -> str:
+    """Return the text of README.md for a corpus of the pipeline.
+
+    counts: the number of images by emotion and split. num_copies: the images left out as copies of others.
+    """
+    splits = [split for (_, split), number in counts.items() for _ in range(number)]
+    rights = f"The images are under `{licence}`." if licence else "The images keep their own licences and rights."
+    columns = [f"| {column.name} | {column.doc} |" for column in schema.columns]
+    return f"""---
+{_front_matter(name, splits, licence)}---
+
+# {name}
+
+{len(splits):,} images, each with one of {len(EMOTIONS)} emotions, checked and packed by the pipeline `evoke`. Written by
+`evoke corpus`.
+
+```python
+from datasets import load_dataset
+dataset = load_dataset("path/of/this/folder")
+dataset["train"].features["emotion"].names
+```
+
+## Emotions
+
+{_lines(_counted(counts))}
+
+{num_copies:,} images were left out, because an image of a later split (train, val, test) has the same bytes: no test
+image is in train.
+
+## Columns
+
+{_lines(iter(["| column | meaning |", "|---|---|", *columns]))}
+
+## Limits
+
+- An emotion is that of the annotation or of a classifier, and not what every person feels.
+- Rescaled or re-encoded copies may be in several splits.
+- {rights}
+"""
+
+
+def _front_matter(name: str, splits: Iterable[str], licence: str | None = None) -> str:
     """Return the card's YAML metadata: what the Hub displays, and which files belong to which split."""
-    occurring = set(selection.splits.values())
-    files = [{"split": split, "path": f"data/{split}-*.parquet"} for split in SPLITS if split in occurring]
-    metadata = {
+    numbers = Counter(splits)
+    files = [{"split": split, "path": f"data/{split}-*.parquet"} for split in SPLITS if numbers[split]]
+    metadata: dict[str, Any] = {
         "pretty_name": name,
         "task_categories": ["image-classification"],
         "tags": ["emotion", "image-emotion"],
-        "size_categories": [next((size for limit, size in SIZES.items() if len(selection.splits) < limit), LARGEST)],
+        "size_categories": [next((size for limit, size in SIZES.items() if numbers.total() < limit), LARGEST)],
         "configs": [{"config_name": "default", "data_files": files}],
     }
+    if licence:
+        metadata["license"] = licence
     text = io.StringIO()
     YAML(typ="safe", pure=True).dump(metadata, text)
     return text.getvalue()
@@ -88,10 +133,13 @@ def _emotions(selection: Selection) -> Iterator[str]:
     emotion_of = dict(
         zip(selection.judged["image_id"].to_pylist(), selection.judged["emotion"].to_pylist(), strict=True)
     )
-    counts = Counter((emotion_of[image_id], split) for image_id, split in selection.splits.items())
+    yield from _counted(Counter((emotion_of[image_id], split) for image_id, split in selection.splits.items()))
+
+
+def _counted(counts: Mapping[tuple[str, str], int]) -> Iterator[str]:
     yield from ("| emotion | train | val | test | all |", "|---|---:|---:|---:|---:|")
     for emotion in EMOTIONS:
-        numbers = [counts[emotion, split] for split in SPLITS]
+        numbers = [counts.get((emotion, split), 0) for split in SPLITS]
         yield f"| {emotion} | {' | '.join(f'{number:,}' for number in (*numbers, sum(numbers)))} |"
 
 

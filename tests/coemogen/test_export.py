@@ -4,6 +4,7 @@ A fusion, or another strength than 1, goes out merged: as one word and one LoRA,
 `evoke generate` draws.
 """
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,8 +14,11 @@ import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
+from ruamel.yaml import YAML
 
-from pipeline.coemogen.export import Format, gather, lora_tensors, write
+from pipeline.coemogen.export import Exported, Format, gather, lora_tensors, write
+from pipeline.coemogen.origin import Origin
+from pipeline.foundation.base import Facts
 from pipeline.foundation.noise import solver
 from pipeline.generation.folder import save_generator
 from pipeline.generation.pipeline import EmotionPipeline
@@ -123,7 +127,7 @@ def test_both_files_act(ours: EmotionPipeline, models: Path, tmp_path: Path) -> 
 def test_exporting_twice_gives_equal_bytes(ours: EmotionPipeline, tmp_path: Path, kind: Format) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        write(gather(ours, "awe", 3), kind, tmp_path / name, "owner/base")
+        write(gather(ours, "awe", 3), kind, tmp_path / name, Origin("owner/base"))
     for file in sorted((tmp_path / "one").iterdir()):
         assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes()
     assert len(list((tmp_path / "one").iterdir())) == 3
@@ -133,7 +137,7 @@ def test_the_python_of_the_card_makes_the_picture_of_its_seed(
     ours: EmotionPipeline, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base = str(models / "foundation/diffusion")
-    write(gather(ours, "awe", 11), "kohya", tmp_path, base)
+    write(gather(ours, "awe", 11), "kohya", tmp_path, Origin(place=base))
     (code,) = re.findall(r"```python\n(.*?)```", (tmp_path / "README.md").read_text(), re.DOTALL)
     monkeypatch.chdir(tmp_path)
     made: dict[str, object] = {}
@@ -160,7 +164,7 @@ def test_a_kohya_file_has_the_keys_and_metadata_of_sd_scripts(ours: EmotionPipel
 
 
 def test_the_card_says_what_it_is_of(ours: EmotionPipeline, tmp_path: Path) -> None:
-    write(gather(ours, FUSION, strength=0.5, token="<dread>"), "diffusers", tmp_path, "owner/base")
+    write(gather(ours, FUSION, strength=0.5, token="<dread>"), "diffusers", tmp_path, Origin("owner/base"))
     text = (tmp_path / "README.md").read_text()
     for said in (
         "base_model: owner/base", "instance_prompt: <dread>", "awe=0.7 fear=0.3", "fear x 0.15", "at the mean",
@@ -168,6 +172,59 @@ def test_the_card_says_what_it_is_of(ours: EmotionPipeline, tmp_path: Path) -> N
     ):  # fmt: skip
         assert said in text
     assert "license" not in text
+    write(gather(ours, "awe"), "kohya", tmp_path, Origin(place="base", licence="apache-2.0", datasets=("me/images",)))
+    text = (tmp_path / "README.md").read_text()
+    metadata = YAML(typ="safe").load(text.split("---\n")[1])
+    assert (metadata["license"], metadata["datasets"]) == ("apache-2.0", ["me/images"])
+    assert metadata["widget"][0] == {"text": "<awe>"}
+    assert "base_model" not in metadata  # a folder is no name on the hub
+    assert 'from_pretrained("base")' in text
+    assert "grants no licence" not in text
+    assert not list(tmp_path.glob("*workflow*"))  # ComfyUI cannot load the miniature
+
+
+# Inputs and outputs of ComfyUI's nodes (nodes.py); capitals are links.
+NODES = {
+    "CheckpointLoaderSimple": ({"ckpt_name": str}, ["MODEL", "CLIP", "VAE"]),
+    "LoraLoader": (
+        {"model": "MODEL", "clip": "CLIP", "lora_name": str, "strength_model": float, "strength_clip": float},
+        ["MODEL", "CLIP"],
+    ),
+    "CLIPTextEncode": ({"text": str, "clip": "CLIP"}, ["CONDITIONING"]),
+    "EmptyLatentImage": ({"width": int, "height": int, "batch_size": int}, ["LATENT"]),
+    "KSampler": (
+        {
+            "model": "MODEL", "seed": int, "steps": int, "cfg": float, "sampler_name": str, "scheduler": str,
+            "positive": "CONDITIONING", "negative": "CONDITIONING", "latent_image": "LATENT", "denoise": float,
+        },
+        ["LATENT"],
+    ),
+    "VAEDecode": ({"samples": "LATENT", "vae": "VAE"}, ["IMAGE"]),
+    "SaveImage": ({"images": "IMAGE", "filename_prefix": str}, []),
+}  # fmt: skip
+
+
+def test_the_workflow_has_the_nodes_of_comfyui_linked_by_their_types(
+    ours: EmotionPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported = gather(ours, FUSION, 11)
+    monkeypatch.setattr(Exported, "facts", Facts("stable-diffusion-v1", "sd_v1", "epsilon", 512))
+    files = write(exported, "kohya", tmp_path, Origin("stable-diffusion-v1-5/stable-diffusion-v1-5"))
+    nodes = json.loads(files[-1].read_text())
+    for node in nodes.values():
+        inputs, _ = NODES[node["class_type"]]
+        assert set(node["inputs"]) == set(inputs)
+        for name, value in node["inputs"].items():
+            if isinstance(value, list):
+                assert NODES[nodes[value[0]]["class_type"]][1][value[1]] == inputs[name]
+            else:
+                assert type(value) is inputs[name]
+    by_kind = {node["class_type"]: node["inputs"] for node in nodes.values()}
+    assert set(by_kind) == set(NODES)
+    assert by_kind["LoraLoader"]["lora_name"] == files[0].name
+    assert by_kind["CheckpointLoaderSimple"]["ckpt_name"] == "v1-5-pruned-emaonly.safetensors"
+    assert "embedding:awe-fear-embedding" in [node["inputs"].get("text") for node in nodes.values()]
+    assert files[-1].name in (tmp_path / "README.md").read_text()
 
 
 def test_what_cannot_be_exported_says_why(ours: EmotionPipeline, models: Path) -> None:

@@ -13,6 +13,7 @@ from evoke.cli import main
 from evoke.emotion_model import weights_of
 from pipeline.generation.request import request
 from pipeline.generation.sampling import Sampling
+from pipeline.png import recipe_of
 from tests.generation.trained import random_coemogen
 
 
@@ -54,6 +55,43 @@ def test_pictures_come_with_a_manifest_by_which_they_are_made_again(model: Path,
     (again,) = pipe.pictures([asked], Sampling(2, 4.0))
     picture = np.asarray(Image.open(tmp_path / "o/awe-fear-00002.png")).astype(int)
     assert np.abs(picture - again).max() <= 1
+
+
+def test_a_file_carries_its_recipe_and_is_made_again_from_it(model: Path, tmp_path: Path) -> None:
+    words = ("awe", "fear=0.5", "--steps", 2, "--prompt", "{S} street", "--strength", 0.5, "--source", "mean")
+    assert run("generate", *words, "-n", 3, "--model", model, "--out", tmp_path / "o").exit_code == 0
+    file = tmp_path / "o/awe-fear-00002.png"
+    recipe = recipe_of(file.read_bytes())
+    row = rows(tmp_path / "o")[2]
+    assert recipe == {
+        "prompt": "{S} street", "emotions": {"awe": 2 / 3, "fear": 1 / 3}, "strength": 0.5, "seed": int(row["seed"]),
+        "steps": 2, "guidance": 5.0, "solver": "sde-dpmsolver++", "source": "mean", "model": model.as_posix(),
+        "model_hash": row["model"],
+    }  # fmt: skip
+    assert run("generate", "--again", file, "--out", tmp_path / "again").exit_code == 0
+    first, again = (np.asarray(Image.open(path)).astype(int) for path in (file, tmp_path / "again/awe-fear-00000.png"))
+    assert np.abs(first - again).max() <= 1
+    changed = run("generate", "--again", file, "--strength", 2, "--out", tmp_path / "changed")
+    assert changed.exit_code == 0
+    assert rows(tmp_path / "changed")[0] == row | {"file": "awe-fear-00000.png", "strength": "2"}
+    assert "leave out -n" in run("generate", "--again", file, "-n", 2, "--out", tmp_path / "x").output
+    sheet = tmp_path / "o/awe-fear-sheet.png"
+    assert "carries no recipe of one image" in run("generate", "--again", sheet, "--out", tmp_path / "x").output
+
+
+def test_several_images_come_with_a_contact_sheet_that_is_not_overwritten(model: Path, tmp_path: Path) -> None:
+    words = ("generate", "awe", "--model", model, "--out", tmp_path, "--steps", 1)
+    assert run(*words, "-n", 3).exit_code == 0
+    with Image.open(tmp_path / "awe-sheet.png") as sheet:
+        assert sheet.size == (2 * 66 + 2, 2 * 66 + 2)
+        corner = np.asarray(sheet)[2:66, 2:66]
+    assert (corner == np.asarray(Image.open(tmp_path / "awe-00000.png"))).all()
+    seeds = recipe_of((tmp_path / "awe-sheet.png").read_bytes())["seed"]
+    assert [str(seed) for seed in seeds] == [row["seed"] for row in rows(tmp_path)]
+    for file in tmp_path.glob("awe-0*"):
+        file.unlink()
+    assert "awe-sheet.png would be overwritten" in run(*words, "-n", 2).output
+    assert run(*words).exit_code == 0  # one image has no sheet
 
 
 def test_nothing_is_overwritten_unasked_and_runs_share_a_manifest(model: Path, tmp_path: Path) -> None:
