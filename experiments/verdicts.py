@@ -26,7 +26,7 @@ from experiments.cell import RESULTS, Cell, cells, is_miniature, named, of_row, 
 from experiments.key import Finished, key_of, merged, read_finished
 from pipeline.artifacts import read_shards
 from pipeline.metrics.emotion_accuracy import JUDGES, right
-from pipeline.params import read_yaml
+from pipeline.params import load_params
 
 SHARES = (0.0, 1.0)  # range of the values per image
 Values = dict[str, NDArray[np.float64]]
@@ -98,7 +98,7 @@ def table(name: str, grid: Mapping[str, Any]) -> dict[str, Any]:
     num = len(values[cell]["sem_c"]) if values else 0
     changes = grid.get("common", {}) | (grid.get("base", {}) if is_miniature() else {})
     keys = (result.key for result in found.finished.values() if result.key)
-    return {"grid": name, "data": read_yaml(cell.folder / "params.yaml")["emoset"]["folder"], "seeds": found.seeds,
+    return {"grid": name, "data": load_params(cell.folder / "params.yaml").labelled_data, "seeds": found.seeds,
             "images_per_seed": num, "base": changes, "key": merged(keys), "rows": rows}  # fmt: skip
 
 

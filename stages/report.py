@@ -9,9 +9,9 @@ from pipeline.artifacts import (
     ALL_IMAGES,
     ALL_METRICS,
     ALL_PLOTS,
-    EMOSET,
     EXPERIMENTS,
     FOUNDATION_CLIP,
+    LABELLED,
     PAPERS,
     REPORT,
     REPORT_PAGE,
@@ -22,7 +22,7 @@ from pipeline.stage import Run, stage
 
 
 @stage(
-    reads=(EMOSET, FOUNDATION_CLIP, UNIEMO_UNDERSTANDING, ALL_IMAGES, ALL_METRICS, ALL_PLOTS, EXPERIMENTS, PAPERS,
+    reads=(LABELLED, FOUNDATION_CLIP, UNIEMO_UNDERSTANDING, ALL_IMAGES, ALL_METRICS, ALL_PLOTS, EXPERIMENTS, PAPERS,
            REPORT_PAGE),
     writes=(REPORT,), sections=tuple(Params.model_fields),
 )  # fmt: skip
@@ -35,7 +35,7 @@ def main(run: Run) -> None:
     from pipeline.report.readings import look, shown_rows
     from pipeline.uniemo.reader import EmotionReader
 
-    shown = run.take(EMOSET, shown_rows(run.read(EMOSET, ["emotion", "split"])), ["image", "emotion"])
+    shown = run.take(LABELLED, shown_rows(run.read(LABELLED, ["emotion", "split"])), ["image", "emotion"])
     reader = EmotionReader.from_pretrained(run.path(UNIEMO_UNDERSTANDING), run.path(FOUNDATION_CLIP))
     seen = look(reader, pictures(shown), shown["emotion"].to_pylist())
     measured = Measured.of(run.path(ALL_METRICS), run.path(EXPERIMENTS), run.all_params)

@@ -38,3 +38,8 @@ SIGNS = Classes(POLARITIES, {}, {name: name for name in POLARITIES})
 CLASSES: Mapping[str, Classes] = {
     "emoset": MIKELS, "fi": MIKELS, "emotionroi": EKMAN, "twitter_i": SIGNS, "twitter_ii": SIGNS
 }  # fmt: skip
+
+
+def classes_of(dataset: str) -> Classes:
+    """Return the classes of a dataset; a corpus of the user's own has the eight emotions."""
+    return CLASSES.get(dataset, MIKELS)

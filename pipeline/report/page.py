@@ -31,15 +31,16 @@ class Page:
 
     @property
     def is_miniature(self) -> bool:
-        return bool(self.params.miniature.layouts)
+        return self.params.is_drawn
 
     @property
-    def emoset(self) -> tuple[list[Counted], list[tuple[str, int]]]:
-        return sources.emoset_funnel(self.measured.metrics)
+    def labelled(self) -> tuple[list[Counted], list[tuple[str, int]]]:
+        return sources.labelled_funnel(self.measured.metrics, self.params.corpus)
 
     @property
     def emoart(self) -> list[Counted]:
-        return sources.emoart_funnel(self.measured.metrics)
+        """Return the steps of the curation of art; empty if the corpora leave it out."""
+        return sources.emoart_funnel(self.measured.metrics) if self.params.emoart.corpora else []
 
     @property
     def feedback(self) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline.corpora.classes import CLASSES, Classes
+from pipeline.corpora.classes import Classes, classes_of
 from pipeline.emotions import EMOTIONS, INDEX, POLARITIES, polarity
 from pipeline.judges.calibration import wilson_interval
 from pipeline.understanding.probe import Fold, judged, stratified_folds
@@ -110,11 +110,11 @@ def scores(
         for reader in rows["reader"].unique().to_pylist():
             of_reader = rows.filter(pc.equal(rows["reader"], reader))
             result |= {
-                (dataset, reader, task): task_score for task, task_score in carried_over(of_reader, CLASSES[dataset])
+                (dataset, reader, task): task_score for task, task_score in carried_over(of_reader, classes_of(dataset))
             }
             if len(of_reader["feature"][0]):
                 shared = 0 if rare[dataset] else num_folds
-                fitted = fitted_within(of_reader, CLASSES[dataset], shared, strength, generator_of(dataset))
+                fitted = fitted_within(of_reader, classes_of(dataset), shared, strength, generator_of(dataset))
                 result |= {(dataset, reader, task): task_score for task, task_score in fitted}
     return result
 
