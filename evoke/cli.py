@@ -8,6 +8,7 @@ import click
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "captions": ("evoke.captions:captions", "Export the written captions as a CSV, or import your own."),
+    "corpus": ("evoke.corpus:corpus", "Add your own labelled images as a corpus, list or use corpora."),
     "curate": ("evoke.curate:curate", "Build a corpus of emotional images from any folder of images."),
     "dag": ("evoke.dag:dag", "Check dvc.yaml against the stages and show the graph."),
     "export": ("evoke.export:export", "Write an emotion as a LoRA and an embedding that other tools load."),

@@ -59,10 +59,10 @@ class RowGroups:
 
     def read(self) -> Iterator[Picture | Reject]:
         """Yield one image or reject per row, in row order. Raises ValueError that names the file if it is damaged."""
-        with _errors_name(self.file), pq.ParquetFile(self.file, buffer_size=BUFFER_BYTES) as file:
-            names = _names(file.schema_arrow)
+        with errors_name(self.file), pq.ParquetFile(self.file, buffer_size=BUFFER_BYTES) as file:
+            names = class_names(file.schema_arrow, LABELS)
             columns = [name for name in ("image", *LABELS) if name in file.schema_arrow.names]
-            rows = (row for group in self.groups for row in _rows(file, group, columns))
+            rows = (row for group in self.groups for row in rows_of(file, group, columns))
             named = ((f"{self.corpus}/{index:0{self.digits}d}", row) for index, row in enumerate(rows, self.first))
             yield from ahead(partial(_outcome, names), named)
 
@@ -125,10 +125,10 @@ def _footer(file: Path) -> pq.FileMetaData:
     """Return the footer of a file. Raises ValueError if its columns are not those of the layout."""
     if not file.is_file():  # opening a pipe would block
         raise ValueError(f"{file} is not a regular file; remove it or download it again")
-    with _errors_name(file), pq.ParquetFile(file) as opened:
+    with errors_name(file), pq.ParquetFile(file) as opened:
         schema, footer = opened.schema_arrow, opened.metadata
     kinds = dict(zip(schema.names, schema.types, strict=True))
-    if not _holds_pictures(kinds.get("image")):
+    if not holds_pictures(kinds.get("image")):
         problem = f"has type {kinds['image']}" if "image" in kinds else "is missing"
         raise ValueError(
             f"{file}: column image {problem}; expected is struct<bytes: binary, path: string> as in huggan/wikiart, or "
@@ -137,7 +137,7 @@ def _footer(file: Path) -> pq.FileMetaData:
     for name in LABELS:
         if name in kinds and not _holds_labels(kinds[name]):
             raise ValueError(f"{file}: column {name} has type {kinds[name]}; expected are class labels or text")
-    for name in set(LABELS) & set(kinds) - set(_names(schema)):
+    for name in set(LABELS) & set(kinds) - set(class_names(schema, LABELS)):
         if pa.types.is_integer(kinds[name]):
             _log.warning(
                 "%s: column %s has class numbers without names; the numbers are used as names", file.name, name
@@ -145,7 +145,7 @@ def _footer(file: Path) -> pq.FileMetaData:
     return footer
 
 
-def _rows(file: pq.ParquetFile, group: int, columns: list[str]) -> Iterator[dict[str, Any] | RejectedError]:
+def rows_of(file: pq.ParquetFile, group: int, columns: list[str]) -> Iterator[dict[str, Any] | RejectedError]:
     """Yield the rows of a row group, with one in memory at a time.
 
     A page of a few bytes may unpack to gigabytes of rows. If the images of a row group have more than MAX_IMAGE_BYTES
@@ -163,7 +163,7 @@ def _rows(file: pq.ParquetFile, group: int, columns: list[str]) -> Iterator[dict
         yield from batch.to_pylist()
 
 
-def _holds_pictures(kind: pa.DataType | None) -> bool:
+def holds_pictures(kind: pa.DataType | None) -> bool:
     """Return True for bytes, and for a struct of bytes and perhaps a path, which is null where no row has one."""
     if kind is None or not pa.types.is_struct(kind):
         return kind in BYTES
@@ -184,14 +184,14 @@ def _size(footer: pq.FileMetaData, group: int) -> tuple[int, int]:
     return row_group.num_rows, row_group.total_byte_size
 
 
-def _names(schema: pa.Schema) -> Names:
-    """Return the names of each class label, from the metadata that the datasets library writes.
+def class_names(schema: pa.Schema, columns: Sequence[str]) -> Names:
+    """Return the names of each class label of these columns, from the metadata that the datasets library writes.
 
     A column without such metadata has no entry.
     """
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-        listed = {name: features[name].get("names") for name in LABELS if name in features}
+        listed = {name: features[name].get("names") for name in columns if name in features}
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError):  # absent, or of another shape
         return {}
     return {name: tuple(words) for name, words in listed.items() if isinstance(words, list) and _all_text(words)}
@@ -235,7 +235,7 @@ def _label(column: str, value: int | str | None, names: tuple[str, ...] | None) 
 
 
 @contextmanager
-def _errors_name(file: Path) -> Iterator[None]:
+def errors_name(file: Path) -> Iterator[None]:
     """Turn what Arrow raises about a file into a one-line ValueError that names the file.
 
     Of a file that is cut off not a single row can be read.
