@@ -58,7 +58,11 @@ def add(name: str, source: Path, images: Path | None, val_frac: float, test_frac
     planned = plan(source, name, images)
     work = _work_folder(name, planned, params, (val_frac, test_frac))
     with work.lock():
-        pieces, settled = _pack(planned, params, work, (val_frac, test_frac))
+        try:
+            pieces, settled = _pack(planned, params, work, (val_frac, test_frac))
+        except ValueError:
+            work.finish()  # it would fail again
+            raise
         num_captions = _write(name, planned, pieces, settled, params, work)
         work.finish()
     _tell(folder, settled, num_captions)
@@ -95,7 +99,7 @@ def use(names: tuple[str, ...], labelled: str | None) -> None:
     evoke corpus use mine emoart       and art, curated by the classifier that learns from yours
     evoke corpus use emoset emoart     the default
     """
-    from evoke.corpus_params import with_corpora
+    from evoke.corpus_params import check_made, with_corpora
     from evoke.params_text import shown
     from evoke.preset import Preset, apply_preset
     from pipeline.params import read_yaml
@@ -122,19 +126,6 @@ def check_name(name: str) -> None:
     taken = {*SMALL_SETS, *get_args(Layout), *get_args(Made), "real"}
     if name in taken or (Path("stages") / f"{name}.py").exists():
         raise ValueError(f"the name {name} is taken by the pipeline itself; choose another, such as my_{name}")
-
-
-def check_made(names: tuple[str, ...]) -> None:
-    """Raise ValueError if one of these corpora is the user's own and was not added yet."""
-    from typing import get_args
-
-    from pipeline.artifacts import CORPUS
-    from pipeline.params import Made
-
-    for name in names:
-        folder = Path(CORPUS.of(name).path)
-        if name not in get_args(Made) and not folder.is_dir():
-            raise ValueError(f"corpora: there is no {folder}; `evoke corpus add {name} FOLDER` makes it")
 
 
 def _work_folder(name: str, planned: "Source", params: "Params", fractions: tuple[float, float]) -> "WorkFolder":
@@ -171,7 +162,7 @@ def _pack(
         path = pc.struct_field(table["image"], "path")
         parts.append(table.drop_columns("image").append_column("path", path))
     rejects = pa.concat_tables([read_table(work.part(name)) for name in names["rejects"]])
-    given = {item.image_id: item.split for item in planned.items}
+    given = {item.image_id: item.split for item in planned.items if not item.reject}
     generator = numpy_generator(params.seed, "corpus", "splits")
     return pieces, settle(pa.concat_tables(parts), rejects, given, *fractions, generator)
 
@@ -208,7 +199,8 @@ def _write(
     write_table(work.outs / rejects, settled.rejects, REJECTS.schema)
     found = report(pack.outcomes((read_table(path, columns=pack.REPORTED) for path in written), settled.rejects))
     write_json(work.outs / metrics, found.flat())
-    captions = {item.image_id: item.caption for item in planned.items if item.image_id in settled.splits}
+    kept = (item for item in planned.items if not item.reject and item.image_id in settled.splits)
+    captions = {item.image_id: item.caption for item in kept}
     _replace_captions(name, captions, params)
     for out in (rejects, metrics, folder):
         place(work.outs / out, out)

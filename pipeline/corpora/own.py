@@ -187,7 +187,7 @@ def _listed(door: Folder, item: Item, values: Mapping[str, Any], place: int, fir
             raise RejectedError(Reason.duplicate_id, f"{shown(item.path)} is already in row {first}, which is kept")
         return replace(_labelled(item, values, where), num_bytes=door.size(item.path, Reason.missing_image))
     except RejectedError as why:
-        return _refused(replace(item, image_id=f"{item.image_id}#{place}"), why.reason, f"{where}: {why.detail}")
+        return _refused(item, why.reason, f"{where}: {why.detail}")
 
 
 def _of_rows(files: Sequence[tuple[Path, str]], corpus: str) -> Iterator[Item]:
@@ -260,7 +260,7 @@ def _data_files(source: Path) -> list[tuple[Path, str]]:
     if source.is_file():
         return [(source, "")] if source.suffix.lower() == ".parquet" and _has_images(source) else []
     if (listed := source / "dataset_dict.json").is_file():
-        names = json.loads(listed.read_text(encoding="utf-8"))["splits"]
+        names = _listed_in(listed, "splits")
         return [(file, name) for name in names for file in _saved(source / name)]
     if saved := _saved(source):
         return [(file, "") for file in saved]
@@ -276,11 +276,19 @@ def _saved(folder: Path) -> list[Path]:
     state = folder / "state.json"
     if not state.is_file():
         return sorted(folder.glob(f"*{ARROW}"))
-    files = [folder / entry["filename"] for entry in json.loads(state.read_text(encoding="utf-8"))["_data_files"]]
+    files = [folder / entry["filename"] for entry in _listed_in(state, "_data_files")]
     for file in files:
         if not file.is_file():
             raise ValueError(f"{file} is missing, which {state} lists; copy the folder again")
     return files
+
+
+def _listed_in(file: Path, key: str) -> list[Any]:
+    """Return a list of a JSON file that `datasets` wrote. Raises ValueError that names the file if it has none."""
+    try:
+        return list(json.loads(file.read_text(encoding="utf-8"))[key])
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{file} is damaged: it lists no {key}; copy the folder again") from None
 
 
 def _has_images(file: Path) -> bool:
