@@ -19,10 +19,10 @@ ROOT = Path(__file__).parents[1]
 CLONE = ROOT / ".work" / "endurance"
 RESULTS = ROOT / "benchmarks" / "results"
 UNITS = (  # the units that keep pieces or checkpoints
-    "emoset", "emoart", "features@emoset", "judges", "captions@emoset", "caption_features@emoset", "latents@emoset",
-    "coemogen@emoset", "textual_inversion@emoset", "dreambooth@emoset", "emogen@emoset", "uniemo_understanding",
-    "uniemo_joint", "uniemo_feedback", "images@coemogen_emoset", "real_scores", "scores@coemogen_emoset",
-    "understanding_scores",
+    "emoset@emoset", "emoart@emoart", "features@emoset", "judges", "captions@emoset", "caption_features@emoset",
+    "latents@emoset", "coemogen@emoset", "textual_inversion@emoset", "dreambooth@emoset", "emogen@emoset",
+    "uniemo_understanding", "uniemo_joint", "uniemo_feedback", "images@coemogen_emoset", "real_scores",
+    "scores@coemogen_emoset", "understanding_scores",
 )  # fmt: skip
 DVC_SHARE = 5  # kills of a stage per kill of its dvc
 CHECKPOINT_SECONDS = "0.2"  # so that trainings that take seconds write some checkpoints

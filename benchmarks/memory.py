@@ -23,7 +23,7 @@ from pipeline.emotion_set import EMOTIONS
 
 ROOT = Path(__file__).parents[1]
 SIZES, SHARD = (100, 1000, 10_000), 100
-DRAWN = ("miniature@emoset", "emoset", "miniature@wikiart", "emoart")
+DRAWN = ("miniature@emoset", "emoset@emoset", "miniature@wikiart", "emoart@emoart")
 OF_TRAIN = (
     "features@emoset", "captions@emoset", "caption_features@emoset", "latents@emoset", "images@stable_diffusion",
     "scores@stable_diffusion",

@@ -32,8 +32,8 @@ def captions() -> None:
 
 @captions.command("export")
 @click.argument("out", type=FILE)
-@click.option("--corpus", default="emoset", show_default=True, help="Corpus whose captions to export.")
-def export_captions(out: Path, corpus: str) -> None:
+@click.option("--corpus", metavar="NAME", help="Corpus whose captions to export.  [corpus in params.yaml]")
+def export_captions(out: Path, corpus: str | None) -> None:
     """Write the captions of a corpus to OUT, a CSV of image_id,caption."""
     from pipeline.artifacts import CAPTIONS, CAPTIONS_OVERRIDE
     from pipeline.captions.override import write_csv
@@ -43,6 +43,7 @@ def export_captions(out: Path, corpus: str) -> None:
     params = load_params(PARAMS)
     if out.resolve() == CAPTIONS_OVERRIDE.locate("captions", None, params).resolve():
         raise ValueError(f"{out} is the file of your own captions (captions.override); export to another file")
+    corpus = corpus or params.corpus
     rows = read_columns(CAPTIONS, corpus, params, ["image_id", "caption"])
     out.parent.mkdir(parents=True, exist_ok=True)
     with written_aside(out) as aside:

@@ -10,7 +10,7 @@ from click.shell_completion import CompletionItem
 COMMANDS: dict[str, tuple[str, str]] = {
     "captions": ("evoke.captions:captions", "Export the written captions as a CSV, or import your own."),
     "completion": ("evoke.completion:completion", "Print the script by which a shell completes commands and emotions."),
-    "corpus": ("evoke.corpus:corpus", "Write a corpus as a data set with its splits, and send it to the Hub."),
+    "corpus": ("evoke.corpus:corpus", "Add your own labelled images as a corpus; list, use or export corpora."),
     "curate": ("evoke.curate:curate", "Build a corpus of emotional images from any folder of images."),
     "dag": ("evoke.dag:dag", "Check dvc.yaml against the stages and show the graph."),
     "export": ("evoke.export:export", "Write an emotion as a LoRA and an embedding that other tools load."),

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from pipeline.artifacts import CODE, Artifact
-from pipeline.params import Params, read_yaml
+from pipeline.params import Params, load_params, read_yaml
 from pipeline.stage import Declaration, declaration_of
 
 BY_HAND = ("desc",)
@@ -27,12 +27,12 @@ def dag() -> None:
         raise ValueError(
             f"dvc.yaml differs from stages/ in {len(problems)} place(s), listed above; edit dvc.yaml by hand"
         )
-    for name, needs in graph_of(stages).items():
+    for name, needs in graph_of(stages, load_params(Path("params.yaml")).corpus).items():
         click.echo(f"{name} <- {', '.join(needs)}" if needs else name)
 
 
-def graph_of(stages: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return the stages of dvc.yaml, each with the stages whose outputs it reads.
+def graph_of(stages: Mapping[str, Any], corpus: str) -> dict[str, list[str]]:
+    """Return the stages of dvc.yaml, each with the stages whose outputs it reads, if `corpus` is the labelled corpus.
 
     The stage `code`, which all others need, is left out of these lists.
     """
@@ -40,7 +40,9 @@ def graph_of(stages: Mapping[str, Any]) -> dict[str, list[str]]:
             for name, entry in stages.items() if name != "code"}  # fmt: skip
     return {
         name: [
-            other for other, other_outs in outs.items() if other != name and _meets(other_outs, _paths(entry, "deps"))
+            other
+            for other, other_outs in outs.items()
+            if other != name and _meets(other_outs, (dep.replace("${corpus}", corpus) for dep in _paths(entry, "deps")))
         ]
         for name, entry in stages.items()
     }

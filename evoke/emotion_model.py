@@ -77,6 +77,14 @@ def check_new(files: Sequence[Path], overwrite: bool) -> None:
         raise ValueError(f"{existing[0]}{more} would be overwritten; choose another --out, or pass --overwrite")
 
 
+def default_model() -> Path:
+    """Return the folder of CoEmoGen on the labelled corpus of params.yaml, or on EmoSet where there is no such file."""
+    from pipeline.params import COEMOGEN, load_own_params
+
+    params = load_own_params(Path("params.yaml"), "corpus")
+    return Path("models") / f"{COEMOGEN}{params.corpus if params else 'emoset'}"
+
+
 def _weights(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> Mapping[str, float]:
     return weights_of(value)
 
@@ -87,8 +95,8 @@ OPTIONS = (
     ),
     click.option("--out", required=True, type=FOLDER, metavar="DIR", help="Output folder; created if missing."),
     click.option(
-        "--model", default="models/coemogen_emoset", show_default=True, type=FOLDER, help="A generator.",
-        shell_complete=models,
+        "--model", default=default_model, show_default="models/coemogen_CORPUS", type=FOLDER, shell_complete=models,
+        help="A generator; by default CoEmoGen on `corpus` of params.yaml.",
     ),
     click.option("--strength", default=1.0, show_default=True, help="Strength of the emotion; 0: none, 1: as trained."),
     click.option(

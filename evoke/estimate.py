@@ -24,7 +24,7 @@ RUNS = Path("runs")
 PLAN = (  # `evoke plan --csv`, ended by the death of `evoke repro`
     "from pipeline.work import die_with_parent; die_with_parent(); from evoke.cli import main; main(['plan', '--csv'])"
 )
-FIRST_LOOK = "coemogen@emoset"  # its training ends with the first sheet of images, which people wait for
+FIRST_LOOK = "coemogen"  # its trainings end with the first sheets of images, which people wait for
 LAUNCH_S = 2.0  # DVC's overhead per stage, which the stage itself does not record
 CONFIDENCE_S = 120.0  # weight of the plan, in seconds of ended stages
 
@@ -83,7 +83,7 @@ class Estimate:
         """Return a function that gives the priority of a stage; the highest goes first.
 
         It is the number of seconds from the start of a stage to the end of the last stage that waits for it. Everything
-        that leads to the first sheet of images comes before everything else.
+        that leads to the first sheet of images, that of the corpus that needs the fewest stages, comes before all else.
         """
         longest: dict[str, float] = {}
         needed_by: dict[str, list[str]] = {name: [] for name in graph}
@@ -92,7 +92,8 @@ class Estimate:
                 needed_by[need].append(name)
         for name in reversed(list(TopologicalSorter(graph).static_order())):
             longest[name] = self.expected(name) + max((longest[other] for other in needed_by[name]), default=0.0)
-        first = above(graph, FIRST_LOOK)
+        trainings = [above(graph, name) for name in graph if name.partition("@")[0] == FIRST_LOOK]
+        first = min(trainings, key=len, default=set())
         total = sum(longest.values())
         return lambda name: longest[name] + (total if name in first else 0.0)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from evoke.corpus_params import check_made
 from evoke.params_text import Comments, default_comments, params_text, read_comments, shown
 from pipeline.params import default_values, load_params, parse_params, read_yaml
 from pipeline.work import written_aside
@@ -21,7 +22,7 @@ Change = tuple[str, Any, Any]  # dotted key, old value, new value
 @click.argument("path", type=click.Path(path_type=Path), default=Path("params.yaml"))
 @click.option("--fix", is_flag=True, help="Complete missing keys and write order, layout and comments anew.")
 def params(path: Path, fix: bool) -> None:
-    """Check every key of params.yaml, or of PATH, and list all problems.
+    """Check every key of params.yaml, or of PATH, and list all problems; own corpora must be in data/corpora.
 
     With --fix, missing keys get their defaults, and the file is written in one layout (lists on one line, as `dvc exp
     run -S` does not leave them) with the comments of pipeline/params.py beside the keys. Values stay as they are, and
@@ -31,7 +32,7 @@ def params(path: Path, fix: bool) -> None:
     if fix:
         for line in fixed(path):
             click.echo(line)
-    load_params(path)
+    check_made(load_params(path).corpora)
     click.echo(f"{path}: valid")
 
 

@@ -133,7 +133,7 @@ def _limits(schema: Mapping[str, Any]) -> str:
     """Return the choices of a key as `a | b`, or its range as `>= 1` or `in [0, 1)`; "" if it has neither."""
     for choice in schema.get("anyOf", [schema]):
         choice = choice.get("items", choice)
-        if len(words := choice.get("enum", [])) > 1:
+        if len(words := choice.get("enum") or choice.get("examples", [])) > 1:
             return " | ".join(words)
         low, high = choice.get("minimum"), choice.get("maximum", choice.get("exclusiveMaximum"))
         if low is None and "exclusiveMinimum" not in choice:

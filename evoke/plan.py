@@ -131,11 +131,12 @@ def items_of(params: "Params") -> Mapping[str, Sequence[str]]:
 
 def setting_of(params: "Params") -> "Setting":
     """Return the models and corpora of some params, using the files in this repository."""
-    from pipeline.artifacts import BUNDLED, MINIATURE
+    from pipeline.artifacts import BUNDLED, CORPUS, MINIATURE
     from pipeline.plan.inputs import Setting, corpora_of, models_of
 
     models = models_of(params, Path(BUNDLED.path), made_folders(params))
-    return Setting(params, corpora_of(params, Path(MINIATURE.path).parent, curated()), models)
+    corpora = corpora_of(params, Path(MINIATURE.path).parent, curated(), Path(CORPUS.path).parent)
+    return Setting(params, corpora, models)
 
 
 def made_folders(params: "Params") -> Mapping[str, Path]:
@@ -169,10 +170,10 @@ def made_folders(params: "Params") -> Mapping[str, Path]:
 
 def curated() -> "Curated | None":
     """Return the counts of what the last run of emoart kept, or None if it has not run."""
-    from pipeline.artifacts import METRICS, read_json
+    from pipeline.artifacts import EMOART_METRICS, read_json
     from pipeline.plan.inputs import Curated
 
-    file = Path(METRICS.template("emoart", is_foreach=False))
+    file = Path(EMOART_METRICS.path)
     if not file.is_file():
         return None
     metrics = read_json(file)

@@ -65,7 +65,7 @@ def table(name: str, power: bool, **formats: bool) -> None:
             f"params.yaml has changed since the last run in {', '.join(changed)}; the metrics are from the old values"
         )
         click.echo(f"{message}; run `dvc repro` to update them", err=True)
-    click.echo(_written(compared, chosen[0] if chosen else "text", on_miniature=bool(params.miniature.layouts)))
+    click.echo(_written(compared, chosen[0] if chosen else "text", on_miniature=params.is_drawn))
 
 
 def _written(table: "Compared", form: str, on_miniature: bool) -> str:

@@ -70,11 +70,11 @@ def inputs_above(target: str, stages: Mapping[str, Any], values: Mapping[str, An
 
 
 def _filled(body: Mapping[str, Any], key: str, item: str, values: Mapping[str, Any]) -> list[str]:
-    """Return the paths of one list of a stage with ${item} and ${section.key} filled in."""
+    """Return the paths of one list of a stage with ${item}, ${corpus} and ${section.key} filled in."""
 
     def value_of(match: re.Match[str]) -> str:
         section, _, name = match[1].partition(".")
-        return item if section == "item" else str(values[section][name])
+        return item if section == "item" else str(values[section][name] if name else values[section])
 
     entries = (entry if isinstance(entry, str) else next(iter(entry)) for entry in body.get(key, []))
     return [re.sub(r"\$\{([\w.]+)\}", value_of, entry) for entry in entries]

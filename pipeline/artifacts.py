@@ -1,8 +1,8 @@
 """List every file of the DAG with its path, kind and schema, and read and write these files.
 
 No other string in the project names a data path. In a path, {item} is the item of a foreach stage, {unit} is `stage` or
-`stage/item`, and ${section.key} is a value of params.yaml, so each path can also be written in dvc.yaml. This module is
-plumbing: it is left out of every stage's code hash (pipeline/closure.py).
+`stage/item`, and ${section.key} or ${corpus} is a value of params.yaml, so each path can also be written in dvc.yaml.
+This module is plumbing: it is left out of every stage's code hash (pipeline/closure.py).
 """
 
 import json
@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -78,7 +79,7 @@ class Artifact:
     def locate(self, stage: str, item: str | None, params: Params) -> Path:
         """Return the path on disk, relative to the repository root."""
         path = self.path.replace("{unit}", f"{stage}/{item}" if item else stage).replace("{item}", item or "{item}")
-        path = re.sub(r"\$\{(\w+)\.(\w+)\}", lambda match: str(getattr(getattr(params, match[1]), match[2])), path)
+        path = re.sub(r"\$\{([\w.]+)\}", lambda match: str(attrgetter(match[1])(params)), path)
         assert "{" not in path, f"{self.path} needs an item"
         return Path(path)
 
@@ -111,6 +112,7 @@ TWITTER_FOLDER = Artifact("${understanding_scores.twitter_folder}", "folder")
 IMPORTED_EMOGEN = Artifact("data/imports/emogen", "folder")
 PRETRAINED = Artifact("models/pretrained", "folder")
 CORPUS = Artifact("data/corpora/{item}", "shards", CORPUS_SCHEMA)
+LABELLED = Artifact("data/corpora/${corpus}", "shards", EMOSET_SCHEMA)  # what classifier, judges and UniEmo learn from
 EMOSET = Artifact("data/corpora/emoset", "shards", EMOSET_SCHEMA)
 EMOART = Artifact("data/corpora/emoart", "shards", EMOART_SCHEMA)
 CURATION = Artifact("data/curation/emoart.parquet", "table", CURATION_SCHEMA)
@@ -142,7 +144,11 @@ REAL_REFERENCE = Artifact("data/scores/real_reference", "folder")
 REAL_METRICS = Artifact("metrics/real_scores.json", "metrics")
 SCORES = Artifact("data/scores/{item}", "shards", SCORES_SCHEMA)
 CONTENT = Artifact("data/content/{item}", "shards", CONTENT_SCHEMA)
+LABELLED_METRICS = Artifact("metrics/${corpus}.json", "metrics")
 EMOSET_METRICS = Artifact("metrics/emoset.json", "metrics")
+EMOART_METRICS = Artifact("metrics/emoart.json", "metrics")
+FUNNEL_METRICS = Artifact("metrics/emoart_funnel.json", "metrics")
+FUNNEL_FIGURES = Artifact("plots/emoart_funnel", "figures")
 FILTER_METRICS = Artifact("metrics/caption_filter", "folder")
 JUDGES_METRICS = Artifact("metrics/judges.json", "metrics")
 FEEDBACK_METRICS = Artifact("metrics/feedback.json", "metrics")

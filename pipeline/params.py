@@ -36,7 +36,9 @@ from pipeline.metrics.result import Protocol
 from pipeline.runtime import Precision
 
 Layout = Literal["emoset", "wikiart", "fi", "emotionroi", "twitter"]
-Corpus = Literal["emoset", "emoart"]
+Made = Literal["emoset", "emoart"]  # the corpora that stages make, if `corpora` names them
+NAME = r"^[a-z][a-z0-9_]{0,39}$"
+Corpus = Annotated[str, Field(pattern=NAME)]
 Half = Literal["first", "second", "both"]
 Rate = Annotated[float, Field(gt=0.0, lt=1.0)]
 Noun = Annotated[str, Field(pattern=r"^[^={}]+(=[^={}]+)?$")]
@@ -54,10 +56,15 @@ Question = Literal["word", "caption"]
 Schedule = Literal["constant", "cosine"]
 Sampler = Literal["oversample", "weighted", "plain"]
 Source = Literal["diagonal", "full", "mean", "real"]
-Method = Literal[
-    "stable_diffusion", "caption_prompts", "textual_inversion", "dreambooth", "emogen",
-    "coemogen_emoset", "coemogen_emoart", "uniemo_joint", "uniemo_feedback",
-]  # fmt: skip
+COEMOGEN = "coemogen_"  # and a corpus: a method
+METHODS = (
+    "stable_diffusion", "caption_prompts", "textual_inversion", "dreambooth", "emogen", "uniemo_joint",
+    "uniemo_feedback",
+)  # fmt: skip
+Method = Annotated[
+    str,
+    Field(pattern=f"^({'|'.join(METHODS)}|{COEMOGEN}{NAME[1:-1]})$", examples=[*METHODS, f"{COEMOGEN}CORPUS"]),
+]
 Understanding = Literal["uniemo_understanding", "uniemo_joint", "uniemo_feedback"]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 BatchSize = Annotated[int, Field(ge=1, le=65536, description="images or texts in one forward pass; changes low bits")]
@@ -209,6 +216,10 @@ class FoundationFolders(Section):
 class Emoset(Section):
     """An EmoSet folder in the official layout, to be packed into shards."""
 
+    corpora: Annotated[
+        tuple[Literal["emoset"], ...],
+        Field(strict=False, max_length=1, description="[emoset], or [] if `corpora` has no emoset: nothing is packed"),
+    ] = ("emoset",)
     folder: Annotated[
         str, Field(min_length=1, description="folder with info.json, train/val/test.json, image/ and annotation/")
     ] = "data/miniature/emoset"
@@ -272,6 +283,10 @@ class Judges(Section):
 class Emoart(Section):
     """The WikiArt images whose emotion the classifier is sure of (CoEmoGen 3.1)."""
 
+    corpora: Annotated[
+        tuple[Literal["emoart"], ...],
+        Field(strict=False, max_length=1, description="[emoart], or [] if `corpora` has no emoart: nothing is curated"),
+    ] = ("emoart",)
     folder: Annotated[
         str, Field(min_length=1, description="WikiArt as huggan/wikiart (data/train-*.parquet), or a folder of images")
     ] = "data/miniature/wikiart"
@@ -441,16 +456,16 @@ class Coemogen(DiffusionTraining):
         return self
 
 
-class Made(Section):
+class Trained(Section):
     """Settings that all baselines share: the corpora that they are trained on."""
 
     corpora: Annotated[
-        tuple[Literal["emoset"], ...],
-        Field(strict=False, max_length=1, description="corpora to train on; []: the baseline is not made"),
+        tuple[Corpus, ...],
+        Field(strict=False, max_length=1, description="[corpus], to train on it; []: the baseline is not made"),
     ] = ()
 
 
-class Baseline(DiffusionTraining, Made):
+class Baseline(DiffusionTraining, Trained):
     """A method to compare against.
 
     The default run leaves all baselines out; `evoke preset full` includes them.
@@ -798,7 +813,7 @@ class TruthChecks(Section):
     """Comparison of the pipeline's results with what was drawn; possible only for the miniature."""
 
     corpora: Annotated[
-        tuple[Corpus, ...],
+        tuple[Made, ...],
         Field(strict=False, description="drawn corpora to compare with the truth; [] at paper scale"),
     ] = ("emoset", "emoart")
 
@@ -813,8 +828,19 @@ class Params(Section):
 
     seed: Annotated[Seed, Field(description="seed of everything except the drawn world and the bundled weights")] = 0
     corpora: Annotated[
-        tuple[Corpus, ...], Field(strict=False, min_length=1, description="corpora that are captioned and filtered")
-    ] = ("emoset", "emoart")
+        tuple[Corpus, ...],
+        Field(
+            strict=False, min_length=1,
+            description="corpora to caption, filter and train CoEmoGen on: emoset, emoart, your own (`evoke corpus`)",
+        ),
+    ] = ("emoset", "emoart")  # fmt: skip
+    corpus: Annotated[
+        Corpus,
+        Field(
+            description="the labelled one of `corpora` that classifier, judges, UniEmo and baselines learn from and "
+            "that scores compare with"
+        ),
+    ] = "emoset"
     methods: Annotated[tuple[Method, ...], Field(strict=False, min_length=1, description="generators")] = (
         "stable_diffusion",
         "caption_prompts",
@@ -858,24 +884,74 @@ class Params(Section):
     grids: Grids = Grids()
     truth_checks: TruthChecks = TruthChecks()
 
+    @property
+    def labelled_data(self) -> str:
+        """Return what results call the labelled data: the folder of emoset, or the name of the user's own corpus."""
+        return self.emoset.folder if self.corpus == "emoset" else self.corpus
+
+    @property
+    def is_drawn(self) -> bool:
+        """Return True if the labelled data are drawn, so that no number is comparable with the papers'."""
+        return bool(self.miniature.layouts) and self.corpus == "emoset"
+
     @model_validator(mode="after")
-    def _truth_is_drawn(self) -> Self:
+    def _corpora_are_made(self) -> Self:
         _check_distinct("corpora", self.corpora)
-        _check_distinct("methods", self.methods)
-        for method in self.methods:
-            corpus = method.removeprefix("coemogen_")
-            if method.startswith("coemogen_") and corpus not in self.corpora:
-                raise ValueError(f"methods: {method} needs {corpus} among corpora ({', '.join(self.corpora)})")
-            if isinstance(baseline := getattr(self, method, None), Baseline) and not baseline.corpora:
+        listed = ", ".join(self.corpora)
+        if self.corpus not in self.corpora:
+            raise ValueError(
+                f"corpus = {self.corpus!r}: the classifier, the judges and UniEmo learn from it; add it to corpora "
+                f"({listed}), or name one of them"
+            )
+        if self.corpus == "emoart":
+            raise ValueError(
+                "corpus = 'emoart': it is curated by a classifier that learns from corpus; name emoset or a corpus of "
+                "your own"
+            )
+        for name in get_args(Made):
+            given, wanted = list(getattr(self, name).corpora), [name] if name in self.corpora else []
+            if given != wanted:
+                has = "has" if wanted else "has no"
                 raise ValueError(
-                    f"methods: {method} is trained on nothing; set {method}.corpora to [emoset] (`evoke preset full` "
-                    "does for all baselines)"
+                    f"{name}.corpora = {given}: corpora ({listed}) {has} {name}; set it to [{', '.join(wanted)}] "
+                    "(`evoke corpus use` sets every key that follows from corpora)"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _methods_are_trained(self) -> Self:
+        _check_distinct("methods", self.methods)
+        for key, methods in (("methods", self.methods), ("grids.methods", self.grids.methods)):
+            for corpus in (name.removeprefix(COEMOGEN) for name in methods if name.startswith(COEMOGEN)):
+                if corpus not in self.corpora:
+                    raise ValueError(
+                        f"{key}: {COEMOGEN}{corpus} needs {corpus} among corpora ({', '.join(self.corpora)})"
+                    )
+        for name in type(self).model_fields:
+            if not isinstance(baseline := getattr(self, name), Baseline):
+                continue
+            if name in self.methods and not baseline.corpora:
+                raise ValueError(
+                    f"methods: {name} is trained on nothing; set {name}.corpora to [{self.corpus}] (`evoke preset "
+                    "full` does for all baselines)"
+                )
+            if baseline.corpora not in ((), (self.corpus,)):
+                raise ValueError(
+                    f"{name}.corpora = {list(baseline.corpora)}: baselines learn from corpus; set it to "
+                    f"[{self.corpus}], or to []"
                 )
         if "uniemo_joint" not in self.methods:
             raise ValueError("methods: feedback ranks the images of uniemo_joint; add it")
+        return self
+
+    @model_validator(mode="after")
+    def _truth_is_drawn(self) -> Self:
         for corpus in self.truth_checks.corpora:
-            if corpus not in self.corpora:
-                raise ValueError(f"truth_checks.corpora: {corpus} is not one of corpora ({', '.join(self.corpora)})")
+            if self.corpus != "emoset" or "emoart" not in self.corpora:
+                raise ValueError(
+                    f"truth_checks.corpora: {corpus} is compared by what was learnt from emoset and curated as emoart; "
+                    "set truth_checks.corpora to [], or corpus to emoset and add emoart to corpora"
+                )
             for layout in ("emoset", "wikiart"):
                 if layout not in self.miniature.layouts:
                     raise ValueError(
@@ -883,8 +959,8 @@ class Params(Section):
                         "or set truth_checks.corpora to []"
                     )
         for section, layout in (("emoset", "emoset"), ("emoart", "wikiart")):
-            folder = getattr(self, section).folder
-            if Path(folder) == Path("data/miniature") / layout and layout not in self.miniature.layouts:
+            folder, is_made = getattr(self, section).folder, section in self.corpora
+            if is_made and Path(folder) == Path("data/miniature") / layout and layout not in self.miniature.layouts:
                 raise ValueError(f"{section}.folder = {folder!r}: nothing draws it; add {layout} to miniature.layouts")
         return self
 
@@ -1093,7 +1169,8 @@ def _hint(value: object, names: list[str]) -> str:
     schema = schema_of(names)
     if not isinstance(value, str):
         return ""
-    if words := schema.get("items", schema).get("enum"):
+    item = schema.get("items", schema)
+    if words := item.get("enum") or item.get("examples"):
         return f"; the nearest is {difflib.get_close_matches(value, words, 1, 0.0)[0]}"
     if schema.get("type") not in ("integer", "number"):
         return ""
@@ -1143,7 +1220,11 @@ def _words(schema: dict[str, Any]) -> str:
         case "object":
             return f"a section with the keys {', '.join(schema['properties'])}"
         case "string":
-            return "40 hex digits" if schema.get("pattern") == REVISION else "text"
+            if "examples" in schema:
+                return f"one of {', '.join(schema['examples'])}"
+            return {REVISION: "40 hex digits", NAME: "a name of small letters, digits and _"}.get(
+                schema.get("pattern", ""), "text"
+            )
         case "null":
             return "null"
     signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}

@@ -131,8 +131,9 @@ class Run:
                 artifacts.write_table(path / artifacts.shard_name(index), table, artifact.schema)
 
     def metrics(self, values: Mapping[str, str | float | int | bool | None]) -> None:
-        """Write metrics/<stage>.json, or metrics/<stage>/<item>.json for a foreach stage."""
-        artifacts.write_json(self._out(artifacts.METRICS), values)
+        """Write the metrics that the stage declares: METRICS, or a file of another name."""
+        declared = [artifact for artifact in self.declaration.writes if artifact.kind == "metrics"]
+        artifacts.write_json(self._out(declared[0] if declared else artifacts.METRICS), values)
 
     def out_folder(self, artifact: Artifact) -> Path:
         """Return an empty folder, or the path for a file, that becomes the out when the stage ends."""

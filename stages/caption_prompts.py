@@ -5,7 +5,7 @@ from pipeline.stage import Run, stage
 
 
 @stage(
-    reads=(CAPTIONS.of("emoset"), CAPTION_FILTER.of("emoset"), FOUNDATION_DIFFUSION),
+    reads=(CAPTIONS.of("${corpus}"), CAPTION_FILTER.of("${corpus}"), FOUNDATION_DIFFUSION),
     writes=(CAPTION_PROMPTS,),
     sections=(),
 )
@@ -14,8 +14,8 @@ def main(run: Run) -> None:
     from pipeline.generation.captioned import kept_captions
     from pipeline.generation.folder import digest_of, save_generator
 
-    kept = run.read(CAPTION_FILTER.of("emoset"), ["emotion", "kept"])
-    captions = kept_captions(run.read(CAPTIONS.of("emoset"), ["caption"]), kept)
+    kept = run.read(CAPTION_FILTER.of("${corpus}"), ["emotion", "kept"])
+    captions = kept_captions(run.read(CAPTIONS.of("${corpus}"), ["caption"]), kept)
     digest, out = digest_of(run.path(FOUNDATION_DIFFUSION)), run.out_folder(CAPTION_PROMPTS)
     save_generator(out, "caption", {"captions": captions}, digest, emotions=tuple(captions))
 

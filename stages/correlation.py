@@ -1,13 +1,13 @@
 """Stage correlation: measure how strongly each annotated scene and object indicates each emotion (UniEmo Eq. 5)."""
 
-from pipeline.artifacts import CORRELATION, EMOSET, FEATURES, FIGURES, IMPORTED_EMOGEN, METRICS, read_table
+from pipeline.artifacts import CORRELATION, FEATURES, FIGURES, IMPORTED_EMOGEN, LABELLED, METRICS, read_table
 from pipeline.stage import Run, stage
 
-FEATURES = FEATURES.of("emoset")
+FEATURES = FEATURES.of("${corpus}")
 
 
 @stage(
-    reads=(EMOSET, FEATURES, IMPORTED_EMOGEN),
+    reads=(LABELLED, FEATURES, IMPORTED_EMOGEN),
     writes=(CORRELATION, METRICS, FIGURES),
     sections=("seed", "correlation", "emotion_classifier"),
 )
@@ -21,7 +21,7 @@ def main(run: Run) -> None:
     from pipeline.uniemo.heatmap import heat_map
     from pipeline.uniemo.imported import named_as
 
-    rows = run.read(EMOSET, ["image_id", "emotion", "split", "scene", "objects"])
+    rows = run.read(LABELLED, ["image_id", "emotion", "split", "scene", "objects"])
     train = rows.filter(pc.equal(rows["split"], "train"))
     if run.params.source == "imported":
         path = run.path(IMPORTED_EMOGEN) / "coefficients.parquet"

@@ -2,9 +2,9 @@
 
 from pipeline.artifacts import (
     DREAMBOOTH,
-    EMOSET,
     FOUNDATION_CLIP,
     FOUNDATION_DIFFUSION,
+    LABELLED,
     LATENTS,
     METRICS,
     PLOTS,
@@ -14,14 +14,14 @@ from pipeline.stage import Run, stage
 
 
 @stage(
-    reads=(EMOSET, LATENTS, FOUNDATION_CLIP, FOUNDATION_DIFFUSION),
+    reads=(LABELLED, LATENTS, FOUNDATION_CLIP, FOUNDATION_DIFFUSION),
     writes=(DREAMBOOTH, METRICS, PLOTS),
     item="corpus",
     sections=("seed", "dreambooth"),
     trains=True,
 )
 def main(run: Run) -> None:
-    """Train on the training splits of EmoSet."""
+    """Train on the training splits of the labelled corpus."""
     from pipeline.baselines.model import DreamBoothModel
     from pipeline.baselines.training import inputs, summary, task
     from pipeline.generation.folder import load_foundation, save_generator
@@ -32,7 +32,7 @@ def main(run: Run) -> None:
     from pipeline.training.loop import fit
 
     foundation = load_foundation(run.path(FOUNDATION_DIFFUSION), run.path(FOUNDATION_CLIP), device())
-    train = training_rows(run.read(EMOSET, ["image_id", "emotion", "split"]), run.params.training_splits)
+    train = training_rows(run.read(LABELLED, ["image_id", "emotion", "split"]), run.params.training_splits)
     latents = LatentCache(run.work, map(read_table, run.shards(LATENTS)), foundation.base.latent_channels)
     settings, found = run.params, inputs(train, latents)
     model = DreamBoothModel(foundation.base, settings, torch_generator(run.seed, "dreambooth"))

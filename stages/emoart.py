@@ -1,6 +1,14 @@
 """Stage emoart: keep the images of WikiArt or any folder whose emotion the classifier is sure of (CoEmoGen 3.1)."""
 
-from pipeline.artifacts import CURATION, EMOART, EMOTION_CLASSIFIER, FOUNDATION_CLIP, METRICS, REJECTS, WIKIART_FOLDER
+from pipeline.artifacts import (
+    CURATION,
+    EMOART,
+    EMOART_METRICS,
+    EMOTION_CLASSIFIER,
+    FOUNDATION_CLIP,
+    REJECTS,
+    WIKIART_FOLDER,
+)
 from pipeline.stage import Run, stage
 
 REJECTS = REJECTS.of("emoart")
@@ -8,7 +16,8 @@ REJECTS = REJECTS.of("emoart")
 
 @stage(
     reads=(WIKIART_FOLDER, FOUNDATION_CLIP, EMOTION_CLASSIFIER),
-    writes=(EMOART, CURATION, REJECTS, METRICS),
+    writes=(EMOART, CURATION, REJECTS, EMOART_METRICS),
+    item="corpus",
     sections=("emoart", "seed"),
 )
 def main(run: Run) -> None:
@@ -17,7 +26,7 @@ def main(run: Run) -> None:
     from pipeline.corpora.selection import select, shards, summary
     from pipeline.foundation.clip import Clip, load_clip
     from pipeline.judges.head import EmotionHead, load_head
-    from pipeline.runtime import device
+    from pipeline.runtime import device, numpy_generator
 
     settings = run.params
     units = plan(run.path(WIKIART_FOLDER), "emoart", settings.shard_images)
@@ -26,7 +35,7 @@ def main(run: Run) -> None:
         return load_clip(run.path(FOUNDATION_CLIP), device()), load_head(run.path(EMOTION_CLASSIFIER), device())
 
     pieces = judge_all(units, load, settings, run.work)
-    found = select(pieces("judged"), pieces("rejects"), settings, run.generator("splits"))
+    found = select(pieces("judged"), pieces("rejects"), settings, numpy_generator(run.seed, "emoart", "", "splits"))
     run.write(EMOART, shards(pieces("confident"), found.splits, settings.shard_images))
     run.write(CURATION, found.judged)
     run.write(REJECTS, found.rejects)

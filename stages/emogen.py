@@ -6,11 +6,11 @@ The attributes of its loss are weighted by their correlation coefficients.
 from pipeline.artifacts import (
     CORRELATION,
     EMOGEN,
-    EMOSET,
     EMOTION_CLASSIFIER,
     FEATURES,
     FOUNDATION_CLIP,
     FOUNDATION_DIFFUSION,
+    LABELLED,
     LATENTS,
     METRICS,
     PLOTS,
@@ -20,14 +20,14 @@ from pipeline.stage import Run, stage
 
 
 @stage(
-    reads=(EMOSET, FEATURES, EMOTION_CLASSIFIER, CORRELATION, LATENTS, FOUNDATION_CLIP, FOUNDATION_DIFFUSION),
+    reads=(LABELLED, FEATURES, EMOTION_CLASSIFIER, CORRELATION, LATENTS, FOUNDATION_CLIP, FOUNDATION_DIFFUSION),
     writes=(EMOGEN, METRICS, PLOTS),
     item="corpus",
     sections=("seed", "emogen"),
     trains=True,
 )
 def main(run: Run) -> None:
-    """Train on the training splits of EmoSet."""
+    """Train on the training splits of the labelled corpus."""
     from pipeline.baselines import emogen
     from pipeline.baselines.model import EmoGenModel
     from pipeline.baselines.training import inputs, summary, task
@@ -42,7 +42,7 @@ def main(run: Run) -> None:
 
     foundation = load_foundation(run.path(FOUNDATION_DIFFUSION), run.path(FOUNDATION_CLIP), device())
     base, settings = foundation.base, run.params
-    corpus = run.read(EMOSET, ["image_id", "emotion", "split", "scene", "objects"])
+    corpus = run.read(LABELLED, ["image_id", "emotion", "split", "scene", "objects"])
     head = load_head(run.path(EMOTION_CLASSIFIER), device())
     points = emogen.points_of(head, feature_matrix(run.read(FEATURES)))
     splits = settings.training_splits

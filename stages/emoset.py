@@ -3,13 +3,13 @@
 Each faulty entry becomes a row of the rejects table, with the reason.
 """
 
-from pipeline.artifacts import EMOSET, EMOSET_FOLDER, METRICS, REJECTS, read_table
+from pipeline.artifacts import EMOSET, EMOSET_FOLDER, EMOSET_METRICS, REJECTS, read_table
 from pipeline.stage import Run, stage
 
 REJECTS = REJECTS.of("emoset")
 
 
-@stage(reads=(EMOSET_FOLDER,), writes=(EMOSET, REJECTS, METRICS))
+@stage(reads=(EMOSET_FOLDER,), writes=(EMOSET, REJECTS, EMOSET_METRICS), item="corpus")
 def main(run: Run) -> None:
     """Read, check and pack the EmoSet folder of params.yaml."""
     import pyarrow as pa

@@ -3,14 +3,14 @@
 It has two layers, or is the classifier that EmoGen published.
 """
 
-from pipeline.artifacts import EMOSET, EMOTION_CLASSIFIER, FEATURES, IMPORTED_EMOGEN, METRICS, PLOTS
+from pipeline.artifacts import EMOTION_CLASSIFIER, FEATURES, IMPORTED_EMOGEN, LABELLED, METRICS, PLOTS
 from pipeline.stage import Run, stage
 
-FEATURES = FEATURES.of("emoset")
+FEATURES = FEATURES.of("${corpus}")
 
 
 @stage(
-    reads=(EMOSET, FEATURES, IMPORTED_EMOGEN),
+    reads=(LABELLED, FEATURES, IMPORTED_EMOGEN),
     writes=(EMOTION_CLASSIFIER, METRICS, PLOTS),
     sections=("seed", "emotion_classifier"),
 )
@@ -21,7 +21,7 @@ def main(run: Run) -> None:
     from pipeline.judges.head import save_head
     from pipeline.judges.report import emotion_metrics
 
-    params, pictures = run.params, Pictures.of(run.read(EMOSET, ["image_id", "emotion", "split"]), run.read(FEATURES))
+    params, pictures = run.params, Pictures.of(run.read(LABELLED, ["image_id", "emotion", "split"]), run.read(FEATURES))
     if params.source == "imported":
         head, num_train = imported_classifier(pictures, run.path(IMPORTED_EMOGEN) / "classifier"), 0
     else:

@@ -6,11 +6,11 @@ They train on images that the emotion classifier has not seen.
 from collections.abc import Iterable
 from typing import Any
 
-from pipeline.artifacts import EMOSET, JUDGES, METRICS, PLOTS, PRETRAINED, read_table
+from pipeline.artifacts import JUDGES, LABELLED, METRICS, PLOTS, PRETRAINED, read_table
 from pipeline.stage import Run, stage
 
 
-@stage(reads=(EMOSET, PRETRAINED), writes=(JUDGES, METRICS, PLOTS), sections=("seed", "judges"))
+@stage(reads=(LABELLED, PRETRAINED), writes=(JUDGES, METRICS, PLOTS), sections=("seed", "judges"))
 def main(run: Run) -> None:
     """Train on one half of the train split, calibrate on val and report on test."""
     from pipeline.judges.errors import save_confusion
@@ -21,9 +21,9 @@ def main(run: Run) -> None:
     from pipeline.runtime import seed_of, torch_generator
 
     def tables() -> Iterable[Any]:
-        return (read_table(shard, EMOSET.schema, COLUMNS) for shard in run.shards(EMOSET))
+        return (read_table(shard, LABELLED.schema, COLUMNS) for shard in run.shards(LABELLED))
 
-    params, names = run.params, attribute_names(run.read(EMOSET, ["scene", "objects"]))
+    params, names = run.params, attribute_names(run.read(LABELLED, ["scene", "objects"]))
     check_weights(params, run.path(PRETRAINED))
     train = examples(tables(), train_half(params.half), names, params.image_px)
     val = examples(tables(), in_split("val"), names, params.image_px)

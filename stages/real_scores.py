@@ -4,10 +4,10 @@ It also saves what the metrics of generated images need from the real ones.
 """
 
 from pipeline.artifacts import (
-    EMOSET,
     EMOTION_CLASSIFIER,
     FOUNDATION_CLIP,
     JUDGES,
+    LABELLED,
     METRICS,
     PRETRAINED,
     REAL_REFERENCE,
@@ -19,11 +19,11 @@ MODELS = (FOUNDATION_CLIP, EMOTION_CLASSIFIER, JUDGES, PRETRAINED)
 
 
 @stage(
-    reads=(EMOSET, *MODELS), writes=(REAL_SCORES, REAL_REFERENCE, METRICS),
+    reads=(LABELLED, *MODELS), writes=(REAL_SCORES, REAL_REFERENCE, METRICS),
     sections=("seed", "scores", "foundation_clip"),
 )  # fmt: skip
 def main(run: Run) -> None:
-    """Score the real images of EmoSet's test split."""
+    """Score the real images of the labelled corpus's test split."""
     from pipeline.metrics import corpus
     from pipeline.metrics.coherence import has_pairs, plausibility_of
     from pipeline.metrics.judgement import Bench, ModelFiles, load_bench, taker
@@ -36,17 +36,17 @@ def main(run: Run) -> None:
     def load() -> Bench:
         return load_bench(files, settings, device())
 
-    rows = run.read(EMOSET, corpus.COLUMNS)
+    rows = run.read(LABELLED, corpus.COLUMNS)
     places, train = corpus.test_places(rows), corpus.train_rows(rows)
     plausibility = plausibility_of(train) if has_pairs(train) else None
-    found = corpus.judge_corpus(run.shards(EMOSET), load, settings, run.work, REAL_SCORES.schema)
+    found = corpus.judge_corpus(run.shards(LABELLED), load, settings, run.work, REAL_SCORES.schema)
     run.assemble(REAL_SCORES, found.names)
     bench = load()
     yardstick = yardstick_of(bench, settings, files.pretrained, run.section("foundation_clip").name, plausibility)
     content = corpus.content_of(rows, files, settings)
     references = references_of(found.scores, found.rest, yardstick.names, content)
     save_real(run.out_folder(REAL_REFERENCE), references, plausibility)
-    take = taker(lambda wanted: run.take(EMOSET, places[wanted].tolist(), ["image"]), generated=False)
+    take = taker(lambda wanted: run.take(LABELLED, places[wanted].tolist(), ["image"]), generated=False)
     run.metrics({"seed": run.seed, **real_metrics(found.scores, take, yardstick, references, run.generator)})
 
 

@@ -13,9 +13,9 @@ from pipeline.artifacts import (
     ALL_PLOTS,
     ALL_SCORES,
     CORRELATION,
-    EMOSET,
     EXPERIMENTS,
     FOUNDATION_CLIP,
+    LABELLED,
     PAPERS,
     REPORT,
     REPORT_TEMPLATE,
@@ -24,7 +24,7 @@ from pipeline.artifacts import (
 from pipeline.params import Params
 from pipeline.stage import Run, stage
 
-FOLDERS = (ALL_IMAGES, ALL_SCORES, EMOSET, ALL_CAPTIONS, ALL_FILTERS, ALL_PLOTS, ALL_METRICS, EXPERIMENTS)
+FOLDERS = (ALL_IMAGES, ALL_SCORES, LABELLED, ALL_CAPTIONS, ALL_FILTERS, ALL_PLOTS, ALL_METRICS, EXPERIMENTS)
 
 
 @stage(
@@ -40,7 +40,7 @@ def main(run: Run) -> None:
     from pipeline.report.readings import look, shown_rows
     from pipeline.uniemo.reader import EmotionReader
 
-    shown = run.take(EMOSET, shown_rows(run.read(EMOSET, ["emotion", "split"])), ["image", "emotion"])
+    shown = run.take(LABELLED, shown_rows(run.read(LABELLED, ["emotion", "split"])), ["image", "emotion"])
     reader = EmotionReader.from_pretrained(run.path(UNIEMO_UNDERSTANDING), run.path(FOUNDATION_CLIP))
     seen = look(reader, pictures(shown), shown["emotion"].to_pylist())
     inputs = Inputs(*map(run.path, FOLDERS))

@@ -3,10 +3,10 @@
 from pipeline.artifacts import (
     ALL_METRICS,
     CONTENT_METRICS,
-    EMOSET_METRICS,
     FEEDBACK_METRICS,
     FILTER_METRICS,
     JUDGES_METRICS,
+    LABELLED_METRICS,
     REAL_METRICS,
     SCORES_METRICS,
     SUMMARY,
@@ -17,7 +17,7 @@ from pipeline.stage import Run, stage
 
 
 @stage(
-    reads=(EMOSET_METRICS, FILTER_METRICS, JUDGES_METRICS, FEEDBACK_METRICS, REAL_METRICS, SCORES_METRICS,
+    reads=(LABELLED_METRICS, FILTER_METRICS, JUDGES_METRICS, FEEDBACK_METRICS, REAL_METRICS, SCORES_METRICS,
            CONTENT_METRICS, UNDERSTANDING_METRICS),
     writes=(SUMMARY,), sections=("corpora", "methods"),
 )  # fmt: skip
@@ -29,7 +29,7 @@ def main(run: Run) -> None:
     files = [run.path(artifact) / f"{item}.json" for artifact, items in of_items.items() for item in run.section(items)]
     files += [run.path(artifact) for artifact in run.declaration.reads if artifact not in of_items]
     found = {path.relative_to(ALL_METRICS.path).with_suffix("").as_posix(): read_json(path) for path in files}
-    run.write(SUMMARY, headlines(found))
+    run.write(SUMMARY, headlines(found, run.path(LABELLED_METRICS).stem))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Stage textual_inversion: train one token embedding per emotion, with Stable Diffusion frozen (Gal et al. 2023)."""
 
 from pipeline.artifacts import (
-    EMOSET,
     FOUNDATION_CLIP,
     FOUNDATION_DIFFUSION,
+    LABELLED,
     LATENTS,
     METRICS,
     PLOTS,
@@ -14,14 +14,14 @@ from pipeline.stage import Run, stage
 
 
 @stage(
-    reads=(EMOSET, LATENTS, FOUNDATION_CLIP, FOUNDATION_DIFFUSION),
+    reads=(LABELLED, LATENTS, FOUNDATION_CLIP, FOUNDATION_DIFFUSION),
     writes=(TEXTUAL_INVERSION, METRICS, PLOTS),
     item="corpus",
     sections=("seed", "textual_inversion"),
     trains=True,
 )
 def main(run: Run) -> None:
-    """Train on the training splits of EmoSet."""
+    """Train on the training splits of the labelled corpus."""
     from pipeline.baselines.model import TextualInversionModel
     from pipeline.baselines.training import inputs, summary, task
     from pipeline.generation.folder import load_foundation, save_generator
@@ -32,7 +32,7 @@ def main(run: Run) -> None:
     from pipeline.training.loop import fit
 
     foundation = load_foundation(run.path(FOUNDATION_DIFFUSION), run.path(FOUNDATION_CLIP), device())
-    train = training_rows(run.read(EMOSET, ["image_id", "emotion", "split"]), run.params.training_splits)
+    train = training_rows(run.read(LABELLED, ["image_id", "emotion", "split"]), run.params.training_splits)
     latents = LatentCache(run.work, map(read_table, run.shards(LATENTS)), foundation.base.latent_channels)
     settings, found = run.params, inputs(train, latents)
     model = TextualInversionModel(foundation.base, settings)

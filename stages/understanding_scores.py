@@ -1,9 +1,8 @@
-"""Stage understanding_scores: evaluate emotion readers on EmoSet's test split and small data sets (UniEmo IV-B)."""
+"""Stage understanding_scores: evaluate emotion readers on a corpus's test split and small data sets (UniEmo IV-B)."""
 
 from collections.abc import Callable
 
 from pipeline.artifacts import (
-    EMOSET,
     EMOTION_CLASSIFIER,
     EMOTIONROI_FOLDER,
     FEATURES,
@@ -11,6 +10,7 @@ from pipeline.artifacts import (
     FIGURES,
     FOUNDATION_CAPTIONER,
     FOUNDATION_CLIP,
+    LABELLED,
     METRICS,
     READINGS,
     REJECTS,
@@ -22,7 +22,7 @@ from pipeline.artifacts import (
 )
 from pipeline.stage import Run, stage
 
-FEATURES, REJECTS = FEATURES.of("emoset"), REJECTS.of("understanding_scores")
+FEATURES, REJECTS = FEATURES.of("${corpus}"), REJECTS.of("understanding_scores")
 UNDERSTANDINGS = {
     "uniemo_understanding": UNIEMO_UNDERSTANDING, "uniemo_joint": UNIEMO_JOINT, "uniemo_feedback": UNIEMO_FEEDBACK
 }  # fmt: skip
@@ -33,7 +33,7 @@ FOLDERS = {
 
 @stage(
     reads=(
-        EMOSET, FEATURES, FOUNDATION_CLIP, FOUNDATION_CAPTIONER, EMOTION_CLASSIFIER, *UNDERSTANDINGS.values(),
+        LABELLED, FEATURES, FOUNDATION_CLIP, FOUNDATION_CAPTIONER, EMOTION_CLASSIFIER, *UNDERSTANDINGS.values(),
         FI_FOLDER, EMOTIONROI_FOLDER, TWITTER_FOLDER,
     ),
     writes=(READINGS, REJECTS, METRICS, FIGURES),
@@ -51,10 +51,13 @@ def main(run: Run) -> None:
     from pipeline.understanding import figures, parts, readers, scores
 
     params = run.params
-    pictures = Pictures.of(run.read(EMOSET, ["image_id", "emotion", "split"]), run.read(FEATURES))
+    pictures = Pictures.of(run.read(LABELLED, ["image_id", "emotion", "split"]), run.read(FEATURES))
     models = {name: run.path(UNDERSTANDINGS[name]) for name in params.understandings}
     folders = {name: run.path(FOLDERS[name]) for name in params.datasets}
-    units = parts.parts_of(run.shards(EMOSET), read_table, folders, params.num_asked, partial(run.generator, "asked"))
+    units = parts.parts_of(
+        run.path(LABELLED).name, run.shards(LABELLED), read_table, folders, params.num_asked,
+        partial(run.generator, "asked"),
+    )  # fmt: skip
     kinds = {"readings": READINGS.schema, "rejects": REJECTS.schema}
 
     def load() -> Callable[[parts.Part], dict[str, pa.Table]]:

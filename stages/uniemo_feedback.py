@@ -5,11 +5,11 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from pipeline.artifacts import (
-    EMOSET,
     FEEDBACK,
     FOUNDATION_CLIP,
     FOUNDATION_DIFFUSION,
     IMAGES,
+    LABELLED,
     LATENTS,
     METRICS,
     PLOTS,
@@ -22,11 +22,11 @@ from pipeline.stage import Run, stage
 if TYPE_CHECKING:
     from pyarrow import Table
 
-LATENTS, IMAGES = LATENTS.of("emoset"), IMAGES.of("uniemo_joint")
+LATENTS, IMAGES = LATENTS.of("${corpus}"), IMAGES.of("uniemo_joint")
 
 
 @stage(
-    reads=(UNIEMO_JOINT, FEEDBACK, IMAGES, EMOSET, LATENTS, FOUNDATION_CLIP, FOUNDATION_DIFFUSION),
+    reads=(UNIEMO_JOINT, FEEDBACK, IMAGES, LABELLED, LATENTS, FOUNDATION_CLIP, FOUNDATION_DIFFUSION),
     writes=(UNIEMO_FEEDBACK, METRICS, PLOTS),
     sections=("seed", "uniemo_feedback", "latents", "images"),
     trains=True,
@@ -57,8 +57,8 @@ def main(run: Run) -> None:
     def images() -> "Iterator[Table]":
         return survivors((read_table(path, columns=["image_id", "image"]) for path in run.shards(IMAGES)), selected)
 
-    corpus = run.read(EMOSET, ["image_id", "emotion", "split", "scene", "objects"])
-    real = (read_table(path, columns=["image"]) for path in run.shards(EMOSET))
+    corpus = run.read(LABELLED, ["image_id", "emotion", "split", "scene", "objects"])
+    real = (read_table(path, columns=["image"]) for path in run.shards(LABELLED))
     squares = cached_squares(run.work, chain(real, images()), known.settings.image_px)
     encoded = (encode_pictures(vae, rows, edge, fits.fit, fits.batch_size) for rows in images())
     latents = LatentCache(

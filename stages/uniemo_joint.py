@@ -2,9 +2,9 @@
 
 from pipeline.artifacts import (
     CORRELATION,
-    EMOSET,
     FOUNDATION_CLIP,
     FOUNDATION_DIFFUSION,
+    LABELLED,
     LATENTS,
     METRICS,
     PLOTS,
@@ -14,11 +14,11 @@ from pipeline.artifacts import (
 )
 from pipeline.stage import Run, stage
 
-LATENTS = LATENTS.of("emoset")
+LATENTS = LATENTS.of("${corpus}")
 
 
 @stage(
-    reads=(EMOSET, UNIEMO_UNDERSTANDING, CORRELATION, LATENTS, FOUNDATION_CLIP, FOUNDATION_DIFFUSION),
+    reads=(LABELLED, UNIEMO_UNDERSTANDING, CORRELATION, LATENTS, FOUNDATION_CLIP, FOUNDATION_DIFFUSION),
     writes=(UNIEMO_JOINT, METRICS, PLOTS),
     sections=("seed", "uniemo_joint", "images"),
     trains=True,
@@ -41,8 +41,8 @@ def main(run: Run) -> None:
     settings, draws = run.params, torch_generator(run.seed, "uniemo_joint", "model")
     tables = joint_folder.tables_of(run.read(CORRELATION), known, settings, draws)
     model = joint_folder.build(known, foundation, tables, settings, draws)
-    corpus = run.read(EMOSET, ["image_id", "emotion", "split", "scene", "objects"])
-    images = (read_table(path, columns=["image"]) for path in run.shards(EMOSET))
+    corpus = run.read(LABELLED, ["image_id", "emotion", "split", "scene", "objects"])
+    images = (read_table(path, columns=["image"]) for path in run.shards(LABELLED))
     squares = cached_squares(run.work, images, known.settings.image_px)
     latents = LatentCache(run.work, map(read_table, run.shards(LATENTS)), foundation.base.latent_channels)
     pictures = inputs_of(corpus, squares, known.bases, known.settings)

@@ -1,17 +1,17 @@
 """Stage uniemo_understanding: train CLIP's ViT with scene and object queries to read emotions (UniEmo Eq. 1-4, 9)."""
 
-from pipeline.artifacts import EMOSET, FOUNDATION_VIT, METRICS, PLOTS, UNIEMO_UNDERSTANDING, read_table
+from pipeline.artifacts import FOUNDATION_VIT, LABELLED, METRICS, PLOTS, UNIEMO_UNDERSTANDING, read_table
 from pipeline.stage import Run, stage
 
 
 @stage(
-    reads=(EMOSET, FOUNDATION_VIT),
+    reads=(LABELLED, FOUNDATION_VIT),
     writes=(UNIEMO_UNDERSTANDING, METRICS, PLOTS),
     sections=("seed", "uniemo_understanding", "foundation_vit"),
     trains=True,
 )
 def main(run: Run) -> None:
-    """Train on EmoSet's train split, keep the weights that are best on val and report on test."""
+    """Train on the labelled corpus's train split, keep the weights that are best on val and report on test."""
     from pipeline.foundation.clip import load_clip
     from pipeline.judges.errors import save_calibration, save_confusion
     from pipeline.rows import train_split
@@ -24,8 +24,8 @@ def main(run: Run) -> None:
     from pipeline.uniemo.pictures import cached_squares
 
     settings, clip = run.params, load_clip(run.path(FOUNDATION_VIT), device())
-    corpus = run.read(EMOSET, ["image_id", "emotion", "split", "scene", "objects"])
-    images = (read_table(path, columns=["image"]) for path in run.shards(EMOSET))
+    corpus = run.read(LABELLED, ["image_id", "emotion", "split", "scene", "objects"])
+    images = (read_table(path, columns=["image"]) for path in run.shards(LABELLED))
     squares = cached_squares(run.work, images, settings.image_px)
     bases = bases_of(train_split(corpus), clip)
     found = understanding.inputs_of(corpus, squares, bases, settings)

@@ -69,6 +69,7 @@ def expanded(name: str, item: str, *keys: str) -> set[str]:
 
 
 def _filled(path: str) -> str:
+    path = path.replace("${corpus}", PARAMS["corpus"])
     for section, values in PARAMS.items():
         for key, value in values.items() if isinstance(values, dict) else ():
             path = path.replace(f"${{{section}.{key}}}", str(value))
@@ -80,7 +81,7 @@ def test_dvc_yaml_agrees_with_the_code() -> None:
 
 
 def test_every_section_of_params_is_a_stage_or_runs_through_all() -> None:
-    assert set(Params.model_fields) - set(STAGES) <= {"seed", "corpora", "methods", "foundation_folders"}
+    assert set(Params.model_fields) - set(STAGES) <= {"seed", "corpora", "corpus", "methods", "foundation_folders"}
 
 
 @pytest.mark.parametrize(

@@ -48,9 +48,8 @@ def metrics(folder: Path, name: str) -> dict[str, Any]:
     return found
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("repository")
+def copied(folder: Path) -> Path:
+    """Copy what a run needs into a folder, which becomes a repository of git and DVC, and return it."""
     for name in COPIED:
         source, target = ROOT / name, folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -58,6 +57,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(source, target, ignore=ignored) if source.is_dir() else shutil.copy(source, target)
     run(folder, "git", "init", "-q")
     run(folder, "dvc", "init", "-q")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = copied(tmp_path_factory.mktemp("repository"))
     run(folder, sys.executable, "-m", "evoke", "preset", "smoke")
     run(folder, sys.executable, "-m", "evoke", "repro", "--jobs", "2")
     return folder

@@ -196,7 +196,7 @@ def test_a_file_in_another_layout_keeps_its_comments(project: Path) -> None:
     text = path.read_text().replace("corpora: [emoset, emoart]  #", "corpora:  # mine\n  # why\n- emoset  #", 1)
     path.write_text(re.sub(r"(?m)^(- emoset .*)$", r"\1\n- emoart\n", text))
     apply_preset(path, load_preset("smoke"), {})
-    assert re.search(r"(?m)^corpora: \[emoset, emoart\]  # mine; corpora that are captioned", path.read_text())
+    assert re.search(r"(?m)^corpora: \[emoset, emoart\]  # mine; corpora to caption", path.read_text())
     assert "# why" in path.read_text()
 
 

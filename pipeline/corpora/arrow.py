@@ -15,7 +15,7 @@ import pyarrow as pa
 from pipeline.ahead import ahead
 from pipeline.corpora.picture import Picture
 from pipeline.corpora.records import Reject, shown
-from pipeline.corpora.wikiart import MIN_DIGITS, columns_of, names_of, outcome, picture_column
+from pipeline.corpora.wikiart import LABELS, MIN_DIGITS, class_names, columns_of, outcome, picture_column
 
 STATE = "state.json"
 SCRATCH = ("cache-", "tmp")  # prefixes of files that the library keeps beside its own
@@ -55,7 +55,7 @@ def read(path: Path, ids: str, chosen: range) -> Iterator[Picture | Reject]:
             for batch in [_checked(whole.select(columns))]
             for row in range(batch.num_rows)
         )
-        yield from ahead(partial(outcome, names_of(batches.schema), column), rows)
+        yield from ahead(partial(outcome, class_names(batches.schema, LABELS), column), rows)
 
 
 def _checked(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -83,8 +83,8 @@ def corpus_card(
 
 # {name}
 
-{len(splits):,} images, each with one of {len(EMOTIONS)} emotions, checked and packed by the pipeline `evoke`. Written by
-`evoke corpus`.
+{len(splits):,} images, each with one of {len(EMOTIONS)} emotions, checked and packed by the pipeline `evoke`.
+Written by `evoke corpus export`.
 
 ```python
 from datasets import load_dataset

@@ -185,19 +185,10 @@ def _outcome(door: Folder, row: Row) -> Record | Reject:
 
 def _record(door: Folder, row: Row) -> Record:
     data = door.read(row.image, MAX_IMAGE_BYTES, Reason.missing_image)
-    width, height = upright_size(read_image(data))
-    check_shape(width, height)
+    record = checked_record(row.image_id, data, row.image, row.emotion, row.split)
     annotation = _annotation(door, row)
-    return Record(
-        image_id=row.image_id,
-        image_bytes=data,
-        path=row.image,
-        emotion=cast(Emotion, row.emotion),
-        polarity=polarity(row.emotion),
-        split=row.split,
-        width=width,
-        height=height,
-        sha256=hashlib.sha256(data).hexdigest(),
+    return replace(
+        record,
         brightness=_level(annotation, "brightness"),
         colorfulness=_level(annotation, "colorfulness"),
         scene=_name(annotation, "scene"),
@@ -205,6 +196,20 @@ def _record(door: Folder, row: Row) -> Record:
         facial_expression=_name(annotation, "facial_expression"),
         human_action=_name(annotation, "human_action"),
     )
+
+
+def checked_record(image_id: str, data: bytes, path: str, emotion: str, split: Split) -> Record:
+    """Return the bytes of a file as a record without attributes.
+
+    Raises RejectedError as `read_image` does, and for a strip.
+    """
+    width, height = upright_size(read_image(data))
+    check_shape(width, height)
+    return Record(
+        image_id=image_id, image_bytes=data, path=path, emotion=cast(Emotion, emotion), polarity=polarity(emotion),
+        split=split, width=width, height=height, sha256=hashlib.sha256(data).hexdigest(), brightness=None,
+        colorfulness=None, scene=None, objects=(), facial_expression=None, human_action=None,
+    )  # fmt: skip
 
 
 def _annotation(door: Folder, row: Row) -> dict[str, Any]:
@@ -242,17 +247,18 @@ def _level(annotation: dict[str, Any], key: str) -> float | None:
 def _name(annotation: dict[str, Any], key: str) -> str | None:
     """Return a single attribute in snake_case, or None if it is absent, null or empty."""
     value = annotation.get(key)
-    return None if value is None else _checked_name(value, key) or None
+    return None if value is None else checked_name(value, key) or None
 
 
 def _names(annotation: dict[str, Any], key: str) -> tuple[str, ...]:
     """Return a list of attributes, or a single one, as a tuple in the annotation's order without repeats."""
     value = annotation.get(key)
     values = value if isinstance(value, list) else [] if value is None else [value]
-    return tuple(name for name in dict.fromkeys(_checked_name(value, key) for value in values) if name)
+    return tuple(name for name in dict.fromkeys(checked_name(value, key) for value in values) if name)
 
 
-def _checked_name(value: Any, key: str) -> str:
+def checked_name(value: Any, key: str) -> str:
+    """Return an attribute's name in snake_case. Raises RejectedError for what is not a name."""
     if not isinstance(value, str):
         raise RejectedError(Reason.malformed_annotation, f"{key} holds {type(value).__name__}, expected a name")
     if len(value) > MAX_NAME_CHARS or not value.isprintable():

@@ -56,7 +56,7 @@ def select(
 def _selected(judged: pa.Table, rejects: pa.Table, settings: "Emoart", generator: np.random.Generator) -> Selection:
     num_rows = len(judged) + len(rejects)
     check_rejects(len(rejects), num_rows, settings.max_reject_frac, "emoart", describe_rejects(rejects))
-    copies = _copies(judged)
+    copies = copies_of(judged)
     judged = judged.filter(
         pa.array([image_id not in copies for image_id in judged["image_id"].to_pylist()], pa.bool_())
     )
@@ -169,8 +169,11 @@ def summary(selection: Selection, settings: "Emoart") -> dict[str, str | float]:
     }
 
 
-def _copies(judged: pa.Table) -> dict[str, Reject]:
-    """Return, by image_id, a reject for each image that has the same bytes as an earlier one."""
+def copies_of(judged: pa.Table) -> dict[str, Reject]:
+    """Return, by image_id, a reject for each image that has the same bytes as an earlier one.
+
+    judged: columns image_id, path, which may be null, and sha256.
+    """
     first: dict[str, tuple[str, str | None]] = {}
     copies: dict[str, Reject] = {}
     columns = (judged[name].to_pylist() for name in ("image_id", "path", "sha256"))

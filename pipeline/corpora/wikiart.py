@@ -63,9 +63,9 @@ class RowGroups:
     def read(self) -> Iterator[Picture | Reject]:
         """Yield one image or reject per row, in row order. Raises ValueError that names the file if it is damaged."""
         with errors_name(self.file), pq.ParquetFile(self.file, buffer_size=BUFFER_BYTES) as file:
-            names = names_of(file.schema_arrow)
+            names = class_names(file.schema_arrow, LABELS)
             columns = columns_of(file.schema_arrow, self.column)
-            rows = (row for group in self.groups for row in _rows(file, group, columns))
+            rows = (row for group in self.groups for row in rows_of(file, group, columns))
             named = ((f"{self.corpus}/{index:0{self.digits}d}", row) for index, row in enumerate(rows, self.first))
             yield from ahead(partial(outcome, names, self.column), named)
 
@@ -131,7 +131,7 @@ def _footer(file: Path) -> pq.FileMetaData:
     with errors_name(file), pq.ParquetFile(file) as opened:
         schema, footer = opened.schema_arrow, opened.metadata
     kinds = dict(zip(schema.names, schema.types, strict=True))
-    if not _holds_pictures(kinds.get("image")):
+    if not holds_pictures(kinds.get("image")):
         problem = f"has type {kinds['image']}" if "image" in kinds else "is missing"
         raise ValueError(
             f"{file}: column image {problem}; expected is struct<bytes: binary, path: string> as in huggan/wikiart, or "
@@ -140,7 +140,7 @@ def _footer(file: Path) -> pq.FileMetaData:
     for name in LABELS:
         if name in kinds and not _holds_labels(kinds[name]):
             raise ValueError(f"{file}: column {name} has type {kinds[name]}; expected are class labels or text")
-    for name in set(LABELS) & set(kinds) - set(names_of(schema)):
+    for name in set(LABELS) & set(kinds) - set(class_names(schema, LABELS)):
         if pa.types.is_integer(kinds[name]):
             _log.warning(
                 "%s: column %s has class numbers without names; the numbers are used as names", file.name, name
@@ -148,7 +148,7 @@ def _footer(file: Path) -> pq.FileMetaData:
     return footer
 
 
-def _rows(file: pq.ParquetFile, group: int, columns: list[str]) -> Iterator[dict[str, Any] | RejectedError]:
+def rows_of(file: pq.ParquetFile, group: int, columns: list[str]) -> Iterator[dict[str, Any] | RejectedError]:
     """Yield the rows of a row group, with one in memory at a time.
 
     A page of a few bytes may unpack to gigabytes of rows. If the images of a row group have more than MAX_IMAGE_BYTES
@@ -174,13 +174,13 @@ def columns_of(schema: pa.Schema, column: str) -> list[str]:
 
 def picture_column(schema: pa.Schema) -> str | None:
     """Return `image` if that column holds images, else the only column with bytes and path, as datasets writes them."""
-    if IMAGE in schema.names and _holds_pictures(schema.field(IMAGE).type):
+    if IMAGE in schema.names and holds_pictures(schema.field(IMAGE).type):
         return IMAGE
-    others = [field.name for field in schema if pa.types.is_struct(field.type) and _holds_pictures(field.type)]
+    others = [field.name for field in schema if pa.types.is_struct(field.type) and holds_pictures(field.type)]
     return others[0] if len(others) == 1 else None
 
 
-def _holds_pictures(kind: pa.DataType | None) -> bool:
+def holds_pictures(kind: pa.DataType | None) -> bool:
     """Return True for bytes, and for a struct of bytes and perhaps a path, which is null where no row has one."""
     if kind is None or not pa.types.is_struct(kind):
         return kind in BYTES
@@ -201,14 +201,14 @@ def _size(footer: pq.FileMetaData, group: int) -> tuple[int, int]:
     return row_group.num_rows, row_group.total_byte_size
 
 
-def names_of(schema: pa.Schema) -> Names:
-    """Return the names of each class label, from the metadata that the datasets library writes.
+def class_names(schema: pa.Schema, columns: Sequence[str]) -> Names:
+    """Return the names of each class label of these columns, from the metadata that the datasets library writes.
 
     A column without such metadata has no entry.
     """
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-        listed = {name: features[name].get("names") for name in LABELS if name in features}
+        listed = {name: features[name].get("names") for name in columns if name in features}
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError):  # absent, or of another shape
         return {}
     return {name: tuple(words) for name, words in listed.items() if isinstance(words, list) and _all_text(words)}

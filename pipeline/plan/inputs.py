@@ -5,6 +5,7 @@ No weights are loaded and no image is decoded. What is not on the disk is publis
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -13,6 +14,9 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.compute as pc
+
+from pipeline.artifacts import read_shards, shard_paths
 from pipeline.corpora.folder import READABLE, is_system_name
 from pipeline.corpora.records import SPLITS
 from pipeline.corpora.validate import PUBLISHED, PUBLISHED_TOTAL
@@ -100,7 +104,7 @@ class Corpora:
     """The images of every corpus.
 
     `emoart` is what curation keeps of `wikiart`, `art_emotions` how many emotions it has, `small` the images of each
-    small set that understanding_scores names.
+    small set that understanding_scores names, `own` the user's own corpora by name, and `used` what params.yaml names.
     """
 
     emoset: Corpus
@@ -108,11 +112,15 @@ class Corpora:
     emoart: Corpus
     art_emotions: int
     small: tuple[int, ...]
+    own: Mapping[str, Corpus]
+    used: tuple[str, ...]
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Return the source of the figures of each corpus."""
-        named = {"EmoSet": self.emoset, "WikiArt": self.wikiart, "EmoArt": self.emoart}
+        """Return the source of the figures of each corpus that is used."""
+        named = {"EmoSet": self.emoset} if "emoset" in self.used else {}
+        named |= {"WikiArt": self.wikiart, "EmoArt": self.emoart} if "emoart" in self.used else {}
+        named |= self.own
         return tuple(f"{name}: {corpus.total:,} images, {corpus.source}" for name, corpus in named.items())
 
 
@@ -125,8 +133,14 @@ class Setting:
     models: Models
 
     def corpus(self, name: str) -> Corpus:
-        """Return the corpus named `emoset` or `emoart`."""
-        return self.corpora.emoset if name == "emoset" else self.corpora.emoart
+        """Return the corpus of this name."""
+        made = {"emoset": self.corpora.emoset, "emoart": self.corpora.emoart}
+        return made.get(name) or self.corpora.own[name]
+
+    @property
+    def labelled(self) -> Corpus:
+        """Return the corpus that classifier, judges, UniEmo and baselines learn from."""
+        return self.corpus(self.params.corpus)
 
     def num_encoded(self, corpus: str) -> int:
         """Return how many images of a corpus become latents."""
@@ -187,11 +201,11 @@ def _counted(configs: str, captioner: Captioner, notes: tuple[str, ...]) -> Mode
     return Models(clip, vit, unet, vae, captioner, notes)
 
 
-def corpora_of(params: "Params", miniature: Path, curated: Curated | None = None) -> Corpora:
+def corpora_of(params: "Params", miniature: Path, curated: Curated | None = None, packed: Path = Path()) -> Corpora:
     """Return the counts of all corpora for `params`.
 
     `miniature` is the folder of the miniature's layouts. `curated` is the result of the last run of emoart; it is used
-    only if that run had the same number of images.
+    only if that run had the same number of images. `packed` is the folder of the user's own corpora.
     """
     world, scores = params.miniature, params.understanding_scores
     emoset_folder, art_folder = Path(params.emoset.folder), Path(params.emoart.folder)
@@ -211,7 +225,8 @@ def corpora_of(params: "Params", miniature: Path, curated: Curated | None = None
     folders = {"fi": scores.fi_folder, "emotionroi": scores.emotionroi_folder}
     is_drawn = {name: Path(folders.get(name, scores.twitter_folder)).parent == miniature for name in scores.datasets}
     small = [getattr(world, f"num_{name}") if is_drawn[name] else SMALL_PUBLISHED[name] for name in scores.datasets]
-    return Corpora(emoset, wikiart, emoart, curated.num_emotions, tuple(small))
+    own = {name: count_packed(packed / name) for name in params.corpora if name not in ("emoset", "emoart")}
+    return Corpora(emoset, wikiart, emoart, curated.num_emotions, tuple(small), own, params.corpora)
 
 
 def count_emoset(folder: Path) -> Corpus:
@@ -225,6 +240,18 @@ def count_emoset(folder: Path) -> Corpus:
     num_bytes, (width, height) = value("emoset_bytes"), _pixels("emoset")
     note = f"published ({folder} does not exist); {num_bytes / 1e3:g} kB and {width:g} x {height:g} px are assumed"
     return Corpus(PUBLISHED_TOTAL - val - test, val, test, num_bytes, width, height, note, is_missing=True)
+
+
+def count_packed(folder: Path) -> Corpus:
+    """Return the counts of a packed corpus. Raises TableError if it has no shards."""
+    files, rows = shard_paths(folder), read_shards(folder, columns=["split", "width", "height"])
+    counts = Counter(rows["split"].to_pylist())
+    num_bytes = sum(file.stat().st_size for file in files) / len(rows)
+    width, height = (pc.mean(rows[name]).as_py() for name in ("width", "height"))
+    return Corpus(
+        counts["train"], counts["val"], counts["test"], num_bytes, width, height, f"counted in {folder}",
+        shard_images=-(-len(rows) // len(files)),
+    )  # fmt: skip
 
 
 def count_art(folder: Path) -> Corpus:

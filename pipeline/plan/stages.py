@@ -108,7 +108,7 @@ def captions(run: Setting, corpus: str) -> Stage:
 
 
 def classifier(run: Setting, source: str, passes: float) -> Stage:
-    """Return the work of training on the CLIP features of EmoSet, `passes` times in each epoch.
+    """Return the work of training on the CLIP features of the labelled corpus, `passes` times in each epoch.
 
     What is imported costs almost nothing.
     """
@@ -116,7 +116,7 @@ def classifier(run: Setting, source: str, passes: float) -> Stage:
     if source == "imported":
         return Stage(0, "steps")
     weights = (run.models.joint_width + len(EMOTIONS)) * section.hidden
-    steps = section.epochs * ceil(passes * run.corpora.emoset.train / section.batch_size)
+    steps = section.epochs * ceil(passes * run.labelled.train / section.batch_size)
     cost = Cost(products=TRAIN * 2 * weights, kernels=SMALL_KERNELS)
     part = Part(steps * section.batch_size, cost, "train", "fp32", section.batch_size)
     return Stage(steps, "steps", (part,), FP32 * weights)
@@ -129,7 +129,7 @@ def correlation(run: Setting, _: str) -> Stage:
 
 
 def judges(run: Setting, _: str) -> Stage:
-    section, images = run.params.judges, run.corpora.emoset
+    section, images = run.params.judges, run.labelled
     number, batch = images.train * HALVES[section.half], section.batch_size * JUDGED
     steps = section.epochs * ceil(number / section.batch_size)
     network = judge(section.backbone, section.image_px)
@@ -149,15 +149,16 @@ def sampling(run: Setting, number: float) -> Part:
 
 
 def generator(
-    run: Setting, section: "DiffusionTraining", weights: float, rank: int = 0, corpus: str = "emoset",
+    run: Setting, section: "DiffusionTraining", weights: float, rank: int = 0, corpus: str = "",
     beside: Cost | None = None,
 ) -> Stage:  # fmt: skip
     """Return the work of steps through the U-Net, and of the sheets of samples on the way.
 
-    `weights` is the size of what is trained, `rank` the total rank of the adapters, and `beside` the cost per sample of
-    what else is trained. The frozen text encoder is passed twice: forward, and backward to the embedding.
+    `weights` is the size of what is trained, `rank` the total rank of the adapters, `corpus` the one that it is trained
+    on, by default the labelled one, and `beside` the cost per sample of what else is trained. The frozen text encoder
+    is passed twice: forward, and backward to the embedding.
     """
-    batch = section.batch_size
+    corpus, batch = corpus or run.params.corpus, section.batch_size
     sample = run.models.unet_step(rank).cost + run.models.clip_text * 2 + (beside or Cost())
     sheets = section.steps // section.sheet_steps if section.sheet_steps else 0
     sheet_part = sampling(run, sheets * SHEET_COLUMNS * run.emotions(f"coemogen_{corpus}"))
@@ -189,7 +190,7 @@ def distinct(kinds: int, batch_size: int) -> float:
 
 
 def uniemo_understanding(run: Setting, _: str) -> Stage:
-    section, images = run.params.uniemo_understanding, run.corpora.emoset
+    section, images = run.params.uniemo_understanding, run.labelled
     step, chain = run.models.chain(section, section.backbone_rate), run.models.chain(section)
     scored = (section.steps // section.val_steps + 2) * images.val + images.test
     parts = (
@@ -202,7 +203,7 @@ def uniemo_understanding(run: Setting, _: str) -> Stage:
 
 def uniemo(run: Setting, steps: int) -> Stage:
     """Return the work of training chain and U-Net together, then of reading the corpus for the Gaussians."""
-    section, reader, images = run.params.uniemo_joint, run.params.uniemo_understanding, run.corpora.emoset
+    section, reader, images = run.params.uniemo_joint, run.params.uniemo_understanding, run.labelled
     step, chain = run.models.chain(reader, section.backbone_rate), run.models.chain(reader)
     weights = chain.num_bytes + FP32 * 3 * 2 * run.models.vision_width**2
     stage = generator(run, section.model_copy(update={"steps": steps}), weights, beside=step.cost)
@@ -212,10 +213,10 @@ def uniemo(run: Setting, steps: int) -> Stage:
 
 
 def with_squares(run: Setting, stage: Stage) -> Stage:
-    """Return a training with the squares of all images of EmoSet that it makes first and keeps in .work."""
-    number, edge = run.corpora.emoset.total, run.params.uniemo_understanding.image_px
+    """Return a training with the squares of all labelled images, which it makes first and keeps in .work."""
+    number, edge = run.labelled.total, run.params.uniemo_understanding.image_px
     work = stage.work_bytes + 3 * number * edge**2
-    return replace(stage, work_bytes=work, core_s=run.corpora.emoset.decoding_s(number))
+    return replace(stage, work_bytes=work, core_s=run.labelled.decoding_s(number))
 
 
 def generated_images(run: Setting, method: str) -> Stage:
@@ -267,7 +268,7 @@ def scores(run: Setting, images: Corpus) -> Stage:
 
 def real_scores(run: Setting, _: str) -> Stage:
     """Return the work of judging the test split like generated images, and what published FID needs of the rest."""
-    images = run.corpora.emoset
+    images = run.labelled
     stage, number = scores(run, images), images.total if run.is_published else images.test
     rest = Part(number - images.test, squared(run), batch_size=run.params.scores.batch_size)
     widths = (run.models.joint_width, JUDGE_WIDTH[run.params.judges.backbone], INCEPTION_WIDTH)
@@ -279,8 +280,8 @@ def real_scores(run: Setting, _: str) -> Stage:
 
 
 def understanding_scores(run: Setting, _: str) -> Stage:
-    """Return the work of every reader on EmoSet's test split and the small sets; the captioner reads some of each."""
-    section, captioner, images = run.params.understanding_scores, run.models.captioner, run.corpora.emoset
+    """Return the work of every reader on the test split and the small sets; the captioner reads some of each."""
+    section, captioner, images = run.params.understanding_scores, run.models.captioner, run.labelled
     sizes, readers = (images.test, *run.corpora.small), len(section.understandings)
     number, num_asked = sum(sizes), sum(min(size, section.num_asked or size) for size in sizes)
     read = run.models.clip_image + run.models.chain(run.params.uniemo_understanding).cost * readers
@@ -343,7 +344,7 @@ STAGES: dict[str, Callable[[Setting, str], Stage]] = {
         number=run.num_encoded(corpus), precision="bf16",
     ),
     "stable_diffusion": lambda *_: Stage(0, "steps"),
-    "caption_prompts": lambda run, _: rows(run.corpora.emoset, "captions"),
+    "caption_prompts": lambda run, _: rows(run.labelled, "captions"),
     "coemogen": coemogen,
     "textual_inversion": lambda run, _: generator(run, run.params.textual_inversion, 0.0),
     "dreambooth": dreambooth,

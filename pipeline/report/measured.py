@@ -10,17 +10,18 @@ key differs from what dvc.lock records, and one whose file gives a reason as `ou
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pipeline.artifacts import read_object
 from pipeline.corpora.records import shown
-from pipeline.params import Method, Params
+from pipeline.params import COEMOGEN, METHODS, Params
 from pipeline.report.grids import ACCURACY, from_grids, remedies_of
 from pipeline.report.ours import CONTENT, EMO_A, Ours, keys_of, preference
 from pipeline.report.papers import PaperTable, Row
 from pipeline.report.summary import all_metrics
 
 READING = "understanding_scores"
+LABELLED = f"{COEMOGEN}emoset"  # the papers' method on the labelled corpus, which `corpus` may name otherwise
 NO_KEY = "without a key, so that nothing says of which code, data and weights it is"
 DRAWN = "data/miniature/emoset"  # data set of an experiment that names none
 ALONE = "reported by the paper only"
@@ -43,18 +44,20 @@ class Measured:
     def of(cls, metrics: Path, results: Path, params: Params, recorded: Mapping[str, str] | None = None) -> "Measured":
         """Read every file of the two folders, either of which may be absent.
 
-        Experiments count only if they used the EmoSet of the params. recorded: the MD5 of each input in dvc.lock by
-        path, against which the keys of experiments are held.
+        Experiments count only if they used the labelled data of the params. recorded: the MD5 of each input in dvc.lock
+        by path, against which the keys of experiments are held.
         """
         read = {path.stem: _read_grid(path) for path in sorted(results.glob("*.json"))}
         grids = {name: {**grid, "outdated": age_of(grid, recorded or {})} for name, grid in read.items()}
-        same_data = {name: grid for name, grid in grids.items() if grid.get("data", DRAWN) == params.emoset.folder}
+        same_data = {name: grid for name, grid in grids.items() if grid.get("data", DRAWN) == params.labelled_data}
         return cls(all_metrics(metrics), same_data, params)
 
     def ours(self, table: PaperTable, row: Row, metric: str) -> Ours:
-        """Return our number for one cell."""
+        """Return our number for one cell. The papers' CoEmoGen on EmoSet is ours on the labelled corpus."""
         if not row.is_ours:
             return Ours(remedy=ALONE)
+        if row.method == LABELLED:
+            row = replace(row, method=f"{COEMOGEN}{self.params.corpus}")
         wrong = self._differing(table.params_of(row))
         present = Ours() if wrong else self._from_metrics(row, metric)
         by_grid = from_grids(self.grids, row, metric)
@@ -112,7 +115,7 @@ class Measured:
         Each is from the reader's own metrics file, then from the file of all readers.
         """
         within = metric.startswith("accuracy_") and metric != ACCURACY
-        dataset, table = metric.removeprefix("accuracy_").removeprefix("zero_shot_"), self.metrics.get(READING, {})
+        dataset, table = self._dataset(metric), self.metrics.get(READING, {})
         for reader in row.readers:
             own = self.metrics.get(reader, {}) if metric == ACCURACY else {}
             if own.get("accuracy") is not None:
@@ -123,9 +126,14 @@ class Measured:
                     ends = tuple(f"{prefix}/{name}" for name in ("low", "high", "n"))
                     yield _accuracy(table, f"{prefix}/accuracy", ends, f"{reader}, {task or 'as trained on EmoSet'}")
 
+    def _dataset(self, metric: str) -> str:
+        """Return the data set of an accuracy, under its name in the metrics."""
+        name = metric.removeprefix("accuracy_").removeprefix("zero_shot_")
+        return self.params.corpus if name == "emoset" else name
+
     def _no_accuracy(self, row: Row, metric: str) -> str:
         """Return why a finished run has no accuracy; empty if there was no run."""
-        dataset, table = metric.removeprefix("accuracy_"), self.metrics.get(READING, {})
+        dataset, table = self._dataset(metric), self.metrics.get(READING, {})
         if table.get(f"{dataset}/num_rare_classes"):
             return TOO_RARE
         return UNTRAINED if any(f"{dataset}/{reader}/accuracy" in table for reader in row.readers) else ""
@@ -142,7 +150,7 @@ class Measured:
         return ", or ".join([*ways, *remedies_of(row, metric)]) or "not measured by any stage or grid"
 
     def _by_method(self, method: str, unit: str, wrong: Mapping[str, Any]) -> str:
-        if method not in get_args(Method):
+        if method not in METHODS and not method.startswith(COEMOGEN):
             return f"the method {method} is not implemented"
         if method not in self.params.methods:
             return f"add {method} to methods in params.yaml, then {_repro(unit, wrong)}"

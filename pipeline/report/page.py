@@ -60,7 +60,7 @@ class Page:
 
     @property
     def is_miniature(self) -> bool:
-        return bool(self.params.miniature.layouts)
+        return self.params.is_drawn
 
     @property
     def emotions(self) -> list[str]:
@@ -153,13 +153,16 @@ class Page:
 
     @property
     def funnels(self) -> list[tuple[str, list[sources.Counted]]]:
-        steps, _ = sources.emoset_funnel(self.measured.metrics)
-        found = [("EmoSet", steps), ("EmoArt, curated from WikiArt", sources.emoart_funnel(self.measured.metrics))]
+        steps, _ = sources.labelled_funnel(self.measured.metrics, self.params.corpus)
+        found = [
+            (names.readable(self.params.corpus), steps),
+            ("EmoArt, curated from WikiArt", sources.emoart_funnel(self.measured.metrics)),
+        ]
         return [(name, counts) for name, counts in found if counts]
 
     @property
     def rejects(self) -> list[tuple[str, int]]:
-        return sources.emoset_funnel(self.measured.metrics)[1]
+        return sources.labelled_funnel(self.measured.metrics, self.params.corpus)[1]
 
     @property
     def receipts(self) -> list[receipts.Receipt]:

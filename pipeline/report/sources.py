@@ -111,12 +111,14 @@ def _readings(scores: Path) -> dict[str, tuple[str, float]]:
     return dict(zip(table["image_id"].to_pylist(), read, strict=True))
 
 
-def emoset_funnel(metrics: Mapping[str, Mapping[str, Any]]) -> tuple[list[Counted], list[tuple[str, int]]]:
-    """Return the steps of the EmoSet funnel and the rejects by reason.
+def labelled_funnel(
+    metrics: Mapping[str, Mapping[str, Any]], corpus: str
+) -> tuple[list[Counted], list[tuple[str, int]]]:
+    """Return the steps of the funnel of a labelled corpus and the rejects by reason.
 
     The steps count rows listed, images packed, images in the train split, and captions kept for training.
     """
-    packed, filtered = metrics["emoset"], metrics["caption_filter/emoset"]
+    packed, filtered = metrics[corpus], metrics[f"caption_filter/{corpus}"]
     steps = [
         ("rows", packed["num_rows"]), ("packed", packed["num_images"]), ("train split", packed["images.train"]),
         ("captions kept", filtered["num_kept"]),

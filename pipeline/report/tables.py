@@ -167,7 +167,7 @@ def caveat_of(given: Sequence[Cell], params: Params) -> str:
              for grid in sorted({cell.ours.grid for cell in cells} - {""})}  # fmt: skip
     comparable = list(dict.fromkeys(TITLES[cell.metric] for cell in cells if cell.ours.as_published))
     others = list(dict.fromkeys(TITLES[cell.metric] for cell in cells if not cell.ours.as_published))
-    data = "the drawn miniature" if params.miniature.layouts else params.emoset.folder
+    data = "the drawn miniature" if params.is_drawn else params.labelled_data
     clip = params.foundation_clip.name or "the bundled miniature CLIP"
     sentences = []
     if others:

@@ -1,4 +1,4 @@
-"""Provide labelled images in parts that are read one at a time: EmoSet's test split and the small data sets."""
+"""Provide labelled images in parts that are read one at a time: a corpus's test split and the small data sets."""
 
 import logging
 from collections import Counter
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.corpora import emotionroi, fi, twitter
-from pipeline.corpora.classes import CLASSES, SMALL_SETS, SmallSet
+from pipeline.corpora.classes import SMALL_SETS, SmallSet
 from pipeline.corpora.images import read_image, to_rgb
 from pipeline.corpora.labelled import LabelledFile, Sample, read
 from pipeline.corpora.pack import check_rejects, describe_rejects
@@ -43,21 +43,22 @@ class Part:
 
 
 def parts_of(
+    corpus: str,
     shards: Iterable[Path],
     read_shard: ReadShard,
     folders: Mapping[SmallSet, Path],
     num_asked: int | None,
     generator_of: Callable[[str], np.random.Generator],
 ) -> list[Part]:
-    """Return the parts of EmoSet's test split and of the small data sets, each data set in order of image_id.
+    """Return the parts of the corpus's test split and of the small data sets, each data set in order of image_id.
 
-    read_shard(path, columns=[...]) returns columns of an EmoSet shard. generator_of returns the generator of a data
+    read_shard(path, columns=[...]) returns columns of one of its shards. generator_of returns the generator of a data
     set, which draws the `num_asked` images that the captioner judges. Small data sets without a folder are left out.
     Raises ValueError if a folder does not contain its data set.
     """
     for dataset in sorted(set(SMALL_SETS) - set(folders)):
         _log.info("%s is skipped because understanding_scores.datasets does not list it", dataset)
-    parts = _parts_of_emoset(shards, read_shard, num_asked, generator_of("emoset"))
+    parts = _parts_of_corpus(corpus, shards, read_shard, num_asked, generator_of(corpus))
     for dataset, folder in sorted(folders.items()):
         parts += _parts_of_folder(dataset, folder, num_asked, generator_of(dataset))
     return parts
@@ -69,7 +70,7 @@ def reject_counts(parts: Sequence[Part], rejects: pa.Table, max_reject_frac: flo
     Raises ValueError if the share of rejects in a data set exceeds max_reject_frac.
     """
     numbers: dict[str, int] = {}
-    for dataset in CLASSES:
+    for dataset in dict.fromkeys([*SMALL_SETS, *(part.dataset for part in parts)]):
         of_it = rejects.filter(pc.starts_with(rejects["image_id"], f"{dataset}/"))
         num_rows = sum(part.num_rows for part in parts if part.dataset == dataset)
         check_rejects(
@@ -82,8 +83,8 @@ def reject_counts(parts: Sequence[Part], rejects: pa.Table, max_reject_frac: flo
     return numbers
 
 
-def _parts_of_emoset(
-    shards: Iterable[Path], read_shard: ReadShard, num_asked: int | None, generator: np.random.Generator
+def _parts_of_corpus(
+    corpus: str, shards: Iterable[Path], read_shard: ReadShard, num_asked: int | None, generator: np.random.Generator
 ) -> list[Part]:
     ids = {shard: _test(read_shard(shard, columns=["image_id", "split"]))["image_id"].to_pylist() for shard in shards}
     chosen_ids = chosen([image_id for image_ids in ids.values() for image_id in image_ids], num_asked, generator)
@@ -94,7 +95,7 @@ def _parts_of_emoset(
             yield Sample(Picture(row["image_id"], data, path, to_rgb(read_image(data))), row["emotion"], "test")
 
     return [
-        Part("emoset", len(image_ids), partial(samples, shard), chosen_ids)
+        Part(corpus, len(image_ids), partial(samples, shard), chosen_ids)
         for shard, image_ids in ids.items()
         if image_ids
     ]

@@ -36,6 +36,9 @@ def test_longest_goes_first_and_before_it_what_leads_to_the_first_images(monkeyp
     monkeypatch.setattr(estimate, "FIRST_LOOK", "right")
     assert sorted(GRAPH, key=known.priority(GRAPH), reverse=True)[:2] == ["draw", "right"]
     assert above(GRAPH, "right") == {"draw", "right"}
+    two = {"coemogen@art": {"classifier"}, "classifier": {"draw"}, "draw": set(), "coemogen@mine": {"draw"}}
+    monkeypatch.undo()
+    assert sorted(two, key=Estimate({}).priority(two), reverse=True)[:2] == ["draw", "coemogen@mine"]
     assert above(GRAPH, "gone") == set()
 
 

@@ -79,7 +79,7 @@ def test_the_sums_are_those_of_the_lines() -> None:
     stays = sum(float(row["bytes"]) for row in found.values())
     assert f"total: {hours:.2f} hours if stages run one after the other" in text
     assert f"disk: {stays / 1e9:.3g} GB of outputs" in text
-    assert "downloads: 70.8 GB, of which 37 GB for emoart" in text
+    assert "downloads: 70.8 GB, of which 37 GB for emoart@emoart" in text
     assert found["coemogen@emoset"]["gpus"] == "1"
 
 

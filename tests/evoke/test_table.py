@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from evoke.cli import main
-from evoke.preset import apply_preset, load_preset
+from evoke.corpus_params import with_corpora
+from evoke.preset import apply_preset, laid_over, load_preset
 from pipeline.params import read_yaml
 from pipeline.report.papers import TableName, load_papers
 from pipeline.report.tables import number
@@ -469,3 +470,14 @@ def test_the_power_of_a_table_takes_the_spread_of_an_experiment_and_names_it() -
         "resolved", "unresolved",
     )  # fmt: skip
     assert "in coemogen_table2b (1 differences, 3 seeds)" in run("2b", "--power").output
+
+
+def test_rows_of_emoset_hold_what_was_learnt_from_the_labelled_corpus() -> None:
+    values = read_yaml(Path("params.yaml"))
+    write("params.yaml", laid_over(values, with_corpora(values, ["mine"], "mine")))
+    write_scores("coemogen_mine")
+    write("metrics/understanding_scores.json", {"mine/captioner/accuracy": 0.71})
+    assert cells("1")["CoEmoGen", "emo_a"]["ours"] == "90.00"
+    assert cells("I")["LLaVA", "accuracy_emoset"]["ours"] == "71.0"
+    assert "clip_miniature" in run("1").output
+    assert "on mine" in run("1").output

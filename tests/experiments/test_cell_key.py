@@ -19,6 +19,7 @@ from pipeline.params import read_yaml
 
 CHANGES = {
     "emoset.folder": "data/emoset118k", "miniature.layouts": [], "truth_checks.corpora": [], "corpora": ["emoset"],
+    "emoart.corpora": [],
     "methods": ["coemogen_emoset", "uniemo_joint"], "understanding_scores.datasets": [],
     "understanding_scores.fi_folder": "data/fi", "understanding_scores.emotionroi_folder": "data/emotionroi",
     "understanding_scores.twitter_folder": "data/twitter", "emoart.folder": "data/wikiart",
@@ -87,7 +88,7 @@ def test_drawn_data_are_no_input_and_those_of_other_stages_are_none_either() -> 
     stages, values = read_yaml(ROOT / "dvc.yaml")["stages"], read_yaml(ROOT / "params.yaml")
     assert inputs_above("uniemo_understanding", stages, values) == ["models/miniature/clip"]
     above = [unit.name for unit in units_above("uniemo_understanding", stages, values)]
-    assert above == ["miniature@emoset", "foundation_clip", "foundation_vit", "emoset", "uniemo_understanding"]
+    assert above == ["miniature@emoset", "foundation_clip", "foundation_vit", "emoset@emoset", "uniemo_understanding"]
     with pytest.raises(click.ClickException, match=r"with these params dvc.yaml has no scores@emogen"):
         units_above("scores@emogen", stages, values)
 

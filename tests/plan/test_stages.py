@@ -37,7 +37,7 @@ def test_the_paper_preset_has_the_published_numbers_of_pictures(setting: Make) -
     found = by_unit(setting("paper"))
     assert not any(unit.startswith(("miniature", "truth_checks")) for unit in found)
     numbers = {
-        "features@emoset": 118_102, "latents@emoset": 94_481, "emoart": 81_444, "captions@emoart": 13_634,
+        "features@emoset": 118_102, "latents@emoset": 94_481, "emoart@emoart": 81_444, "captions@emoart": 13_634,
         "images@coemogen_emoset": 8_000, "images@coemogen_emoart": 6_000,
     }  # fmt: skip
     assert {unit: found[unit].number for unit in numbers} == numbers
@@ -49,13 +49,13 @@ def test_bytes_follow_from_schemas_and_shapes(setting: Make) -> None:
     assert found["features@emoset"].num_bytes == pytest.approx(118_102 * 768 * 4, rel=0.02)
     assert found["images@dreambooth"].num_bytes == pytest.approx(8_000 * 450_000, rel=0.02)
     assert found["foundation_diffusion"].download_bytes == pytest.approx(4.26e9, rel=0.01)
-    assert found["emoart"].download_bytes == pytest.approx(37e9, rel=0.01)
+    assert found["emoart@emoart"].download_bytes == pytest.approx(37e9, rel=0.01)
 
 
 def test_bytes_of_the_miniature_are_those_that_dvc_noted(setting: Make) -> None:
     lock = read_yaml(ROOT / "dvc.lock")["stages"]
     found = by_unit(setting("miniature"))
-    for unit in ("foundation_clip", "foundation_diffusion", "foundation_captioner", "features@emoset", "emoset",
+    for unit in ("foundation_clip", "foundation_diffusion", "foundation_captioner", "features@emoset", "emoset@emoset",
                  "images@uniemo_joint", "scores@uniemo_joint", "judges", "uniemo_understanding"):  # fmt: skip
         noted = sum(out.get("size", 0) for out in lock[unit]["outs"])
         assert found[unit].num_bytes == pytest.approx(noted, rel=0.25), unit

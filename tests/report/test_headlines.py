@@ -49,14 +49,14 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_of_the_scores_the_totals_and_one_measure_of_each_kind_are_headlines() -> None:
-    assert headlines({"scores/emogen": SCORED}) == {
+    assert headlines({"scores/emogen": SCORED}, "emoset") == {
         "scores/emogen/emo_a/classifier": 0.9,
         "scores/emogen/emo_a/judge": 0.7,
         "scores/emogen/fid/judge_small/clean": 1.5,
         "scores/emogen/feature_distance/judge_small/clean": 3.5,
         "scores/emogen/sem_d_mse/clip_miniature/clean": 1.2,
     }
-    assert headlines({"unknown": {"accuracy": 1.0}}) == {}
+    assert headlines({"unknown": {"accuracy": 1.0}}, "emoset") == {}
 
 
 def test_the_stage_writes_a_page_of_numbers_of_the_present_corpora_and_methods(repository: Path) -> None:
@@ -65,13 +65,13 @@ def test_the_stage_writes_a_page_of_numbers_of_the_present_corpora_and_methods(r
     written = json.loads((repository / "metrics/summary.json").read_text())
     assert 40 < len(written) < 80
     assert not [key for key in written if "gone" in key]
-    assert written == headlines({name: values for name, values in metrics().items() if "gone" not in name})
+    assert written == headlines({name: values for name, values in metrics().items() if "gone" not in name}, "emoset")
     assert written["understanding_scores/emoset/uniemo_joint/accuracy"] == 0.8
     assert "understanding_scores/emoset/uniemo_joint/polarity/accuracy" not in written
     assert "understanding_scores/fi/captioner/accuracy" not in written
 
 
 def test_the_summary_of_a_folder_that_has_one_is_the_same(repository: Path) -> None:
-    before = headlines(all_metrics(repository / "metrics"))
+    before = headlines(all_metrics(repository / "metrics"), "emoset")
     assert CliRunner().invoke(summary.main, []).exit_code == 0
-    assert headlines(all_metrics(repository / "metrics")) == before
+    assert headlines(all_metrics(repository / "metrics"), "emoset") == before

@@ -55,7 +55,7 @@ def write_params(**changes: Any) -> None:
 
 
 def run(stage: Any = emoart) -> Result:
-    return CliRunner().invoke(stage.main, [])
+    return CliRunner().invoke(stage.main, ["--item", "emoart"])
 
 
 def made(stage: Any = emoart) -> None:
@@ -128,7 +128,7 @@ def test_a_run_that_was_stopped_goes_on_and_ends_with_the_same_bytes(
 
     monkeypatch.setattr(selection, "select", stop)
     assert "stopped" in run().output
-    (parts,) = Path(".work/emoart").glob("*/parts")
+    (parts,) = Path(".work/emoart@emoart").glob("*/parts")
     assert len(list(parts.rglob("*.parquet"))) == 3 * 6
     (parts / piece).unlink()
     monkeypatch.setattr(selection, "select", whole)
