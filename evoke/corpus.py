@@ -5,8 +5,9 @@ Run these commands from the root of the repository.
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -53,10 +54,11 @@ def add(name: str, source: Path, images: Path | None, val_frac: float, test_frac
     """
     from pipeline.artifacts import CORPUS
     from pipeline.corpora.own import plan
-    from pipeline.params import load_params
+    from pipeline.params import read_yaml
 
-    params = load_params(PARAMS)
+    values = read_yaml(PARAMS)
     check_name(name)
+    params = _params_of(values, name)
     folder = CORPUS.locate("", name, params)
     if folder.exists() and not replace:
         raise ValueError(f"{folder} exists; pass --replace to replace it, or choose another name")
@@ -71,7 +73,7 @@ def add(name: str, source: Path, images: Path | None, val_frac: float, test_frac
         num_captions = _write(name, planned, pieces, settled, params, work)
         work.finish()
     _tell(folder, settled, num_captions)
-    if name not in params.corpora:
+    if name not in values["corpora"]:
         click.echo(f"`evoke corpus use {name}` sets params.yaml to it")
 
 
@@ -79,17 +81,17 @@ def add(name: str, source: Path, images: Path | None, val_frac: float, test_frac
 def list_corpora() -> None:
     """List the corpora in data/corpora with their images, and how params.yaml uses them."""
     from pipeline.artifacts import CORPUS, read_shards
-    from pipeline.params import load_params
+    from pipeline.params import read_yaml
 
-    params = load_params(PARAMS)
-    made = {path.name for path in CORPUS.locate("", ".", params).glob("[!.]*") if path.is_dir()}
-    for name in sorted(made | set(params.corpora)):
-        uses = (["captioned"] if name in params.corpora else []) + (["labelled"] if name == params.corpus else [])
+    values = read_yaml(PARAMS)
+    made = {path.name for path in Path(CORPUS.of(".").path).glob("[!.]*") if path.is_dir()}
+    for name in sorted(made | set(values["corpora"])):
+        uses = (["captioned"] if name in values["corpora"] else []) + (["labelled"] if name == values["corpus"] else [])
         use = f"  [{', '.join(uses)}]" if uses else ""
         if name not in made:
             click.echo(f"{name}: not made yet{use}")
             continue
-        rows = read_shards(CORPUS.locate("", name, params), columns=["emotion", "split"])
+        rows = read_shards(Path(CORPUS.of(name).path), columns=["emotion", "split"])
         click.echo(f"{name}: {_counted(rows['emotion'].to_pylist(), rows['split'].to_pylist())}{use}")
 
 
@@ -131,6 +133,18 @@ def check_name(name: str) -> None:
     taken = {*SMALL_SETS, *get_args(Layout), *get_args(Made), "real"}
     if name in taken or (Path("stages") / f"{name}.py").exists():
         raise ValueError(f"the name {name} is taken by the pipeline itself; choose another, such as my_{name}")
+
+
+def _params_of(values: Mapping[str, Any], name: str) -> "Params":
+    """Return the params with this corpus alone, as `evoke corpus use` sets them.
+
+    So a corpus can be added while params.yaml still names EmoSet and emotions.yaml has other emotions than Mikels'.
+    """
+    from evoke.corpus_params import with_corpora
+    from evoke.preset import laid_over
+    from pipeline.params import parse_params
+
+    return parse_params(laid_over(values, with_corpora(values, [name], name)))
 
 
 def _work_folder(name: str, planned: "Source", params: "Params", fractions: tuple[float, float]) -> "WorkFolder":

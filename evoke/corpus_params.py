@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from pipeline.artifacts import CORPUS, MINIATURE
+from pipeline.emotion_set import EMOTIONS
 from pipeline.params import COEMOGEN, Baseline, Made, Params
 
 LAYOUTS = {"emoset": "emoset", "emoart": "wikiart"}  # the drawn data that each corpus may be made of
@@ -29,12 +30,18 @@ def with_corpora(values: Mapping[str, Any], names: Iterable[str], labelled: str)
         "corpora": corpora,
         "corpus": labelled,
         "methods": _methods(values["methods"], [labelled, *corpora], corpora),
-        "grids": {"methods": _methods(values["grids"]["methods"], [labelled], corpora)},
+        "grids": {"methods": _methods(values["grids"]["methods"], [labelled], corpora), "fused": _fused(values)},
         "miniature": {"layouts": [*drawn, *(layout for layout in layouts if layout not in LAYOUTS.values())]},
         "truth_checks": {"corpora": [*LAYOUTS] if has_truth else []},
         **{name: {"corpora": [name] if name in corpora else []} for name in get_args(Made)},
         **{name: {"corpora": [labelled]} for name in baselines if values[name]["corpora"]},
     }
+
+
+def _fused(values: Mapping[str, Any]) -> list[str]:
+    """Return the emotions that the sheets fuse: those of params.yaml if all are in use, else the first ones in use."""
+    fused = values["grids"]["fused"]
+    return list(fused) if set(fused) <= set(EMOTIONS) else list(EMOTIONS[:3])
 
 
 def check_made(names: Iterable[str]) -> None:

@@ -14,13 +14,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 from pipeline.ahead import ahead
 from pipeline.corpora.images import MAX_IMAGE_BYTES, Folder, read_image, upright_size
 from pipeline.corpora.picture import check_shape
 from pipeline.corpora.records import SPLITS, Reason, Record, Reject, RejectedError, Split, shown
-from pipeline.emotions import EMOTIONS, INDEX, Emotion, polarity
+from pipeline.emotions import EMOTIONS, INDEX, Polarity, polarity
 
 ATTRIBUTES = ("scene", "object", "facial_expression", "human_action")
 MAX_SPLIT_BYTES = 1 << 30  # EmoSet-118K's train.json has about 12 MB
@@ -185,7 +185,7 @@ def _outcome(door: Folder, row: Row) -> Record | Reject:
 
 def _record(door: Folder, row: Row) -> Record:
     data = door.read(row.image, MAX_IMAGE_BYTES, Reason.missing_image)
-    record = checked_record(row.image_id, data, row.image, row.emotion, row.split)
+    record = checked_record(row.image_id, data, row.image, row.emotion, polarity(row.emotion), row.split)
     annotation = _annotation(door, row)
     return replace(
         record,
@@ -198,7 +198,9 @@ def _record(door: Folder, row: Row) -> Record:
     )
 
 
-def checked_record(image_id: str, data: bytes, path: str, emotion: str, split: Split) -> Record:
+def checked_record(
+    image_id: str, data: bytes, path: str, emotion: str, sign: Polarity | None, split: Split
+) -> Record:  # fmt: skip
     """Return the bytes of a file as a record without attributes.
 
     Raises RejectedError as `read_image` does, and for a strip.
@@ -206,7 +208,7 @@ def checked_record(image_id: str, data: bytes, path: str, emotion: str, split: S
     width, height = upright_size(read_image(data))
     check_shape(width, height)
     return Record(
-        image_id=image_id, image_bytes=data, path=path, emotion=cast(Emotion, emotion), polarity=polarity(emotion),
+        image_id=image_id, image_bytes=data, path=path, emotion=emotion, polarity=sign,
         split=split, width=width, height=height, sha256=hashlib.sha256(data).hexdigest(), brightness=None,
         colorfulness=None, scene=None, objects=(), facial_expression=None, human_action=None,
     )  # fmt: skip

@@ -34,7 +34,7 @@ from pipeline.corpora.pack import MAX_SHARD_BYTES, runs
 from pipeline.corpora.records import Reason, Record, Reject, RejectedError, Split, shown
 from pipeline.corpora.tables import ARROW, Group, groups_of, schema_of
 from pipeline.corpora.wikiart import class_names, errors_name, holds_pictures
-from pipeline.emotion_set import EMOTIONS
+from pipeline.emotion_set import EMOTIONS, polarity
 
 SPLIT_NAMES: Mapping[str, Split] = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
@@ -124,7 +124,9 @@ def _outcome(door: Folder, item_and_data: tuple[Item, bytes | RejectedError | No
         if isinstance(data, RejectedError):
             raise data
         data = data or door.read(item.path, MAX_IMAGE_BYTES, Reason.missing_image)
-        record = checked_record(item.image_id, data, item.path, item.emotion, item.split or "train")
+        record = checked_record(
+            item.image_id, data, item.path, item.emotion, polarity(item.emotion), item.split or "train"
+        )
         return replace(record, scene=item.scene, objects=item.objects)
     except RejectedError as why:
         return Reject(item.image_id, why.reason, f"{shown(item.path)}: {why.detail}")

@@ -84,7 +84,7 @@ class Record:
     image_bytes: bytes
     path: str
     emotion: Emotion
-    polarity: Polarity
+    polarity: Polarity | None
     split: Split
     width: int
     height: int

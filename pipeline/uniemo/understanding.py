@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.emotion_set import EMOTIONS
 from pipeline.judges.calibration import fit_temperature, negative_log_likelihood, softmax, wilson_interval
 from pipeline.judges.report import emotion_metrics
 from pipeline.rows import emotion_indices
@@ -128,7 +129,7 @@ def read(chain: UnderstandingChain, squares: Squares, rows: Integers, batch_size
     """Return the output of the chain for whole squares, in fp32 whatever the training precision was."""
     source = chain.backbone.conv1.weight.device
     prepare = ClipInput(chain.backbone).to(source)
-    logits: list[Tensor] = [torch.empty(0, 8)]
+    logits: list[Tensor] = [torch.empty(0, len(EMOTIONS))]
     joint: dict[str, list[Tensor]] = {kind: [] for kind in chain.kinds}
     for start in range(0, len(rows), batch_size):
         batch = torch.from_numpy(squares[rows[start : start + batch_size]]).to(source)
