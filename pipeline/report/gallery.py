@@ -4,7 +4,7 @@ The sheets are figures with names around the images. Where an image lies follows
 test draws a sheet and cuts it, so that a change of one without the other is found.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import ceil
@@ -65,19 +65,18 @@ class Dial:
         return DIALS[self.kind]
 
 
-def dials(plots: Path, params: Params, emotions: Sequence[str], edge: int) -> list[Dial]:
-    """Return a dial for each grid that stage grids has drawn.
+def dials(plots: Path, params: Params, known: Mapping[str, Sequence[str]], edge: int) -> list[Dial]:
+    """Return a dial for each grid that stage grids has drawn, with all methods that have drawn the same cells.
 
-    `emotions` are those that every method of params.grids knows, `edge` is that of its images in px. A method that has
-    drawn other rows than these is left out.
+    `known` has the emotions that each method draws, which are the rows of its sheets; `edge` is that of images in px.
     """
-    found = []
-    for kind, grid in grids(emotions, params.grids).items():
-        paths = {method: plots / method / f"{kind}.png" for method in params.grids.methods if method in params.methods}
-        tiles = tuple(_tiles(method, kind, path, grid, edge) for method, path in paths.items() if path.exists())
-        if tiles:
-            found.append(Dial(kind, grid.rows, grid.columns, params.grids.images_per_cell, tiles))
-    return found
+    found: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[Tiles]] = {}
+    for method, emotions in known.items():
+        for kind, grid in grids(emotions, params.grids).items():
+            path = plots / method / f"{kind}.png"
+            if path.exists():
+                found.setdefault((kind, grid.rows, grid.columns), []).append(_tiles(method, kind, path, grid, edge))
+    return [Dial(*cells, params.grids.images_per_cell, tuple(tiles)) for cells, tiles in found.items()]
 
 
 def cut(sheet: Image.Image, num_rows: int, num_columns: int, per_cell: int, edge: int) -> list[Image.Image]:

@@ -101,12 +101,10 @@ class Page:
 
     @property
     def dials(self) -> list[gallery.Dial]:
-        """Return the dials over the grids of the methods in the story, for the emotions that all of them know."""
-        shown = [method for method in self.shown if method.name in self.params.grids.methods]
-        if not shown:
-            return []
-        known = [emotion for emotion in EMOTIONS if all(emotion in method.pictures for method in shown)]
-        edge = next(iter(shown[0].pictures.values()))[0].image.width
+        """Return the dials over the grids of the methods in the story."""
+        shown = [method for method in self.shown if method.name in self.params.grids.methods and method.pictures]
+        known = {method.name: [emotion for emotion in EMOTIONS if emotion in method.pictures] for method in shown}
+        edge = next(iter(shown[0].pictures.values()))[0].image.width if shown else 0
         return gallery.dials(self.inputs.plots / "grids", self.params, known, edge)
 
     @property

@@ -40,19 +40,22 @@ def test_a_drawn_sheet_is_cut_into_its_images(tmp_path: Path, num_rows: int, num
         assert np.abs(np.asarray(tile, float) - image).max() < 40  # a pixel of a white gap would be nearer to 255
 
 
-def test_there_is_a_dial_for_each_drawn_grid_with_the_methods_that_have_it(tmp_path: Path) -> None:
+def test_methods_that_have_drawn_the_same_cells_share_a_dial(tmp_path: Path) -> None:
     settings = load_params(ROOT / "params.yaml").grids.model_copy(
         update={"images_per_cell": 1, "nouns": ("room",), "fused": ("awe", "fear")}
     )
     params = load_params(ROOT / "params.yaml").model_copy(update={"grids": settings})
-    drawn = grids(EMOTIONS, settings)
-    for kind, method in (("fusion", "uniemo_feedback"), ("transfer", "coemogen_emoset"), ("transfer", "gone")):
-        (tmp_path / method).mkdir(exist_ok=True)
-        draw_grid(drawn[kind], plain, tmp_path / method / f"{kind}.png")
-    found = {dial.kind: dial for dial in dials(tmp_path, params, EMOTIONS, EDGE)}
-    assert {kind: [tiles.method for tiles in dial.methods] for kind, dial in found.items()} == {
-        "transfer": ["coemogen_emoset"], "fusion": ["uniemo_feedback"]
-    }  # fmt: skip
-    tiles = found["fusion"].methods[0]
-    assert (tiles.figure.width, tiles.figure.height) == (EDGE, EDGE * len(found["fusion"].rows) * 5)
-    assert found["fusion"].printed("uniemo_feedback") == "UniEmo Fig. 10b"
+    known = {"coemogen_emoset": EMOTIONS, "uniemo_joint": EMOTIONS, "coemogen_emoart": ("awe", "anger", "fear")}
+    for kind, methods in {"transfer": ("coemogen_emoset", "coemogen_emoart", "gone"), "fusion": known}.items():
+        for method in methods:
+            (tmp_path / method).mkdir(exist_ok=True)
+            grid = grids(known.get(method, EMOTIONS), settings)[kind]
+            draw_grid(grid, plain, tmp_path / method / f"{kind}.png")
+    found = dials(tmp_path, params, known, EDGE)
+    assert [(dial.kind, [tiles.method for tiles in dial.methods]) for dial in found] == [
+        ("transfer", ["coemogen_emoset"]), ("fusion", list(known)), ("transfer", ["coemogen_emoart"])
+    ]  # fmt: skip
+    assert [len(dial.rows) for dial in found] == [8, 1, 3]
+    sizes = [(dial.methods[0].figure.width, dial.methods[0].figure.height) for dial in found]
+    assert sizes == [(EDGE, 8 * EDGE), (EDGE, 5 * EDGE), (EDGE, 3 * EDGE)]
+    assert found[1].printed("uniemo_joint") == "UniEmo Fig. 10b"
