@@ -6,6 +6,8 @@ With --curate it plans a curation of any number of images instead.
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +25,7 @@ ANY_REVISION = "0" * 40  # for a hub model that is not pinned yet; its cost does
 
 @click.command()
 @click.option("--preset", metavar="NAME", help="Merge this preset into params.yaml for the plan; nothing is written.")
-@click.option("--device", help="cpu, h200, h100, a100, l40s or rtx4090.  [this machine's]")
+@click.option("--device", help="cpu, h200, h100, a100, l40s, rtx4090, rtx3090 or rtx3060-12gb.  [this machine's]")
 @click.option("--gpus", default=1, show_default=True, type=click.IntRange(min=1), help="Number of GPUs.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print one CSV line per stage, for other programs.")
 @click.option("--experiments", is_flag=True, help="Plan every grid of experiments/ instead, one line per grid.")
@@ -34,18 +36,23 @@ def plan(
     preset: str | None, device: str | None, gpus: int, as_csv: bool, experiments: bool, curate: float | None,
     nodes: int, price: tuple[str, ...],
 ) -> None:  # fmt: skip
-    """Predict what each stage takes: images, FLOPs, bytes and hours, and where each figure comes from.
+    """Predict what each stage takes: images, FLOPs, bytes, GPU memory and hours, and where each figure comes from.
 
     \b
     evoke plan                                       params.yaml, on this machine
     evoke plan --preset paper --device h200          before a preset is set
+    evoke plan --preset desk --device rtx4090        photographs of your own, one consumer card
     evoke plan --preset paper --device a100 --gpus 8
     evoke plan --experiments                         hours of each grid, on this machine
     evoke plan --curate 100e6 --nodes 8 --price cpu=1.50 --price h200=4    `evoke curate`, on CPU nodes and on a GPU
 
-    FLOPs are counted from the models' shapes, without weights. Hours assume that a device reaches the share of its peak
-    that the notes name; for this machine's CPU they come from a probe that runs now. Nothing is downloaded.
+    FLOPs and GPU memory are counted from the models' shapes, without weights. Hours assume that a device reaches the
+    share of its peak that the notes name; for this machine's CPU they come from a probe that runs now. Nothing is
+    downloaded.
     """
+    from evoke.preset import load_preset
+    from pipeline.memory import is_low
+    from pipeline.plan.memory import memory_of
     from pipeline.plan.rates import device_of
     from pipeline.plan.stages import workload
     from pipeline.plan.table import schedule, to_csv, to_text
@@ -62,13 +69,14 @@ def plan(
             )
         plan_experiments(device, as_csv)
         return
-    params = wanted_params(preset)
-    setting = setting_of(params)
-    hardware = device_of(device or this_device())
+    params, hardware = wanted_params(preset), device_of(device or this_device())
+    num_assumed = load_preset(preset).num_images if preset else None
+    setting = replace(setting_of(params, num_assumed), is_low=is_low(hardware.memory_bytes))
     source = f"{PARAMS.name} with the preset {preset}" if preset else PARAMS.name
     title = f"{source}, on {gpus if gpus > 1 else 'one'} {hardware.name}"
     notes = (*setting.corpora.notes, *setting.models.notes, *hardware.notes)
-    rows = schedule(workload(setting, items_of(params)), hardware, gpus)
+    memory = partial(memory_of, setting) if hardware.memory_bytes else None
+    rows = schedule(workload(setting, items_of(params)), hardware, gpus, memory)
     click.echo(to_csv(rows) if as_csv else to_text(title, rows, notes), nl=not as_csv)
 
 
@@ -129,14 +137,17 @@ def items_of(params: "Params") -> Mapping[str, Sequence[str]]:
     return {name: stage_items(entry, values) for name, entry in read_yaml(DAG)["stages"].items()}
 
 
-def setting_of(params: "Params") -> "Setting":
-    """Return the models and corpora of some params, using the files in this repository."""
+def setting_of(params: "Params", num_assumed: int | None = None) -> "Setting":
+    """Return the models and corpora of some params, using the files in this repository.
+
+    `num_assumed` is the number of images of an EmoSet folder that does not exist yet.
+    """
     from pipeline.artifacts import BUNDLED, CORPUS, MINIATURE
     from pipeline.plan.inputs import Setting, corpora_of, models_of
 
     models = models_of(params, Path(BUNDLED.path), made_folders(params))
-    corpora = corpora_of(params, Path(MINIATURE.path).parent, curated(), Path(CORPUS.path).parent)
-    return Setting(params, corpora, models)
+    packed = Path(CORPUS.path).parent
+    return Setting(params, corpora_of(params, Path(MINIATURE.path).parent, curated(), packed, num_assumed), models)
 
 
 def made_folders(params: "Params") -> Mapping[str, Path]:

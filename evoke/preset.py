@@ -34,15 +34,22 @@ class Header(Section):
         tuple[str, ...],
         Field(strict=False, description="dotted keys that stay if the user has changed them from the default"),
     ] = ()
+    num_images: Annotated[
+        int | None, Field(ge=1, description="images of the corpus for `evoke plan` while its folder does not exist")
+    ] = None
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A preset: values by section, whether all other keys get their defaults, and the keys that a user keeps."""
+    """A preset: values by section, whether all other keys get their defaults, and the keys that a user keeps.
+
+    `num_images` is the number of images that it is meant for.
+    """
 
     values: Mapping[str, Any]
     is_whole: bool
     keeps: tuple[str, ...] = ()
+    num_images: int | None = None
 
     def applied_to(self, old: Mapping[str, Any]) -> dict[str, Any]:
         """Return the plain values of params.yaml with this preset, with unknown keys of `old` left as they are."""
@@ -68,8 +75,9 @@ def preset(name: str, revisions: tuple[str, ...]) -> None:
       smoke          the miniature in seconds, for tests; keeps nothing
       paper          the papers' setting, with what fails replaced (docs/PAPER_PRESET.md)
       paper-literal  paper with the papers' own values, including those that fail
+      desk           8 x 1,000 photographs, one GPU of 12 to 24 GB, an afternoon
 
-    paper and paper-literal keep the seeds, the folders and the caption overrides that you have changed from the
+    paper, paper-literal and desk keep the seeds, the folders and the caption overrides that you have changed from the
     default, and the pins of the same hub models.
 
     \b
@@ -102,9 +110,10 @@ def load_preset(name: str, folder: Path = PRESETS, above: tuple[str, ...] = ()) 
         raise ValueError("the preset holds no sections, such as `seed: 0`; take it again from the repository")
     header = _header(values.pop("preset", {}), path)
     if header.base in (DEFAULTS, PRESENT):
-        return Preset(values, header.base == DEFAULTS, header.keeps)
+        return Preset(values, header.base == DEFAULTS, header.keeps, header.num_images)
     base = load_preset(header.base, folder, (*above, name))
-    return Preset(laid_over(base.values, values), base.is_whole, (*base.keeps, *header.keeps))
+    keeps = (*base.keeps, *header.keeps)
+    return Preset(laid_over(base.values, values), base.is_whole, keeps, header.num_images or base.num_images)
 
 
 def apply_preset(path: Path, preset: Preset, revisions: Mapping[str, str]) -> list[Change]:
@@ -170,7 +179,7 @@ def _header(values: Any, path: Path) -> Header:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(["preset", *map(str, first["loc"])])
-        raise ValueError(f"{path}: {key}: {first['msg']}; allowed are base and keeps") from None
+        raise ValueError(f"{path}: {key}: {first['msg']}; allowed are base, keeps and num_images") from None
     unknown = [key for key in header.keeps if key not in set(dotted_keys())]
     if unknown:
         raise ValueError(f"{path}: preset.keeps: {', '.join(unknown)}: no such key in params.yaml")

@@ -13,7 +13,7 @@ decay would move it.
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from peft.tuners.lora import Linear
 from torch import Tensor, nn
 
 from pipeline.emotion_set import EMOTIONS, POLARITIES, polarity
+from pipeline.memory import recomputed
 
 if TYPE_CHECKING:
     from diffusers import UNet2DConditionModel
@@ -38,6 +39,20 @@ class Routing:
 
     names: tuple[str, ...] = ()
     gates: Tensor | None = None
+
+    @contextmanager
+    def through(self, names: tuple[str, ...], gates: Tensor | None) -> Iterator[None]:
+        """Route through these adapters while the context is active."""
+        before = self.names, self.gates
+        self.names, self.gates = names, gates
+        try:
+            yield
+        finally:
+            self.names, self.gates = before
+
+    def again(self) -> AbstractContextManager[None]:
+        """Return a context in which the routing is what it is now."""
+        return self.through(self.names, self.gates)
 
 
 class GatedLinear(Linear):
@@ -97,12 +112,8 @@ class HiLora:
         """
         gates = gates_of(weights)
         present = [index for index, name in enumerate(ADAPTERS) if name in self.ranks and bool(gates[:, index].any())]
-        self.routing.names = tuple(ADAPTERS[index] for index in present)
-        self.routing.gates = gates[:, present]
-        try:
+        with self.routing.through(tuple(ADAPTERS[index] for index in present), gates[:, present]):
             yield
-        finally:
-            self.routing.names, self.routing.gates = (), None
 
 
 def gates_of(weights: Tensor) -> Tensor:
@@ -130,6 +141,8 @@ def add_adapters(
             config = LoraConfig(r=rank, lora_alpha=rank, target_modules=list(targets))
             config._register_custom_module({nn.Linear: partial(GatedLinear, routing=routing)})
             unet.add_adapter(config, adapter_name=name)
+    if unet.is_gradient_checkpointing:
+        unet.enable_gradient_checkpointing(partial(recomputed, again=routing.again))
     hilora = HiLora(unet, dict(ranks), routing)
     for name, parameter in hilora.parameters().items():
         parameter.requires_grad_(True)

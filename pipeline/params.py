@@ -54,6 +54,7 @@ Fit = Literal["crop", "squash"]
 Coefficients = Literal["correlated", "one", "constant", "shuffled"]
 Question = Literal["word", "caption"]
 Schedule = Literal["constant", "cosine"]
+Optimizer = Literal["adamw", "adamw_8bit"]
 Sampler = Literal["oversample", "weighted", "plain"]
 Source = Literal["diagonal", "full", "mean", "real"]
 COEMOGEN = "coemogen_"  # and a corpus: a method
@@ -99,6 +100,7 @@ class _Short(reprlib.Repr):
 
 
 _SHORT = _Short()
+LATER = ("optimizer",)  # keys that saved models may lack: those without them were trained as the default says
 
 
 class ParamsError(ValueError):
@@ -339,7 +341,7 @@ class Captions(Section):
         Field(min_length=1, description="model of the server at EVOKE_CAPTION_SERVER; null: foundation_captioner"),
     ] = None
     max_px: Annotated[
-        int, Field(ge=32, le=8192, description="maximum long side of an image sent to the server, in pixels")
+        int, Field(ge=32, le=8192, description="maximum long side of an image that the captioner is given, in pixels")
     ] = 1024
     max_empty_frac: Annotated[
         Fraction, Field(description="fraction of images without a caption above which the stage fails")
@@ -394,6 +396,9 @@ class Training(Section):
         Sampler, Field(description="EmoGen's balanced list, drawn by class weight, or every image in turn")
     ] = "oversample"
     sheet_steps: Annotated[int, Field(ge=0, description="steps between two sheets of samples; 0: none")] = 0
+    optimizer: Annotated[
+        Optimizer, Field(description="AdamW, or with moments in 8 bits by bitsandbytes, on a GPU only")
+    ] = "adamw"
 
 
 class DiffusionTraining(Training):
@@ -1103,7 +1108,8 @@ def parse_params(values: Any, name: str = "params.yaml") -> Params:
 
 def parse_section(section: type[Part], values: Any, file: Path) -> Part:
     """Check the plain values of one section, as stored in a model's file. Raises ParamsError with one line."""
-    said = next((f"{'.'.join(('params', *key))}: missing" for key in missing_keys(section, values)), "")
+    missing = (key for key in missing_keys(section, values) if key[-1] not in LATER)
+    said = next((f"{'.'.join(('params', *key))}: missing" for key in missing), "")
     try:
         parsed = section.model_validate(values)
     except ValidationError as error:

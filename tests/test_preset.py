@@ -56,7 +56,7 @@ def other_value(key: str) -> Any:
         case {"type": "number"}:
             return (default or 0.5) / 2
         case {"type": "array"}:
-            return default[1:] or ["emoset"]
+            return default[1:] if default else ["emoset"]
         case {"pattern": pattern} if "S" in pattern:
             return f"{default} x"
     return f"{default or 'some'}x"
@@ -76,7 +76,7 @@ def resolved(name: str) -> dict[str, Any]:
     return laid_over(default_values(), load_preset(name, ROOT / "presets").values)
 
 
-@pytest.mark.parametrize("name", ["miniature", "smoke", "full", "paper", "paper-literal"])
+@pytest.mark.parametrize("name", ["miniature", "smoke", "full", "paper", "paper-literal", "desk"])
 @pytest.mark.parametrize("before", ["miniature", "paper-literal"])
 def test_a_file_that_dvc_exp_run_has_rewritten_takes_every_preset_check_and_fix(
     project: Path, before: str, name: str
@@ -101,13 +101,13 @@ def test_a_file_that_dvc_exp_run_has_rewritten_takes_every_preset_check_and_fix(
     assert "corpora: [emoset, emoart]  # " in path.read_text()
 
 
-@pytest.mark.parametrize("name", ["miniature", "smoke", "paper", "paper-literal"])
+@pytest.mark.parametrize("name", ["miniature", "smoke", "paper", "paper-literal", "desk"])
 def test_no_key_survives_a_whole_preset_but_those_it_keeps(name: str) -> None:
     old, defaults, wanted = changed(LEAVES), default_values(), resolved(name)
     assert [key for key in LEAVES if at(old, key) == at(defaults, key)] == []
     values = load_preset(name, ROOT / "presets").applied_to(old)
     survivors = {key for key in LEAVES if at(values, key) != at(wanted, key)}
-    assert survivors == (KEPT if name.startswith("paper") else set())
+    assert survivors == (KEPT if name.startswith(("paper", "desk")) else set())
     assert {key: at(values, key) for key in survivors} == {key: at(old, key) for key in survivors}
 
 
@@ -131,7 +131,7 @@ def test_a_key_that_is_kept_gets_the_value_of_the_preset_while_it_is_the_default
     assert read_yaml(path) == default_values()
 
 
-@pytest.mark.parametrize("name", ["paper", "paper-literal"])
+@pytest.mark.parametrize("name", ["paper", "paper-literal", "desk"])
 def test_each_key_of_the_paper_presets_says_whose_its_value_is(name: str) -> None:
     text = (ROOT / f"presets/{name}.yaml").read_text()
     body = re.sub(r"(?m)^preset:.*\n(  .*\n)*", "", text)
@@ -183,7 +183,7 @@ def test_the_literal_setting_trains_generators_on_all_splits_and_readers_on_trai
 
 def test_every_preset_is_valid_and_the_way_back_restores_the_file(project: Path) -> None:
     before = Path("params.yaml").read_text()
-    for name in ("paper", "smoke", "paper", "paper-literal", "full", "miniature"):
+    for name in ("desk", "paper", "smoke", "paper", "paper-literal", "full", "miniature"):
         result = CliRunner().invoke(preset, [name], catch_exceptions=False)
         assert f"changed to the preset {name}" in result.output
         load_params(Path("params.yaml"))
@@ -223,11 +223,11 @@ def test_a_preset_of_ones_own_is_an_overlay_or_rests_on_another(project: Path) -
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("preset: {bse: defaults}", r"mine.yaml: preset.bse: .*; allowed are base and keeps"),
-        ("preset: 3", r"mine.yaml: preset: .*; allowed are base and keeps"),
+        ("preset: {bse: defaults}", r"mine.yaml: preset.bse: .*; allowed are base, keeps and num_images"),
+        ("preset: 3", r"mine.yaml: preset: .*; allowed are base, keeps and num_images"),
         ("preset: {keeps: [seeds]}", r"preset.keeps: seeds: no such key in params.yaml"),
         ("preset: {base: mine}", r"preset.base: the preset mine is based on itself"),
-        ("preset: {base: yours}", r"there is no preset 'yours'; the presets are full, mine, miniature, paper"),
+        ("preset: {base: yours}", r"there is no preset 'yours'; the presets are desk, full, mine, miniature, paper"),
     ],
 )
 def test_a_wrong_header_is_one_line(project: Path, text: str, message: str) -> None:
@@ -284,7 +284,7 @@ def test_a_missing_key_is_completed_with_its_comment(project: Path) -> None:
 
 def test_an_unknown_preset_names_the_known_ones(project: Path) -> None:
     result = CliRunner().invoke(preset, ["papre"])
-    assert "the presets are full, miniature, paper, paper-literal, smoke" in str(result.exception)
+    assert "the presets are desk, full, miniature, paper, paper-literal, smoke" in str(result.exception)
 
 
 def test_a_hub_that_cannot_be_reached_is_one_line(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -153,7 +153,7 @@ def captioner_of(
 ) -> "Captioner | ServedCaptioner":
     """Return the served model of this name, or load the captioner in the folder if the name is None.
 
-    The served model is at EVOKE_CAPTION_SERVER and is not loaded here; it is sent images of at most max_px. Raises
+    The served model is at EVOKE_CAPTION_SERVER and is not loaded here. Both are given images of at most max_px. Raises
     ValueError if the server cannot be used, and whatever load_captioner raises.
     """
     if served_model is not None:
@@ -162,7 +162,7 @@ def captioner_of(
 
     if os.environ.get("EVOKE_CAPTION_SERVER"):
         LOG.warning("EVOKE_CAPTION_SERVER is ignored because captions.served_model is null")
-    return load_captioner(folder, device)
+    return load_captioner(folder, device, max_px)
 
 
 def load_served(model: str, max_px: int) -> ServedCaptioner:

@@ -14,14 +14,20 @@ from PIL import Image
 
 from pipeline.weights import damage_named
 
+MAX_PX = 1024  # a photograph of 12 megapixels would be ten thousand tokens for a Qwen-VL
+
 
 @dataclass(frozen=True)
 class Captioner:
-    """A captioning model with its processor and device."""
+    """A captioning model with its processor and device.
+
+    max_px: the long side to which larger images are reduced.
+    """
 
     model: Any
     processor: Any
     device: torch.device
+    max_px: int = MAX_PX
 
     @torch.inference_mode()
     def caption(self, images: Sequence[Image.Image], prompts: Sequence[str], max_new_tokens: int) -> list[str]:
@@ -29,7 +35,9 @@ class Captioner:
 
         The batch is padded on the left, so that each caption directly follows its prompt.
         """
-        conversations = [_question(image, prompt) for image, prompt in zip(images, prompts, strict=True)]
+        conversations = [
+            _question(reduced(image, self.max_px), prompt) for image, prompt in zip(images, prompts, strict=True)
+        ]
         inputs = self.processor.apply_chat_template(
             conversations, tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt",
             processor_kwargs={"padding": True},
@@ -39,7 +47,7 @@ class Captioner:
         return [text.strip() for text in self.processor.batch_decode(answers, skip_special_tokens=True)]
 
 
-def load_captioner(folder: Path, device: torch.device | str = "cpu") -> Captioner:
+def load_captioner(folder: Path, device: torch.device | str = "cpu", max_px: int = MAX_PX) -> Captioner:
     """Load any transformers image-text-to-text folder, in evaluation mode.
 
     Raises FileNotFoundError if the folder has no config.json, and ValueError if it has no chat template or its weights
@@ -58,7 +66,16 @@ def load_captioner(folder: Path, device: torch.device | str = "cpu") -> Captione
         processor.tokenizer.pad_token = processor.tokenizer.eos_token
     with damage_named(folder):
         model = AutoModelForImageTextToText.from_pretrained(str(folder), use_safetensors=True, **safe)
-    return Captioner(model.eval().to(device), processor, torch.device(device))
+    return Captioner(model.eval().to(device), processor, torch.device(device), max_px)
+
+
+def reduced(image: Image.Image, max_px: int) -> Image.Image:
+    """Return an image whose long side is at most `max_px`: the image itself if it is that small."""
+    if max(image.size) <= max_px:
+        return image
+    small = image.copy()
+    small.thumbnail((max_px, max_px), Image.Resampling.LANCZOS)
+    return small
 
 
 def _question(image: Image.Image, prompt: str) -> list[dict[str, Any]]:

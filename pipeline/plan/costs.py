@@ -75,9 +75,10 @@ class Captioner:
         """Return the cost of reading and writing so many tokens: two FLOPs per parameter and token."""
         return Cost(products=2 * self.parameters * tokens)
 
-    def tokens_of(self, images: "Corpus") -> int:
-        """Return the number of tokens of an image of the corpus."""
-        return self.image_tokens or round(images.width_px / TOKEN_PX) * round(images.height_px / TOKEN_PX)
+    def tokens_of(self, images: "Corpus", max_px: float) -> int:
+        """Return the number of tokens of an image of the corpus, whose long side is reduced to `max_px`."""
+        scale = min(1.0, max_px / max(images.width_px, images.height_px)) / TOKEN_PX
+        return self.image_tokens or round(images.width_px * scale) * round(images.height_px * scale)
 
 
 class Models:
@@ -94,34 +95,36 @@ class Models:
         from diffusers import AutoencoderKL, UNet2DConditionModel
 
         with META:
-            self._clip, self._vit = (
+            self.clip, self._vit = (
                 open_clip.model.CLIP(**{key: dict(value) if isinstance(value, Mapping) else value
                                         for key, value in config.items()}).eval()
                 for config in (clip, vit)
             )  # fmt: skip
-            self._unet = UNet2DConditionModel.from_config(dict(unet)).requires_grad_(False)
-            autoencoder = AutoencoderKL.from_config(dict(vae))
+            self.unet_network = UNet2DConditionModel.from_config(dict(unet)).requires_grad_(False)
+            self.vae = AutoencoderKL.from_config(dict(vae))
         self.captioner, self.notes = captioner, notes
         side, channels = unet["sample_size"], vae["latent_channels"]
         self.image_px = side * 2 ** (len(vae["block_out_channels"]) - 1)  # edge of a generated image
         self.latent_numbers = channels * side**2
         self.joint_width, self.vision_width = clip["embed_dim"], vit["vision_cfg"]["width"]
-        self._pixels, self._seen = (empty(1, 3, *[cfg["vision_cfg"]["image_size"]] * 2) for cfg in (clip, vit))
-        self._states = empty(1, clip["text_cfg"].get("context_length", 77), unet["cross_attention_dim"])
+        self.pixels_shape, self.seen_shape = ((3, *[cfg["vision_cfg"]["image_size"]] * 2) for cfg in (clip, vit))
+        self.states_shape = (clip["text_cfg"].get("context_length", 77), unet["cross_attention_dim"])
+        self._pixels, self._seen = empty(1, *self.pixels_shape), empty(1, *self.seen_shape)
+        self._states = empty(1, *self.states_shape)
         ids = torch.zeros(self._states.shape[:2], dtype=torch.long, device=META)
 
-        self.clip_image = counted(lambda: self._clip.encode_image(self._pixels))
-        self.clip_text = counted(lambda: self._clip.encode_text(ids))
-        self.vae_encode = counted(lambda: autoencoder.encode(empty(1, 3, self.image_px, self.image_px)))
-        self.vae_decode = counted(lambda: autoencoder.decode(empty(1, channels, side, side)))
-        self.unet = counted(lambda: _denoise(self._unet, self._states))
+        self.clip_image = counted(lambda: self.clip.encode_image(self._pixels))
+        self.clip_text = counted(lambda: self.clip.encode_text(ids))
+        self.vae_encode = counted(lambda: self.vae.encode(empty(1, 3, self.image_px, self.image_px)))
+        self.vae_decode = counted(lambda: self.vae.decode(empty(1, channels, side, side)))
+        self.unet = counted(lambda: _denoise(self.unet_network, self._states))
 
-        text = [self._clip.token_embedding, self._clip.transformer, self._clip.ln_final]
-        positions = FP32 * self._clip.positional_embedding.numel()
-        self.clip_bytes, self.vit_bytes = size_of(self._clip), size_of(self._vit)
+        text = [self.clip.token_embedding, self.clip.transformer, self.clip.ln_final]
+        positions = FP32 * self.clip.positional_embedding.numel()
+        self.clip_bytes, self.vit_bytes = size_of(self.clip), size_of(self._vit)
         own_ids = torch.zeros(1, vit["text_cfg"].get("context_length", 77), dtype=torch.long, device=META)
         self.vit_pair = counted(lambda: (self._vit.encode_image(self._seen), self._vit.encode_text(own_ids)))
-        self.diffusion_bytes = sum(map(size_of, [self._unet, autoencoder, *text])) + positions
+        self.diffusion_bytes = sum(map(size_of, [self.unet_network, self.vae, *text])) + positions
 
     @cache  # noqa: B019 (models live as long as the process)
     def unet_step(self, rank: int) -> Network:
@@ -134,17 +137,28 @@ class Models:
             rank_1, rank_2 = self.unet_step(1), self.unet_step(2)
             added = Cost(products=(rank - 1) * (rank_2.cost.flops - rank_1.cost.flops))
             return Network(rank_1.cost + added, rank * rank_1.num_bytes)
+        unet = self.adapted_unet(rank)
+        states = self._states.clone().requires_grad_()
+        cost = counted(lambda: _denoise(unet, states).sum().backward(), is_trained=True)
+        return Network(cost, FP32 * sum(weight.numel() for weight in unet.parameters() if weight.requires_grad))
+
+    def adapted_unet(self, rank: int) -> Any:
+        """Return a frozen U-Net with adapters of a total rank."""
         from peft import LoraConfig
 
         from pipeline.foundation.stable_diffusion import ATTENTION
 
         with META:
-            unet = type(self._unet).from_config(self._unet.config).requires_grad_(False)
+            unet = type(self.unet_network).from_config(self.unet_network.config).requires_grad_(False)
             if rank:
                 unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(ATTENTION)))
-        states = self._states.clone().requires_grad_()
-        cost = counted(lambda: _denoise(unet, states).sum().backward(), is_trained=True)
-        return Network(cost, FP32 * sum(weight.numel() for weight in unet.parameters() if weight.requires_grad))
+        return unet
+
+    def built_chain(self, settings: "UniemoUnderstanding") -> Any:
+        """Return a fresh chain of UniEmo."""
+        from pipeline.uniemo.chain import build_chain
+
+        return build_chain(deepcopy(self._vit.visual), settings, torch.Generator())
 
     @cache  # noqa: B019 (models live as long as the process)
     def chain(self, settings: "UniemoUnderstanding", backbone_rate: float | None = None) -> Network:
@@ -152,10 +166,7 @@ class Models:
 
         At a rate of 0 the ViT's own weights are not trained.
         """
-        from pipeline.uniemo.chain import build_chain
-
-        settings = settings.model_copy(update={"backbone_rate": backbone_rate or 0.0})
-        chain = build_chain(deepcopy(self._vit.visual), settings, torch.Generator())
+        chain = self.built_chain(settings.model_copy(update={"backbone_rate": backbone_rate or 0.0}))
 
         def run() -> None:
             read = chain(self._seen)
@@ -173,12 +184,18 @@ def _denoise(unet: Any, states: "Tensor") -> "Tensor":
 
 
 @cache
-def judge(backbone: "Backbone", image_px: int) -> Network:
-    """Return the pixel judge."""
+def judge_network(backbone: "Backbone") -> Any:
+    """Return a pixel judge."""
     from pipeline.judges.pixels import PixelJudge
 
     with META:
-        network = PixelJudge(backbone, 0, 0).eval()
+        return PixelJudge(backbone, 0, 0).eval()
+
+
+@cache
+def judge(backbone: "Backbone", image_px: int) -> Network:
+    """Return the cost and size of a pixel judge."""
+    network = judge_network(backbone)
     squares = torch.zeros(1, image_px, image_px, 3, dtype=torch.uint8, device=META)
     return Network(counted(lambda: network(squares)), size_of(network))
 

@@ -126,11 +126,15 @@ class Corpora:
 
 @dataclass(frozen=True)
 class Setting:
-    """The params, corpora and models from which the work of every stage follows."""
+    """The params, corpora and models from which the work of every stage follows.
+
+    `is_low` says that the GPU is small, so that the U-Net computes its activations twice (pipeline/memory.py).
+    """
 
     params: "Params"
     corpora: Corpora
     models: Models
+    is_low: bool = False
 
     def corpus(self, name: str) -> Corpus:
         """Return the corpus of this name."""
@@ -201,15 +205,21 @@ def _counted(configs: str, captioner: Captioner, notes: tuple[str, ...]) -> Mode
     return Models(clip, vit, unet, vae, captioner, notes)
 
 
-def corpora_of(params: "Params", miniature: Path, curated: Curated | None = None, packed: Path = Path()) -> Corpora:
+def corpora_of(
+    params: "Params", miniature: Path, curated: Curated | None = None, packed: Path = Path(),
+    num_assumed: int | None = None,
+) -> Corpora:  # fmt: skip
     """Return the counts of all corpora for `params`.
 
     `miniature` is the folder of the miniature's layouts. `curated` is the result of the last run of emoart; it is used
-    only if that run had the same number of images. `packed` is the folder of the user's own corpora.
+    only if that run had the same number of images. `packed` is the folder of the user's own corpora, `num_assumed` the
+    number of images of an EmoSet folder that does not exist yet, by default that of EmoSet-118K.
     """
     world, scores = params.miniature, params.understanding_scores
     emoset_folder, art_folder = Path(params.emoset.folder), Path(params.emoart.folder)
-    emoset = _drawn(world.num_emoset) if emoset_folder == miniature / "emoset" else count_emoset(emoset_folder)
+    emoset = (
+        _drawn(world.num_emoset) if emoset_folder == miniature / "emoset" else count_emoset(emoset_folder, num_assumed)
+    )
     wikiart = _drawn(world.num_wikiart) if art_folder == miniature / "wikiart" else count_art(art_folder)
     emoset = replace(emoset, shard_images=params.emoset.shard_images)
     wikiart = replace(wikiart, shard_images=params.emoart.shard_images)
@@ -229,8 +239,11 @@ def corpora_of(params: "Params", miniature: Path, curated: Curated | None = None
     return Corpora(emoset, wikiart, emoart, curated.num_emotions, tuple(small), own, params.corpora)
 
 
-def count_emoset(folder: Path) -> Corpus:
-    """Return the counts of a folder in EmoSet's official layout, or of the published EmoSet-118K if absent."""
+def count_emoset(folder: Path, num_assumed: int | None = None) -> Corpus:
+    """Return the counts of a folder in EmoSet's official layout.
+
+    If it is absent, they are those of the published EmoSet-118K, or of `num_assumed` images.
+    """
     files = [folder / f"{split}.json" for split in SPLITS]
     if all(file.is_file() for file in files):
         numbers = dict(zip(SPLITS, (len(json.loads(file.read_bytes())) for file in files), strict=True))
@@ -238,6 +251,10 @@ def count_emoset(folder: Path) -> Corpus:
         return Corpus(numbers["train"], numbers["val"], numbers["test"], *size, f"counted in {folder}")
     val, test = (sum(counts[split] for counts in PUBLISHED.values()) for split in ("val", "test"))
     num_bytes, (width, height) = value("emoset_bytes"), _pixels("emoset")
+    if num_assumed is not None:
+        val, test = split_counts(num_assumed)
+        note = f"assumed ({folder} does not exist), {num_bytes / 1e3:g} kB and {width:g} x {height:g} px each"
+        return Corpus(num_assumed - val - test, val, test, num_bytes, width, height, note)
     note = f"published ({folder} does not exist); {num_bytes / 1e3:g} kB and {width:g} x {height:g} px are assumed"
     return Corpus(PUBLISHED_TOTAL - val - test, val, test, num_bytes, width, height, note, is_missing=True)
 
@@ -277,9 +294,14 @@ def _pixels(corpus: str) -> tuple[float, float]:
 
 def _drawn(number: int) -> Corpus:
     """Return the counts of a layout of the miniature, which is split like EmoSet."""
-    val, test = round(0.05 * number), round(0.15 * number)
+    val, test = split_counts(number)
     num_bytes = value("drawn_bytes")
     return Corpus(number - val - test, val, test, num_bytes, IMAGE_PX, IMAGE_PX, "drawn, set in params.yaml")
+
+
+def split_counts(number: int) -> tuple[int, int]:
+    """Return how many of some images are in the val and the test split, as EmoSet shares them."""
+    return round(0.05 * number), round(0.15 * number)
 
 
 def _sizes(folder: Path, otherwise: tuple[float, float]) -> tuple[float, float, float]:

@@ -32,9 +32,10 @@ class Figure(_Checked):
 
 
 class Card(_Checked):
-    """A GPU with its published peaks, in TFLOP/s of dense products."""
+    """A GPU with its memory and its published peaks, in TFLOP/s of dense products."""
 
     name: str
+    memory_gb: Positive
     peak: Mapping[Literal["bf16", "tf32", "fp32"], Positive]
     source: str
 
@@ -77,7 +78,7 @@ class Device:
     """The speeds of a device by effort and precision.
 
     `kernel_s` is the time in seconds to launch one operation (0 on a CPU), `workers` the number of processes that
-    decode ahead, and `startup` the seconds before a stage does anything.
+    decode ahead, `startup` the seconds before a stage does anything, and `memory_bytes` that of the GPU, 0 for a CPU.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Device:
     workers: int
     startup: Figure
     notes: tuple[str, ...] = ()
+    memory_bytes: float = 0.0
 
 
 def device_of(name: str) -> Device:
@@ -96,6 +98,7 @@ def device_of(name: str) -> Device:
     if name not in rates.devices:
         raise ValueError(f"--device {name}: unknown device; allowed are {known_devices()}")
     card, kernel = rates.devices[name], figure("kernel_us")
+    context = figure("gpu_context_bytes")
     speeds: dict[tuple[Effort, Precision], Speed] = {}
     for effort, share in rates.shares.items():
         for precision in PRECISIONS:
@@ -107,8 +110,13 @@ def device_of(name: str) -> Device:
         f"{card.name}: published peaks ({card.source}); fp32 convolutions run in TF32, the default of torch",
         *_notes(rates.shares, "peak"),
         f"launching a kernel takes {kernel.value:g} us, {kernel.status}: {kernel.source}",
+        f"GPU memory is an estimate: torch's storages at these shapes, and {context.value / 1e9:g} GB, "
+        f"{context.status}: {context.source}",
     )
-    return Device(card.name, speeds, kernel.value * 1e-6, int(value("gpu_workers")), figure("gpu_startup_s"), notes)
+    return Device(
+        card.name, speeds, kernel.value * 1e-6, int(value("gpu_workers")), figure("gpu_startup_s"), notes,
+        card.memory_gb * 1e9,
+    )  # fmt: skip
 
 
 def cpu() -> Device:
@@ -127,8 +135,10 @@ def cpu() -> Device:
 
 def name_of(described: str) -> str:
     """Return a GPU's name in rates.yaml from its driver's description. Raises ValueError if it is not there."""
+    text = described.lower().replace(" ", "")
     for name in load_rates().devices:
-        if name in described.lower().replace(" ", ""):
+        plain = name.partition("-")[0]
+        if plain in text and f"{plain}ti" not in text:
             return name
     raise ValueError(
         f"rates.yaml has no rates for {described}; choose the most similar device with --device ({known_devices()})"

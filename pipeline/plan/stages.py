@@ -11,6 +11,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from pipeline.emotion_set import EMOTIONS, POLARITIES
+from pipeline.foundation.captioner import MAX_PX
 from pipeline.plan.costs import FP32, Cost, inception, judge
 from pipeline.plan.inputs import Corpus, Setting
 from pipeline.plan.rates import Effort, value
@@ -103,7 +104,8 @@ def foundation_captioner(run: Setting, _: str) -> Stage:
 def captions(run: Setting, corpus: str) -> Stage:
     images, captioner = run.corpus(corpus), run.models.captioner
     answer_tokens = min(value("answer_tokens"), run.params.captions.max_new_tokens)
-    cost = captioner.cost(captioner.tokens_of(images) + value("prompt_tokens") + answer_tokens)
+    tokens = captioner.tokens_of(images, run.params.captions.max_px) + value("prompt_tokens")
+    cost = captioner.cost(tokens + answer_tokens)
     return a_pass(images, cost, 1, CAPTION_BYTES, effort="answer", precision="bf16")
 
 
@@ -160,6 +162,7 @@ def generator(
     """
     corpus, batch = corpus or run.params.corpus, section.batch_size
     sample = run.models.unet_step(rank).cost + run.models.clip_text * 2 + (beside or Cost())
+    sample += run.models.unet if run.is_low else Cost()
     sheets = section.steps // section.sheet_steps if section.sheet_steps else 0
     sheet_part = sampling(run, sheets * SHEET_COLUMNS * run.emotions(f"coemogen_{corpus}"))
     parts = (Part(section.steps * batch, sample, "train", section.precision, batch), sheet_part)
@@ -169,19 +172,27 @@ def generator(
 
 
 def coemogen(run: Setting, corpus: str) -> Stage:
-    section = run.params.coemogen
-    rank = section.rank * (2 if section.matched_rank else 1)
-    emotions = run.emotions(f"coemogen_{corpus}")
-    kinds = [emotions] * section.emotion_adapters + [len(POLARITIES)] * section.polarity_adapters
-    present = sum(distinct(number, section.batch_size) for number in kinds)
-    weights = sum(kinds) * run.models.unet_step(rank).num_bytes
-    return generator(run, section, weights, round(rank * present), corpus)
+    rank, weights = adapters_of(run, f"coemogen_{corpus}")
+    return generator(run, run.params.coemogen, weights, rank, corpus)
 
 
-def dreambooth(run: Setting, _: str) -> Stage:
-    section = run.params.dreambooth
-    rank = round(section.rank * distinct(len(EMOTIONS), section.batch_size))
-    return generator(run, section, len(EMOTIONS) * run.models.unet_step(section.rank).num_bytes, rank)
+def dreambooth(run: Setting, method: str) -> Stage:
+    rank, weights = adapters_of(run, "dreambooth")
+    return generator(run, run.params.dreambooth, weights, rank)
+
+
+def adapters_of(run: Setting, method: str) -> tuple[int, float]:
+    """Return the total rank of the adapters that a batch of a method uses, and the bytes of all its adapters."""
+    booth, section = run.params.dreambooth, run.params.coemogen
+    if method == "dreambooth":
+        rank, batch_size, kinds = booth.rank, booth.batch_size, [len(EMOTIONS)]
+    elif method.startswith("coemogen"):
+        rank, batch_size = section.rank * (2 if section.matched_rank else 1), section.batch_size
+        kinds = [run.emotions(method)] * section.emotion_adapters + [len(POLARITIES)] * section.polarity_adapters
+    else:
+        return 0, 0.0
+    present = sum(distinct(number, batch_size) for number in kinds)
+    return round(rank * present), sum(kinds) * run.models.unet_step(rank).num_bytes
 
 
 def distinct(kinds: int, batch_size: int) -> float:
@@ -285,7 +296,7 @@ def understanding_scores(run: Setting, _: str) -> Stage:
     sizes, readers = (images.test, *run.corpora.small), len(section.understandings)
     number, num_asked = sum(sizes), sum(min(size, section.num_asked or size) for size in sizes)
     read = run.models.clip_image + run.models.chain(run.params.uniemo_understanding).cost * readers
-    tokens = captioner.tokens_of(images) + value("prompt_tokens")
+    tokens = captioner.tokens_of(images, MAX_PX) + value("prompt_tokens")
     answers = (
         Part(num_asked, captioner.cost(tokens) * len(EMOTIONS), "infer", "bf16")
         if section.question == "word"

@@ -6,17 +6,18 @@ batches under accelerate. Decoding overlaps with computing if there are processe
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from pipeline.plan.costs import Cost
 from pipeline.plan.rates import Device, Effort, figure
 from pipeline.runtime import Precision
 
-HEAD = ("stage", "number", "of", "GFLOP each", "PFLOP", "output", "hours", "GPUs", "bound by")
-LEFT = (0, 2, 8)  # columns of words, aligned on the left
+HEAD = ("stage", "number", "of", "GFLOP each", "PFLOP", "output", "GPU memory", "hours", "GPUs", "bound by")
+LEFT = (0, 2, 9)  # columns of words, aligned on the left
 COLUMNS = (
-    "stage", "number", "of", "gflop_each", "pflop", "bytes", "work_bytes", "download_bytes", "hours", "gpus", "bound",
+    "stage", "number", "of", "gflop_each", "pflop", "bytes", "work_bytes", "download_bytes", "memory_bytes", "hours",
+    "gpus", "bound",
 )  # fmt: skip
 HOUR_S = 3600.0
 
@@ -74,19 +75,26 @@ class Stage:
 
 @dataclass(frozen=True)
 class Timed:
-    """A stage with its hours, the number of GPUs that it uses, and what determines its time."""
+    """A stage with its hours, the number of GPUs that it uses, what determines its time, and its GPU memory."""
 
     stage: Stage
     hours: float
     gpus: int
     bound: str
+    memory_bytes: float = 0.0
 
 
-def schedule(stages: Iterable[Stage], device: Device, gpus: int = 1) -> list[Timed]:
-    """Return every stage with its hours. Raises ValueError if `gpus` is below 1, or above 1 with a CPU."""
+def schedule(
+    stages: Iterable[Stage], device: Device, gpus: int = 1, memory: Callable[[str], float] | None = None
+) -> list[Timed]:
+    """Return every stage with its hours, and with the GPU memory that `memory` returns for its unit.
+
+    Raises ValueError if `gpus` is below 1, or above 1 with a CPU.
+    """
     if gpus < 1 or (gpus > 1 and not device.kernel_s):
         raise ValueError(f"--gpus {gpus}: allowed is a number >= 1, and only 1 with --device cpu")
-    return [timed(stage, device, gpus) for stage in stages]
+    rows = [timed(stage, device, gpus) for stage in stages]
+    return [replace(row, memory_bytes=memory(row.stage.unit)) for row in rows] if memory else rows
 
 
 def timed(stage: Stage, device: Device, gpus: int = 1) -> Timed:
@@ -138,7 +146,7 @@ def to_text(title: str, rows: Sequence[Timed], notes: Sequence[str]) -> str:
 
 
 def sums(rows: Sequence[Timed]) -> list[str]:
-    """Return the lines that state total hours, disk space and downloads.
+    """Return the lines that state total hours, disk space, GPU memory and downloads.
 
     Foundation models are no corpora, because they become outs. The processes of a training share their caches.
     """
@@ -149,12 +157,17 @@ def sums(rows: Sequence[Timed]) -> list[str]:
         f"{size(sum(stage.download_bytes for stage in stages))}, of which {size(largest.download_bytes)} for "
         f"{largest.unit}; download the corpora yourself"
     )
+    fullest = max(rows, key=lambda row: row.memory_bytes)
+    memory = (
+        [f"GPU memory: up to {size(fullest.memory_bytes)}, in {fullest.stage.unit}"] if fullest.memory_bytes else []
+    )
     return [
         f"total: {_hours(sum(row.hours for row in rows))} hours if stages run one after the other; "
         f"{sum(stage.flops for stage in stages) / 1e15:,.1f} PFLOP",
         f"disk: {size(sum(stage.num_bytes for stage in stages))} of outputs, {size(corpora)} of corpora to download, "
         f"up to {size(max(stage.work_bytes for stage in stages))} in .work while a stage runs; DVC's cache holds the "
         "outputs a second time unless the file system has reflinks",
+        *memory,
         f"downloads: {downloads if largest.download_bytes else 'none'}",
     ]
 
@@ -168,8 +181,8 @@ def to_csv(rows: Sequence[Timed]) -> str:
         stage = row.stage
         writer.writerow([
             stage.unit, stage.number, stage.of, f"{stage.flops_each / 1e9:.6g}", f"{stage.flops / 1e15:.6g}",
-            round(stage.num_bytes), round(stage.work_bytes), round(stage.download_bytes), f"{row.hours:.6g}", row.gpus,
-            row.bound,
+            round(stage.num_bytes), round(stage.work_bytes), round(stage.download_bytes),
+            round(row.memory_bytes), f"{row.hours:.6g}", row.gpus, row.bound,
         ])  # fmt: skip
     return text.getvalue()
 
@@ -186,7 +199,16 @@ def _cells(row: Timed) -> tuple[str, ...]:
     stage = row.stage
     count = (f"{stage.number:,}", stage.of) if stage.number else ("-", "")
     flops = _number(stage.flops_each / 1e9), _number(stage.flops / 1e15)
-    return (stage.unit, *count, *flops, size(stage.num_bytes), _hours(row.hours), str(row.gpus), row.bound)
+    return (
+        stage.unit,
+        *count,
+        *flops,
+        size(stage.num_bytes),
+        size(row.memory_bytes),
+        _hours(row.hours),
+        str(row.gpus),
+        row.bound,
+    )
 
 
 def _number(value: float) -> str:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from pipeline.runtime import autocast, device, fast_attention, seed_of
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.graphs import GraphedStep, uses_graphs
-from pipeline.training.optimization import Optimization
+from pipeline.training.optimization import STATE, Optimization, optimizer_of, restored_state, saved_state
 from pipeline.training.rows import Order
 from pipeline.training.tracking import tracker, tracker_folder
 from pipeline.work import leaving_later
@@ -34,7 +34,6 @@ Batch = dict[str, Tensor]
 LOG_SECONDS = 10.0
 CURVE_POINTS = 100
 CPU = torch.device("cpu")
-MOMENTS = ("exp_avg", "exp_avg_sq")  # AdamW's state of a parameter, beside its step; laid out as the parameter
 
 log = logging.getLogger("evoke.training")
 
@@ -145,8 +144,8 @@ class TrainingState:
         self.scores: dict[str, list[float]] = {"step": [], "score": []}
         self.best: dict[str, Tensor] = {}
 
-    def _optimizer(self) -> torch.optim.AdamW:
-        """Return AdamW with a group for each combination of peak learning rate and weight decay."""
+    def _optimizer(self) -> torch.optim.Optimizer:
+        """Return the optimizer with a group for each combination of peak learning rate and weight decay."""
 
         def group_of(name: str) -> tuple[float, float]:
             return self._rate(name), self.settings.weight_decay_of(self.parameters[name])
@@ -155,7 +154,7 @@ class TrainingState:
             {"params": [*map(self.parameters.get, names)], "lr": self._lr(rate), "rate": rate, "weight_decay": decay}
             for (rate, decay), names in itertools.groupby(sorted(self.parameters, key=group_of), group_of)
         ]
-        return torch.optim.AdamW(groups, betas=self.settings.betas, fused=True, capturable=self.is_captured)
+        return optimizer_of(self.settings, groups, self.accelerator.device, self.is_captured)
 
     def _lr(self, rate: float) -> float | Tensor:
         """Return a learning rate as AdamW takes it: a captured step reads it from the device."""
@@ -270,9 +269,9 @@ class TrainingState:
         for name, parameter in self.parameters.items():
             parameter.copy_(tensors[f"weight/{name}"])
             if f"step/{name}" in tensors:
-                moments = {key: torch.empty_like(parameter).copy_(tensors[f"{key}/{name}"]) for key in MOMENTS}
-                step_count = tensors[f"step/{name}"].to(parameter.device)  # where fused AdamW reads it
-                self.optimizer.state[parameter] = {"step": step_count, **moments}
+                keys = ("step", *STATE[self.settings.optimizer])
+                saved = {key: tensors[f"{key}/{name}"] for key in keys if f"{key}/{name}" in tensors}
+                self.optimizer.state[parameter] = restored_state(self.settings.optimizer, saved, parameter)
             if name in self.averages:
                 self.averages[name].copy_(tensors[f"average/{name}"])
         for name, buffer in self._buffers().items():
@@ -334,7 +333,8 @@ class TrainingState:
         named |= {f"buffer/{name}": tensor for name, tensor in self._buffers().items()}
         named |= {f"average/{name}": tensor for name, tensor in self.averages.items()}
         for name, parameter in self.parameters.items():
-            named |= {f"{key}/{name}": tensor for key, tensor in self.optimizer.state.get(parameter, {}).items()}
+            state = saved_state(self.optimizer.state.get(parameter, {}))
+            named |= {f"{key}/{name}": tensor for key, tensor in state.items()}
         named |= {f"best/{name}": tensor for name, tensor in self.best.items()}
         named |= {f"score/{name}": torch.tensor(each, dtype=torch.float64) for name, each in self.scores.items()}
         for place, (name, each) in enumerate(self.curve.items()):

@@ -1,15 +1,24 @@
-"""Settings of the optimizer and the learning-rate schedule, for every training: methods, judges, foundation models."""
+"""The optimizer, its settings and the learning-rate schedule of every training: methods, judges, foundation models."""
 
+import importlib.util
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from pipeline.runtime import Precision
 
 if TYPE_CHECKING:
-    from pipeline.params import Training
+    from pipeline.params import Optimizer, Training
+
+# What an optimizer keeps of a parameter, beside its number of steps; bitsandbytes has the scales of moments in 8 bits.
+STATE: Mapping["Optimizer", tuple[str, ...]] = {
+    "adamw": ("exp_avg", "exp_avg_sq"),
+    "adamw_8bit": ("state1", "state2", "qmap1", "qmap2", "absmax1", "absmax2"),
+}
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,7 @@ class Optimization:
     betas: tuple[float, float] = (0.9, 0.999)
     decays_vectors: bool = True
     sheet_steps: int = 0
+    optimizer: "Optimizer" = "adamw"
 
     def rate_factor(self, step: int) -> float:
         """Return the learning rate of a step as a share of the peak."""
@@ -61,4 +71,45 @@ def optimization_of(settings: "Training") -> Optimization:
         ema_decay=settings.ema_decay,
         precision=settings.precision,
         sheet_steps=settings.sheet_steps,
+        optimizer=settings.optimizer,
     )
+
+
+def optimizer_of(
+    settings: Optimization, groups: list[dict[str, Any]], device: torch.device, is_captured: bool = False
+) -> torch.optim.Optimizer:
+    """Return AdamW over groups of parameters on a device, or its form with moments in 8 bits.
+
+    With `is_captured`, its steps can be captured as a CUDA graph. Raises ValueError where the 8-bit form cannot run.
+    """
+    if settings.optimizer == "adamw":
+        return torch.optim.AdamW(groups, betas=settings.betas, fused=True, capturable=is_captured)
+    if device.type != "cuda":
+        raise ValueError("optimizer = 'adamw_8bit': it runs on a GPU only; set optimizer to adamw")
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise ValueError(
+            "optimizer = 'adamw_8bit': bitsandbytes is not installed; run `pip install bitsandbytes`, or set optimizer "
+            "to adamw"
+        )
+    from bitsandbytes.optim import AdamW8bit
+
+    optimizer: torch.optim.Optimizer = AdamW8bit(groups, betas=settings.betas)
+    return optimizer
+
+
+def saved_state(state: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Return an optimizer's state of a parameter as tensors."""
+    return {key: torch.as_tensor(value) for key, value in state.items()}
+
+
+def restored_state(optimizer: "Optimizer", saved: Mapping[str, Tensor], parameter: Tensor) -> dict[str, Any]:
+    """Return an optimizer's state of a parameter from `saved_state`, on the device of the parameter.
+
+    AdamW's moments are laid out as the parameter; its fused form reads the number of steps from the device, that of
+    bitsandbytes takes an integer.
+    """
+    kept = {key: saved[key] for key in STATE[optimizer] if key in saved}
+    if optimizer == "adamw_8bit":
+        return {"step": int(saved["step"]), **{key: tensor.to(parameter.device) for key, tensor in kept.items()}}
+    moments = {key: torch.empty_like(parameter).copy_(tensor) for key, tensor in kept.items()}
+    return {"step": saved["step"].to(parameter.device), **moments}

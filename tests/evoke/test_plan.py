@@ -72,6 +72,14 @@ def test_a_preset_is_planned_and_nothing_written() -> None:
     assert Path("params.yaml").read_bytes() == before
 
 
+@pytest.mark.slow
+def test_the_desk_takes_an_afternoon_and_a_card_of_12_gb() -> None:
+    found = rows("--preset", "desk", "--device", "rtx4090")
+    assert found["features@emoset"]["number"] == "8000"
+    assert sum(float(row["hours"]) for row in found.values()) < 3
+    assert 4e9 < max(float(row["memory_bytes"]) for row in found.values()) < 12e9
+
+
 def test_the_sums_are_those_of_the_lines() -> None:
     found = rows("--preset", "paper", "--device", "h200")
     text = paper_on_h200()
@@ -119,7 +127,7 @@ def test_a_model_of_ones_own_is_counted_in_its_folder() -> None:
         (("--device", "h2000"), "Error: --device h2000: unknown device; allowed are cpu, h200"),
         (
             ("--preset", "papers"),
-            "Error: there is no preset 'papers'; the presets are full, miniature, paper, paper-literal, smoke",
+            "Error: there is no preset 'papers'; the presets are desk, full, miniature, paper, paper-literal, smoke",
         ),
         (("--device", "cpu", "--gpus", "2"), "Error: --gpus 2: allowed is a number >= 1, and only 1 with --device cpu"),
     ],

@@ -1,14 +1,16 @@
 """Captioners: our LLaVA and a Qwen2.5-VL through the same wrapper."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from PIL import Image
 
 from pipeline.captions.prompts import prompt
-from pipeline.foundation.captioner import Captioner, load_captioner
+from pipeline.foundation.captioner import Captioner, load_captioner, reduced
 
 PICTURES = [Image.new("RGB", (64, 64), "red"), Image.new("RGB", (100, 60), "blue")]
 QUESTIONS = [prompt("neutral", "awe"), prompt("emotion", "awe")]
@@ -75,6 +77,23 @@ def test_a_batch_padded_on_the_left_answers_as_each_picture_alone(name: str, req
     alone = [captioner.caption([image], [asked], 6)[0] for image, asked in zip(PICTURES, QUESTIONS, strict=True)]
     assert together == alone
     assert all(asked not in answer for asked, answer in zip(QUESTIONS, together, strict=True))
+
+
+def test_a_large_picture_is_reduced_before_the_model_sees_it(qwen: Captioner, monkeypatch: pytest.MonkeyPatch) -> None:
+    large, small = Image.new("RGB", (3000, 2000), "red"), PICTURES[0]
+    assert reduced(large, 1024).size == (1024, 683)
+    assert large.size == (3000, 2000)
+    assert reduced(small, 1024) is small
+    seen = []
+    apply = qwen.processor.apply_chat_template
+
+    def noted(conversations: Any, **options: Any) -> Any:
+        seen.extend(part["image"].size for each in conversations for part in each[0]["content"] if "image" in part)
+        return apply(conversations, **options)
+
+    monkeypatch.setattr(qwen.processor, "apply_chat_template", noted)
+    replace(qwen, max_px=56).caption([large], ["What?"], 2)
+    assert seen == [(56, 37)]
 
 
 def test_damaged_weights_are_an_error_that_names_the_folder(captioner_folder: Path, tmp_path: Path) -> None:

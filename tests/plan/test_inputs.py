@@ -66,6 +66,9 @@ def test_the_chain_is_planned_on_its_own_clip_and_nothing_else_is() -> None:
 
 def test_emoset_is_counted_where_it_is_and_published_where_it_is_not(tmp_path: Path) -> None:
     assert "published" in count_emoset(tmp_path).source
+    assumed = count_emoset(tmp_path, 8000)
+    assert (assumed.train, assumed.val, assumed.test, assumed.is_missing) == (6400, 400, 1200, False)
+    assert assumed.source.startswith("assumed")
     image = tmp_path / "image/awe/awe_00001.jpg"
     image.parent.mkdir(parents=True)
     Image.new("RGB", (80, 40)).save(image)

@@ -80,6 +80,14 @@ def test_a_training_of_one_picture_a_step_gains_nothing_and_launches_are_not_sha
     assert seconds(a_training(Cost(0, 1e9, 5e4), 8, 8)) == pytest.approx(100 * 0.5)
 
 
+def test_memory_is_a_column_and_its_peak_a_line() -> None:
+    stages = [Stage(1, "steps", unit="large"), Stage(1, "rows", unit="small")]
+    rows = schedule(stages, device(), memory=lambda unit: {"large": 11e9, "small": 0.0}[unit])
+    assert [row["memory_bytes"] for row in csv.DictReader(io.StringIO(to_csv(rows)))] == ["11000000000", "0"]
+    assert "GPU memory: up to 11 GB, in large" in sums(rows)
+    assert not any("memory" in line for line in sums(schedule(stages, device())))
+
+
 @pytest.mark.parametrize("gpus", [1, 4])
 def test_the_processes_of_a_training_share_their_caches(gpus: int) -> None:
     rows = [timed(Stage(1, "steps", work_bytes=1e10, pieces=4), device(), gpus)]
@@ -127,6 +135,9 @@ def test_a_card_is_known_by_what_its_driver_calls_it() -> None:
     assert name_of("NVIDIA H200") == "h200"
     assert name_of("NVIDIA A100-SXM4-80GB") == "a100"
     assert name_of("NVIDIA GeForce RTX 4090") == "rtx4090"
+    assert name_of("NVIDIA GeForce RTX 3060") == "rtx3060-12gb"
+    with pytest.raises(ValueError, match="RTX 3060 Ti"):
+        name_of("NVIDIA GeForce RTX 3060 Ti")
     with pytest.raises(ValueError, match="Tesla K80; choose the most similar device with --device"):
         name_of("Tesla K80")
     assert set(known_devices().split(", ")) == {"cpu", *load_rates().devices}
