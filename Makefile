@@ -57,11 +57,11 @@ $(READY): requirements.lock pyproject.toml
 	if [ -z "$$UV" ] && $(RUN) -m pip install --quiet uv 2>/dev/null; then UV=$(VENV)/bin/uv; fi; \
 	if [ -n "$$UV" ]; then \
 		echo "make: installing requirements.lock into $(VENV) by uv (about 6 GB)"; \
-		"$$UV" pip install --quiet --python $(RUN) --require-hashes --compile-bytecode -r requirements.lock; \
+		"$$UV" pip install --quiet --python $(RUN) --require-hashes --no-deps --compile-bytecode -r requirements.lock; \
 		"$$UV" pip install --quiet --python $(RUN) --no-deps --no-build-isolation -e .; \
 	else \
 		echo "make: installing requirements.lock into $(VENV) by pip (about 6 GB, slower than uv)"; \
-		$(RUN) -m pip install --quiet --require-hashes -r requirements.lock; \
+		$(RUN) -m pip install --quiet --require-hashes --no-deps -r requirements.lock; \
 		$(RUN) -m pip install --quiet --no-deps --no-build-isolation -e .; \
 	fi
 	@$(RUN) -m compileall -q pipeline stages evoke

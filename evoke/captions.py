@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     import pyarrow as pa
 
@@ -60,23 +60,31 @@ def import_captions(file: Path, replace: bool) -> None:
     They are added to those imported before and replace those with the same image_id. Rows with an empty caption, as an
     export has them where the model wrote none, are left out. If FILE has an error, nothing is changed.
     """
-    from pipeline.artifacts import CAPTIONS_OVERRIDE
-    from pipeline.captions.override import check_known, read_captions, write_csv
+    from pipeline.captions.override import check_known, read_captions
     from pipeline.params import load_params
-    from pipeline.work import written_aside
 
     params = load_params(PARAMS)
-    override = CAPTIONS_OVERRIDE.locate("captions", None, params)
     rows = read_captions(file, may_be_empty=True)
     check_known(rows, known_ids(rows, params), file)
     new = {image_id: caption for image_id, caption in rows.items() if caption}
-    before = read_captions(override) if override.exists() and not replace else {}
-    override.parent.mkdir(parents=True, exist_ok=True)
-    with written_aside(override) as aside:
-        count = write_csv(sorted((before | new).items()), aside)
+    override, count = add_captions(new, params, replace)
     if len(new) < len(rows):
         click.echo(f"{file}: {len(rows) - len(new)} empty captions are left out")
     click.echo(f"{override}: {count} captions, {len(new)} of them from {file}; run `dvc repro` to use them")
+
+
+def add_captions(captions: "Mapping[str, str]", params: "Params", replace: bool = False) -> tuple[Path, int]:
+    """Add the user's captions by image_id to those of before, or replace all, and return their file and number."""
+    from pipeline.artifacts import CAPTIONS_OVERRIDE
+    from pipeline.captions.override import read_captions, write_csv
+    from pipeline.work import written_aside
+
+    override = CAPTIONS_OVERRIDE.locate("captions", None, params)
+    before = read_captions(override) if override.exists() and not replace else {}
+    override.parent.mkdir(parents=True, exist_ok=True)
+    with written_aside(override) as aside:
+        count = write_csv(sorted((before | dict(captions)).items()), aside)
+    return override, count
 
 
 def known_ids(image_ids: "Iterable[str]", params: "Params") -> set[str]:

@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("evoke.report:report", "Show or open the page of all results."),
     "repro": ("evoke.repro:repro", "Run the pipeline, with independent stages in parallel."),
     "score": ("evoke.score:score", "Score any images of emotions against real images."),
+    "studio": ("evoke.studio.server:studio", "Open a page to make, read and explore emotional images."),
     "study": ("evoke.study:study", "Ask people which method's images they prefer, and tally their answers."),
     "table": ("evoke.table:table", "Print a table of the papers beside the results of this project."),
     "validate": ("evoke.validate:validate", "Check a folder in EmoSet's layout without running the pipeline."),

@@ -28,6 +28,7 @@ MAX_SHEET = 64  # images on a contact sheet
 TAKEN = (
     "emotions",
     "prompt",
+    "negative_prompt",
     "strength",
     "steps",
     "guidance",
@@ -63,6 +64,7 @@ def _recipe(context: click.Context, _parameter: click.Parameter, file: Path | No
 @click.option(
     "--prompt", default="{S}", show_default=True, help='{S} stands for the emotion: "{S} street" transfers it.'
 )
+@click.option("--negative-prompt", default="", help="What guidance leads away from, such as fog.")
 @click.option("--steps", default=STEPS, show_default=True, help="Solver steps.")
 @click.option(
     "--guidance", default=GUIDANCE, show_default=True, help="Scale of classifier-free guidance; 1 turns it off."
@@ -81,6 +83,7 @@ def generate(
     num_images: int,
     seed: int,
     prompt: str,
+    negative_prompt: str,
     steps: int,
     guidance: float,
     solver: "Solver",
@@ -112,7 +115,7 @@ def generate(
     requests = planned(emotions, num_images, seed, prompt, strength)
     if again:
         requests = [request(emotions, again["seed"], prompt, strength)]
-    sampling = Sampling(steps, guidance, solver, batch_size)
+    sampling = Sampling(steps, guidance, solver, batch_size, negative_prompt=negative_prompt)
     files = [out / f"{request.stem}-{index:05d}.png" for index, request in enumerate(requests)]
     sheet = out / f"{requests[0].stem}-sheet.png"
     check_new([*files, *([sheet] if len(files) > 1 else [])], overwrite)
@@ -142,6 +145,7 @@ def recipe(request: "Request", sampling: "Sampling", pipeline: "EmotionPipeline"
         "prompt": request.prompt, "emotions": request.mixture, "strength": request.strength, "seed": request.seed,
         "steps": sampling.steps, "guidance": sampling.guidance, "solver": sampling.solver, "model": model.as_posix(),
         "model_hash": pipeline.model, **({"source": pipeline.source} if pipeline.source else {}),
+        **({"negative_prompt": sampling.negative_prompt} if sampling.negative_prompt else {}),
     }  # fmt: skip
 
 

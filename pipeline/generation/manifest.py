@@ -30,16 +30,18 @@ class Entry:
     solver: str
     source: str
     model: str
+    negative_prompt: str = ""
 
 
 COLUMNS = tuple(field.name for field in fields(Entry))
+OLDER = COLUMNS[:-1]  # before there were negative prompts
 
 
 def entry(file: str, request: Request, sampling: Sampling, source: str, model: str) -> Entry:
     """Return the manifest row of one image."""
     return Entry(
         file, request.label, request.prompt, str(request.seed), f"{request.strength:g}", str(sampling.steps),
-        f"{sampling.guidance:g}", sampling.solver, source, model,
+        f"{sampling.guidance:g}", sampling.solver, source, model, sampling.negative_prompt,
     )  # fmt: skip
 
 
@@ -56,7 +58,7 @@ def read_manifest(folder: Path) -> dict[str, Entry]:
             header, *rows = list(csv.reader(file)) or [[]]
     except (UnicodeDecodeError, csv.Error):
         header, rows = [], []
-    if any(len(row) != len(COLUMNS) for row in rows) or tuple(header) != COLUMNS:
+    if any(len(row) != len(header) for row in rows) or tuple(header) not in (COLUMNS, OLDER):
         raise ValueError(
             f"{path} is not a manifest of images: expected are the columns {','.join(COLUMNS)}; choose another folder"
         )

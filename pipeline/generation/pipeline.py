@@ -77,17 +77,18 @@ class EmotionPipeline:
         guidance: float = GUIDANCE,
         solver: Solver = SOLVER,
         batch_size: int = BATCH_SIZE,
+        negative_prompt: str = "",
     ) -> list[Image.Image]:
         """Return images of an emotion, or of several by weight (weights are normalised to sum to 1).
 
         In `prompt`, {S} stands for the emotion: "{S} street" transfers it to a street. `strength` is that of the
-        emotion: 0 none, 1 as trained. `steps`, `guidance` (1 turns it off) and `solver` control the denoising. The
-        images depend on the seed alone, as described in `planned`: the first of four equals the first of one, except
-        for the last bits. Raises ValueError for an unknown emotion, for an emotion that the model does not know, and
-        for numbers out of range.
+        emotion: 0 none, 1 as trained. `steps`, `guidance` (1 turns it off), `solver` and `negative_prompt` (what
+        guidance leads away from) control the denoising. The images depend on the seed alone, as described in `planned`:
+        the first of four equals the first of one, except for the last bits. Raises ValueError for an unknown emotion,
+        for an emotion that the model does not know, and for numbers out of range.
         """
         requests = planned(emotion, num_images, seed, prompt, strength)
-        sampling = Sampling(steps, guidance, solver, batch_size)
+        sampling = Sampling(steps, guidance, solver, batch_size, negative_prompt=negative_prompt)
         return [Image.fromarray(image) for image in self.pictures(requests, sampling)]
 
     @property

@@ -48,8 +48,8 @@ class EmotionGenerator(Protocol):
 class Sampling:
     """Settings of the denoising.
 
-    They are the solver steps, guidance scale (1 turns it off), solver, images per batch, and precision of U-Net and
-    decoder. Raises ValueError if one is out of range.
+    They are the solver steps, guidance scale (1 turns it off), solver, images per batch, precision of U-Net and
+    decoder, and the prompt that guidance leads away from. Raises ValueError if one is out of range.
     """
 
     steps: int
@@ -57,6 +57,7 @@ class Sampling:
     solver: Solver = SOLVER
     batch_size: int = 64
     precision: Precision = "fp32"
+    negative_prompt: str = ""
 
     def __post_init__(self) -> None:
         for name, value in (("steps", self.steps), ("guidance", self.guidance), ("batch_size", self.batch_size)):
@@ -93,7 +94,8 @@ def denoised(
     """
     check_emotions(generator, requests)
     coarse = autocast(sampling.precision, base.device)
-    empty = base.encoder.empty()
+    away = sampling.negative_prompt
+    negative = base.encoder.of([away]) if away else base.encoder.empty()
     size = max(1, sampling.batch_size // max(map(num_terms, requests), default=1))
     for start in range(0, len(requests), size):
         composed = composition(requests[start : start + size])
@@ -103,7 +105,7 @@ def denoised(
             scheduler = mixing(scheduler, composed.matrix())
         with generator.applied(composed.terms), coarse:
             noise = generators(composed.terms)
-            images = base.images(condition, empty, noise, scheduler, sampling.steps, sampling.guidance)
+            images = base.images(condition, negative, noise, scheduler, sampling.steps, sampling.guidance)
         yield from images[composed.firsts]
 
 

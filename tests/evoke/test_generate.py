@@ -39,7 +39,8 @@ def rows(folder: Path) -> list[dict[str, str]]:
 
 def test_pictures_come_with_a_manifest_by_which_they_are_made_again(model: Path, tmp_path: Path) -> None:
     result = run("generate", "awe", "fear=0.5", "-n", 3, "--model", model, "--out", tmp_path / "o", "--steps", 2,
-                 "--prompt", "{S} street", "--strength", 0.5, "--guidance", 4, "--seed", 9)  # fmt: skip
+                 "--prompt", "{S} street", "--strength", 0.5, "--guidance", 4, "--seed", 9,
+                 "--negative-prompt", "fog")  # fmt: skip
     assert result.exit_code == 0, result.output
     found = rows(tmp_path / "o")
     assert [row["file"] for row in found] == [f"awe-fear-0000{index}.png" for index in range(3)]
@@ -49,10 +50,10 @@ def test_pictures_come_with_a_manifest_by_which_they_are_made_again(model: Path,
     assert last == {
         "file": "awe-fear-00002.png", "emotions": "awe=0.666667 fear=0.333333", "prompt": "{S} street",
         "strength": "0.5", "steps": "2", "guidance": "4", "solver": "sde-dpmsolver++", "source": "diagonal",
-        "model": pipe.model,
+        "model": pipe.model, "negative_prompt": "fog",
     }  # fmt: skip
     asked = request(weights_of(last["emotions"].split()), seed, "{S} street", 0.5)
-    (again,) = pipe.pictures([asked], Sampling(2, 4.0))
+    (again,) = pipe.pictures([asked], Sampling(2, 4.0, negative_prompt="fog"))
     picture = np.asarray(Image.open(tmp_path / "o/awe-fear-00002.png")).astype(int)
     assert np.abs(picture - again).max() <= 1
 
@@ -105,6 +106,10 @@ def test_nothing_is_overwritten_unasked_and_runs_share_a_manifest(model: Path, t
         assert result.exit_code == 0, result.output
     assert [row["file"] for row in rows(tmp_path)] == ["awe-00000.png", "awe-00001.png", "fear-00000.png"]
     assert Image.open(tmp_path / "fear-00000.png").size == (64, 64)
+    older = (tmp_path / "manifest.csv").read_text().replace(",negative_prompt", "").replace(",\n", "\n")
+    (tmp_path / "manifest.csv").write_text(older)
+    assert run("generate", "awe", "--overwrite", "--model", model, "--out", tmp_path, "--steps", 1).exit_code == 0
+    assert [row["negative_prompt"] for row in rows(tmp_path)] == ["", "", ""]
     (tmp_path / "manifest.csv").write_text("file,mine\n")
     assert "is not a manifest of images" in run("generate", "anger", "--model", model, "--out", tmp_path).output
 

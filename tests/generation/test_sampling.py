@@ -155,3 +155,17 @@ def test_bf16_draws_nearly_the_same_image_and_the_same_where_it_is_computed_in_f
     apart = np.abs(exact - coarse).mean()
     assert apart < 5
     assert (apart > 0) == multiplies_bf16("cpu")
+
+
+def test_guidance_leads_away_from_a_negative_prompt(foundation: Foundation, generator: EmotionGenerator) -> None:
+    requests, plain = [request("fear", 4)], made(foundation, generator, [request("fear", 4)])
+    others = {
+        negative: made(
+            foundation, generator, requests, Sampling(3, 3.0, "sde-dpmsolver++", 8, negative_prompt=negative)
+        )
+        for negative in ("", "an image of awe", "an image of fear")
+    }
+    unguided = made(foundation, generator, requests, Sampling(3, 1.0, "sde-dpmsolver++", 8))
+    assert (others[""] == plain).all()
+    assert np.abs(others["an image of awe"].astype(int) - plain).max() > 8
+    assert np.abs(others["an image of fear"].astype(int) - unguided).max() <= 1
