@@ -57,7 +57,7 @@ class Measured:
         if not row.is_ours:
             return Ours(remedy=ALONE)
         if row.method == LABELLED:
-            row = replace(row, method=f"{COEMOGEN}{self.params.corpus}")
+            row = row.model_copy(update={"method": f"{COEMOGEN}{self.params.corpus}"})
         wrong = self._differing(table.params_of(row))
         present = Ours() if wrong else self._from_metrics(row, metric)
         by_grid = from_grids(self.grids, row, metric)
