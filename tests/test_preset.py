@@ -56,7 +56,7 @@ def other_value(key: str) -> Any:
         case {"type": "number"}:
             return (default or 0.5) / 2
         case {"type": "array"}:
-            return default[1:] or ["emoset"]
+            return default[1:] if default else ["emoset"]
         case {"pattern": pattern} if "S" in pattern:
             return f"{default} x"
     return f"{default or 'some'}x"
