@@ -198,14 +198,14 @@ def _write(
         EMOSET,
         LABELLED_METRICS,
         REJECTS,
+        read_shards,
         read_table,
         shard_name,
         write_json,
         write_table,
     )
-    from pipeline.corpora import pack
+    from pipeline.corpora.own_splits import summary
     from pipeline.corpora.selection import shards
-    from pipeline.corpora.validate import report
     from pipeline.work import place
 
     folder, rejects = (artifact.locate("", name, params) for artifact in (CORPUS, REJECTS))
@@ -216,8 +216,8 @@ def _write(
         written.append(work.outs / folder / shard_name(len(written)))
         write_table(written[-1], table, EMOSET.schema)
     write_table(work.outs / rejects, settled.rejects, REJECTS.schema)
-    found = report(pack.outcomes((read_table(path, columns=pack.REPORTED) for path in written), settled.rejects))
-    write_json(work.outs / metrics, found.flat())
+    corpus = read_shards(work.outs / folder, columns=["emotion", "split", "scene", "objects"])
+    write_json(work.outs / metrics, summary(corpus, settled.rejects))
     kept = (item for item in planned.items if not item.reject and item.image_id in settled.splits)
     captions = {item.image_id: item.caption for item in kept}
     _replace_captions(name, captions, params)

@@ -13,9 +13,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from experiments.cell import Cell
+from experiments.cell import Cell, params_of
 from pipeline.artifacts import ALL_METRICS, SUMMARY, write_json
-from pipeline.params import load_params
 from pipeline.report.summary import all_metrics, headlines
 
 NOTED = ("params.yaml", "dvc.yaml", "dvc.lock")
@@ -33,7 +32,7 @@ def record(cell: Cell, root: Path) -> str | None:
         index = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
         git(root, "read-tree", "HEAD", **index)
         git(root, "rm", "-r", "--quiet", "--cached", "--ignore-unmatch", "metrics", **index)
-        summary, corpus = Path(scratch) / "summary.json", load_params(cell.folder / "params.yaml").corpus
+        summary, corpus = Path(scratch) / "summary.json", params_of(cell)["corpus"]
         write_json(summary, headlines(all_metrics(cell.folder / ALL_METRICS.path), corpus))
         files = {path.as_posix(): cell.folder / path for path in noted(cell.folder)} | {SUMMARY.path: summary}
         for name, file in files.items():

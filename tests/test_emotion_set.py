@@ -112,7 +112,10 @@ def test_what_is_published_on_mikels_eight_is_refused_with_other_emotions(tmp_pa
     params = "from pipeline.params import *; Params(%s)"
     told = "corpora: emoset is about Mikels' eight emotions, but emotions.yaml has calm, eerie, tense"
     assert told in say(tmp_path, OWN, params % "")
-    other = "corpora=('emoart',), methods=('stable_diffusion', 'uniemo_joint'), truth_checks=TruthChecks(corpora=())"
+    other = (
+        "corpora=('mine',), corpus='mine', emoset=Emoset(corpora=()), emoart=Emoart(corpora=()), "
+        "methods=('uniemo_joint',), grids=Grids(methods=('uniemo_joint',)), truth_checks=TruthChecks(corpora=())"
+    )
     told = "grids.fused: emotions.yaml has no 'amusement'; allowed are calm, eerie, tense"
     assert told in say(tmp_path, OWN, params % other)
 

@@ -8,8 +8,6 @@ Tables may also have split, scene, objects and caption. The plan opens no image;
 emotion is unknown. What concerns all images together (copies, splits) is left to `pipeline.corpora.own_splits`.
 """
 
-import csv
-import io
 import json
 import os
 import re
@@ -21,28 +19,23 @@ from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from pipeline import emotion_words
 from pipeline.ahead import ahead
 from pipeline.corpora import folder as folders
 from pipeline.corpora.emoset import checked_name, checked_record
 from pipeline.corpora.folder import safe_name, unique
 from pipeline.corpora.images import MAX_IMAGE_BYTES, Folder
-from pipeline.corpora.labelled import MAX_LIST_BYTES, WHOLE
+from pipeline.corpora.label_tables import columns_of, named, rows_of
+from pipeline.corpora.labelled import WHOLE
 from pipeline.corpora.pack import MAX_SHARD_BYTES, runs
 from pipeline.corpora.records import Reason, Record, Reject, RejectedError, Split, shown
 from pipeline.corpora.tables import ARROW, Group, groups_of, schema_of
-from pipeline.corpora.wikiart import class_names, errors_name, holds_pictures
+from pipeline.corpora.wikiart import class_names, holds_pictures
 from pipeline.emotion_set import EMOTIONS, polarity
 
 SPLIT_NAMES: Mapping[str, Split] = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
     "test": "test", "testing": "test",
-}  # fmt: skip
-COLUMNS = {  # what a column holds, and the names that it may have
-    "path": ("path", "file_name"), "emotion": ("emotion", "label"), "split": ("split",), "scene": ("scene",),
-    "objects": ("objects", "object"), "caption": ("caption", "text"),
 }  # fmt: skip
 OF_TABLES = (".csv", ".tsv", ".parquet")
 SEPARATOR = "|"  # between the objects of an image
@@ -171,8 +164,7 @@ def _of_folder(folder: Path, corpus: str) -> list[Item]:
 
 def _of_table(table: Path, door: Folder, corpus: str) -> list[Item]:
     """Return the images that a table lists; of rows with the same path the first is kept."""
-    rows = _parquet_rows(table) if table.suffix.lower() == ".parquet" else _csv_rows(table)
-    listed = [(place, _path_in(door, str(row.pop("path") or "").strip()), row) for place, row in rows]
+    listed = [(place, _path_in(door, str(row.pop("path") or "").strip()), row) for place, row in rows_of(table)]
     first: dict[str, int] = {}
     for place, path, _ in listed:
         first.setdefault(path, place)
@@ -199,7 +191,7 @@ def _of_rows(files: Sequence[tuple[Path, str]], corpus: str) -> Iterator[Item]:
     digits, number = max(MIN_DIGITS, len(str(total))), 0
     for file, split, groups in grouped:
         schema = schema_of(file)
-        columns = _columns(schema.names, file, ("emotion",))
+        columns = columns_of(schema.names, file, ("emotion",))
         columns.pop("path", None)
         names = class_names(schema, [*columns.values()])
         for group in groups:
@@ -210,7 +202,7 @@ def _of_rows(files: Sequence[tuple[Path, str]], corpus: str) -> Iterator[Item]:
                 try:
                     if isinstance(values, RejectedError):
                         raise values
-                    read = {key: _named(values[column], names.get(column)) for key, column in columns.items()}
+                    read = {key: named(values[column], names.get(column)) for key, column in columns.items()}
                     yield _labelled(item, {"split": split or None, **read}, f"{file.name}, row {row}")
                 except RejectedError as why:
                     yield _refused(item, why.reason, why.detail)
@@ -296,57 +288,6 @@ def _listed_in(file: Path, key: str) -> list[Any]:
 def _has_images(file: Path) -> bool:
     schema = schema_of(file)
     return "image" in schema.names and holds_pictures(schema.field("image").type)
-
-
-def _columns(names: Iterable[str], file: Path, needed: Sequence[str]) -> dict[str, str]:
-    """Return the column of each kind of label that a table has. Raises ValueError if one that is needed is missing."""
-    own = {str(name).strip().lower(): name for name in names}
-    found = {key: next((own[word] for word in words if word in own), None) for key, words in COLUMNS.items()}
-    for key in needed:
-        if found[key] is None:
-            listed = ", ".join(own) or "none"
-            raise ValueError(f"{file}: no column {' or '.join(COLUMNS[key])}; its columns are {shown(listed)}")
-    return {key: column for key, column in found.items() if column is not None}
-
-
-def _csv_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the number and the labels of each row of a CSV or TSV file, counted from 1 after the header."""
-    if file.stat().st_size > MAX_LIST_BYTES:
-        raise ValueError(f"{file}: larger than {MAX_LIST_BYTES} bytes; store it as Parquet")
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file}: not UTF-8 ({error.reason}); save it as a CSV file in UTF-8") from None
-    head = text.split("\n", 1)[0]
-    comma = "," if "," in head else ";"  # spreadsheets of many countries write ;
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if file.suffix.lower() == ".tsv" else comma)
-    header = next(rows, [])
-    columns = _columns(header, file, ("path", "emotion"))
-    try:
-        for number, row in enumerate(filter(None, rows), 1):
-            cells = dict(zip(header, row, strict=False))
-            if len(row) != len(header):
-                raise ValueError(f"{len(row)} columns, expected {len(header)}; put texts that contain commas in quotes")
-            yield number, {key: cells[column] for key, column in columns.items()}
-    except (csv.Error, ValueError) as error:
-        raise ValueError(f"{file}, line {rows.line_num}: {error}") from None
-
-
-def _parquet_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    schema = schema_of(file)
-    columns = _columns(schema.names, file, ("path", "emotion"))
-    names = class_names(schema, [*columns.values()])
-    with errors_name(file):
-        table = pq.read_table(file, columns=[*columns.values()], partitioning=None)
-    for number, row in enumerate(table.to_pylist(), 1):
-        yield number, {key: _named(row[column], names.get(column)) for key, column in columns.items()}
-
-
-def _named(value: Any, names: tuple[str, ...] | None) -> Any:
-    """Return a class label as its name, and any other value as it is."""
-    if not isinstance(value, int) or names is None:
-        return value
-    return names[value] if 0 <= value < len(names) else None
 
 
 def _path_in(door: Folder, path: str) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.corpora.pack import describe_rejects, reject_table
-from pipeline.corpora.records import SPLITS, Split
+from pipeline.corpora.records import SPLITS, Reason, Split
 from pipeline.corpora.selection import copies_of, splits
 from pipeline.emotion_set import EMOTIONS
 
@@ -57,6 +57,26 @@ def settle(
     )
     _check_splits(chosen, {row["image_id"]: row["emotion"] for row in kept})
     return Settled(chosen, drawn, rejects)
+
+
+def summary(corpus: pa.Table, rejects: pa.Table) -> dict[str, int | float]:
+    """Return the counts of a corpus under the keys of metrics/emoset.json, as far as it has them.
+
+    corpus: emotion, split, scene and objects of every image.
+    """
+    counts = Counter(zip(corpus["split"].to_pylist(), corpus["emotion"].to_pylist(), strict=True))
+    reasons, in_split = Counter(rejects["reason"].to_pylist()), Counter(corpus["split"].to_pylist())
+    shares = {
+        "scene": sum(map(bool, corpus["scene"].to_pylist())),
+        "object": sum(map(bool, corpus["objects"].to_pylist())),
+    }
+    return {
+        "num_rows": len(corpus) + len(rejects), "num_images": len(corpus), "num_rejects": len(rejects),
+        **{f"images.{split}": in_split[split] for split in SPLITS},
+        **{f"images.{split}.{emotion}": counts[split, emotion] for split in SPLITS for emotion in EMOTIONS},
+        **{f"coverage.{attribute}": number / len(corpus) for attribute, number in shares.items()},
+        **{f"rejects.{reason.value}": reasons[reason.value] for reason in Reason},
+    }  # fmt: skip
 
 
 def _check_numbers(counts: Counter[str], rejects: pa.Table) -> None:

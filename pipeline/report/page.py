@@ -152,10 +152,8 @@ class Page:
     @property
     def funnels(self) -> list[tuple[str, list[sources.Counted]]]:
         steps, _ = sources.labelled_funnel(self.measured.metrics, self.params.corpus)
-        found = [
-            (names.readable(self.params.corpus), steps),
-            ("EmoArt, curated from WikiArt", sources.emoart_funnel(self.measured.metrics)),
-        ]
+        art = sources.emoart_funnel(self.measured.metrics) if self.params.emoart.corpora else []
+        found = [(names.readable(self.params.corpus), steps), ("EmoArt, curated from WikiArt", art)]
         return [(name, counts) for name, counts in found if counts]
 
     @property

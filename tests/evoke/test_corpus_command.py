@@ -2,7 +2,10 @@
 
 import csv
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from io import BytesIO
 from pathlib import Path
@@ -272,3 +275,17 @@ def test_list_says_what_is_there_and_how_it_is_used() -> None:
         "emoset: not made yet  [captioned, labelled]",
         "mine: 24 images (18 train, 4 test, 2 val); 12 awe, 12 fear",
     ]
+
+
+def test_the_emotions_are_those_of_emotions_yaml() -> None:
+    Path("emotions.yaml").write_text((ROOT / "emotions.yaml").read_text().replace("set: mikels", "set: ekman"))
+    draw(*(f"photos/{emotion}/{index}.jpg" for emotion in ("joy", "surprise") for index in range(NUM)))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for arguments in (["add", "mine", "photos"], ["use", "mine"]):
+        command = [sys.executable, "-m", "evoke", "corpus", *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    assert "grids.fused: [amusement, awe, fear] -> [anger, disgust, fear]" in done.stdout
+    rows = read_shards(CORPUS, columns=["emotion", "polarity"]).to_pylist()
+    assert {(row["emotion"], row["polarity"]) for row in rows} == {("joy", "positive"), ("surprise", None)}
+    assert json.loads(METRICS.read_text())["images.train.joy"] == 9

@@ -19,8 +19,10 @@ ROOT = Path(__file__).parents[2]
 STAGES: dict[str, Any] = read_yaml(ROOT / "dvc.yaml")["stages"]
 NAMES = ("emoset", "emoart", "mine")
 SUBSETS = [subset for number in (1, 2, 3) for subset in combinations(NAMES, number)]
-GIVEN = ("pipeline", "stages", "emotions.yaml", "code", "models/miniature/", "models/pretrained", "data/imports/",
-         "data/overrides/", "data/corpora/mine", "metrics/mine.json", "experiments/results")  # fmt: skip
+GIVEN = (
+    "pipeline", "stages", "emotions.yaml", "code", "models/miniature/", "models/pretrained", "data/imports/",
+    "data/overrides/", "data/corpora/mine", "metrics/mine.json", "experiments/results",
+)  # fmt: skip
 
 
 def used(names: tuple[str, ...], labelled: str, **more: Any) -> dict[str, Any]:

@@ -477,7 +477,7 @@ def test_rows_of_emoset_hold_what_was_learnt_from_the_labelled_corpus() -> None:
     write("params.yaml", laid_over(values, with_corpora(values, ["mine"], "mine")))
     write_scores("coemogen_mine")
     write("metrics/understanding_scores.json", {"mine/captioner/accuracy": 0.71})
-    assert cells("1")["CoEmoGen", "emo_a"]["ours"] == "90.00"
+    assert cells("1")["CoEmoGen", "emo_a"]["ours"] == "90.0"
     assert cells("I")["LLaVA", "accuracy_emoset"]["ours"] == "71.0"
     assert "clip_miniature" in run("1").output
     assert "on mine" in run("1").output
