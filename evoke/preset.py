@@ -75,6 +75,7 @@ def preset(name: str, revisions: tuple[str, ...]) -> None:
       smoke          the miniature in seconds, for tests; keeps nothing
       paper          the papers' setting, with what fails replaced (docs/PAPER_PRESET.md)
       paper-literal  paper with the papers' own values, including those that fail
+      paper-xl       paper on Stable Diffusion XL (UniEmo's Table IV)
       desk           8 x 1,000 photographs, one GPU of 12 to 24 GB, an afternoon
 
     paper, paper-literal and desk keep the seeds, the folders and the caption overrides that you have changed from the
@@ -83,6 +84,7 @@ def preset(name: str, revisions: tuple[str, ...]) -> None:
     \b
     Overlays set the keys in their file and keep the rest:
       full           adds the baselines of the papers' tables to the methods
+      xl             the miniature in the format of Stable Diffusion XL
       yours          presets/NAME.yaml without a header, or with `preset: {base: params}`
     """
     changes = apply_preset(Path("params.yaml"), load_preset(name), dict(_pair(text) for text in revisions))

@@ -48,6 +48,7 @@ Count = Annotated[int, Field(ge=1)]
 Input = Literal["onehot", "learnable", "text"]
 Perception = Literal["residual", "literal"]
 Distance = Literal["cosine", "mae", "mse", "kl"]
+TextSpace = Literal["clip", "pooled"]
 Solver = Literal["sde-dpmsolver++", "dpmsolver++", "unipc", "ddim", "euler"]
 Backbone = Literal["small", "resnet18", "resnet50"]
 Fit = Literal["crop", "squash"]
@@ -100,7 +101,7 @@ class _Short(reprlib.Repr):
 
 
 _SHORT = _Short()
-LATER = ("optimizer",)  # keys that saved models may lack: those without them were trained as the default says
+LATER = ("optimizer", "sem_space")  # keys that saved models may lack: these were trained as the default says
 
 
 class ParamsError(ValueError):
@@ -183,8 +184,12 @@ class FoundationClip(Foundation):
 
 
 class FoundationDiffusion(Foundation):
-    """The latent diffusion model that is trained on emotions (papers: Stable Diffusion 1.5)."""
+    """The latent diffusion model that is trained on emotions (papers: Stable Diffusion 1.5; UniEmo also XL)."""
 
+    source: Annotated[
+        Literal["bundled", "bundled-xl", "train", "hub", "folder"],
+        Field(description="as foundation_clip; bundled-xl: the bundled weights in the format of Stable Diffusion XL"),
+    ] = "bundled"  # type: ignore[assignment]
     recipe: Annotated[
         DiffusionRecipe, Field(description="used if source is train; the bundled weights were made by it")
     ] = DiffusionRecipe(vae=VAE, unet=UNET)
@@ -450,6 +455,9 @@ class Coemogen(DiffusionTraining):
     sem_distance: Annotated[Distance, Field(description="distance in L_SEM (CoEmoGen Table 2c: cosine)")] = "cosine"
     sem_equalised: Annotated[bool, Field(description="scale each distance to 1 for orthogonal vectors")] = False
     kl_temperature: Annotated[float, Field(gt=0, description="softmax temperature of sem_distance: kl")] = 0.07
+    sem_space: Annotated[
+        TextSpace, Field(description="space of L_SEM: CLIP's, or that of the base's pooled text (bigG of SDXL)")
+    ] = "clip"
     embedding_rate: Annotated[
         Rate, Field(description="peak learning rate of mapper and visual perception (CoEmoGen: 0.001)")
     ] = 0.001

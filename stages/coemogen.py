@@ -3,6 +3,7 @@
 from pipeline.artifacts import (
     CAPTION_FEATURES,
     CAPTION_FILTER,
+    CAPTIONS,
     COEMOGEN,
     CORPUS,
     FEATURES,
@@ -17,7 +18,16 @@ from pipeline.stage import Run, stage
 
 
 @stage(
-    reads=(CORPUS, FEATURES, CAPTION_FEATURES, CAPTION_FILTER, LATENTS, FOUNDATION_CLIP, FOUNDATION_DIFFUSION),
+    reads=(
+        CORPUS,
+        FEATURES,
+        CAPTIONS,
+        CAPTION_FEATURES,
+        CAPTION_FILTER,
+        LATENTS,
+        FOUNDATION_CLIP,
+        FOUNDATION_DIFFUSION,
+    ),
     writes=(COEMOGEN, METRICS, PLOTS),
     item="corpus",
     sections=("seed", "coemogen", "images"),
@@ -38,6 +48,8 @@ def main(run: Run) -> None:
     latents = LatentCache(run.work, map(read_table, run.shards(LATENTS)), foundation.base.latent_channels)
     settings, splits = run.params, run.params.training_splits
     captions, kept = run.read(CAPTION_FEATURES), run.read(CAPTION_FILTER)
+    if settings.sem_space != "clip":
+        captions = training.caption_vectors(run.read(CAPTIONS), foundation.base.encoder, settings.sem_space)
     found = training.inputs(corpus, features, captions, kept, latents, splits)
     space = training.visual_space(corpus, features, splits)
     generator = torch_generator(run.seed, "coemogen", run.item, "model")

@@ -13,6 +13,12 @@ def main(run: Run) -> None:
     params, clip, out = run.params, run.path(FOUNDATION_CLIP), run.out_folder(FOUNDATION_DIFFUSION)
     if params.source == "bundled":
         bundle.unpack_diffusion(run.path(DIFFUSION_FOLDER), clip, out, run.work.parts)
+    elif params.source == "bundled-xl":
+        from pipeline.foundation import widened
+
+        narrow = run.work.parts / "narrow"
+        bundle.unpack_diffusion(run.path(DIFFUSION_FOLDER), clip, narrow, run.work.parts)
+        widened.widen(narrow, clip, widened.world_texts(clip, threads()), out)
     elif params.source == "train":
         from pipeline.foundation.training import sources
 

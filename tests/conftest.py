@@ -29,3 +29,16 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     work = tmp_path_factory.mktemp("work")
     bundle.unpack_diffusion(ROOT / "models/miniature/diffusion", folder / "clip", folder / "diffusion", work)
     return folder.parent
+
+
+@pytest.fixture(scope="session")
+def xl_models(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with the Stable Diffusion in the format of Stable Diffusion XL."""
+    from pipeline.foundation import widened
+
+    folder = tmp_path_factory.mktemp("xl_models") / "foundation"
+    folder.mkdir()
+    (folder / "clip").symlink_to(models / "foundation/clip")
+    ids = widened.world_texts(folder / "clip", 1, num_images=60)
+    widened.widen(models / "foundation/diffusion", folder / "clip", ids, folder / "diffusion")
+    return folder.parent

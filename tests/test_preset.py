@@ -76,7 +76,7 @@ def resolved(name: str) -> dict[str, Any]:
     return laid_over(default_values(), load_preset(name, ROOT / "presets").values)
 
 
-@pytest.mark.parametrize("name", ["miniature", "smoke", "full", "paper", "paper-literal", "desk"])
+@pytest.mark.parametrize("name", ["miniature", "smoke", "full", "xl", "paper", "paper-literal", "paper-xl", "desk"])
 @pytest.mark.parametrize("before", ["miniature", "paper-literal"])
 def test_a_file_that_dvc_exp_run_has_rewritten_takes_every_preset_check_and_fix(
     project: Path, before: str, name: str
@@ -101,7 +101,7 @@ def test_a_file_that_dvc_exp_run_has_rewritten_takes_every_preset_check_and_fix(
     assert "corpora: [emoset, emoart]  # " in path.read_text()
 
 
-@pytest.mark.parametrize("name", ["miniature", "smoke", "paper", "paper-literal", "desk"])
+@pytest.mark.parametrize("name", ["miniature", "smoke", "paper", "paper-literal", "paper-xl", "desk"])
 def test_no_key_survives_a_whole_preset_but_those_it_keeps(name: str) -> None:
     old, defaults, wanted = changed(LEAVES), default_values(), resolved(name)
     assert [key for key in LEAVES if at(old, key) == at(defaults, key)] == []
@@ -183,7 +183,7 @@ def test_the_literal_setting_trains_generators_on_all_splits_and_readers_on_trai
 
 def test_every_preset_is_valid_and_the_way_back_restores_the_file(project: Path) -> None:
     before = Path("params.yaml").read_text()
-    for name in ("desk", "paper", "smoke", "paper", "paper-literal", "full", "miniature"):
+    for name in ("desk", "paper", "smoke", "paper", "paper-literal", "full", "xl", "miniature"):
         result = CliRunner().invoke(preset, [name], catch_exceptions=False)
         assert f"changed to the preset {name}" in result.output
         load_params(Path("params.yaml"))
@@ -284,7 +284,7 @@ def test_a_missing_key_is_completed_with_its_comment(project: Path) -> None:
 
 def test_an_unknown_preset_names_the_known_ones(project: Path) -> None:
     result = CliRunner().invoke(preset, ["papre"])
-    assert "the presets are desk, full, miniature, paper, paper-literal, smoke" in str(result.exception)
+    assert "the presets are desk, full, miniature, paper, paper-literal, paper-xl, smoke, xl" in str(result.exception)
 
 
 def test_a_hub_that_cannot_be_reached_is_one_line(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,7 +100,8 @@ def _facts(exported: "Exported", base_model: str | None) -> Iterator[str]:
     yield f"| strength | {exported.request.strength:g}, folded into the LoRA |"
     yield f"| adapters | {', '.join(f'{name} x {gate:.6g}' for name, gate in exported.adapters.items())} |"
     yield f"| LoRA | `{exported.lora}`, rank {exported.rank}, alpha {exported.rank}, {len(exported.layers)} layers |"
-    yield f"| embedding | `{exported.inversion}`, 1 x {exported.embedding.shape[1]} |"
+    widths = " and ".join(f"1 x {width}" for width in exported.base.encoder.tokens.widths)
+    yield f"| embedding | `{exported.inversion}`, {widths} |"
     yield f"| v, visual condition | {condition} |"
     yield f"| base model | {named}{shape}, `{exported.digest}` |"
     yield f"| trained model | `{exported.model}` |"
@@ -118,7 +119,7 @@ def _snippet(exported: "Exported", base_model: str | None) -> Iterator[str]:
     kind = f"algorithm_type={json.dumps(SOLVER)}"
     yield f"pipe.scheduler = DPMSolverMultistepScheduler.from_config(pipe.scheduler.config, {kind})"
     yield f'pipe.load_lora_weights(".", weight_name="{exported.lora}")  # this folder, or its name on the hub'
-    yield f'pipe.load_textual_inversion(".", weight_name="{exported.inversion}", token={token})'
+    yield from exported.base.loading(exported.inversion, exported.token)
     yield f"image = pipe({', '.join(arguments)}).images[0]"
 
 

@@ -114,7 +114,7 @@ def write(exported: Exported, kind: Format, out: Path, origin: Origin | None = N
     origin = origin or Origin()
     lora, inversion, readme, _ = (out / name for name in names(exported.request))
     word = exported.base.inversion(exported.token, exported.embedding, kind)
-    save_safetensors(lora, lora_tensors(exported.base, exported.layers, kind), _metadata(exported, kind, "lora"))
+    save_safetensors(lora, exported.base.lora(exported.layers, kind), _metadata(exported, kind, "lora"))
     save_safetensors(inversion, word, _metadata(exported, kind, "textual-inversion"))
     with written_aside(readme) as aside:
         aside.write_text(card(exported, kind, origin), encoding="utf-8")
@@ -129,19 +129,6 @@ def names(request: Request) -> tuple[str, str, str, str]:
     """Return the file names of the LoRA, the embedding, the model card and the workflow."""
     stem = request.stem
     return f"{stem}-lora.safetensors", f"{stem}-embedding.safetensors", "README.md", f"{stem}-workflow.json"
-
-
-def lora_tensors(base: Base, layers: Mapping[str, tuple[Tensor, Tensor]], kind: Format) -> dict[str, Tensor]:
-    """Return the tensors of a LoRA file under the keys of its format. Alpha equals the rank, so the scale is 1."""
-    tensors: dict[str, Tensor] = {}
-    for name, (down, up) in layers.items():
-        key = base.lora_key(name, kind)
-        if kind == "diffusers":
-            tensors |= {f"{key}.lora_A.weight": down, f"{key}.lora_B.weight": up}
-        else:
-            alpha = torch.tensor(float(len(down)))
-            tensors |= {f"{key}.lora_down.weight": down, f"{key}.lora_up.weight": up, f"{key}.alpha": alpha}
-    return tensors
 
 
 def _adapters(generator: CoEmoGenGenerator, wanted: Request) -> dict[str, float]:

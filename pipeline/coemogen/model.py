@@ -42,8 +42,9 @@ class CoEmoGen(nn.Module):
         empty = self.encoder.empty()
         with self.hilora.route(batch["emotions"]):
             errors = diffusion_errors(self.base, batch, condition, empty, settings.snr_cap)
+        said = condition.text_vectors(settings.sem_space)
         sem = semantic_loss(
-            condition.joint, batch["caption"], settings.sem_distance, settings.sem_equalised, settings.kl_temperature
+            said, batch["caption"], settings.sem_distance, settings.sem_equalised, settings.kl_temperature
         )
         ldm = errors.mean()
         return {"total": ldm + settings.sem_weight * sem, "ldm": ldm, "sem": sem}

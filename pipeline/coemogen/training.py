@@ -12,8 +12,9 @@ from torch import Tensor
 
 from pipeline.coemogen.generator import PART, CoEmoGenGenerator
 from pipeline.coemogen.model import CoEmoGen
+from pipeline.conditioning.encoder import ConditionEncoder
 from pipeline.emotion_set import EMOTIONS
-from pipeline.features import feature_matrix
+from pipeline.features import feature_matrix, feature_table
 from pipeline.generation.request import request
 from pipeline.generation.sampling import sample, sampling_of
 from pipeline.generation.space import Space, fit_space
@@ -30,9 +31,10 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from pipeline.corpora.records import TrainingSplits
-    from pipeline.params import Coemogen, Images
+    from pipeline.params import Coemogen, Images, TextSpace
 
 SHEET_COLUMNS = 8
+BATCH = 250  # captions per forward pass
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,17 @@ def inputs(
         torch.tensor([place[ids[row]] for row in rows]),
         latents,
     )
+
+
+@torch.inference_mode()
+def caption_vectors(captions: pa.Table, encoder: ConditionEncoder, space: "TextSpace") -> pa.Table:
+    """Return captions, with image_id and caption, as unit vectors of the base's own space: image_id, feature."""
+    texts = [encoder.fitted(caption or "") for caption in captions["caption"].to_pylist()]
+    parts = [
+        encoder.of(texts[start : start + BATCH]).text_vectors(space).float().cpu().numpy()
+        for start in range(0, len(texts), BATCH)
+    ]
+    return feature_table(captions, parts, parts[0].shape[1])
 
 
 def drawer(inputs: Inputs, model: CoEmoGen, settings: "Coemogen") -> Callable[[Tensor, torch.Generator], Batch]:

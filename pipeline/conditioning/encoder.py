@@ -19,6 +19,8 @@ from pipeline.conditioning.prompts import Prompts, Tokens, tokenize
 if TYPE_CHECKING:
     from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
+    from pipeline.params import TextSpace
+
 
 @dataclass(frozen=True)
 class Condition:
@@ -34,6 +36,17 @@ class Condition:
 
     def __len__(self) -> int:
         return len(self.states)
+
+    def text_vectors(self, space: "TextSpace") -> Tensor:
+        """Return unit vectors of the texts: in CLIP's joint space, BD, or in that of the pooled text, BP.
+
+        Raises ValueError for a base without pooled text.
+        """
+        if space == "clip":
+            return self.joint
+        if self.pooled is None:
+            raise ValueError("sem_space = 'pooled': the diffusion model has no pooled text; allowed is 'clip'")
+        return F.normalize(self.pooled.float(), dim=-1)
 
     def take(self, rows: Tensor) -> "Condition":
         """Return the conditions at the given rows, B int64, in any order and number."""
@@ -103,14 +116,37 @@ class TextTower(nn.Module):
         weight: Tensor = self.text_encoder.get_input_embeddings().weight
         return weight
 
+    @property
+    def max_tokens(self) -> int:
+        """Return how many tokens a text may have, begin and end included."""
+        return int(self.tokenizer.model_max_length)
+
+    def num_tokens(self, text: str) -> int:
+        """Return the number of tokens of a text, begin and end included."""
+        return len(self.tokenizer(text).input_ids)
+
+    def tokenize(self, texts: Sequence[str]) -> Tokens:
+        """Return texts with at most one gap {S} as tokens. Raises ValueError for a text that is wrong or too long."""
+        return tokenize(self.tokenizer, texts)
+
+    def embedding_of(self, word: str) -> Tensor:
+        """Return the token embedding W of a word. Raises ValueError unless the word is one token."""
+        ids = self.tokenizer(word, add_special_tokens=False)["input_ids"]
+        if len(ids) != 1:
+            raise ValueError(
+                f"first_word = {word!r} has {len(ids)} tokens in the text encoder; use a word with one token, such as "
+                "image"
+            )
+        return self.token_embeddings[ids[0]].detach()
+
     def forward(self, tokens: Tokens, embeddings: Tensor | None = None) -> Read:
         inputs = self.text_encoder.get_input_embeddings()(tokens.ids)
         if embeddings is not None:
             inputs = torch.where(tokens.gaps[..., None], embeddings[:, None].to(inputs.dtype), inputs)
-        last, before = self._transform(inputs)
+        last, before = self.transformed(inputs)
         return Read(last, before, last[torch.arange(len(last), device=last.device), tokens.ends])
 
-    def _transform(self, inputs_BTW: Tensor) -> tuple[Tensor, Tensor]:
+    def transformed(self, inputs_BTW: Tensor) -> tuple[Tensor, Tensor]:
         """Run CLIPTextModel.forward after its token embedding, under the causal mask that it makes itself."""
         encoder = getattr(self.text_encoder, "text_model", self.text_encoder)
         hidden = encoder.embeddings(inputs_embeds=inputs_BTW)
@@ -150,26 +186,22 @@ class ConditionEncoder(nn.Module, ABC):
 
         Raises ValueError for a text with several gaps or other braces, and for one that is too long.
         """
-        return Prompts(tuple(tokenize(tower.tokenizer, texts) for tower in self.towers))
+        return Prompts(tuple(tower.tokenize(texts) for tower in self.towers))
 
-    def num_tokens(self, text: str) -> int:
-        """Return the number of tokens of a text, begin and end included, of which `max_tokens` are allowed."""
-        return max(len(tower.tokenizer(text).input_ids) for tower in self.towers)
+    def fits(self, text: str) -> bool:
+        """Return whether a text fits the context of every encoder."""
+        return all(tower.num_tokens(text) <= tower.max_tokens for tower in self.towers)
 
-    @property
-    def max_tokens(self) -> int:
-        return min(int(tower.tokenizer.model_max_length) for tower in self.towers)
+    def fitted(self, text: str) -> str:
+        """Return a text without braces, cut at a word so that it fits the context of every encoder."""
+        words = text.replace("{", "(").replace("}", ")").split()
+        while not self.fits(" ".join(words)):
+            words.pop()
+        return " ".join(words)
 
     def embedding_of(self, word: str) -> Tensor:
         """Return the placeholder embedding W that equals a word. Raises ValueError unless the word is one token."""
-        ids = [tower.tokenizer(word, add_special_tokens=False)["input_ids"] for tower in self.towers]
-        if any(len(of_word) != 1 for of_word in ids):
-            raise ValueError(
-                f"first_word = {word!r} has {max(map(len, ids))} tokens in the text encoder; use a word with one "
-                "token, such as image"
-            )
-        rows = [tower.token_embeddings[of_word[0]] for tower, of_word in zip(self.towers, ids, strict=True)]
-        return torch.cat(rows).detach()
+        return torch.cat([tower.embedding_of(word) for tower in self.towers])
 
     def forward(self, prompts: Prompts, embeddings: Tensor | None = None) -> Condition:
         """Return the condition of prompts. `embeddings` BW fill the gaps; None if no prompt has a gap."""

@@ -2,13 +2,13 @@
 
 A base answers: how prompts and placeholder embeddings become a condition (`encoder`), what the denoiser predicts under
 it (`predict`), which of the denoiser's layers carry adapters (`adapted`), its noise (`schedule`, `solver`), its latents
-(`vae`, `image_px`), how it samples (`images`), which weights identify it (`weights`), and under which names its
-adapters and embeddings are exported (`lora_key`, `inversion`). `base_of` (pipeline/foundation/bases.py) chooses it by
+(`vae`, `image_px`), how it samples (`images`), which weights identify it (`weights`), and as what its adapters and
+embeddings are exported (`lora`, `inversion`, `loading`). `base_of` (pipeline/foundation/bases.py) chooses it by
 what a diffusers folder says of itself.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -47,7 +47,7 @@ class Base(ABC):
     """A loaded base: its diffusers pipeline on one device, and the frozen text encoders as a ConditionEncoder."""
 
     pipeline_class: ClassVar[str]  # of diffusers, as model_index.json names it
-    weights: ClassVar[tuple[str, ...]]  # files of the folder whose hash identifies the base: denoiser, text encoders
+    parts: ClassVar[tuple[str, ...]]  # modules whose weights identify the base: denoiser and text encoders
     adapted: ClassVar[tuple[str, ...]]  # names of the denoiser's linear layers that carry adapters
 
     def __init__(self, pipeline: "DiffusionPipeline", encoder: ConditionEncoder, schedule: NoiseSchedule) -> None:
@@ -65,6 +65,11 @@ class Base(ABC):
     @abstractmethod
     def image_px(cls, folder: Path) -> int:
         """Return the edge in px of the images that a folder generates: 512 for Stable Diffusion 1.5."""
+
+    @classmethod
+    def weights(cls, folder: Path) -> list[Path]:
+        """Return the weights files of a folder whose hash identifies the base."""
+        return [file for part in cls.parts for file in sorted((folder / part).glob("*.safetensors"))]
 
     @property
     @abstractmethod
@@ -113,6 +118,22 @@ class Base(ABC):
     def lora_key(self, layer: str, kind: Format) -> str:
         """Return how the keys of an adapted layer begin in a LoRA file, from its name in the denoiser."""
 
+    def lora(self, layers: Mapping[str, tuple[Tensor, Tensor]], kind: Format) -> dict[str, Tensor]:
+        """Return the tensors of a LoRA file, from adapted layers by name: A rI, B Or. Alpha is r, so the scale is 1."""
+        tensors: dict[str, Tensor] = {}
+        for name, (down, up) in layers.items():
+            key = self.lora_key(name, kind)
+            if kind == "diffusers":
+                tensors |= {f"{key}.lora_A.weight": down, f"{key}.lora_B.weight": up}
+            else:
+                alpha = torch.tensor(float(len(down)))
+                tensors |= {f"{key}.lora_down.weight": down, f"{key}.lora_up.weight": up, f"{key}.alpha": alpha}
+        return tensors
+
     @abstractmethod
     def inversion(self, token: str, embedding: Tensor, kind: Format) -> dict[str, Tensor]:
         """Return the tensors of a textual inversion of a token, from a placeholder embedding 1W."""
+
+    @abstractmethod
+    def loading(self, file: str, token: str) -> list[str]:
+        """Return the lines of Python that load the file of a textual inversion into `pipe`, a plain pipeline."""

@@ -5,8 +5,9 @@ from pathlib import Path
 from pipeline.foundation.base import Base
 from pipeline.foundation.diffusion import INDEX, index_of
 from pipeline.foundation.stable_diffusion import StableDiffusion
+from pipeline.foundation.stable_diffusion_xl import StableDiffusionXL
 
-BASES: tuple[type[Base], ...] = (StableDiffusion,)
+BASES: tuple[type[Base], ...] = (StableDiffusion, StableDiffusionXL)
 
 
 def base_of(folder: Path) -> type[Base]:

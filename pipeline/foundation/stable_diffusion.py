@@ -1,8 +1,9 @@
 """Stable Diffusion 1.x and 2.x as a base: a U-Net under the last states of one CLIP text encoder."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -49,7 +50,7 @@ class StableDiffusion(Base):
     """Stable Diffusion 1.x or 2.x."""
 
     pipeline_class = "StableDiffusionPipeline"
-    weights = ("unet/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors")
+    parts: ClassVar[tuple[str, ...]] = ("unet", "text_encoder")
     adapted = ATTENTION
 
     @classmethod
@@ -116,6 +117,9 @@ class StableDiffusion(Base):
 
     def inversion(self, token: str, embedding: Tensor, kind: Format) -> dict[str, Tensor]:
         return {token if kind == "diffusers" else "emb_params": embedding}
+
+    def loading(self, file: str, token: str) -> list[str]:
+        return [f'pipe.load_textual_inversion(".", weight_name="{file}", token={json.dumps(token)})']
 
 
 def text_projection(clip: Path, tower: TextTower) -> Tensor:

@@ -40,7 +40,7 @@ class CaptionGenerator:
         of_emotion = self.captions[request.name]
         caption = of_emotion[int(numpy_generator("caption", request.seed).integers(len(of_emotion)))]
         words = " ".join(request.prompt.replace(GAP, " ").split())
-        return _fitting(self.encoder, f"{words}, {caption}" if words else caption)
+        return self.encoder.fitted(f"{words}, {caption}" if words else caption)
 
     @contextmanager
     def applied(self, requests: Sequence[Request]) -> Iterator[None]:
@@ -63,11 +63,3 @@ def kept_captions(captions: pa.Table, kept: pa.Table) -> Captions:
 def load(folder: Path, foundation: Foundation, source: Source) -> CaptionGenerator:
     """Return the generator of a folder on its foundation; no Gaussian has a part in it."""
     return CaptionGenerator(foundation.base.encoder, read_meta(folder)["params"]["captions"], known_emotions(folder))
-
-
-def _fitting(encoder: ConditionEncoder, text: str) -> str:
-    """Return a text without braces, cut at a word so that it fits the context of the text encoders."""
-    words = text.replace("{", "(").replace("}", ")").split()
-    while encoder.num_tokens(" ".join(words)) > encoder.max_tokens:
-        words.pop()
-    return " ".join(words)

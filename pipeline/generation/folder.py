@@ -45,8 +45,8 @@ def load_foundation(diffusion: Path, clip: Path, device: torch.device | str = "c
 def digest_of(diffusion: Path) -> str:
     """Return the first 16 hex digits of the SHA-256 over denoiser and text encoders of a diffusers folder."""
     digest = hashlib.sha256()
-    for name in base_of(diffusion).weights:
-        with (diffusion / name).open("rb") as file:
+    for path in base_of(diffusion).weights(diffusion):
+        with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:16]
 

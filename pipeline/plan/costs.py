@@ -84,15 +84,17 @@ class Captioner:
 class Models:
     """The foundation models, by open_clip's model_cfg and diffusers' configurations; each cost is that of one sample.
 
-    `notes` state which configurations are assumed. The diffusion model shares CLIP's text tower. `vit` is the CLIP of
-    UniEmo's chain.
+    `notes` state which configurations are assumed. The diffusion model shares CLIP's text tower; `second` is its second
+    text encoder, by transformers' configuration, if it has one. `vit` is the CLIP of UniEmo's chain.
     """
 
     def __init__(
-        self, clip: Config, vit: Config, unet: Config, vae: Config, captioner: Captioner, notes: tuple[str, ...] = ()
-    ) -> None:
+        self, clip: Config, vit: Config, unet: Config, vae: Config, captioner: Captioner, notes: tuple[str, ...] = (),
+        second: Config | None = None,
+    ) -> None:  # fmt: skip
         import open_clip
         from diffusers import AutoencoderKL, UNet2DConditionModel
+        from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
         with META:
             self.clip, self._vit = (
@@ -102,6 +104,7 @@ class Models:
             )  # fmt: skip
             self.unet_network = UNet2DConditionModel.from_config(dict(unet)).requires_grad_(False)
             self.vae = AutoencoderKL.from_config(dict(vae))
+            self.second = CLIPTextModelWithProjection(CLIPTextConfig(**second)) if second else None
         self.captioner, self.notes = captioner, notes
         side, channels = unet["sample_size"], vae["latent_channels"]
         self.image_px = side * 2 ** (len(vae["block_out_channels"]) - 1)  # edge of a generated image
@@ -115,6 +118,7 @@ class Models:
 
         self.clip_image = counted(lambda: self.clip.encode_image(self._pixels))
         self.clip_text = counted(lambda: self.clip.encode_text(ids))
+        self.condition = self.clip_text + (counted(lambda: _read(self.second, ids)) if second else Cost())
         self.vae_encode = counted(lambda: self.vae.encode(empty(1, 3, self.image_px, self.image_px)))
         self.vae_decode = counted(lambda: self.vae.decode(empty(1, channels, side, side)))
         self.unet = counted(lambda: _denoise(self.unet_network, self._states))
@@ -124,7 +128,8 @@ class Models:
         self.clip_bytes, self.vit_bytes = size_of(self.clip), size_of(self._vit)
         own_ids = torch.zeros(1, vit["text_cfg"].get("context_length", 77), dtype=torch.long, device=META)
         self.vit_pair = counted(lambda: (self._vit.encode_image(self._seen), self._vit.encode_text(own_ids)))
-        self.diffusion_bytes = sum(map(size_of, [self.unet_network, self.vae, *text])) + positions
+        further = [self.second] if self.second else []
+        self.diffusion_bytes = sum(map(size_of, [self.unet_network, self.vae, *text, *further])) + positions
 
     @cache  # noqa: B019 (models live as long as the process)
     def unet_step(self, rank: int) -> Network:
@@ -179,8 +184,26 @@ class Models:
 def _denoise(unet: Any, states: "Tensor") -> "Tensor":
     side = unet.config.sample_size
     noisy = empty(1, unet.config.in_channels, side, side)
-    predicted: Tensor = unet(noisy, torch.zeros(1, device=META), states, return_dict=False)[0]
+    time, added = torch.zeros(1, device=META), added_conditions(unet, 1, META)
+    predicted: Tensor = unet(noisy, time, states, added_cond_kwargs=added, return_dict=False)[0]
     return predicted
+
+
+def added_conditions(unet: Any, size: int, device: torch.device) -> "dict[str, Tensor] | None":
+    """Return the added conditions that a U-Net's configuration asks for, for a batch: pooled texts and image sizes."""
+    if unet.config.addition_embed_type != "text_time":
+        return None
+    sizes = 6 * unet.config.addition_time_embed_dim
+    pooled = torch.empty(size, unet.config.projection_class_embeddings_input_dim - sizes, device=device)
+    return {"text_embeds": pooled, "time_ids": torch.empty(size, 6, device=device)}
+
+
+def _read(text_encoder: Any, ids: "Tensor") -> None:
+    """Run a text encoder as a base does, which needs no values of the ids."""
+    from pipeline.conditioning.encoder import TextTower
+    from pipeline.conditioning.prompts import Tokens
+
+    TextTower(text_encoder, None)(Tokens(ids, ids > 0, ids[:, 0]))
 
 
 @cache

@@ -47,16 +47,30 @@ VAE: Config = {
     "down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4,
     "block_out_channels": (128, 256, 512, 512), "layers_per_block": 2, "latent_channels": 4, "sample_size": 512,
 }  # fmt: skip
+XL_UNET: Config = {  # of stabilityai/stable-diffusion-xl-base-1.0
+    "sample_size": 128, "cross_attention_dim": 2048, "attention_head_dim": (5, 10, 20), "layers_per_block": 2,
+    "block_out_channels": (320, 640, 1280), "transformer_layers_per_block": (1, 2, 10),
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"), "use_linear_projection": True,
+    "addition_embed_type": "text_time", "addition_time_embed_dim": 256, "projection_class_embeddings_input_dim": 2816,
+}  # fmt: skip
+XL_VAE: Config = {**VAE, "sample_size": 1024, "scaling_factor": 0.13025}
+XL_SECOND: Config = {  # OpenCLIP bigG/14
+    "hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layers": 32, "num_attention_heads": 20,
+    "projection_dim": 1280,
+}  # fmt: skip
 CLIP = "ViT-L-14"  # open_clip's own name
 CLIPS = {f"timm/vit_base_patch{patch}_clip_224.openai": f"ViT-B-{patch}" for patch in (16, 32)}  # the others by hub id
 QWEN_PARAMETERS = 8_292_166_656  # of Qwen/Qwen2.5-VL-7B-Instruct, vision tower included
 CLIP_HUB, DIFFUSION_HUB = "timm/vit_large_patch14_clip_224.openai", "stable-diffusion-v1-5/stable-diffusion-v1-5"
+XL_HUB = "stabilityai/stable-diffusion-xl-base-1.0"
 CAPTIONER_HUB = "Qwen/Qwen2.5-VL-7B-Instruct"
 MINIATURE_WORDS = 926  # vocabulary size of the bundled CLIP; a trained CLIP's is close to it
 WIKIART_PUBLISHED = 81_444
 SMALL_PUBLISHED = {"fi": 22_683, "emotionroi": 1_980, "twitter_i": 1_269, "twitter_ii": 603}
 PUBLISHED_ART_EMOTIONS = 6  # of the eight emotions, those left in the published EmoArt
 SAMPLED = 200
+ENCODER = "text_encoder_2/config.json"
 LATENT_COPIES = 2 * 2  # of an image and its mirror image, mean and log-variance
 
 
@@ -188,21 +202,21 @@ def models_of(params: "Params", bundled: Path, folders: Mapping[str, Path]) -> M
     if params.foundation_vit is not None:
         vit, second = _clip(params.foundation_vit, bundled / "clip", folders.get("foundation_vit"))
         note = "; ".join(filter(None, (note, second)))
-    unet, vae, second = _diffusion(
+    (unet, vae, encoder), second = _diffusion(
         params.foundation_diffusion, clip, bundled / "diffusion", folders.get("foundation_diffusion")
     )
     captioner, third = _captioner(
         params.foundation_captioner, clip, bundled / "captioner", folders.get("foundation_captioner")
     )
-    configs = json.dumps([dict(config) for config in (clip, vit, unet, vae)])
+    configs = json.dumps([dict(config) if config else None for config in (clip, vit, unet, vae, encoder)])
     return _counted(configs, captioner, tuple(text for text in (note, second, third) if text))
 
 
 @cache
 def _counted(configs: str, captioner: Captioner, notes: tuple[str, ...]) -> Models:
     """Return the models of these configurations, counted once per process."""
-    clip, vit, unet, vae = json.loads(configs)
-    return Models(clip, vit, unet, vae, captioner, notes)
+    clip, vit, unet, vae, encoder = json.loads(configs)
+    return Models(clip, vit, unet, vae, captioner, notes, encoder)
 
 
 def corpora_of(
@@ -347,8 +361,8 @@ def _clip(section: "FoundationClip", bundled: Path, folder: Path | None) -> tupl
 
 def _diffusion(
     section: "FoundationDiffusion", clip: Config, bundled: Path, folder: Path | None
-) -> tuple[Config, Config, str]:
-    """Return the configurations of U-Net and VAE, and a note that is empty unless they are assumed.
+) -> tuple[tuple[Config, Config, Config | None], str]:
+    """Return the configurations of U-Net, VAE and second text encoder, and a note that is empty unless assumed.
 
     A U-Net to be trained takes the width of the text tower of `clip`.
     """
@@ -356,18 +370,32 @@ def _diffusion(
 
     from pipeline.foundation.training.unet import build_unet
     from pipeline.foundation.training.vae import build_vae
+    from pipeline.foundation.widened import second_sizes, widened_config
 
     if folder or section.source == "bundled":
         folders = (folder / "unet", folder / "vae") if folder else (None, None)
-        return _config(folders[0], bundled / bundle.UNET), _config(folders[1], bundled / bundle.VAE), ""
+        encoder = json.loads(path.read_text()) if folder and (path := folder / ENCODER).is_file() else None
+        return (_config(folders[0], bundled / bundle.UNET), _config(folders[1], bundled / bundle.VAE), encoder), ""
+    if section.source == "bundled-xl":
+        text = clip["text_cfg"]
+        encoder = {
+            **second_sizes(text["width"], text["heads"], text["layers"]), "projection_dim": clip["embed_dim"],
+            "intermediate_size": 4 * text["width"], "vocab_size": text["vocab_size"],
+            "max_position_embeddings": text["context_length"], "bos_token_id": None, "eos_token_id": None,
+        }  # fmt: skip
+        width = text["width"] + encoder["hidden_size"]
+        unet = widened_config(_config(None, bundled / bundle.UNET), width, clip["embed_dim"])
+        return (unet, _config(None, bundled / bundle.VAE), encoder), ""
+    if section.hub_id == XL_HUB:
+        return (XL_UNET, XL_VAE, XL_SECOND), _assumed(section, XL_HUB, "Stable Diffusion XL")
     if section.source == "hub":
-        return UNET, VAE, _assumed(section, DIFFUSION_HUB, "Stable Diffusion 1.5")
+        return (UNET, VAE, None), _assumed(section, DIFFUSION_HUB, "Stable Diffusion 1.5")
     recipe = section.recipe
     side = IMAGE_PX // 2 ** (len(recipe.vae.channels) - 1)
     latent = torch.Size((recipe.vae.latent_channels, side, side))
     with META:
         unet, vae = build_unet(recipe.unet, latent, clip["text_cfg"]["width"]), build_vae(recipe.vae)
-    return dict(unet.config), dict(vae.config), ""
+    return (dict(unet.config), dict(vae.config), None), ""
 
 
 def _captioner(

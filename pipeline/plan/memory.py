@@ -17,7 +17,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from pipeline.plan.costs import Models, judge_network, size_of
+from pipeline.conditioning.encoder import TextTower
+from pipeline.plan.costs import Models, added_conditions, judge_network, size_of
 from pipeline.plan.inputs import Setting
 from pipeline.plan.rates import value
 from pipeline.plan.stages import JUDGED, RESNET_PX, adapters_of
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pipeline.params import DiffusionTraining, Optimizer, UniemoUnderstanding
 
 MOMENTS: dict["Optimizer", float] = {"adamw": 2.0, "adamw_8bit": 0.5}  # bytes of both, as a share of the fp32 weights
+CPU = torch.device("cpu")
 SMALL_VL = 2e9  # parameters of the smallest captioner that `captioner_token_bytes` is of
 NORMS = (nn.GroupNorm, nn.LayerNorm)
 
@@ -103,13 +105,21 @@ def training_peak(
     parts = nn.ModuleDict({"unet": unet, "text": deepcopy(models.clip.transformer).requires_grad_(False)})
     if reader:
         parts["chain"] = models.built_chain(reader)
-    (length, width), edge = models.states_shape, unet.config.sample_size
+    if models.second:
+        parts["second"] = TextTower(deepcopy(models.second), None)
+    length, edge = models.states_shape[0], unet.config.sample_size
+    width = models.clip.positional_embedding.shape[1]
 
     def step(parts: Any) -> Tensor:
         seen = _understood(parts["chain"](torch.empty(batch, *models.seen_shape))) if reader else torch.zeros(())
         states = parts["text"](torch.empty(batch, length, width, requires_grad=True))
         noisy, steps = torch.empty(batch, unet.config.in_channels, edge, edge), torch.zeros(batch)
-        return parts["unet"](noisy, steps, states, return_dict=False)[0].float().square().mean() + seen
+        if models.second:
+            inputs = torch.empty(batch, length, models.second.config.hidden_size, requires_grad=True)
+            states = torch.cat([states, parts["second"].transformed(inputs)[1]], -1)
+        added = added_conditions(unet, batch, CPU)
+        predicted = parts["unet"](noisy, steps, states, added_cond_kwargs=added, return_dict=False)[0]
+        return predicted.float().square().mean() + seen
 
     return peak_bytes(parts, step, precision, is_trained=True)
 
@@ -132,7 +142,8 @@ def sampling_peak(models: Models, batch: int, is_guided: bool, precision: Precis
     shape = (unet.config.in_channels, unet.config.sample_size, unet.config.sample_size)
 
     def denoise(copy: Any) -> Tensor:
-        predicted: Tensor = copy(torch.empty(size, *shape), torch.zeros(size), torch.empty(size, length, width)).sample
+        noisy, time, states = torch.empty(size, *shape), torch.zeros(size), torch.empty(size, length, width)
+        predicted: Tensor = copy(noisy, time, states, added_cond_kwargs=added_conditions(unet, size, CPU)).sample
         return predicted
 
     decoded = 1 if is_low else batch

@@ -146,7 +146,7 @@ def sampling(run: Setting, number: float) -> Part:
     """Return the work of sampling images: guided solver steps and the decoder in batches, the text tower for each."""
     section, models = run.params.images, run.models
     step = models.unet.batched(2 if section.guidance > 1 else 1)
-    text = replace(models.clip_text, kernels=models.clip_text.kernels * section.batch_size)
+    text = replace(models.condition, kernels=models.condition.kernels * section.batch_size)
     return Part(number, step * section.steps + models.vae_decode + text, "infer", section.precision, section.batch_size)
 
 
@@ -157,11 +157,11 @@ def generator(
     """Return the work of steps through the U-Net, and of the sheets of samples on the way.
 
     `weights` is the size of what is trained, `rank` the total rank of the adapters, `corpus` the one that it is trained
-    on, by default the labelled one, and `beside` the cost per sample of what else is trained. The frozen text encoder
-    is passed twice: forward, and backward to the embedding.
+    on, by default the labelled one, and `beside` the cost per sample of what else is trained. The frozen text encoders
+    are passed twice: forward, and backward to the embedding.
     """
     corpus, batch = corpus or run.params.corpus, section.batch_size
-    sample = run.models.unet_step(rank).cost + run.models.clip_text * 2 + (beside or Cost())
+    sample = run.models.unet_step(rank).cost + run.models.condition * 2 + (beside or Cost())
     sample += run.models.unet if run.is_low else Cost()
     sheets = section.steps // section.sheet_steps if section.sheet_steps else 0
     sheet_part = sampling(run, sheets * SHEET_COLUMNS * run.emotions(f"coemogen_{corpus}"))

@@ -16,9 +16,9 @@ import torch
 from diffusers import StableDiffusionPipeline
 from ruamel.yaml import YAML
 
-from pipeline.coemogen.export import Exported, Format, gather, lora_tensors, write
+from pipeline.coemogen.export import Exported, gather, write
 from pipeline.coemogen.origin import Origin
-from pipeline.foundation.base import Facts
+from pipeline.foundation.base import Facts, Format
 from pipeline.foundation.noise import solver
 from pipeline.generation.folder import save_generator
 from pipeline.generation.pipeline import EmotionPipeline
@@ -148,7 +148,7 @@ def test_the_python_of_the_card_makes_the_picture_of_its_seed(
 
 def test_a_kohya_file_has_the_keys_and_metadata_of_sd_scripts(ours: EmotionPipeline, tmp_path: Path) -> None:
     layer = "down_blocks.0.attentions.1.transformer_blocks.0.attn2.to_out.0"
-    tensors = lora_tensors(ours.foundation.base, {layer: (torch.ones(8, 320), torch.ones(320, 8))}, "kohya")
+    tensors = ours.foundation.base.lora({layer: (torch.ones(8, 320), torch.ones(320, 8))}, "kohya")
     key = "lora_unet_down_blocks_0_attentions_1_transformer_blocks_0_attn2_to_out_0"
     assert {name: tuple(tensor.shape) for name, tensor in tensors.items()} == {
         f"{key}.lora_down.weight": (8, 320), f"{key}.lora_up.weight": (320, 8), f"{key}.alpha": ()

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.params import load_params
 from pipeline.plan.costs import Captioner, Cost, Models, inception, judge
-from pipeline.plan.inputs import CLIP, UNET, VAE
+from pipeline.plan.inputs import CLIP, UNET, VAE, XL_SECOND, XL_UNET, XL_VAE
 
 ROOT = Path(__file__).parents[2]
 GFLOP = 1e9
@@ -25,6 +25,17 @@ def test_the_models_of_the_papers_cost_what_is_known(full: Models) -> None:
     costs = [full.unet, full.vae_encode, full.vae_decode, full.clip_image, judge("resnet50", 224).cost, inception()]
     published = [803, 1117, 2515, 162, 8.2, 11.4]
     assert [cost.flops / GFLOP for cost in costs] == pytest.approx(published, rel=0.02)
+
+
+def test_stable_diffusion_xl_costs_what_is_known() -> None:
+    clip = open_clip.get_model_config(CLIP)
+    xl = Models(clip, clip, XL_UNET, XL_VAE, Captioner(1000, None, 2000), second=XL_SECOND)
+    assert (xl.image_px, xl.latent_numbers) == (1024, 4 * 128 * 128)
+    scores = 4 * (10 * 4096 * (4096 + 77) * 640 + 60 * 1024 * (1024 + 77) * 1280) / GFLOP
+    assert xl.unet.flops / GFLOP == pytest.approx(5_980 + scores, rel=0.02), "2.99 TMACs and the attention's products"
+    parts = {"U-Net": 2_567_463_684, "VAE": 83_653_863, "ViT-L/14's text tower": 123_060_480, "bigG/14's": 694_659_840}
+    assert xl.diffusion_bytes == 4 * sum(parts.values())
+    assert (xl.condition.flops - xl.clip_text.flops) / GFLOP == pytest.approx(2 * 0.6293 * 77, rel=0.05)
 
 
 def test_a_step_costs_two_forwards_and_adapters_a_little_more(full: Models) -> None:

@@ -226,7 +226,7 @@ def test_real_parts_are_of_one_val_picture(made: Made) -> None:
     space = load_space(made.folder)
     rows = {name: tensor for name, tensor in space.tensors.items() if name.endswith("/awe/real")}
     marked = {name: torch.arange(9.0)[:, None].expand(9, tensor.shape[1]) for name, tensor in rows.items()}
-    generator = UniEmoGenerator(made.model, None, Space({**space.tensors, **marked}), "real")
+    generator = UniEmoGenerator(made.model, Space({**space.tensors, **marked}), "real")
     for seed in range(5):
         drawn = {float(generator._drawn(part, request("awe", seed), 1)[0]) for part in made.model.fusion.parts}
         assert len(drawn) == 1
