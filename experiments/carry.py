@@ -27,13 +27,15 @@ Shown = Mapping[str, tuple[str, str]]  # name of a stage's code -> MD5 of the ol
 def same_code(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     """Return the codes that differ between two locks, by name, where the stages of both show that they do the same.
 
-    Stages are the same if their outs have the same paths, whatever they are called; those in one of the locks alone
-    show nothing. Keys of params that only the new lock has count as no difference: equal outs show that their values
-    stand for what was done before.
+    Stages are the same if their outs have the same paths, whatever they are called. Those that were given other inputs
+    or params show nothing, nor do those in one of the locks alone; one with other outs of the same inputs refutes. Keys
+    of params that only the new lock has count as no difference: equal outs show that their values stand for what was
+    done before.
     """
     before, after = ({unit.paths: unit for unit in map(_unit, lock["stages"].values())} for lock in (old, new))
-    pairs = [(before[paths], after[paths]) for paths in before.keys() & after.keys()]
-    differ = {one.name for one, other in pairs if not one.did_as(other)}
+    both = ((before[paths], after[paths]) for paths in before.keys() & after.keys())
+    pairs = [(one, other) for one, other in both if one.was_given_as(other)]
+    differ = {one.name for one, other in pairs if one.outs != other.outs}
     return {
         one.name: (one.code, other.code)
         for one, other in sorted(pairs, key=lambda pair: pair[0].name)
@@ -62,10 +64,9 @@ class _Unit:
     def paths(self) -> tuple[str, ...]:
         return tuple(sorted(self.outs))
 
-    def did_as(self, newer: "_Unit") -> bool:
-        """Return True if the newer stage made the same outs of the same inputs with the same params."""
-        same = (self.inputs, self.outs) == (newer.inputs, newer.outs)
-        return same and _within(self.params, newer.params)
+    def was_given_as(self, newer: "_Unit") -> bool:
+        """Return True if the newer stage had the same inputs and params."""
+        return self.inputs == newer.inputs and _within(self.params, newer.params)
 
 
 def _within(old: object, new: object) -> bool:
