@@ -39,6 +39,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("repository")
     dvc(folder, "init", "--no-scm", "--quiet")
     shutil.copytree(ROOT / ".dvc" / "plots", folder / ".dvc" / "plots")
+    shutil.copy(ROOT / "params.yaml", folder)  # paths of dvc.yaml name its corpus
     with (folder / "dvc.yaml").open("w") as file:
         YAML().dump({key: value for key, value in read_yaml(ROOT / "dvc.yaml").items() if key != "stages"}, file)
     for name, losses in CURVES.items():
@@ -84,8 +85,9 @@ def test_models_have_names_that_dvc_takes(tmp_path: Path) -> None:
 
     artifacts = read_yaml(ROOT / "dvc.yaml")["artifacts"]
     (tmp_path / "dvc.yaml").write_text(json.dumps({"artifacts": artifacts}))
+    shutil.copy(ROOT / "params.yaml", tmp_path)
     with Repo.init(str(tmp_path), no_scm=True) as repo:
         (listed,) = repo.artifacts.read().values()
     assert {name: model.path for name, model in listed.items()} == {
-        name: model["path"] for name, model in artifacts.items()
+        name: model["path"].replace("${corpus}", "emoset") for name, model in artifacts.items()
     }

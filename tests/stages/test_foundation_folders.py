@@ -97,7 +97,7 @@ def test_dvc_depends_on_the_folder(name: str) -> None:
         for artifact in declaration_of(f"stages.foundation_{name}").reads
     ]
     assert Path("/data/mine") in reads
-    assert graph_of(read_yaml(ROOT / "dvc.yaml")["stages"])["foundation_vit"] == ["foundation_clip"]
+    assert graph_of(read_yaml(ROOT / "dvc.yaml")["stages"], "emoset")["foundation_vit"] == ["foundation_clip"]
 
 
 @pytest.mark.parametrize(
