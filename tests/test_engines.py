@@ -38,7 +38,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-STAGES = (["stages.emoart"], ["stages.features", "--item", "emoart"])
+STAGES = (["stages.emoart", "--item", "emoart"], ["stages.features", "--item", "emoart"])
 OUTS = ("data/corpora/emoart", "data/features/emoart", "data/curation")
 
 
