@@ -32,9 +32,7 @@ def same_code(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple
     of params that only the new lock has count as no difference: equal outs show that their values stand for what was
     done before.
     """
-    before, after = ({unit.paths: unit for unit in map(_unit, lock["stages"].values())} for lock in (old, new))
-    both = ((before[paths], after[paths]) for paths in before.keys() & after.keys())
-    pairs = [(one, other) for one, other in both if one.was_given_as(other)]
+    pairs = [(one, other) for one, other in _in_both(old, new) if one.was_given_as(other)]
     differ = {one.name for one, other in pairs if one.outs != other.outs}
     return {
         one.name: (one.code, other.code)
@@ -76,6 +74,12 @@ def _within(old: object, new: object) -> bool:
     return all(key in new and _within(value, new[key]) for key, value in old.items())
 
 
+def _in_both(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[_Unit, _Unit]]:
+    """Return the stages that are in both locks, recognised by the paths of their outs, as pairs of old and new."""
+    before, after = ({unit.paths: unit for unit in map(_unit, lock["stages"].values())} for lock in (old, new))
+    return [(before[paths], after[paths]) for paths in before.keys() & after.keys()]
+
+
 def _unit(stage: Mapping[str, Any]) -> _Unit:
     deps = {dep["path"]: dep["md5"] for dep in stage.get("deps", [])}
     path = next((path for path in deps if path.startswith(CODE)), "")
@@ -84,11 +88,10 @@ def _unit(stage: Mapping[str, Any]) -> _Unit:
 
 
 def added_keys(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, set[str]]:
-    """Return the keys of each section of params that only the new lock has, of stages that did as before otherwise."""
-    before, after = ({unit.paths: unit for unit in map(_unit, lock["stages"].values())} for lock in (old, new))
+    """Return the keys of each section of params that only the new lock has, of stages that are in both."""
     added: dict[str, set[str]] = defaultdict(set)
-    for paths in before.keys() & after.keys():
-        one, other = (each[paths].params.get("params.yaml", {}) for each in (before, after))
+    for pair in _in_both(old, new):
+        one, other = (unit.params.get("params.yaml", {}) for unit in pair)
         for section, values in other.items():
             if isinstance(values, Mapping) and isinstance(one.get(section), Mapping):
                 added[section] |= values.keys() - one[section].keys()

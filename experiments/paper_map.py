@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from experiments.cell import RESULTS, ROOT, read_grid
+from experiments.document import in_table
 from pipeline.report.measured import age_of
 from pipeline.report.papers import PaperTable, Row, load_papers
 
@@ -94,7 +95,7 @@ def _value(value: object) -> str:
 
 
 def _line(*cells: str) -> str:
-    return f"| {' | '.join(cell.replace('|', '/').replace('*', chr(92) + '*') for cell in cells)} |"
+    return f"| {' | '.join(map(in_table, cells))} |"
 
 
 def written(text: str) -> str:

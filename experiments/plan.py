@@ -23,7 +23,7 @@ from pipeline.params import parse_params
 from pipeline.plan.inputs import Setting
 from pipeline.plan.rates import Device, device_of
 from pipeline.plan.stages import STAGES
-from pipeline.plan.table import timed
+from pipeline.plan.table import aligned, timed
 from pipeline.runtime import forbid_downloads
 
 HEAD = ("grid", "cells", "to run", "units", "not before", "hours alone", "hours", "longest cell")
@@ -115,15 +115,7 @@ def digests(cell: Cell) -> dict[str, Unit]:
 def to_text(title: str, found: Iterable[GridPlan]) -> str:
     """Return the plans as text, with the sums and what they rest on."""
     rows = list(found)
-    cells_of = [HEAD, *map(_cells, rows)]
-    widths = [max(map(len, column)) for column in zip(*cells_of, strict=True)]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if place else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in cells_of
-    ]
+    lines = aligned([HEAD, *map(_cells, rows)], left={0})
     hours = sum(row.hours for row in rows)
     together = f"{hours / JOBS:.1f} if {JOBS} at a time do not slow each other"
     total = f"total: {hours:.1f} hours one cell after another, {together}"

@@ -13,6 +13,7 @@ import click
 
 from evoke.power import NOTES, difference, to_markdown, verdict
 from experiments.cell import RESULTS, ROOT
+from experiments.document import write_document
 from pipeline.params import parse_params, read_yaml
 from pipeline.report.measured import Measured
 from pipeline.report.papers import load_papers
@@ -76,9 +77,7 @@ def metric_title(metric: str) -> str:
 @click.command()
 def main() -> None:
     """Write docs/REFEREE.md."""
-    path: Path = DOCUMENT
-    path.write_text(document(), encoding="utf-8")
-    click.echo(f"{path}: {document().count(chr(10))} lines")
+    write_document(DOCUMENT, document())
 
 
 if __name__ == "__main__":

@@ -9,12 +9,12 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import click
 
 from experiments.cell import RESULTS, ROOT, read_grid
+from experiments.document import in_table, write_document
 from experiments.queue import Entry, read_queue
 from experiments.verdicts import direction
 from pipeline.report.measured import age_of
@@ -80,7 +80,7 @@ def summary(entries: list[Entry]) -> Iterator[str]:
         found = [each["verdict"] for _, _, each in comparisons(grid, result)] if state == "run" else []
         counts += Counter("resolved" if verdict != OPEN else OPEN for verdict in found)
         numbers = f"{len(found)} | {sum(verdict != OPEN for verdict in found)}" if found else " | "
-        yield f"| [{entry.grid}](#{entry.grid}) | {_safe(entry.reason)} | {state} | {numbers} |"
+        yield f"| [{entry.grid}](#{entry.grid}) | {in_table(entry.reason)} | {state} | {numbers} |"
     total = counts.total()
     yield f"\nResolved: {counts['resolved']} of {total} comparisons that are run.\n" if total else "\nNone is run.\n"
 
@@ -113,11 +113,11 @@ def section(entry: Entry) -> Iterator[str]:
 def _line(grid: Mapping[str, Any], row: str, metric: str, found: Mapping[str, Any]) -> str:
     spread = f"{found['mean']:.3f}"
     if "difference" not in found:
-        return f"| {_safe(row)} | {HEADLINES[metric]} | {spread} | | | | | |"
+        return f"| {in_table(row)} | {HEADLINES[metric]} | {spread} | | | | | |"
     ends = f"{found['difference']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}]"
     stated = SIGNS[direction(grid, row, metric)]
     return (
-        f"| {_safe(row)} | {HEADLINES[metric]} | {spread} | {ends} | {_safe(found['against'])} | {stated} "
+        f"| {in_table(row)} | {HEADLINES[metric]} | {spread} | {ends} | {in_table(found['against'])} | {stated} "
         f"| {found['verdict']}{_more(found)} | {found['resolves']:.3f} |"
     )
 
@@ -130,16 +130,10 @@ def _more(found: Mapping[str, Any]) -> str:
     return f" (needs {times} times the seeds)" if 1 < times <= 1000 else ""
 
 
-def _safe(text: str) -> str:
-    return text.replace("|", "/").replace("*", r"\*")
-
-
 @click.command()
 def main() -> None:
     """Write docs/RESULTS.md."""
-    path: Path = DOCUMENT
-    path.write_text(document(), encoding="utf-8")
-    click.echo(f"{path}: {document().count(chr(10))} lines")
+    write_document(DOCUMENT, document())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What saves memory changes no result: recomputed activations with adapters, images decoded one by one."""
+"""Check that what saves memory changes no result: recomputed activations with adapters, images decoded one by one."""
 
 from pathlib import Path
 

@@ -27,7 +27,10 @@ EMPTY = "Move the sliders of one or more emotions, then press Make. The images a
 
 @dataclass(frozen=True)
 class Wish:
-    """What a person asks for, apart from the model. Batches of one, so that a single image is the same image again."""
+    """Hold what a person asks for, apart from the model.
+
+    Batches are of one, so that a single image is the same image again.
+    """
 
     emotions: Mapping[str, float]
     transfer: str = ""

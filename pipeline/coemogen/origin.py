@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Origin:
-    """What a card says of the origin of an export.
+    """Hold what a card says of the origin of an export.
 
     `base_model` is the base model's name on the hub, `place` the folder that it is loaded from otherwise, `licence` an
     identifier of the hub, `datasets` the names of the training images on the hub.

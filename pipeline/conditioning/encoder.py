@@ -92,7 +92,7 @@ class TokenSpace:
 
 @dataclass(frozen=True)
 class Read:
-    """What a CLIP text transformer makes of texts.
+    """Hold what a CLIP text transformer makes of texts.
 
     `last` BTW are the states after the last layer and its norm, `before` BTW those that enter the last layer, and
     `end` BW is `last` at the end of each text.

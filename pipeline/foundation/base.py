@@ -1,4 +1,4 @@
-"""What the methods ask of a base, the diffusion model that they are trained on. No other file asks which base it is.
+"""Define what the methods ask of a base, the diffusion model that they are trained on, whichever base it is.
 
 A base answers: how prompts and placeholder embeddings become a condition (`encoder`), what the denoiser predicts under
 it (`predict`), which of the denoiser's layers carry adapters (`adapted`), its noise (`schedule`, `solver`), its latents
@@ -31,7 +31,7 @@ Format = Literal["diffusers", "kohya"]
 
 @dataclass(frozen=True)
 class Facts:
-    """What other tools need to know of a base.
+    """Hold what other tools need to know of a base.
 
     `architecture` is its name in modelspec, and `version` that of sd-scripts, empty for a shape that ComfyUI and A1111
     do not know.

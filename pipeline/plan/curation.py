@@ -12,7 +12,7 @@ from typing import Any
 from pipeline.corpora.pack import MAX_SHARD_BYTES
 from pipeline.plan.costs import META, Cost, counted, empty
 from pipeline.plan.rates import Device, Speed, device_of, figure, value
-from pipeline.plan.table import HOUR_S, Part, Stage, size, timed
+from pipeline.plan.table import HOUR_S, Part, Stage, aligned, size, timed
 
 CLIPS = ("ViT-B-32", "ViT-L-14")  # open_clip's names
 CPU = "cpu"
@@ -83,15 +83,7 @@ def clip_cost(name: str) -> Cost:
 
 def to_text(number: int, planned: Sequence[Planned]) -> str:
     """Return the plan as text: table, second pass, bytes and notes."""
-    cells = [HEAD, *(_cells(number, one) for one in planned)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if column in LEFT else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in cells
-    ]
+    lines = aligned([HEAD, *(_cells(number, one) for one in planned)], LEFT)
     source, nodes = number * value("curated_bytes"), planned[0].nodes
     kept = source * value("emoart_frac")
     fastest = min(one.hours for one in planned)

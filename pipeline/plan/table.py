@@ -6,7 +6,7 @@ batches under accelerate. Decoding overlaps with computing if there are processe
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.plan.costs import Cost
@@ -131,17 +131,21 @@ def _part_s(part: Part, stage: Stage, device: Device, gpus: int) -> tuple[float,
     return busy, speed.source
 
 
-def to_text(title: str, rows: Sequence[Timed], notes: Sequence[str]) -> str:
-    """Return the plan as text: title, table, sums, notes."""
-    cells = [HEAD, *(_cells(row) for row in rows)]
+def aligned(cells: Sequence[Sequence[str]], left: Collection[int]) -> list[str]:
+    """Return rows of cells as lines of equal columns, those of `left` on the left and the others on the right."""
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [
+    return [
         "  ".join(
-            cell.ljust(width) if column in LEFT else cell.rjust(width)
+            cell.ljust(width) if column in left else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in cells
     ]
+
+
+def to_text(title: str, rows: Sequence[Timed], notes: Sequence[str]) -> str:
+    """Return the plan as text: title, table, sums, notes."""
+    lines = aligned([HEAD, *(_cells(row) for row in rows)], LEFT)
     return "\n".join([title, "", *lines, "", *sums(rows), "", *(f"- {note}" for note in notes)])
 
 

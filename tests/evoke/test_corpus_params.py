@@ -39,7 +39,7 @@ def is_valid(values: dict[str, Any]) -> bool:
 
 
 def can_make(values: dict[str, Any]) -> bool:
-    """Whether every input of every unit is an out of another or is given, and no unit needs itself."""
+    """Return whether every input of every unit is an out of another or is given, and no unit needs itself."""
     units = units_of(STAGES, values)
     try:
         TopologicalSorter(needs_of(units.values())).prepare()

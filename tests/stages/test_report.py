@@ -293,7 +293,7 @@ def browse(folder: Path, *options: str, name: str = "index.html") -> bytes:
 
 
 def told(page: str, folder: Path, script: str) -> Any:
-    """What a script finds in a browser once the page is loaded, as JSON."""
+    """Return what a script finds in a browser once the page is loaded, as JSON."""
     errors = "<script>window.wrong = []; onerror = (message) => { wrong.push(message); };</script><style>"
     answer = f"btoa(JSON.stringify((() => {{ {script} }})()))"
     ends = f"<script>document.body.append('told ' + {answer} + ' end');</script></body>"
