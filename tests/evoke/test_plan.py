@@ -127,8 +127,8 @@ def test_a_model_of_ones_own_is_counted_in_its_folder() -> None:
         (("--device", "h2000"), "Error: --device h2000: unknown device; allowed are cpu, h200"),
         (
             ("--preset", "papers"),
-            "Error: there is no preset 'papers'; the presets are desk, full, miniature, paper, paper-literal, paper-xl, "
-            "smoke, xl",
+            "Error: there is no preset 'papers'; the presets are desk, full, miniature, paper, paper-literal, "
+            "paper-xl, smoke, xl",
         ),
         (("--device", "cpu", "--gpus", "2"), "Error: --gpus 2: allowed is a number >= 1, and only 1 with --device cpu"),
     ],
