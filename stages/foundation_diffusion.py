@@ -14,7 +14,7 @@ def main(run: Run) -> None:
     if params.source == "bundled":
         bundle.unpack_diffusion(run.path(DIFFUSION_FOLDER), clip, out, run.work.parts)
     elif params.source == "bundled-xl":
-        from pipeline.foundation import widened
+        from pipeline.foundation.training import widened
 
         narrow = run.work.parts / "narrow"
         bundle.unpack_diffusion(run.path(DIFFUSION_FOLDER), clip, narrow, run.work.parts)

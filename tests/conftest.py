@@ -34,7 +34,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def xl_models(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with the Stable Diffusion in the format of Stable Diffusion XL."""
-    from pipeline.foundation import widened
+    from pipeline.foundation.training import widened
 
     folder = tmp_path_factory.mktemp("xl_models") / "foundation"
     folder.mkdir()

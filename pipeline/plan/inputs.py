@@ -370,7 +370,7 @@ def _diffusion(
 
     from pipeline.foundation.training.unet import build_unet
     from pipeline.foundation.training.vae import build_vae
-    from pipeline.foundation.widened import second_sizes, widened_config
+    from pipeline.foundation.training.widened import second_sizes, widened_config
 
     if folder or section.source == "bundled":
         folders = (folder / "unet", folder / "vae") if folder else (None, None)

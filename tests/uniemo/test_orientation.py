@@ -87,7 +87,7 @@ def test_understanding_scores(reader: EmotionReader, tmp_path: Path) -> None:
         (fi / emotion).mkdir(parents=True)
         (fi / emotion / f"{index}.png").write_bytes(data)
     parts = parts_of(
-        [Path()], lambda _, columns: rows().select(columns), {"fi": tmp_path / "fi"}, None,
+        "emoset", [Path()], lambda _, columns: rows().select(columns), {"fi": tmp_path / "fi"}, None,
         lambda _: np.random.default_rng(0),
     )  # fmt: skip
     images = [sample.picture.pixels for part in parts for sample in part.samples() if isinstance(sample, Sample)]
