@@ -13,13 +13,15 @@ from typing import Any
 
 import click
 
-from experiments.cell import RESULTS, ROOT, read_grid
+from experiments.cell import RESULTS, ROOT, grid_names, read_grid
 from experiments.document import in_table, write_document
 from experiments.queue import Entry, read_queue
+from experiments.results_figure import forest
 from experiments.verdicts import direction
 from pipeline.report.measured import age_of
 
 DOCUMENT = ROOT / "docs" / "RESULTS.md"
+FIGURES = ROOT / "docs" / "results"
 HEAD = """# Results: what was asked, and what came out
 Written by `python -m experiments.results_page` and held by tests/experiments/test_results_page.py. Every grid is a
 file in experiments/ that was committed, with the directions of the papers, before it ran. All numbers are of the
@@ -69,6 +71,17 @@ def comparisons(grid: Mapping[str, Any], result: Mapping[str, Any]) -> Iterator[
                 yield row, metric, metrics[metric]
 
 
+def figure(name: str) -> str | None:
+    """Return the SVG of a grid's comparisons by its first headline metric, or None for a grid without a result."""
+    result = result_of(name)
+    if state_of(result) != "run":
+        return None
+    rows = list(comparisons(read_grid(name), result))
+    metric = next(metric for metric in HEADLINES if metric in {each for _, each, _ in rows})
+    chosen = [(row, values) for row, each, values in rows if each == metric]
+    return forest(f"{name}: differences in {HEADLINES[metric]}", chosen)
+
+
 def summary(entries: list[Entry]) -> Iterator[str]:
     """Yield the lines of the table of all grids, and the count of resolved rows."""
     yield "| grid | what it decides | state | rows compared | resolved |"
@@ -100,6 +113,7 @@ def section(entry: Entry) -> Iterator[str]:
     said = f"{len(result['seeds'])} seeds, {images:,} images each"
     num_carried = len(result.get("carried", []))
     yield f"{said}{f'; {num_carried} stages have later code that computes the same' if num_carried else ''}.\n"
+    yield f"![{entry.grid}: differences with their intervals](results/{entry.grid}.svg)\n"
     yield COLUMNS
     for row, metrics in result.get("rows", {}).items():
         yield from (_line(grid, row, metric, metrics[metric]) for metric in HEADLINES if metric in metrics)
@@ -132,7 +146,11 @@ def _more(found: Mapping[str, Any]) -> str:
 
 @click.command()
 def main() -> None:
-    """Write docs/RESULTS.md."""
+    """Write docs/RESULTS.md and the figure of every grid that is run."""
+    FIGURES.mkdir(exist_ok=True)
+    for name in grid_names():
+        if (svg := figure(name)) is not None:
+            (FIGURES / f"{name}.svg").write_text(svg, encoding="utf-8")
     write_document(DOCUMENT, document())
 
 

@@ -1,13 +1,14 @@
 """docs/RESULTS.md says of every grid what it asked and what came out."""
 
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
 from experiments import results_page
 from experiments.cell import grid_names
 from experiments.queue import Entry
-from experiments.results_page import DOCUMENT, document, section, summary
+from experiments.results_page import DOCUMENT, FIGURES, document, figure, section, summary
 
 ENTRY = Entry(grid="coemogen_table1", reason="what its parts are worth")
 FOUND = {"mean": 0.7, "difference": -0.02, "low": -0.05, "high": 0.01, "resolves": 0.04, "verdict": "unresolved",
@@ -25,6 +26,24 @@ def test_the_document_is_what_the_grids_and_their_results_say() -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
     assert document() == text, "run `python -m experiments.results_page`"
     assert all(f"## {name}\n" in text for name in grid_names())
+
+
+def test_the_figures_are_of_the_present_results() -> None:
+    drawn = {path.stem: path.read_text(encoding="utf-8") for path in FIGURES.glob("*.svg")}
+    assert drawn == {name: svg for name in grid_names() if (svg := figure(name)) is not None}
+
+
+def test_a_figure_has_every_interval_in_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results_page, "result_of", lambda grid: RESULT)
+    svg = ElementTree.fromstring(figure("coemogen_table1") or "")
+    names = {"svg": "http://www.w3.org/2000/svg"}
+    low, high = (float(svg.findall("svg:line", names)[-1].attrib[end]) for end in ("x1", "x2"))
+    dot = float(svg.findall("svg:circle", names)[-1].attrib["cx"])
+    zero = next(line for line in svg.findall("svg:line", names) if line.attrib["stroke"] == "#555555")
+    share = (FOUND["difference"] - FOUND["low"]) / (FOUND["high"] - FOUND["low"])  # type: ignore[operator]
+    assert (dot - low) / (high - low) == pytest.approx(share, abs=0.01)
+    assert dot < float(zero.attrib["x1"]) < high
+    assert "without L_SEM" in {text.text for text in svg.findall("svg:text", names)}
 
 
 def test_a_row_has_its_direction_its_verdict_and_what_would_resolve_it(monkeypatch: pytest.MonkeyPatch) -> None:
