@@ -26,7 +26,7 @@ RESULTS = ROOT / "experiments" / "results"
 KEPT = ROOT / "experiments" / "cells"  # what verdicts need of finished cells, in git
 CODE = ("stages", "pipeline", "evoke", "presets", "dvc.yaml", "emotions.yaml", ".dvcignore")
 QUEUE = "queue.yaml"  # the order in which grids run (experiments/queue.py)
-DRAWN = "miniature."  # prefix of the params of the drawn world
+DRAWN = ("miniature.", "foundation_folders.")  # prefixes of the params of the drawn world and of its models
 
 
 @dataclass(frozen=True)

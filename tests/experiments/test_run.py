@@ -82,7 +82,7 @@ def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("name", sorted(set(GRIDS) - {"null_polarity", "dose_polarity"}))
+@pytest.mark.parametrize("name", sorted(set(GRIDS) - {"null_polarity", "dose_polarity", "dose_words"}))
 def test_beyond_the_miniature_a_cell_has_the_steps_and_batches_of_params(name: str, paper: dict[str, Any]) -> None:
     grid = yaml_of(name)
     for cell in cells(name, grid):
@@ -93,9 +93,12 @@ def test_beyond_the_miniature_a_cell_has_the_steps_and_batches_of_params(name: s
     assert "base" in grid, "the miniature has steps of its own"
 
 
-def test_a_grid_of_the_drawn_world_is_refused_where_none_is_drawn(paper: dict[str, Any]) -> None:
-    with pytest.raises(click.ClickException, match=r"miniature.polarity_share, and params.yaml draws no world"):
-        list(cells("null_polarity", yaml_of("null_polarity")))
+@pytest.mark.parametrize(
+    "name, key", [("null_polarity", "miniature.polarity_share"), ("dose_words", "foundation_folders.diffusion")]
+)
+def test_a_grid_of_the_drawn_world_is_refused_where_none_is_drawn(name: str, key: str, paper: dict[str, Any]) -> None:
+    with pytest.raises(click.ClickException, match=rf"{key}, and params.yaml draws no world"):
+        list(cells(name, yaml_of(name)))
 
 
 def yaml_of(name: str) -> dict[str, Any]:
