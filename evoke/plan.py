@@ -153,7 +153,7 @@ def setting_of(params: "Params", num_assumed: int | None = None) -> "Setting":
 def made_folders(params: "Params") -> Mapping[str, Path]:
     """Return the folders of downloaded models that DVC made from exactly these params, and those of your own models.
 
-    Shapes of all other models are known without their folders.
+    Shapes of all other models are known without their folders. Raises ClickException if a model of your own is missing.
     """
     from pipeline.artifacts import FOUNDATION_CAPTIONER, FOUNDATION_CLIP, FOUNDATION_DIFFUSION, FOUNDATION_VIT
     from pipeline.params import read_yaml
@@ -172,6 +172,12 @@ def made_folders(params: "Params") -> Mapping[str, Path]:
         for name in FOUNDATION
         if getattr(getattr(params, name), "source", None) == "folder"
     }
+    for name, folder in own.items():
+        if not folder.is_dir():
+            key = f"foundation_folders.{name.removeprefix('foundation_')}"
+            raise click.ClickException(
+                f"{key} = {str(folder)!r}: there is no such folder, whose model is to be planned"
+            )
     return own | {
         name: folder
         for name, folder in folders.items()

@@ -85,13 +85,14 @@ def hours_of(cell: Cell, device: Device) -> dict[str, float]:
 def setting_of_cell(cell: Cell) -> Setting:
     """Return the models and corpora of a cell.
 
-    A folder of images that a module writes before the grid runs may not be there yet; it has as many images as that of
-    params.yaml.
+    A folder that a module writes before the grid runs may not be there yet: it has as many images as that of
+    params.yaml, or a model of the shapes of the one there.
     """
-    values = params_of(cell)
-    own = repository_params()["emoset"]["folder"]
+    values, own = params_of(cell), repository_params()
     if not (ROOT / values["emoset"]["folder"]).is_dir():
-        values["emoset"]["folder"] = own
+        values["emoset"]["folder"] = own["emoset"]["folder"]
+    if not (ROOT / values["foundation_folders"]["diffusion"]).is_dir():
+        values |= {section: own[section] for section in ("foundation_folders", "foundation_diffusion")}
     return setting_of(parse_params(values))
 
 

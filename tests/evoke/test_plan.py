@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -112,13 +113,16 @@ def test_a_downloaded_model_counts_where_it_is_of_these_params() -> None:
     assert made_folders(load_params(Path("params.yaml"))) == {}
 
 
-def test_a_model_of_ones_own_is_counted_in_its_folder() -> None:
-    params = load_params(Path("params.yaml"))
+def test_a_model_of_ones_own_is_counted_in_its_folder(tmp_path: Path) -> None:
+    params, folder = load_params(Path("params.yaml")), tmp_path / "mine"
     own = {
         "foundation_clip": params.foundation_clip.model_copy(update={"source": "folder"}),
-        "foundation_folders": params.foundation_folders.model_copy(update={"clip": "/data/mine"}),
+        "foundation_folders": params.foundation_folders.model_copy(update={"clip": str(folder)}),
     }
-    assert made_folders(params.model_copy(update=own)) == {"foundation_clip": Path("/data/mine")}
+    with pytest.raises(click.ClickException, match=r"foundation_folders.clip = .*mine': there is no such folder"):
+        made_folders(params.model_copy(update=own))
+    folder.mkdir()
+    assert made_folders(params.model_copy(update=own)) == {"foundation_clip": folder}
 
 
 @pytest.mark.parametrize(
