@@ -94,7 +94,7 @@ def test_beyond_the_miniature_a_cell_has_the_steps_and_batches_of_params(name: s
 
 
 @pytest.mark.parametrize(
-    "name, key", [("null_polarity", "miniature.polarity_share"), ("dose_words", "foundation_folders.diffusion")]
+    ("name", "key"), [("null_polarity", "miniature.polarity_share"), ("dose_words", "foundation_folders.diffusion")]
 )
 def test_a_grid_of_the_drawn_world_is_refused_where_none_is_drawn(name: str, key: str, paper: dict[str, Any]) -> None:
     with pytest.raises(click.ClickException, match=rf"{key}, and params.yaml draws no world"):
