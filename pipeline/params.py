@@ -402,7 +402,7 @@ class Training(Section):
     ] = "oversample"
     sheet_steps: Annotated[int, Field(ge=0, description="steps between two sheets of samples; 0: none")] = 0
     optimizer: Annotated[
-        Optimizer, Field(description="AdamW, or with moments in 8 bits by bitsandbytes, on a GPU only")
+        Optimizer, Field(description="AdamW, or with moments in 8 bits by bitsandbytes")
     ] = "adamw"
 
 
