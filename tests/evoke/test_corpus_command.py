@@ -349,6 +349,7 @@ def test_both_twitters_are_corpora_of_the_two_polarities_as_emotions() -> None:
     assert "twitter holds several data sets, by Twitter_PCNN and twitter_ii; name the folder of one of them" in said
     assert (first, second, used) == (0, 0, 0), output
     assert "grids.fused: [amusement, awe, fear] -> [positive, negative]" in changed
+    assert "feedback.metrics: both -> emotion" in changed  # no scene and no object, so no Sem-C
     for name in ("one", "two"):
         rows = read_shards(Path("data/corpora", name))
         assert counts(rows) == shares(train=9, val=1, test=2)
