@@ -135,7 +135,9 @@ def _values(table: "Columns", order: NDArray[np.int64]) -> dict[str, list[Floats
     """Return what is compared image by image, by metric, in this order within each emotion."""
     answers = {f"emo_a/{judge}": right(table, judge).astype(np.float64) for judge in JUDGES}
     gap = answers[f"emo_a/{JUDGES[0]}"] - answers[f"emo_a/{JUDGES[1]}"]
-    values = {**answers, "emo_a/gap": gap, "sem_c/clean": table["clarity"].to_numpy().astype(np.float64)}
+    values = {**answers, "emo_a/gap": gap}
+    if not table["clarity"].null_count:
+        values["sem_c/clean"] = table["clarity"].to_numpy().astype(np.float64)
     emotions = asked(table)[order]
     return {key: [each[order][emotions == index] for index in np.unique(emotions)] for key, each in values.items()}
 

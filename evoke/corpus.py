@@ -106,12 +106,13 @@ def use(names: tuple[str, ...], labelled: str | None) -> None:
     evoke corpus use mine emoart       and art, curated by the classifier that learns from yours
     evoke corpus use emoset emoart     the default
     """
-    from evoke.corpus_params import check_made, with_corpora
+    from evoke.corpus_params import check_made, with_corpora, without_contents
     from evoke.params_text import shown
     from evoke.preset import Preset, apply_preset
     from pipeline.params import read_yaml
 
-    values = with_corpora(read_yaml(PARAMS), names, labelled or names[0])
+    before, labelled = read_yaml(PARAMS), labelled or names[0]
+    values = with_corpora(before, names, labelled) | without_contents(before, labelled)
     changes = apply_preset(PARAMS, Preset(values, is_whole=False), {})
     for key, old, new in changes:
         click.echo(f"{key}: {shown(old)} -> {shown(new)}")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from pipeline.artifacts import CORPUS, MINIATURE
+from pipeline.artifacts import CORPUS, MINIATURE, read_shards
 from pipeline.emotion_set import EMOTIONS
 from pipeline.params import COEMOGEN, Baseline, Made, Params
 
@@ -36,6 +36,19 @@ def with_corpora(values: Mapping[str, Any], names: Iterable[str], labelled: str)
         **{name: {"corpora": [name] if name in corpora else []} for name in get_args(Made)},
         **{name: {"corpora": [labelled]} for name in baselines if values[name]["corpora"]},
     }
+
+
+def without_contents(values: Mapping[str, Any], labelled: str) -> dict[str, Any]:
+    """Return the values that follow if the labelled corpus names no scene and no object: feedback without Sem-C.
+
+    Published scene or object judges know their own classes, whatever the corpus names.
+    """
+    folder = Path(CORPUS.of(labelled).path)
+    if not folder.is_dir() or any(values["judges"][key] for key in ("scene_weights", "object_weights")):
+        return {}
+    rows = read_shards(folder, columns=["scene", "objects"])
+    has_names = rows["scene"].null_count < len(rows) or any(rows["objects"].to_pylist())
+    return {} if has_names else {"feedback": {"metrics": "emotion"}}
 
 
 def _fused(values: Mapping[str, Any]) -> list[str]:

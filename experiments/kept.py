@@ -25,6 +25,7 @@ from pipeline.runtime import cpu_name
 Values = dict[str, NDArray[np.float64]]
 SHOWN = ("emo_a/classifier", "emo_a/judge", "n")  # metrics that `experiments.run` prints, unless the grid names others
 CLARITY, DIGITS = "sem_c", 4
+JUDGED = f"emo_a/{JUDGES[0]}"  # of every image, as clarity is not
 
 
 def path_of(cell: Cell) -> Path:
@@ -63,12 +64,14 @@ def result_of(cell: Cell) -> Finished | None:
 def per_image(cell: Cell, grid: Mapping[str, Any]) -> Values:
     """Return the compared values of each image of a cell, in the order of the ids.
 
-    They are whether each judge is right (1 or 0), and the semantic clarity.
+    They are whether each judge is right (1 or 0), and the semantic clarity if there is any.
     """
     folder = cell.folder / of_row(grid, "images", cell.row)
     if folder.is_dir():
         scores = read_shards(folder)
         judged = {f"emo_a/{judge}": right(scores, judge).astype(np.float64) for judge in JUDGES}
+        if scores["clarity"].null_count:
+            return judged
         return {**judged, CLARITY: scores["clarity"].to_numpy().astype(np.float64).round(DIGITS)}
     kept = json.loads(path_of(cell).read_text())["images"]
     return {name: np.array(list(values), np.float64) for name, values in kept.items()}

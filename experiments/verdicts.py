@@ -21,7 +21,7 @@ import numpy as np
 
 from evoke.comparison import compare, over_seeds, t_errors
 from experiments.cell import RESULTS, Cell, cells, is_miniature, params_of, read_grid
-from experiments.kept import CLARITY, Values, per_image, reported, result_of
+from experiments.kept import JUDGED, Values, per_image, reported, result_of
 from experiments.key import Finished, key_of, merged
 from pipeline.params import parse_params
 
@@ -81,7 +81,7 @@ def table(name: str, grid: Mapping[str, Any]) -> dict[str, Any]:
     values = {cell: per_image(cell, grid) for cell in found.finished if "images" in grid}
     rows = {row: compared(grid, row, found, values) for row in grid["rows"]}
     cell = next(iter(found.finished))
-    num = len(values[cell][CLARITY]) if values else 0
+    num = len(values[cell][JUDGED]) if values else 0
     changes = grid.get("common", {}) | (grid.get("base", {}) if is_miniature() else {})
     keys = (result.key for result in found.finished.values() if result.key)
     return {"grid": name, "data": parse_params(params_of(cell)).labelled_data, "seeds": found.seeds,
@@ -92,7 +92,7 @@ def compared(grid: Mapping[str, Any], row: str, found: Complete, values: Mapping
     """Return the metrics of one row: per image where the grid has images, then those in `reported`."""
     other = against(grid, row)
     ours, theirs = ([values[cell] for cell in found.of(name)] if values else [] for name in (row, other))
-    if any(len(one[CLARITY]) != len(two[CLARITY]) for one, two in zip(ours, theirs, strict=True)):
+    if any(len(one[JUDGED]) != len(two[JUDGED]) for one, two in zip(ours, theirs, strict=True)):
         raise click.ClickException(f"{row} has images of other emotions than {other}: they make no pairs")
     metrics: dict[str, Any] = {}
     for metric in ours[0] if ours else ():

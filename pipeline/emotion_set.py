@@ -5,8 +5,9 @@ and the drawn world, are about Mikels' eight whatever the file says: they import
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -31,33 +32,50 @@ def read_emotions(folder: Path) -> EmotionSet:
     Raises ValueError, which says what to correct, for a file that names no such set, for fewer than two emotions, and
     for a name or a polarity that is not allowed.
     """
-    path = folder / FILE
-    if not path.is_file():
+    if (sets := _sets(folder)) is None:
         return MIKELS
-    try:
-        sets = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-    except (YAMLError, ValueError) as error:
-        raise ValueError(f"{FILE} cannot be read: {' '.join(str(error).split())}") from None
-    name = sets.get("set") if isinstance(sets, dict) else None
+    name = sets.get("set")
     if name == "set" or not isinstance(name, str) or not isinstance(sets.get(name), dict):
-        listed = ", ".join(str(key) for key in sets if key != "set") if isinstance(sets, dict) else "none"
+        listed = ", ".join(str(key) for key in sets if key != "set") or "none"
         raise ValueError(f"{FILE} must have `set: NAME` and a set of that name below; {name!r} is not among: {listed}")
     return checked(name, sets[name])
 
 
+def sets_with(emotions: Iterable[Emotion], folder: Path = Path()) -> list[str]:
+    """Return the names of the sets of emotions.yaml in a folder that have all of these emotions."""
+    sets, wanted = _sets(folder) or {}, set(emotions)
+    return [name for name, listed in sets.items() if isinstance(listed, dict) and wanted <= listed.keys()]
+
+
 def checked(name: str, listed: Mapping[object, object]) -> EmotionSet:
-    """Return a set if it is a valid one. Raises ValueError that says what to correct."""
+    """Return a set if it is a valid one. Raises ValueError that says what to correct.
+
+    The polarities may be the emotions of a set without polarities (Twitter I and II): each names an adapter of its own.
+    """
+    taken = SIGNS if any(listed.values()) else ()
     for emotion, sign in listed.items():
-        if not isinstance(emotion, str) or not NAME.fullmatch(emotion) or emotion in SIGNS:
+        if not isinstance(emotion, str) or not NAME.fullmatch(emotion) or emotion in taken:
             raise ValueError(
                 f"{FILE}: {emotion!r} in the set {name} cannot be the name of an emotion: allowed are small letters, "
-                f"digits, _ and -, beginning with a letter, but not {' or '.join(SIGNS)}"
+                f"digits, _ and -, beginning with a letter, but not {' or '.join(SIGNS)} beside polarities"
             )
         if sign is not None and sign not in SIGNS:
             raise ValueError(f"{FILE}: {emotion} in the set {name} is {sign!r}; allowed: {', '.join(SIGNS)} or null")
     if len(listed) < 2:
         raise ValueError(f"{FILE}: the set {name} has {len(listed)} emotions; at least two are needed")
     return listed  # type: ignore[return-value]
+
+
+def _sets(folder: Path) -> dict[str, Any] | None:
+    """Return what emotions.yaml in a folder holds, None without that file. Raises ValueError if it cannot be read."""
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    try:
+        sets = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    except (YAMLError, ValueError) as error:
+        raise ValueError(f"{FILE} cannot be read: {' '.join(str(error).split())}") from None
+    return sets if isinstance(sets, dict) else {}
 
 
 _SET = read_emotions(Path())

@@ -401,9 +401,7 @@ class Training(Section):
         Sampler, Field(description="EmoGen's balanced list, drawn by class weight, or every image in turn")
     ] = "oversample"
     sheet_steps: Annotated[int, Field(ge=0, description="steps between two sheets of samples; 0: none")] = 0
-    optimizer: Annotated[
-        Optimizer, Field(description="AdamW, or with moments in 8 bits by bitsandbytes, on a GPU only")
-    ] = "adamw"
+    optimizer: Annotated[Optimizer, Field(description="AdamW, or with moments in 8 bits by bitsandbytes")] = "adamw"
 
 
 class DiffusionTraining(Training):

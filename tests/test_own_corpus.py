@@ -74,6 +74,7 @@ def test_methods_are_scored_by_judges_of_the_own_corpus_and_compared_with_it(mad
         scores = metrics(made, f"scores/{method}")
         assert set(pq.read_table(made / f"data/images/{method}")["emotion"].to_pylist()) == set(EKMAN.values())
         assert scores["n"] == len(pq.read_table(made / f"data/images/{method}"))
+        assert not [key for key in scores if "sem_c" in key]  # there is no scene and no object
         assert scores["real/emo_a/judge"] == metrics(made, "real_scores")["emo_a/judge"]
     in_test = pq.read_table(made / "data/corpora/mine")["split"].to_pylist().count("test")
     assert metrics(made, "real_scores")["n"] == metrics(made, "understanding_scores")["mine/num_rows"] == in_test

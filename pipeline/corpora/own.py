@@ -3,6 +3,7 @@
     FOLDER/<emotion>/*, or FOLDER/<split>/<emotion>/*        an ImageFolder
     FOLDER with data-*.arrow, or a Parquet file or folder     a data set of Hugging Face: image, and emotion or label
     FILE.csv, FILE.tsv, FILE.parquet                          a table of path and emotion, beside the images
+    FI, EmotionROI, Twitter I or II as published              see pipeline/corpora/{fi,emotionroi,twitter}.py
 
 Tables may also have split, scene, objects and caption. The plan opens no image; it refuses a source as a whole if an
 emotion is unknown. What concerns all images together (copies, splits) is left to `pipeline.corpora.own_splits`.
@@ -12,7 +13,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
@@ -21,21 +22,27 @@ from typing import Any
 
 from pipeline import emotion_words
 from pipeline.ahead import ahead
+from pipeline.corpora import emotionroi, fi, twitter
 from pipeline.corpora import folder as folders
 from pipeline.corpora.emoset import checked_name, checked_record
 from pipeline.corpora.folder import safe_name, unique
 from pipeline.corpora.images import MAX_IMAGE_BYTES, Folder
 from pipeline.corpora.label_tables import columns_of, named, rows_of
-from pipeline.corpora.labelled import WHOLE
+from pipeline.corpora.labelled import WHOLE, LabelledFile
 from pipeline.corpora.pack import MAX_SHARD_BYTES, runs
 from pipeline.corpora.records import Reason, Record, Reject, RejectedError, Split, shown
 from pipeline.corpora.tables import ARROW, Group, groups_of, schema_of
 from pipeline.corpora.wikiart import class_names, holds_pictures
-from pipeline.emotion_set import EMOTIONS, polarity
+from pipeline.emotion_set import EMOTIONS, FILE, polarity, sets_with
 
 SPLIT_NAMES: Mapping[str, Split] = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
     "test": "test", "testing": "test",
+}  # fmt: skip
+# What lies in the folder of a published data set, and in no other, with the function that lists its images.
+PUBLISHED: Mapping[str, Callable[[Path], list[LabelledFile]]] = {
+    "emotion_dataset": fi.plan, "training_testing_split": emotionroi.plan, twitter.FIRST: twitter.plan_first,
+    twitter.VOTES: twitter.plan_first, twitter.SECOND: twitter.plan_second,
 }  # fmt: skip
 OF_TABLES = (".csv", ".tsv", ".parquet")
 SEPARATOR = "|"  # between the objects of an image
@@ -97,7 +104,8 @@ def plan(source: Path, corpus: str, images: Path | None = None) -> Source:
         root = images or source.parent
         items = _of_table(source, Folder(root), corpus)
     else:
-        root, items = source, _of_folder(source, corpus)
+        root, published = source, _published_in(source)
+        items = _of_published(Folder(source), published(source), corpus) if published else _of_folder(source, corpus)
     if not items:
         raise ValueError(f"{source} has no rows")
     _check_emotions(source, items)
@@ -158,6 +166,34 @@ def _of_folder(folder: Path, corpus: str) -> list[Item]:
             item = replace(item, emotion=_plain(inside[depth]), split=split)
         elif not file.reject:
             item = _refused(item, Reason.unknown_emotion, "not in the folder of an emotion")
+        items.append(item)
+    return items
+
+
+def _published_in(folder: Path) -> Callable[[Path], list[LabelledFile]] | None:
+    """Return the function that lists the images of a published data set, None if the folder holds none.
+
+    Raises ValueError if it holds several.
+    """
+    marks = [mark for mark in PUBLISHED if (folder / mark).exists()]
+    if len(marks) > 1:
+        raise ValueError(f"{folder} holds several data sets, by {' and '.join(marks)}; name the folder of one of them")
+    return PUBLISHED[marks[0]] if marks else None
+
+
+def _of_published(door: Folder, planned: Iterable[LabelledFile], corpus: str) -> list[Item]:
+    """Return the images of a published data set, with its splits, under ids of this corpus."""
+    items = []
+    for file, label, split in ((each.file, each.label, each.split) for each in planned):
+        image_id = f"{corpus}/{file.image_id.partition('/')[2]}"
+        item = Item(image_id, file.path, label, split, num_bytes=file.num_bytes)
+        try:
+            if file.reject:
+                item = replace(item, reject=replace(file.reject, image_id_or_path=image_id))
+            elif not file.num_bytes:
+                item = replace(item, num_bytes=door.size(file.path, Reason.missing_image))
+        except RejectedError as why:
+            item = _refused(item, why.reason, why.detail)
         items.append(item)
     return items
 
@@ -234,7 +270,7 @@ def _labelled(item: Item, values: Mapping[str, Any], where: str) -> Item:
     )
 
 
-def _check_emotions(source: Path, items: Iterable[Item]) -> None:
+def _check_emotions(source: Path, items: Sequence[Item]) -> None:
     """Raise ValueError that names the unknown emotions of a source, each with suggestions."""
     unknown = Counter(item.emotion for item in items if item.emotion not in EMOTIONS and not item.reject)
     if not unknown:
@@ -246,6 +282,8 @@ def _check_emotions(source: Path, items: Iterable[Item]) -> None:
     more = f"; and {len(unknown) - MAX_NAMED} more names" if len(unknown) > MAX_NAMED else ""
     tables = [path.name for path in sorted(source.glob("*.[ct]sv"))] if source.is_dir() else []
     hint = f"; if {source / tables[0]} has the emotions, name it instead of the folder" if tables else ""
+    if sets := sets_with(item.emotion for item in items if not item.reject):
+        hint = f"; {FILE} has them all in another set: `set: {sets[0]}`"
     raise ValueError(f"{source}: no emotion: {'; '.join(named)}{more}{hint}")
 
 

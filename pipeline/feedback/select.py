@@ -26,8 +26,14 @@ def select(scores: pa.Table, settings: "Feedback", generator: np.random.Generato
     """Return one row of FEEDBACK_SCHEMA per generated image: its ranks, whether it is kept, and the reason.
 
     `generator` orders equal values. For the random control, it draws as many images as the ranks would keep, in their
-    place. Raises ValueError if there are too few images to cut slices from.
+    place. Raises ValueError if there are too few images to cut slices from, or if the images have no clarity and
+    `settings.metrics` needs it.
     """
+    if scores["clarity"].null_count and settings.metrics != "emotion":
+        raise ValueError(
+            f"feedback.metrics = {settings.metrics!r}: the images have no Sem-C, as the judges know no scene and no "
+            "object of this corpus; set feedback.metrics to emotion"
+        )
     emotions = asked(scores)
     groups = emotions if settings.per_emotion else np.zeros(len(scores), np.int64)
     check_numbers(groups, settings.per_emotion)
@@ -42,9 +48,9 @@ def select(scores: pa.Table, settings: "Feedback", generator: np.random.Generato
         "image_id": scores["image_id"],
         "emotion": scores["emotion"],
         "probability": pa.array(probability, pa.float32()),
-        "clarity": pa.array(clarity, pa.float32()),
+        "clarity": pa.array(clarity, pa.float32(), from_pandas=True),
         "emotion_rank": pa.array(ranks[0], pa.float32()),
-        "clarity_rank": pa.array(ranks[1], pa.float32()),
+        "clarity_rank": pa.array(np.where(np.isnan(clarity), np.nan, ranks[1]), pa.float32(), from_pandas=True),
         "kept": pa.array(reasons == KEPT),
         "reason": pa.array(reasons.tolist(), pa.string()),
     })  # fmt: skip
@@ -108,11 +114,14 @@ def _asked_for(inside: list[NDArray[np.bool_]], metrics: str) -> list[NDArray[np
 
 
 def summary(selected: pa.Table) -> dict[str, float]:
-    """Return the counts by reason, which sum to n, the share kept, and means of the kept and the dropped images."""
+    """Return the counts by reason, which sum to n, the share kept, and means of the kept and the dropped images.
+
+    Without clarity there are no means of it.
+    """
     reasons, kept = np.array(selected["reason"].to_pylist(), dtype=object), np.array(selected["kept"].to_pylist(), bool)
     numbers: dict[str, float] = {"n": len(selected), "kept_frac": float(kept.mean())}
     numbers |= {f"num_{reason}": int((reasons == reason).sum()) for reason in FEEDBACK_REASONS}
-    for name in ("probability", "clarity"):
+    for name in (name for name in ("probability", "clarity") if not selected[name].null_count):
         values = selected[name].to_numpy()
         for part, members in (("kept", kept), ("dropped", ~kept)):
             numbers |= {f"{name}_{part}": float(values[members].mean())} if members.any() else {}

@@ -78,11 +78,11 @@ class Judges:
     def clarity(self, verdicts: Verdicts) -> Floats:
         """Return Sem-C of each image: the largest probability of any scene or object except `none`.
 
-        verdicts of N images -> N float32 in [0, 1]
+        verdicts of N images -> N float32 in [0, 1], or NaN if the judges know no scene and no object
         """
         pairs = ((verdicts.scenes, self.scene_names), (verdicts.objects, self.object_names))
-        named = [values[:, 1:] if names[0] == NONE else values for values, names in pairs]
-        largest: Floats = np.concatenate(named, 1).max(1, initial=0.0)
+        named = np.concatenate([values[:, 1:] if names[0] == NONE else values for values, names in pairs], 1)
+        largest: Floats = named.max(1) if named.shape[1] else np.full(len(named), np.nan, np.float32)
         return largest
 
     @torch.inference_mode()

@@ -58,7 +58,8 @@ def try_judges(judges: Judges, tables: Iterable[pa.Table], generator: torch.Gene
 def summary(trial: Trial, judges: Judges) -> dict[str, float]:
     """Return flat metrics of a trial.
 
-    A published scene or object judge has its own classes, so it has no accuracy here.
+    A published scene or object judge has its own classes, so it has no accuracy here. Judges that know no scene and no
+    object have no clarity.
     """
     numbers = emotion_metrics(trial.verdicts.emotions, float(judges.network.temperature), trial.targets.emotions)
     for name, probabilities, wanted, published in (
@@ -69,6 +70,8 @@ def summary(trial: Trial, judges: Judges) -> dict[str, float]:
         numbers[f"n_{name}"] = int(is_annotated.sum())
         if published is None and is_annotated.any():
             numbers[f"accuracy_{name}"] = float((probabilities.argmax(1) == wanted)[is_annotated].mean())
+    if np.isnan(trial.clarity).any():
+        return numbers
     numbers["clarity_real"] = float(trial.clarity.mean())
     numbers["clarity_destroyed"] = float(trial.clarity_destroyed.mean())
     for index, kind in enumerate(KINDS):

@@ -97,7 +97,7 @@ def judged_pictures(rows: pa.Table, images: Pictures, on_disk: Pictures, bench: 
         "emotion": rows["emotion"],
         "classifier": vectors(bench.classifier.probabilities(units, norms)),
         "judge": vectors(verdicts.emotions),
-        "clarity": pa.array(judges.clarity(verdicts), pa.float32()),
+        "clarity": pa.array(judges.clarity(verdicts), pa.float32(), from_pandas=True),
         "scene": names(judges.scene_names, verdicts.scenes),
         "object": names(judges.object_names, verdicts.objects),
         "luminance": pa.array(tone[:, 0]),
@@ -149,7 +149,7 @@ def stored_columns(on_disk: Pictures, bench: Bench) -> dict[str, pa.Array]:
     return {
         "stored_classifier": vectors(bench.classifier.probabilities(units, norms)),
         "stored_judge": vectors(verdicts.emotions),
-        "stored_clarity": pa.array(bench.judges.clarity(verdicts), pa.float32()),
+        "stored_clarity": pa.array(bench.judges.clarity(verdicts), pa.float32(), from_pandas=True),
     }
 
 

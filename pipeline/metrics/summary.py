@@ -3,6 +3,7 @@
 LPIPS reads the images of its pairs a second time, because feature maps are too large for a table.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from pipeline.metrics.semantic_diversity import cosine_diversity, mse_diversity
 if TYPE_CHECKING:
     from pipeline.params import Scores
 
+log = logging.getLogger("evoke")
 MEANS = ("luminance", "chroma")
 COUNTED = ("emo_a/classifier", "emo_a/judge", "emo_a/gap", *MEANS)
 Flat = dict[str, Any]  # numbers, strings, booleans, null
@@ -61,18 +63,28 @@ def yardstick_of(
 
 
 def image_results(scores: Columns, take: Take, yardstick: Yardstick, generator_of: GeneratorOf) -> list[Result]:
-    """Return Sem-C, coherence, diversity and, under `emogen`, Emo-A: overall and per emotion."""
-    emotions, name = asked(scores), yardstick.names.clarity
-    results = semantic_clarity(scores["clarity"].to_numpy(), emotions, generator_of("sem_c"), name)
+    """Return Sem-C, coherence, diversity and, under `emogen`, Emo-A: overall and per emotion.
+
+    Sem-C and coherence are left out if the judges know no scene and no object.
+    """
+    emotions, name, results = asked(scores), yardstick.names.clarity, list[Result]()
+    if has_clarity(scores):
+        results += semantic_clarity(scores["clarity"].to_numpy(), emotions, generator_of("sem_c"), name)
     if yardstick.plausibility:
         results += coherence(yardstick.plausibility, scores, emotions, generator_of("coherence"), name)
     if "emogen" in yardstick.settings.protocols:
         results += accuracy_of_files(scores)
-        stored = scores["stored_clarity"].to_numpy()
-        results += semantic_clarity(stored, emotions, generator_of("sem_c", "emogen"), name, "emogen")
+        if has_clarity(scores):
+            stored = scores["stored_clarity"].to_numpy()
+            results += semantic_clarity(stored, emotions, generator_of("sem_c", "emogen"), name, "emogen")
     for protocol in (each for each in yardstick.settings.protocols if each != "clean-fid"):
         results += diversity_results(scores, take, yardstick, protocol, generator_of("pairs", protocol))
     return results
+
+
+def has_clarity(scores: Columns) -> bool:
+    """Return whether the images have Sem-C; it is null if the judges know no scene and no object."""
+    return not scores["clarity"].null_count
 
 
 def diversity_results(
@@ -118,7 +130,12 @@ def method_metrics(scores: Columns, take: Take, yardstick: Yardstick, real: Real
 def real_metrics(
     scores: Columns, take: Take, yardstick: Yardstick, references: Mapping[str, Reference], generator_of: GeneratorOf
 ) -> Flat:
-    """Return flat metrics of real images; FID compares one half of them with the other."""
+    """Return flat metrics of real images; FID compares one half of them with the other.
+
+    The log says if there is no Sem-C, of real images and so of all that are compared with them.
+    """
+    if not has_clarity(scores):
+        log.info("No Sem-C: the judges know no scene and no object, as the labelled corpus names none.")
     half = dict(Counter(asked(scores).tolist()))
     results = image_results(scores, take, yardstick, generator_of)
     results += real_fid(scores.select, references, half, generator_of)

@@ -26,6 +26,7 @@ NO_KEY = "without a key, so that nothing says of which code, data and weights it
 DRAWN = "data/miniature/emoset"  # data set of an experiment that names none
 ALONE = "reported by the paper only"
 TOO_FEW = "too few images; increase images.num_per_emotion"
+NO_CONTENT = "the labelled corpus names no scene and no object"
 PUBLISHED = "/as_published"  # suffix of each measure's key, including undefined ones
 TOO_RARE = "a class has fewer images than understanding_scores.folds; lower folds or add images"
 UNTRAINED = "not trained on any data set; see Table III for zero-shot accuracy"
@@ -107,7 +108,9 @@ class Measured:
             return _cell(scores, EMO_A[metric], scores.get("n"))
         keys = keys_of(metric, (key.removesuffix(PUBLISHED) for key in scores if key.endswith(PUBLISHED)))
         key = min(keys, key=lambda key: (not scores[f"{key}{PUBLISHED}"], *preference(key)), default=None)
-        return _cell(scores, key, scores.get(f"{key}/n")) if key else Ours()
+        if key is None:
+            return Ours(remedy=NO_CONTENT if scores and metric == "sem_c" else "")
+        return _cell(scores, key, scores.get(f"{key}/n"))
 
     def _accuracies(self, row: Row, metric: str) -> Iterator[Ours]:
         """Yield the accuracy of each reader of the row, in their order.

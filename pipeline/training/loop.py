@@ -154,7 +154,7 @@ class TrainingState:
             {"params": [*map(self.parameters.get, names)], "lr": self._lr(rate), "rate": rate, "weight_decay": decay}
             for (rate, decay), names in itertools.groupby(sorted(self.parameters, key=group_of), group_of)
         ]
-        return optimizer_of(self.settings, groups, self.accelerator.device, self.is_captured)
+        return optimizer_of(self.settings, groups, self.is_captured)
 
     def _lr(self, rate: float) -> float | Tensor:
         """Return a learning rate as AdamW takes it: a captured step reads it from the device."""

@@ -19,6 +19,7 @@ STATE: Mapping["Optimizer", tuple[str, ...]] = {
     "adamw": ("exp_avg", "exp_avg_sq"),
     "adamw_8bit": ("state1", "state2", "qmap1", "qmap2", "absmax1", "absmax2"),
 }
+SHARED = ("qmap1", "qmap2")  # the 256 values of an 8-bit moment, one tensor for all parameters of bitsandbytes
 
 
 @dataclass(frozen=True)
@@ -76,16 +77,14 @@ def optimization_of(settings: "Training") -> Optimization:
 
 
 def optimizer_of(
-    settings: Optimization, groups: list[dict[str, Any]], device: torch.device, is_captured: bool = False
+    settings: Optimization, groups: list[dict[str, Any]], is_captured: bool = False
 ) -> torch.optim.Optimizer:
-    """Return AdamW over groups of parameters on a device, or its form with moments in 8 bits.
+    """Return AdamW over groups of parameters, or its form with moments in 8 bits.
 
-    With `is_captured`, its steps can be captured as a CUDA graph. Raises ValueError where the 8-bit form cannot run.
+    With `is_captured`, its steps can be captured as a CUDA graph. Raises ValueError if bitsandbytes is not installed.
     """
     if settings.optimizer == "adamw":
         return torch.optim.AdamW(groups, betas=settings.betas, fused=True, capturable=is_captured)
-    if device.type != "cuda":
-        raise ValueError("optimizer = 'adamw_8bit': it runs on a GPU only; set optimizer to adamw")
     if importlib.util.find_spec("bitsandbytes") is None:
         raise ValueError(
             "optimizer = 'adamw_8bit': bitsandbytes is not installed; run `pip install bitsandbytes`, or set optimizer "
@@ -98,8 +97,9 @@ def optimizer_of(
 
 
 def saved_state(state: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Return an optimizer's state of a parameter as tensors."""
-    return {key: torch.as_tensor(value) for key, value in state.items()}
+    """Return an optimizer's state of a parameter as tensors, which share no memory with those of other parameters."""
+    tensors = {key: torch.as_tensor(value) for key, value in state.items()}
+    return {key: tensor.clone() if key in SHARED else tensor for key, tensor in tensors.items()}
 
 
 def restored_state(optimizer: "Optimizer", saved: Mapping[str, Tensor], parameter: Tensor) -> dict[str, Any]:

@@ -289,3 +289,72 @@ def test_the_emotions_are_those_of_emotions_yaml() -> None:
     rows = read_shards(CORPUS, columns=["emotion", "polarity"]).to_pylist()
     assert {(row["emotion"], row["polarity"]) for row in rows} == {("joy", "positive"), ("surprise", None)}
     assert json.loads(METRICS.read_text())["images.train.joy"] == 9
+
+
+POSITIVE, NEGATIVE = ([f"{index + first:02d}.jpg" for index in range(NUM)] for first in (0, NUM))
+SIX = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
+RUN = """import json, sys
+from click.testing import CliRunner
+from evoke.cli import main
+results = [CliRunner().invoke(main, ["corpus", *arguments.split()]) for arguments in sys.argv[1:]]
+print(json.dumps([[result.exit_code, result.output] for result in results]))"""
+
+
+def in_set(name: str, *commands: str) -> list[tuple[int, str]]:
+    """Return exit status and output of each `evoke corpus` command in a process with another set of emotions."""
+    Path("emotions.yaml").write_text((ROOT / "emotions.yaml").read_text().replace("set: mikels", f"set: {name}"))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", RUN, *commands]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return [(status, output) for status, output in json.loads(done.stdout)]
+
+
+def shares(**numbers: int) -> dict[tuple[str, str], int]:
+    return {(emotion, split): number for emotion in ("positive", "negative") for split, number in numbers.items()}
+
+
+def test_fi_and_emotionroi_are_corpora_of_their_own_classes_with_the_published_split() -> None:
+    draw(*(f"fi/emotion_dataset/{emotion}/{index}.jpg" for emotion in EMOTIONS for index in range(NUM)))
+    draw(*(f"roi/images/{name}/{index}.jpg" for name in SIX for index in range(NUM)), "roi/images/joy/unlisted.jpg")
+    for split, numbers in (("training", range(10)), ("testing", range(10, NUM))):
+        path = Path(f"roi/training_testing_split/{split}.txt")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("".join(f"{name}/{index}.jpg\n" for name in SIX for index in numbers) + "joy/lost.jpg\n")
+    assert counts(added("fi")) == DRAWN
+    (wrong, said), (right, output) = in_set("ekman", "add mine fi --replace", "add roi roi")
+    assert wrong == 1
+    assert said.endswith("; emotions.yaml has them all in another set: `set: mikels`\n")
+    assert right == 0, output
+    rows = read_shards(Path("data/corpora/roi"))
+    assert counts(rows) == {(name, split): number for name in SIX
+                            for split, number in (("train", 9), ("val", 1), ("test", 2))}  # fmt: skip
+    assert rows["image_id"].to_pylist()[0] == "roi/anger/0"
+    in_test = {row["image_id"] for row in rows.to_pylist() if row["split"] == "test"}
+    assert in_test == {f"roi/{name}/{index}" for name in SIX for index in range(10, NUM)}
+    rejects = read_table(Path("data/rejects/roi.parquet"), REJECTS_SCHEMA).to_pylist()
+    assert sorted((row["image_id"], row["reason"]) for row in rejects) == [
+        ("roi/joy/lost", "missing_image"), ("roi/training_testing_split/testing.txt:13", "duplicate_id")
+    ]  # fmt: skip
+
+
+def test_both_twitters_are_corpora_of_the_two_polarities_as_emotions() -> None:
+    draw(*(f"twitter/Twitter_PCNN/Agg_AMT_Candidates/{name}" for name in (*POSITIVE, *NEGATIVE)))
+    votes = [f"{name},5,4,1" for name in POSITIVE] + [f"{name},5,2,3" for name in NEGATIVE]
+    Path("twitter/Twitter_PCNN/amt_result.csv").write_text("\n".join(votes))
+    draw(*(f"twitter/twitter_ii/{sign}/{index}.jpg" for sign in ("positive", "negative") for index in range(NUM)))
+    (refused, said), (first, output), (second, _), (used, changed) = in_set(
+        "twitter", "add one twitter", "add one twitter/Twitter_PCNN", "add two twitter/twitter_ii", "use two"
+    )
+    assert refused == 1
+    assert "twitter holds several data sets, by Twitter_PCNN and twitter_ii; name the folder of one of them" in said
+    assert (first, second, used) == (0, 0, 0), output
+    assert "grids.fused: [amusement, awe, fear] -> [positive, negative]" in changed
+    assert "feedback.metrics: both -> emotion" in changed  # no scene and no object, so no Sem-C
+    for name in ("one", "two"):
+        rows = read_shards(Path("data/corpora", name))
+        assert counts(rows) == shares(train=9, val=1, test=2)
+        assert rows["polarity"].null_count == len(rows)
+    first_one = read_shards(Path("data/corpora/one")).to_pylist()
+    assert {f"one/{name[:-4]}" for name in POSITIVE} == {
+        row["image_id"] for row in first_one if row["emotion"] == "positive"
+    }

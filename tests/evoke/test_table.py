@@ -286,6 +286,15 @@ def test_an_undefined_figure_is_a_dash() -> None:
     assert lines[-1].strip() == "missing FID, Emo-A: too few images; increase images.num_per_emotion"
 
 
+def test_a_corpus_without_scenes_and_objects_has_no_sem_c_and_the_table_says_why() -> None:
+    write_scores()
+    path = Path("metrics/scores/coemogen_emoset.json")
+    scores = json.loads(path.read_text())
+    write(str(path), {key: value for key, value in scores.items() if "sem_c" not in key})
+    assert cells("1")["CoEmoGen", "sem_c"]["ours"] == ""
+    assert "missing Sem-C: the labelled corpus names no scene and no object" in run("1").output
+
+
 def latex_rows(text: str) -> dict[str, list[str]]:
     lines = [line.removesuffix(r" \\").split(" & ") for line in text.splitlines() if line.endswith(r" \\")]
     return {name: values for name, *values in lines}

@@ -53,6 +53,21 @@ def test_every_image_is_accounted_for(num: int, seed: int, metrics: str, per_emo
     assert sum(selected["kept"].to_pylist()) == found["num_kept"]
 
 
+def test_without_clarity_the_emotion_alone_selects_and_any_other_choice_says_what_to_set() -> None:
+    rng = np.random.default_rng(0)
+    probability = rng.random(20)
+    with_clarity, without = scores(probability, rng.random(20)), scores(probability, np.full(20, np.nan))
+    without = without.set_column(3, "clarity", pa.nulls(20, pa.float32()))
+    for metrics in ("both", "clarity"):
+        with pytest.raises(ValueError, match=f"feedback.metrics = '{metrics}': .* set feedback.metrics to emotion"):
+            kept(without, metrics=metrics)
+    selected = select(without, Feedback(**SETTINGS | {"metrics": "emotion"}), numpy_generator(0))
+    check_table(encode_words(selected, FEEDBACK_SCHEMA), FEEDBACK_SCHEMA)
+    assert selected["clarity"].null_count == selected["clarity_rank"].null_count == 20
+    assert selected["kept"].to_pylist() == kept(with_clarity, metrics="emotion")
+    assert not [name for name in summary(selected) if name.startswith("clarity")]
+
+
 def test_about_36_of_100_survive_where_the_metrics_are_independent() -> None:
     rng = np.random.default_rng(0)
     found = np.mean(kept(scores(rng.random(5000), rng.random(5000))))

@@ -1,5 +1,6 @@
 """The judges as others ask them: shapes, Sem-C, one folder that holds all, and verdicts that hang on no batch."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,12 @@ def test_clarity_is_the_largest_probability_that_is_not_none(judges: Judges) -> 
     objects = np.array([[0.7, 0.3], [0.99, 0.01]], np.float32)
     verdicts = Verdicts(np.ones((2, 8), np.float32), scenes, objects, np.ones((2, 1), np.float32))
     assert judges.clarity(verdicts).tolist() == pytest.approx([0.3, 0.7])
+
+
+def test_judges_without_a_scene_or_an_object_give_no_clarity(judges: Judges) -> None:
+    alone = replace(judges, names=Names(("none",), ("none",)))
+    ones = np.ones((2, 1), np.float32)
+    assert np.isnan(alone.clarity(Verdicts(np.ones((2, 8), np.float32), ones, ones, ones))).all()
 
 
 def test_clarity_of_a_published_judge_counts_every_class_as_in_the_field(judges: Judges) -> None:

@@ -1,5 +1,7 @@
 """The judges on the test split: only its pictures, rates of what is annotated, clarity before and after destruction."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -45,6 +47,8 @@ def test_scene_and_object_are_counted_where_they_are_annotated(judges: Judges, t
     assert numbers["clarity_real"] == pytest.approx(found.clarity.mean())
     assert numbers["clarity_destroyed"] == pytest.approx(found.clarity_destroyed.mean())
     assert numbers["n_test"] == len(found.targets)
+    without = summary(replace(found, clarity=np.full_like(found.clarity, np.nan)), judges)
+    assert without == {name: value for name, value in numbers.items() if not name.startswith("clarity_")} != numbers
 
 
 def test_a_corpus_without_test_pictures_is_an_error(judges: Judges, table: pa.Table) -> None:

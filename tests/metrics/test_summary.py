@@ -67,6 +67,23 @@ def test_every_figure_has_n_an_interval_its_emotions_and_real_images_beside(foun
     }  # fmt: skip
 
 
+def test_without_scenes_and_objects_there_is_no_sem_c_and_all_else_keeps_its_bits(
+    world: dict[str, Any], found: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    def cleared(table: pa.Table) -> pa.Table:
+        for name in ("clarity", "stored_clarity"):
+            table = table.set_column(table.schema.get_field_index(name), name, pa.nulls(len(table), pa.float32()))
+        return table
+
+    own, real, yardstick = cleared(world["own"]), cleared(world["real"]), world["yardstick"]
+    with caplog.at_level("INFO", "evoke"):
+        beside = real_metrics(real, taker(REAL.take, False), yardstick, world["known"].references, GENERATOR)
+        known = Real(world["known"].references, PLAUSIBILITY, real.select, beside)
+        metrics = method_metrics(own, taker(OWN.take, True), yardstick, known, GENERATOR)
+    assert metrics == {key: value for key, value in found.items() if "sem_c/" not in key} != found
+    assert caplog.text.count("No Sem-C: the judges know no scene and no object") == 1
+
+
 def test_emo_a_keeps_its_names_beside_the_gap_of_the_judges(found: dict[str, Any]) -> None:
     assert found["emo_a/gap"] == pytest.approx(found["emo_a/classifier"] - found["emo_a/judge"])
     for name in ("emo_a/classifier", "emo_a/judge", "emo_a/gap", "luminance", "chroma"):
