@@ -18,7 +18,8 @@ from pipeline.emotion_set import read_emotions
 
 EMOTIONS_CODE = "pipeline/emotion_set.py"
 PLUMBING = frozenset(
-    f"pipeline/{name}.py" for name in ("artifacts", "closure", "params", "schemas", "stage", "warm", "work")
+    f"pipeline/{name}.py"
+    for name in ("ahead", "artifacts", "closure", "engine", "engine_ray", "params", "schemas", "stage", "warm", "work")
 )
 
 
