@@ -149,7 +149,8 @@ def costs(source: str) -> dict[str, Any]:
     return {
         "source": source, "batch_size": params.coemogen.batch_size, "solver_steps": sampling.steps,
         "precision": precision_of(params.coemogen.precision, "cpu"), "image_cpu_s": image_s,
-        "sampling_peak_mb": sampling_mb, "step_cpu_s": cpu_seconds(lambda: step(batch), 5), "training_peak_mb": peak_mb(),
+        "sampling_peak_mb": sampling_mb, "step_cpu_s": cpu_seconds(lambda: step(batch), 5),
+        "training_peak_mb": peak_mb(),
     }  # fmt: skip
 
 
