@@ -49,10 +49,12 @@ Step = Callable[[], Any]
 
 @dataclass(frozen=True)
 class Case:
-    """A step to measure: how it is built, and the plan's estimate in bytes."""
+    """A step to measure: how it is built, the plan's estimate in bytes, number format, and edge of the latents."""
 
     build: Callable[[Params], Step]
     estimate: Callable[[Params, Models], float]
+    precision: str = "fp32"
+    latent_px: int = EDGE
 
 
 def all_cases() -> dict[str, Case]:
@@ -60,7 +62,7 @@ def all_cases() -> dict[str, Case]:
     return {
         "coemogen, recomputed": Case(lambda p: coemogen(p, True), lambda p, m: of_coemogen(p, m, True)),
         "coemogen, kept": Case(lambda p: coemogen(p, False), lambda p, m: of_coemogen(p, m, False)),
-        "coemogen, XL, recomputed": Case(coemogen_xl, lambda p, _: of_coemogen_xl(p)),
+        "coemogen, XL, recomputed": Case(coemogen_xl, lambda p, _: of_coemogen_xl(p), "bf16", XL_EDGE),
         "uniemo_understanding": Case(understanding, of_understanding),
         "uniemo_joint, recomputed": Case(joint, of_joint),
         "images": Case(images, lambda _, m: sampling_peak(m, 1, True, "fp32", True)),
@@ -273,18 +275,13 @@ def main(only: str | None, measure: str | None, out: Path | None) -> None:
         torch.manual_seed(0)
         print(measured(cases[measure].build(params)))
         return
-    results: dict[str, Any] = {
-        "processor": cpu_name(),
-        "torch": torch.__version__,
-        "precision": "fp32",
-        "batch_size": 1,
-        "latent_px": EDGE,
-    }
+    results: dict[str, Any] = {"processor": cpu_name(), "torch": torch.__version__, "batch_size": 1}
     path = out or ROOT / "benchmarks/results" / f"{datetime.now(UTC):%Y-%m-%d}-desk_memory.json"
     for name, case in cases.items():
         if only in (None, name):
             estimate, found = case.estimate(params, planned_models()), in_a_process(name)
-            results[name] = {"estimated_gb": estimate / 1e9, "measured_gb": found / 1e9,
+            results[name] = {"precision": case.precision, "latent_px": case.latent_px,
+                             "estimated_gb": estimate / 1e9, "measured_gb": found / 1e9,
                              "estimated_share": estimate / found}  # fmt: skip
             path.write_text(json.dumps(results, indent=2) + "\n")
     print(path.read_text())
