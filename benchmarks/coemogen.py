@@ -2,6 +2,7 @@
 
     python -m benchmarks.coemogen                                        the miniature, on two cores
     python -m benchmarks.coemogen --full --device cuda --batch-size 16   the papers' shapes, random weights, with memory
+    python -m benchmarks.coemogen --costs bundled                        CPU time and memory of a step and of an image
 
 Both train the same module on the same images in the same run; the figure is the ratio of their images per second. The
 straightforward step works as the field's released training loops do: decode and resize the image, compute CLIP's image
@@ -9,9 +10,11 @@ feature, the autoencoder's latent and the caption's text feature, and then take 
 """
 
 import json
+import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -20,10 +23,17 @@ import torch
 from PIL import Image
 
 from pipeline.coemogen.model import CoEmoGen, build
+from pipeline.emotion_set import EMOTIONS
+from pipeline.foundation import bundle
+from pipeline.foundation.base import Base
 from pipeline.foundation.clip import Clip
+from pipeline.foundation.training import widened
 from pipeline.generation.folder import load_foundation
+from pipeline.generation.plain import PromptGenerator
+from pipeline.generation.request import request
+from pipeline.generation.sampling import sample, sampling_of
 from pipeline.params import Coemogen, load_params
-from pipeline.runtime import Precision, autocast
+from pipeline.runtime import Precision, autocast, precision_of
 
 ROOT = Path(__file__).parents[1]
 CAPTION = "a bright beach with a balloon and a happy person"
@@ -119,6 +129,55 @@ def measure(
     }  # fmt: skip
 
 
+def costs(source: str) -> dict[str, Any]:
+    """Return CPU seconds of a training step and of an image at the params of params.yaml, and the process's peak in MB.
+
+    The first of each does not count. `source` is that of foundation_diffusion: bundled or bundled-xl.
+    """
+    torch.set_num_threads(1)
+    params = load_params(ROOT / "params.yaml")
+    with TemporaryDirectory() as folder:
+        base = load_bundled(Path(folder), source)
+    generator, sampling = PromptGenerator(base.encoder, "an image of {S}", EMOTIONS), sampling_of(params.images)
+    requests = [request(emotion, 0) for emotion in EMOTIONS]
+    image_s = cpu_seconds(lambda: list(sample(base, generator, requests, sampling)), 2) / len(requests)
+    sampling_mb = peak_mb()
+    width = base.encoder.joint_width
+    model = build(params.coemogen, base, width, torch.Generator().manual_seed(0))
+    batch = random_batch(model, params.coemogen.batch_size, width, width, torch.device("cpu"))
+    step = step_of(model, params.coemogen.precision)
+    return {
+        "source": source, "batch_size": params.coemogen.batch_size, "solver_steps": sampling.steps,
+        "precision": precision_of(params.coemogen.precision, "cpu"), "image_cpu_s": image_s,
+        "sampling_peak_mb": sampling_mb, "step_cpu_s": cpu_seconds(lambda: step(batch), 5),
+        "training_peak_mb": peak_mb(),
+    }  # fmt: skip
+
+
+def load_bundled(folder: Path, source: str) -> Base:
+    """Return the bundled base in the format of Stable Diffusion or, `bundled-xl`, of Stable Diffusion XL."""
+    bundle.unpack(ROOT / "models/miniature/clip" / bundle.CLIP, folder / "clip")
+    bundle.unpack_diffusion(ROOT / "models/miniature/diffusion", folder / "clip", folder / "bundled", folder / "work")
+    if source == "bundled-xl":
+        texts = widened.world_texts(folder / "clip", 1, num_images=60)
+        widened.widen(folder / "bundled", folder / "clip", texts, folder / source)
+    return load_foundation(folder / source, folder / "clip").base
+
+
+def cpu_seconds(run: Callable[[], Any], times: int) -> float:
+    """Return the CPU seconds of a call, the mean of so many after a first one that does not count."""
+    run()
+    begin = time.process_time()
+    for _ in range(times):
+        run()
+    return (time.process_time() - begin) / times
+
+
+def peak_mb() -> float:
+    """Return the peak of this process's resident memory."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def _synchronize(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize()
@@ -130,9 +189,17 @@ def _synchronize(device: torch.device) -> None:
 @click.option("--seconds", default=20.0, show_default=True, help="Length of each measurement.")
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--full", is_flag=True, help="Stable Diffusion 1.5 and ViT-L/14 in shape, with random weights.")
+@click.option(
+    "--costs", "source", type=click.Choice(["bundled", "bundled-xl"]), help="Measure only what this base costs."
+)
 @click.option("--out", type=click.Path(path_type=Path), help="JSON file to write.")
-def main(models: Path, batch_size: int, seconds: float, device: str, full: bool, out: Path | None) -> None:
+def main(
+    models: Path, batch_size: int, seconds: float, device: str, full: bool, source: str | None, out: Path | None
+) -> None:
     """Measure and print the figures as JSON."""
+    if source:
+        print(json.dumps(costs(source), indent=2))
+        return
     from benchmarks.full_size import full_size
     from pipeline.foundation.clip import load_clip
 

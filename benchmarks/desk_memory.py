@@ -3,10 +3,11 @@
     python -m benchmarks.desk_memory               every case, each in a process of its own; up to 8 GB, half an hour
     python -m benchmarks.desk_memory --only images
 
-The networks are Stable Diffusion 1.5 and ViT-L/14 in full width. The batch is 1, and latents have 32 px a side, because
-a CPU takes minutes for a step. Measured is the peak of resident memory in a step above the memory before it, with the
-moments of AdamW in place and added; weights, the same on both sides, do not count. The estimate is the plan's for a CPU
-in fp32: what a GPU holds in bf16 stays an estimate.
+The networks are Stable Diffusion 1.5 and ViT-L/14 in full width and fp32; of Stable Diffusion XL it is CoEmoGen's step
+alone, all in bf16. The batch is 1, and latents have 32 px a side (XL: 64), because a CPU takes minutes for a step.
+Measured is the peak of resident memory in a step above the memory before it, with the moments of AdamW in place and
+added; weights, the same on both sides, do not count. The estimate is the plan's for a CPU in the same number format:
+what a GPU holds under autocast stays an estimate.
 """
 
 import ctypes
@@ -26,19 +27,21 @@ import click
 import torch
 
 from benchmarks.coemogen import random_batch
-from benchmarks.full_size import full_size
+from benchmarks.full_size import all_bf16, full_size, full_size_xl
 from evoke.plan import wanted_params
 from pipeline.coemogen.model import build
 from pipeline.emotion_set import EMOTIONS
+from pipeline.foundation.base import Base
 from pipeline.memory import recomputed
 from pipeline.params import Params
-from pipeline.plan.costs import Captioner, Models
-from pipeline.plan.inputs import CLIP, UNET, VAE
+from pipeline.plan.costs import FP32, Captioner, Models
+from pipeline.plan.inputs import CLIP, UNET, VAE, XL_SECOND, XL_UNET, XL_VAE
 from pipeline.plan.memory import MOMENTS, chain_peak, encoding_peak, sampling_peak, trained_bytes, training_peak
 from pipeline.runtime import cpu_name
 
 ROOT = Path(__file__).parents[1]
 EDGE = 32  # of the latents, half of Stable Diffusion's
+XL_EDGE = 64  # half of Stable Diffusion XL's
 WIDTH = 768  # of CLIP's joint space
 ATTRIBUTES = 5  # of each kind, for the contrastive losses
 Step = Callable[[], Any]
@@ -46,10 +49,12 @@ Step = Callable[[], Any]
 
 @dataclass(frozen=True)
 class Case:
-    """A step to measure: how it is built, and the plan's estimate in bytes."""
+    """A step to measure: how it is built, the plan's estimate in bytes, number format, and edge of the latents."""
 
     build: Callable[[Params], Step]
     estimate: Callable[[Params, Models], float]
+    precision: str = "fp32"
+    latent_px: int = EDGE
 
 
 def all_cases() -> dict[str, Case]:
@@ -57,6 +62,7 @@ def all_cases() -> dict[str, Case]:
     return {
         "coemogen, recomputed": Case(lambda p: coemogen(p, True), lambda p, m: of_coemogen(p, m, True)),
         "coemogen, kept": Case(lambda p: coemogen(p, False), lambda p, m: of_coemogen(p, m, False)),
+        "coemogen, XL, recomputed": Case(coemogen_xl, lambda p, _: of_coemogen_xl(p), "bf16", XL_EDGE),
         "uniemo_understanding": Case(understanding, of_understanding),
         "uniemo_joint, recomputed": Case(joint, of_joint),
         "images": Case(images, lambda _, m: sampling_peak(m, 1, True, "fp32", True)),
@@ -66,9 +72,19 @@ def all_cases() -> dict[str, Case]:
 
 def coemogen(params: Params, is_recomputed: bool) -> Step:
     """Return a training step of CoEmoGen on one image."""
-    base = full_size(with_clip=False).foundation.base
+    return step_on(full_size(with_clip=False).foundation.base, params, EDGE, is_recomputed)
+
+
+def coemogen_xl(params: Params) -> Step:
+    """Return the same on Stable Diffusion XL, with all weights, activations and moments in bf16."""
+    torch.set_default_dtype(torch.bfloat16)  # of this process, for the step as well
+    return step_on(full_size_xl(), params, XL_EDGE, True)
+
+
+def step_on(base: Base, params: Params, edge: int, is_recomputed: bool) -> Step:
+    """Return a training step of CoEmoGen on a base, on one image with latents of `edge` px."""
     unet = base.denoiser
-    unet.register_to_config(sample_size=EDGE)
+    unet.register_to_config(sample_size=edge)
     if is_recomputed:
         unet.enable_gradient_checkpointing(recomputed)
     generator = torch.Generator().manual_seed(0)
@@ -164,8 +180,20 @@ def latents(_: Params) -> Step:
 def of_coemogen(params: Params, models: Models, is_low: bool) -> float:
     section = params.coemogen
     kinds = section.emotion_adapters + section.polarity_adapters
-    trained = (len(EMOTIONS) + 2) * models.unet_step(section.rank).num_bytes
+    numbers = (len(EMOTIONS) + 2) * models.unet_step(section.rank).num_bytes / FP32
+    trained = numbers * torch.get_default_dtype().itemsize
     return MOMENTS["adamw"] * trained + training_peak(models, 1, "fp32", is_low, section.rank * kinds)
+
+
+def of_coemogen_xl(params: Params) -> float:
+    import open_clip
+
+    clip = open_clip.get_model_config(CLIP)
+    with all_bf16():
+        models = Models(
+            clip, clip, {**XL_UNET, "sample_size": XL_EDGE}, XL_VAE, Captioner(1, None, 1), second=XL_SECOND
+        )
+        return of_coemogen(params, models, True)
 
 
 def of_understanding(params: Params, models: Models) -> float:
@@ -228,7 +256,7 @@ def in_a_process(name: str) -> float:
 
 @cache
 def planned_models() -> Models:
-    """Return the plan's models with latents of EDGE."""
+    """Return the plan's models of Stable Diffusion 1.5 with latents of EDGE."""
     import open_clip
 
     clip = open_clip.get_model_config(CLIP)
@@ -247,18 +275,13 @@ def main(only: str | None, measure: str | None, out: Path | None) -> None:
         torch.manual_seed(0)
         print(measured(cases[measure].build(params)))
         return
-    results: dict[str, Any] = {
-        "processor": cpu_name(),
-        "torch": torch.__version__,
-        "precision": "fp32",
-        "batch_size": 1,
-        "latent_px": EDGE,
-    }
+    results: dict[str, Any] = {"processor": cpu_name(), "torch": torch.__version__, "batch_size": 1}
     path = out or ROOT / "benchmarks/results" / f"{datetime.now(UTC):%Y-%m-%d}-desk_memory.json"
     for name, case in cases.items():
         if only in (None, name):
             estimate, found = case.estimate(params, planned_models()), in_a_process(name)
-            results[name] = {"estimated_gb": estimate / 1e9, "measured_gb": found / 1e9,
+            results[name] = {"precision": case.precision, "latent_px": case.latent_px,
+                             "estimated_gb": estimate / 1e9, "measured_gb": found / 1e9,
                              "estimated_share": estimate / found}  # fmt: skip
             path.write_text(json.dumps(results, indent=2) + "\n")
     print(path.read_text())

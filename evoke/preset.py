@@ -77,8 +77,9 @@ def preset(name: str, revisions: tuple[str, ...]) -> None:
       paper-literal  paper with the papers' own values, including those that fail
       paper-xl       paper on Stable Diffusion XL (UniEmo's Table IV)
       desk           8 x 1,000 photographs, one GPU of 12 to 24 GB, an afternoon
+      desk-xl        desk on Stable Diffusion XL, one GPU of 24 GB, a night
 
-    paper, paper-literal and desk keep the seeds, the folders and the caption overrides that you have changed from the
+    Those of paper and desk keep the seeds, the folders and the caption overrides that you have changed from the
     default, and the pins of the same hub models.
 
     \b

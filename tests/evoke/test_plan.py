@@ -81,6 +81,13 @@ def test_the_desk_takes_an_afternoon_and_a_card_of_12_gb() -> None:
     assert 4e9 < max(float(row["memory_bytes"]) for row in found.values()) < 12e9
 
 
+@pytest.mark.slow
+def test_the_desk_s_xl_fits_a_card_of_24_gb() -> None:
+    found = rows("--preset", "desk-xl", "--device", "rtx4090")
+    assert found["coemogen@emoset"]["number"] == "4000"
+    assert 16e9 < max(float(row["memory_bytes"]) for row in found.values()) < 24e9
+
+
 def test_the_sums_are_those_of_the_lines() -> None:
     found = rows("--preset", "paper", "--device", "h200")
     text = paper_on_h200()
@@ -131,7 +138,7 @@ def test_a_model_of_ones_own_is_counted_in_its_folder(tmp_path: Path) -> None:
         (("--device", "h2000"), "Error: --device h2000: unknown device; allowed are cpu, h200"),
         (
             ("--preset", "papers"),
-            "Error: there is no preset 'papers'; the presets are desk, full, miniature, paper, paper-literal, "
+            "Error: there is no preset 'papers'; the presets are desk, desk-xl, full, miniature, paper, paper-literal, "
             "paper-xl, smoke, xl",
         ),
         (("--device", "cpu", "--gpus", "2"), "Error: --gpus 2: allowed is a number >= 1, and only 1 with --device cpu"),

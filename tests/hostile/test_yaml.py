@@ -159,7 +159,9 @@ def test_a_preset_on_params_without_sections_is_one_line(text: str) -> None:
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../../canary", "nowhere", "smoke.yaml", "a" * 200, ""])
 def test_a_preset_that_is_none_names_those_there_are(name: str) -> None:
-    assert "the presets are desk, full, miniature, paper, paper-literal, paper-xl, smoke, xl" in refusal("preset", name)
+    assert "the presets are desk, desk-xl, full, miniature, paper, paper-literal, paper-xl, smoke, xl" in refusal(
+        "preset", name
+    )
 
 
 def test_the_good_file_is_good() -> None:

@@ -3,6 +3,7 @@
 import importlib
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 from safetensors.torch import load_file
 
 from evoke.preset import apply_preset, load_preset
+from pipeline.foundation.training import widened
 from tests.repository import ROOT, enter_repository
 
 BEFORE = (
@@ -37,6 +39,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("repository")
     with pytest.MonkeyPatch.context() as patch:
         enter_repository(patch, folder)
+        patch.setattr(widened, "world_texts", partial(widened.world_texts, num_images=60))  # as `xl_models`: seconds
         for name in ("models/miniature", "models/pretrained", "data/overrides", "data/imports", "emotions.yaml"):
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).symlink_to(ROOT / name)
