@@ -45,7 +45,9 @@ def rooms(page: Page, url: str, docs: Path) -> None:
     set_slider(page, 0, 0)
     set_slider(page, 6, 0.4)
     page.run("document.querySelector('#make').click()")
-    page.wait("[...document.querySelectorAll('#made img')].filter((one) => one.complete).length === 4", PATIENCE)
+    images = "[...document.querySelectorAll('#made img')].filter((one) => one.complete).length"
+    print(f"the first image came {page.wait(f'{images} >= 1', PATIENCE):.1f} s after the click")
+    page.wait(f"{images} === 4", PATIENCE)
     take(page, docs / "make")
     tab(page, "Read")
     page.run("document.querySelector('#last').click()")
