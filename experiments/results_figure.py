@@ -50,7 +50,8 @@ def _axis(scale: _Scale, height: float) -> Iterator[str]:
         x = scale.x(value)
         color = "#555555" if value == 0 else "#dddddd"
         yield f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{MARGIN_PX}" y2="{height - MARGIN_PX - 8}" stroke="{color}"/>'
-        yield f'<text x="{x:.1f}" y="{height - MARGIN_PX + 10}" text-anchor="middle">{value:+.3g}</text>'
+        name = f"{value:+.3g}" if value else "0"
+        yield f'<text x="{x:.1f}" y="{height - MARGIN_PX + 10}" text-anchor="middle">{name}</text>'
 
 
 def _row(scale: _Scale, row: Row, y: float) -> Iterator[str]:

@@ -30,7 +30,8 @@ for the images and the trainings (three seeds; the hull of a bootstrap over imag
 `agrees` if the whole interval and every seed have the paper's direction, `disagrees` if they have the opposite one,
 and is `unresolved` otherwise. Where the paper has no direction the verdict is `higher` or `lower`. "Resolves" is the
 difference that four of five such experiments would find. docs/LOG.md has what was tried and failed,
-[REFEREE.md](REFEREE.md) what the papers' own numbers carry.
+[REFEREE.md](REFEREE.md) what the papers' own numbers carry. In the figures green agrees with the paper, red disagrees,
+blue is resolved where the paper has no direction, and gray is unresolved.
 """
 HEADLINES = {
     "emo_a/judge": "Emo-A by the judge", "emo_a/classifier": "Emo-A by the classifier", "sem_c": "Sem-C",
@@ -79,7 +80,11 @@ def figure(name: str) -> str | None:
     rows = list(comparisons(read_grid(name), result))
     metric = next(metric for metric in HEADLINES if metric in {each for _, each, _ in rows})
     chosen = [(row, values) for row, each, values in rows if each == metric]
-    return forest(f"{name}: differences in {HEADLINES[metric]}", chosen)
+    others = {values.get("against") for _, values in chosen}
+    if len(others) == 1 and (other := others.pop()):
+        return forest(f"{name}: {HEADLINES[metric]}, difference to {other}", chosen)
+    named = [(f"{row} - {values['against']}" if "against" in values else row, values) for row, values in chosen]
+    return forest(f"{name}: differences in {HEADLINES[metric]}", named)
 
 
 def summary(entries: list[Entry]) -> Iterator[str]:
