@@ -127,6 +127,7 @@ def test_the_plan_of_the_miniature_on_a_cpu_is_near_what_it_took(
 ) -> None:
     """Seconds of all stages on a CPU held back to AVX2, whose probe reached so much (docs/LOG.md)."""
     monkeypatch.setattr(rates, "probed", lambda _: AVX2_PROBE)
+    monkeypatch.setattr(rates, "precision_of", lambda *_: "fp32")
     rows = schedule(work_of(setting("miniature")), device_of("cpu"))
     assert 0.7 * AVX2_SECONDS < sum(map(seconds, rows)) < 1.3 * AVX2_SECONDS
 
