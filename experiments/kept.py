@@ -74,7 +74,9 @@ def per_image(cell: Cell, grid: Mapping[str, Any]) -> Values:
             return judged
         return {**judged, CLARITY: scores["clarity"].to_numpy().astype(np.float64).round(DIGITS)}
     kept = json.loads(path_of(cell).read_text())["images"]
-    return {name: np.array(list(values), np.float64) for name, values in kept.items()}
+    return {
+        name: np.array(values.split() if name == CLARITY else list(values), np.float64) for name, values in kept.items()
+    }
 
 
 def reported(grid: Mapping[str, Any], row: str) -> list[tuple[str, str]]:
@@ -86,6 +88,10 @@ def reported(grid: Mapping[str, Any], row: str) -> list[tuple[str, str]]:
     return [(named(grid, file or grid["measure"], row), pattern) for file, _, pattern in parts]
 
 
-def _packed(name: str, values: NDArray[np.float64]) -> str | list[float]:
-    """Return zeros and ones as a string of digits, other values as rounded numbers."""
-    return values.tolist() if name == CLARITY else "".join(f"{value:.0f}" for value in values)
+def _packed(name: str, values: NDArray[np.float64]) -> str:
+    """Return zeros and ones as a string of digits, and other values rounded and separated by spaces."""
+    return (
+        " ".join(f"{value:.{DIGITS}f}" for value in values)
+        if name == CLARITY
+        else "".join(map("{:.0f}".format, values))
+    )
