@@ -33,9 +33,9 @@ difference that four of five such experiments would find. docs/LOG.md has what w
 [REFEREE.md](REFEREE.md) what the papers' own numbers carry. In the figures green agrees with the paper, red disagrees,
 blue is resolved where the paper has no direction, and gray is unresolved.
 """
-HEADLINES = {
-    "emo_a/judge": "Emo-A by the judge", "emo_a/classifier": "Emo-A by the classifier", "sem_c": "Sem-C",
-    "ec_a/clip": "EC-A by CLIP and the classifier", "content/clip": "content by CLIP", "accuracy": "accuracy",
+HEADLINES = {  # the figure of a grid shows the first that it has
+    "ec_a/clip": "EC-A by CLIP and the classifier", "content/clip": "content by CLIP", "emo_a/judge": "Emo-A by the judge",
+    "emo_a/classifier": "Emo-A by the classifier", "sem_c": "Sem-C", "accuracy": "accuracy",
 }  # fmt: skip
 SIGNS = {1: "better", -1: "worse", None: ""}
 OPEN = "unresolved"
