@@ -34,8 +34,9 @@ difference that four of five such experiments would find. docs/LOG.md has what w
 blue is resolved where the paper has no direction, and gray is unresolved.
 """
 HEADLINES = {  # the figure of a grid shows the first that it has
-    "ec_a/clip": "EC-A by CLIP and the classifier", "content/clip": "content by CLIP", "emo_a/judge": "Emo-A by the judge",
-    "emo_a/classifier": "Emo-A by the classifier", "sem_c": "Sem-C", "accuracy": "accuracy",
+    "ec_a/clip": "EC-A by CLIP and the classifier", "content/clip": "content by CLIP",
+    "emo_a/judge": "Emo-A by the judge", "emo_a/classifier": "Emo-A by the classifier", "sem_c": "Sem-C",
+    "accuracy": "accuracy",
 }  # fmt: skip
 SIGNS = {1: "better", -1: "worse", None: ""}
 OPEN = "unresolved"
