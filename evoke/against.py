@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from evoke.comparison import FOUND, WORDS, resampled
 from pipeline.emotion_set import EMOTIONS
 from pipeline.metrics.emotion_accuracy import JUDGES, asked, right
+from pipeline.metrics.summary import has_clarity
 from pipeline.runtime import numpy_generator
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def _values(table: "Columns", order: NDArray[np.int64]) -> dict[str, list[Floats
     answers = {f"emo_a/{judge}": right(table, judge).astype(np.float64) for judge in JUDGES}
     gap = answers[f"emo_a/{JUDGES[0]}"] - answers[f"emo_a/{JUDGES[1]}"]
     values = {**answers, "emo_a/gap": gap}
-    if not table["clarity"].null_count:
+    if has_clarity(table):
         values["sem_c/clean"] = table["clarity"].to_numpy().astype(np.float64)
     emotions = asked(table)[order]
     return {key: [each[order][emotions == index] for index in np.unique(emotions)] for key, each in values.items()}

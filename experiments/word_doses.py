@@ -4,7 +4,6 @@ A dose is f, the share of emotion words that stand on images without an emotion.
 random draws of benchmarks.weaken_words, so that two of them differ in f alone. A training that was stopped resumes.
 """
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import click
 
 from experiments.cell import ROOT
+from pipeline.work import place
 
 DOSES = {percent: ROOT / "data" / "overrides" / f"words_{percent}" for percent in (10, 50, 90)}
 WORK = ROOT / ".work" / "word_doses"
@@ -40,7 +40,7 @@ def main(steps: int, scale: float) -> None:
         out = WORK / path.name
         settings = ("--f", f"{percent / 100}", "--steps", f"{steps}", "--work", WORK / "checkpoints", "--out", out)
         run("weaken_words", "unet", *drawn, *settings)
-        shutil.copytree(out / "diffusion", path)
+        place(out / "diffusion", path)
         click.echo(f"{path}: {steps} steps with f {percent / 100}")
 
 
