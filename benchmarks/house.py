@@ -1,6 +1,6 @@
 """Measure the house itself: how much there is to read, and what an edit reruns. `python -m benchmarks.house`.
 
-An edit of a file reruns the stages whose code holds it (pipeline/closure.py); items of a foreach count one by one.
+An edit of a definition reruns the stages whose code holds it (pipeline/closure.py). Items of a foreach count singly.
 """
 
 import ast
@@ -14,39 +14,62 @@ import networkx as nx
 import numpy as np
 
 from evoke.dag import stage_items
-from pipeline.closure import PLUMBING, code_of, imported_files
+from pipeline.closure import PLUMBING, used_parts
 from pipeline.params import read_yaml
+from pipeline.source import Part, Source, source_of
 from pipeline.stage import declaration_of
 
 ROOT = Path(__file__).parents[1]
-CONSTANTS = {  # files that hold a constant whose edit should reach few, or the right, units
-    "a plot's color": "pipeline/colors.py",
-    "BETA_START of UniEmo's queries": "pipeline/uniemo/queries.py",
-    "ATTRIBUTE_KINDS": "pipeline/attributes.py",
-    "FEEDBACK_REASONS": "pipeline/feedback/reasons.py",
+CONSTANTS = {  # constants whose edit should reach few, or the right, units, and where they are
+    "a plot's color": ("pipeline/colors.py", "KEPT_COLOR"),
+    "BETA_START of UniEmo's queries": ("pipeline/uniemo/queries.py", "BETA_START"),
+    "ATTRIBUTE_KINDS": ("pipeline/attributes.py", "ATTRIBUTE_KINDS"),
+    "FEEDBACK_REASONS": ("pipeline/feedback/reasons.py", "FEEDBACK_REASONS"),
 }
+Used = Mapping[Path, list[Part]]
 
 
-def units() -> dict[str, set[str]]:
-    """Return the files of the code of every unit of the default run, such as images@uniemo_joint."""
-    params, files_of = read_yaml(ROOT / "params.yaml"), {}
+def units() -> dict[str, Used]:
+    """Return the code of every unit of the default run, such as images@uniemo_joint: the parts in use by file."""
+    params, found = read_yaml(ROOT / "params.yaml"), {}
     for name, entry in read_yaml(ROOT / "dvc.yaml")["stages"].items():
         declaration = declaration_of(f"stages.{name}")
         for item in stage_items(entry, params) if name != "code" else ():
-            lines = code_of(ROOT, *declaration.code_files(item)).splitlines()
-            files_of[f"{name}@{item}" if item else name] = {line.split()[1] for line in lines}
-    return files_of
+            found[f"{name}@{item}" if item else name] = used_parts(ROOT, *declaration.code_files(item))
+    return found
 
 
-def edits(files_of: Mapping[str, set[str]]) -> dict[str, float]:
-    """Return how many units, and how many trainings, an edit of one file of pipeline/ reruns, the mean over files."""
-    files = [path.relative_to(ROOT).as_posix() for path in (ROOT / "pipeline").rglob("*.py")]
-    trains = {unit for unit in files_of if declaration_of(f"stages.{unit.split('@')[0]}").trains}
-    reached = [[unit for unit, code in files_of.items() if file in code] for file in files if file not in PLUMBING]
+def edits(used_by: Mapping[str, Used]) -> dict[str, float]:
+    """Return how many units, and how many trainings, an edit of one definition reruns.
+
+    Both are means over the files of pipeline/ of the mean over what a file defines.
+    """
+    trains = {unit for unit in used_by if declaration_of(f"stages.{unit.split('@')[0]}").trains}
+    means = []
+    for file in files():
+        if file.as_posix() not in PLUMBING:
+            parts = [part for part in source(file).parts if part.kind != "import"]
+            reached = [reached_by(used_by, file, part) for part in parts] or [set()]
+            means.append((mean(len(units) for units in reached), mean(len(units & trains) for units in reached)))
     return {
-        "units rerun by an edit of one file": mean(len(units) for units in reached),
-        "trainings rerun by an edit of one file": mean(sum(unit in trains for unit in units) for units in reached),
+        "units rerun by an edit of one definition": mean(units for units, _ in means),
+        "trainings rerun by an edit of one definition": mean(trainings for _, trainings in means),
     }
+
+
+def reached_by(used_by: Mapping[str, Used], file: Path, part: Part) -> set[str]:
+    """Return the units that use a part of a file."""
+    return {unit for unit, used in used_by.items() if any(part is one for one in used.get(file, ()))}
+
+
+def files() -> list[Path]:
+    """Return the files of pipeline/, relative to the repository."""
+    return [path.relative_to(ROOT) for path in sorted((ROOT / "pipeline").rglob("*.py"))]
+
+
+def source(file: Path) -> Source:
+    """Return the parts of a file."""
+    return source_of((ROOT / file).read_text(encoding="utf-8"), file)
 
 
 def functions() -> Iterator[int]:
@@ -61,33 +84,36 @@ def functions() -> Iterator[int]:
 def import_circles() -> int:
     """Return the number of groups of files of pipeline/ that import each other in a circle, as imports are executed."""
     graph = nx.DiGraph()
-    for path in (ROOT / "pipeline").rglob("*.py"):
-        own = path.relative_to(ROOT)
-        graph.add_edges_from((own, other) for other in imported_files(own, ROOT))
+    for own in files():
+        for one in (one for part in source(own).parts for one in part.imports):
+            names = (".".join(one.origin[:length]) for length in range(1, len(one.origin) + 1))
+            graph.add_edges_from((_module(own), name) for name in names if name != _module(own))
     return sum(len(group) > 1 for group in nx.strongly_connected_components(graph))
+
+
+def _module(file: Path) -> str:
+    return ".".join(file.with_suffix("").parts).removesuffix(".__init__")
 
 
 @click.command()
 def main() -> None:
     """Print the figures as JSON."""
-    files_of = units()
+    used_by = units()
     lengths = np.array(list(functions()))
-    files = list((ROOT / "pipeline").rglob("*.py"))
     figures: dict[str, float] = {
         "lines of dvc.yaml": len((ROOT / "dvc.yaml").read_text().splitlines()),
         "lines of dvc.lock": len((ROOT / "dvc.lock").read_text().splitlines()),
-        "files of pipeline/": len(files),
-        "lines of pipeline/": sum(len(path.read_text().splitlines()) for path in files),
+        "files of pipeline/": len(files()),
+        "lines of pipeline/": sum(len(path.read_text().splitlines()) for path in map(ROOT.joinpath, files())),
         "lines of a function: median": float(np.median(lengths)),
         "lines of a function: 90th percentile": float(np.quantile(lengths, 0.9)),
         "lines of a function: longest": int(lengths.max()),
         "import circles": import_circles(),
-        **edits(files_of),
+        **edits(used_by),
     }
-    figures |= {
-        f"units changed by {constant}": sum(file in code for code in files_of.values())
-        for constant, file in CONSTANTS.items()
-    }
+    for constant, (file, name) in CONSTANTS.items():
+        part = source(Path(file)).parts[source(Path(file)).binding[name][0]]
+        figures[f"units changed by {constant}"] = len(reached_by(used_by, Path(file), part))
     click.echo(json.dumps({name: round(value, 2) for name, value in figures.items()}, indent=2))
 
 

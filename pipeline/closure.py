@@ -1,149 +1,144 @@
-"""Find the code that a stage consists of: the files that it imports, directly or not, with a hash of each one's syntax.
+"""Find the code that a stage consists of: the definitions that it uses, directly or not, with one hash for each file.
 
-The imports are read from the syntax tree, so imports inside functions count and nothing is executed; imports under
-TYPE_CHECKING do not count. The plumbing does not count either, because it runs stages without changing what they
-compute, nor does an __init__.py that holds only a docstring. Comments, docstrings and layout are not part of the
-syntax, so an edit of prose reruns nothing.
+A definition is a function, a class or a constant at the top level of a file. A stage uses all of its own file; of the
+files that this imports, it uses the definitions that are referred to, those that they refer to in turn, and statements
+that do something whenever the file is imported. So an edit of a function reruns the stages that may call it.
+
+Syntax trees are read and nothing is executed. Imports inside a function count where the function is used; imports under
+TYPE_CHECKING and the annotations of functions do not count, because they hand over no value. Neither does the plumbing,
+because it runs stages without changing what they compute. Comments, docstrings and layout are not part of the syntax,
+so an edit of prose reruns nothing.
 """
 
-import ast
 import hashlib
 import json
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 from pipeline.emotion_set import FILE as EMOTIONS_FILE
 from pipeline.emotion_set import read_emotions
+from pipeline.source import Import, Name, Part, Source, source_of
 
 EMOTIONS_CODE = "pipeline/emotion_set.py"
-PLUMBING = frozenset(
-    f"pipeline/{name}.py"
-    for name in ("ahead", "artifacts", "closure", "engine", "engine_ray", "params", "schemas", "stage", "warm", "work")
-)
+PLUMBING = frozenset(f"pipeline/{name}.py" for name in (
+    "ahead", "artifacts", "closure", "engine", "engine_ray", "params", "schemas", "source", "stage", "warm", "work",
+))  # fmt: skip
 
 
 def code_of(root: Path, *paths: Path) -> str:
-    """Return one line for each given file and each file that it imports: 16 hex digits and the path relative to root.
+    """Return one line for each file of which the given files use something: 16 hex digits and its path.
 
-    The given paths are relative to root, too. Code that knows the emotions has a line for the set that emotions.yaml
-    names, so that another set reruns what it reaches.
+    Paths are relative to root. Code that knows the emotions has a line for the set that emotions.yaml names, so that
+    another set reruns what it reaches. Raises ValueError if a file is not valid Python.
     """
-    files = sorted({file for path in paths for file in (path, *import_closure(path, root))})
-    return "".join(line for file in files for line in _lines(file, root))
+    return "".join(line for file, parts in used_parts(root, *paths).items() for line in _lines(file, parts, root))
 
 
-def _lines(file: Path, root: Path) -> Iterator[str]:
+def _lines(file: Path, parts: list[Part], root: Path) -> Iterator[str]:
     """Yield the line of a file of code and, for the one that reads the emotions, a line for the set in use."""
-    yield f"{syntax_hash(root / file)} {file.as_posix()}\n"
+    yield f"{_hash([part.code for part in parts])} {file.as_posix()}\n"
     if file.as_posix() == EMOTIONS_CODE:
-        text = json.dumps(list(read_emotions(root).items()))
-        yield f"{hashlib.sha256(text.encode()).hexdigest()[:16]} {EMOTIONS_FILE}\n"
+        yield f"{_hash(list(read_emotions(root).items()))} {EMOTIONS_FILE}\n"
 
 
-def syntax_hash(path: Path) -> str:
-    """Return the first 16 hex digits of the SHA-256 over the syntax of a file."""
-    return hashlib.sha256(syntax(path.read_text(encoding="utf-8")).encode()).hexdigest()[:16]
+def _hash(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
 
 
-@cache
-def syntax(source: str) -> str:
-    """Return source code without comments, docstrings and layout.
+def used_parts(root: Path, *paths: Path) -> dict[Path, list[Part]]:
+    """Return what the given files use, files in order of their paths and the parts of each in their own order.
 
-    Unlike `ast.dump`, the result is the same in every version of Python.
+    Paths are relative to root. Raises ValueError if a file is not valid Python.
     """
-    return str(_plain(_parsed(source)))
+    search = _Search(root)
+    for path in paths:
+        search.use_file(path)
+    return search.run()
 
 
-@cache
-def _parsed(source: str) -> ast.Module:
-    return ast.parse(source)
+class _Search:
+    """Follow names from the parts in use to what they stand for."""
 
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.used: dict[Path, set[int]] = {}  # numbers of parts
+        self.imported: set[Path] = set()
+        self.waiting: list[tuple[Path, Part]] = []
+        self.sources: dict[Path, Source] = {}
+        self.files: dict[Name, Path | None] = {}
 
-def _plain(node: object) -> object:
-    """Return a syntax tree as nested lists.
+    def run(self) -> dict[Path, list[Part]]:
+        """Use all that the parts in use refer to, and return the parts by file."""
+        while self.waiting:
+            file, part = self.waiting.pop()
+            bound = {one.bound: one.origin for one in part.imports}
+            for one in part.imports:
+                self.execute(one)
+                if part.kind == "statement" or one.bound == "*":  # other parts may refer to what it imports
+                    self.use(one.origin)
+            for name in part.uses:
+                if name[0] in bound:
+                    self.use((*bound[name[0]], *name[1:]))
+                else:
+                    self.use_in(file, name)
+        return {
+            file: [self.source(file).parts[number] for number in sorted(numbers)]
+            for file, numbers in sorted(self.used.items())
+        }
 
-    Docstrings, contexts, empty fields and fields that not all Python versions have are left out.
-    """
-    if isinstance(node, list):
-        return [_plain(item) for item in node]
-    if not isinstance(node, ast.AST):
-        return repr(node)
-    fields = {name: value for name, value in ast.iter_fields(node) if name not in ("ctx", "kind", "type_params")}
-    body = fields.get("body")
-    if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
-        fields["body"] = body[1:]
-    kept = [[name, _plain(value)] for name, value in fields.items() if value is not None and value != []]
-    return [type(node).__name__, *kept]
+    def execute(self, one: Import) -> None:
+        """Use the statements that are executed when a module is imported, and the packages that contain it."""
+        whole = max(one.origin, one.module, key=len)
+        for length in range(1, len(whole) + 1):
+            file = self.file_of(whole[:length])
+            if file is None or file in self.imported:
+                continue
+            self.imported.add(file)
+            for number, part in enumerate(self.source(file).parts):
+                if part.kind == "statement":
+                    self.use_part(file, number)
+                elif part.kind == "import":
+                    self.execute(part.imports[0])
 
+    def use(self, name: Name) -> None:
+        """Use what a full name stands for: ("a", "b", "c") is c of the module a.b, or all of the module a.b.c."""
+        lengths = (length for length in range(len(name), 0, -1) if self.file_of(name[:length]))
+        if length := next(lengths, 0):
+            file = self.file_of(name[:length])
+            assert file is not None
+            if length == len(name) or not self.use_in(file, name[length:]):
+                self.use_file(file)
 
-def import_closure(path: Path, root: Path) -> list[Path]:
-    """Return the files, relative to root and sorted, that `path` imports directly or not.
+    def use_in(self, file: Path, name: Name) -> bool:
+        """Use what a name stands for in a file, and return whether the file defines it."""
+        source = self.source(file)
+        for number in source.binding.get(name[0], ()):
+            part = self.use_part(file, number)
+            if part.kind == "import":
+                self.use((*part.imports[0].origin, *name[1:]))
+        return name[0] in source.binding
 
-    The file itself and the plumbing are left out.
-    """
-    closure: set[Path] = set()
-    waiting = [path]
-    while waiting:
-        current = waiting.pop()
-        new = {file for file in imported_files(current, root) if file.as_posix() not in PLUMBING} - closure
-        closure |= new
-        waiting.extend(new)
-    return sorted(file for file in closure - {path} if not _only_docstring(root / file))
+    def use_file(self, file: Path) -> None:
+        for number in range(len(self.source(file).parts)):
+            self.use_part(file, number)
 
+    def use_part(self, file: Path, number: int) -> Part:
+        part, used = self.source(file).parts[number], self.used.setdefault(file, set())
+        if number not in used:
+            used.add(number)
+            self.waiting.append((file, part))
+        return part
 
-def imported_files(path: Path, root: Path) -> Iterator[Path]:
-    """Yield the files of the modules that one file imports, and of the packages that contain them."""
-    for module in _modules(path, root):
-        parts = module.split(".")
-        for depth in range(1, len(parts) + 1):
-            file = _file_of(".".join(parts[:depth]), root)
-            if file is not None:
-                yield file
+    def source(self, file: Path) -> Source:
+        if file not in self.sources:
+            self.sources[file] = source_of((self.root / file).read_text(encoding="utf-8"), file)
+        return self.sources[file]
 
-
-def _modules(path: Path, root: Path) -> Iterator[str]:
-    """Yield the dotted names that a file imports. `from a import b` gives a.b if that is a module, else a."""
-    try:
-        nodes = _imports((root / path).read_text(encoding="utf-8"))
-    except SyntaxError as error:
-        raise ValueError(
-            f"{path}, line {error.lineno}: invalid Python: {error.msg}; correct it and run again"
-        ) from None
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        else:
-            package = list(path.parent.parts[: len(path.parent.parts) - node.level + 1]) if node.level else []
-            base = ".".join([*package, *([node.module] if node.module else [])])
-            for alias in node.names:
-                inner = f"{base}.{alias.name}"
-                yield inner if _file_of(inner, root) else base
-
-
-@cache
-def _imports(source: str) -> tuple[ast.Import | ast.ImportFrom, ...]:
-    """Return the import statements that are executed."""
-    return tuple(node for node in _executed(_parsed(source)) if isinstance(node, ast.Import | ast.ImportFrom))
-
-
-def _executed(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield every node except those under `if TYPE_CHECKING`, which do not matter when a stage runs."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            continue
-        yield node
-        yield from _executed(node)
-
-
-def _file_of(module: str, root: Path) -> Path | None:
-    base = Path(*module.split("."))
-    choices = (base.with_suffix(".py"), base / "__init__.py")
-    return next((choice for choice in choices if (root / choice).is_file()), None)
-
-
-def _only_docstring(path: Path) -> bool:
-    return path.name == "__init__.py" and all(
-        isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-        for node in _parsed(path.read_text(encoding="utf-8")).body
-    )
+    def file_of(self, module: Name) -> Path | None:
+        """Return the file of a module of this repository, None for plumbing and for what is not a module of it."""
+        if module not in self.files:
+            base = Path(*module)
+            choices = (base.with_suffix(".py"), base / "__init__.py")
+            file = next((choice for choice in choices if (self.root / choice).is_file()), None)
+            self.files[module] = None if file is None or file.as_posix() in PLUMBING else file
+        return self.files[module]

@@ -1,46 +1,143 @@
-"""The import closure is what a stage executes: imports in functions count, those for type checkers do not."""
+"""The code of a stage is what it may execute: definitions by name, imports in functions, nothing for type checkers."""
 
 import importlib
 from pathlib import Path
 
 import pytest
 
-from pipeline.closure import code_of, import_closure
+from pipeline.closure import code_of, used_parts
 from pipeline.generation.kinds import loader_of
 from pipeline.params import METHODS
 from pipeline.stage import declaration_of
 
+STAGE = Path("stages/stage.py")
 
-def write(root: Path, name: str, text: str) -> None:
-    (root / name).parent.mkdir(parents=True, exist_ok=True)
-    (root / name).write_text(text)
+
+def write(root: Path, **files: str) -> None:
+    """Write modules, named with "__" for a slash and INIT for __init__."""
+    for name, text in files.items():
+        path = root / f"{name.replace('__', '/').replace('INIT', '__init__')}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def used(root: Path) -> set[str]:
+    """What the stage uses of other files, such as "b:function"; "b:" for a statement that names nothing."""
+    return {
+        f"{path.relative_to('pipeline').with_suffix('').as_posix()}:{','.join(part.names)}"
+        for path, parts in used_parts(root, STAGE).items()
+        for part in parts
+        if path != STAGE
+    }
+
+
+def test_only_what_is_referred_to_counts(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        stages__stage="from pipeline.a import f\n\ndef main():\n    f()\n",
+        pipeline__a="from pipeline import b, c\nK, L = 1, 2\ndef f():\n    return b.g(K)\ndef h():\n    return c.x\n",
+        pipeline__b="def g(n):\n    return inner(n)\ndef inner(n):\n    return n\ndef other():\n    pass\n",
+        pipeline__c="x = 1\n",
+    )
+    assert used(tmp_path) == {"a:b", "a:K,L", "a:f", "b:g", "b:inner"}
+    before = code_of(tmp_path, STAGE)
+    write(tmp_path, pipeline__c="x = 2\n")
+    assert code_of(tmp_path, STAGE) == before
+    write(
+        tmp_path, pipeline__b="def g(n):\n    return inner(n)\ndef inner(n):\n    return -n\ndef other():\n    pass\n"
+    )
+    assert code_of(tmp_path, STAGE) != before
 
 
 def test_imports_inside_functions_count_and_those_of_types_do_not(tmp_path: Path) -> None:
-    write(tmp_path, "pipeline/__init__.py", '"""Nothing but a docstring."""')
-    write(tmp_path, "pipeline/used.py", "from pipeline import deeper")
-    write(tmp_path, "pipeline/deeper.py", "")
-    write(tmp_path, "pipeline/typed.py", "")
-    stage = (
-        "from typing import TYPE_CHECKING\n"
+    write(
+        tmp_path,
+        stages__stage="from typing import TYPE_CHECKING\n"
         "if TYPE_CHECKING:\n    import pipeline.typed\n"
-        "def main():\n    from pipeline.used import x\n"
+        "def main():\n    from pipeline.used import x\n    x()\n",
+        pipeline__INIT='"""Nothing but a docstring."""',
+        pipeline__used="from pipeline import deeper, unused\ndef x(given: unused.T):\n    import pipeline.deeper\n"
+        "    return pipeline.deeper.y\ndef z():\n    return unused.T\n",
+        pipeline__deeper="y = 1\n",
+        pipeline__typed="w = 1\n",
+        pipeline__unused="T = int\n",
     )
-    write(tmp_path, "stages/stage.py", stage)
-    closure = import_closure(Path("stages/stage.py"), tmp_path)
-    assert [path.as_posix() for path in closure] == ["pipeline/deeper.py", "pipeline/used.py"]
+    assert used(tmp_path) == {"used:x", "deeper:y"}
+
+
+def test_what_a_file_does_when_it_is_imported_counts_with_its_packages(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        stages__stage="import pipeline.p.a\n",
+        pipeline__p__INIT="import torch\ntorch.manual_seed(0)\nX = 1\n",
+        pipeline__p__a="from pipeline import b\nX = 2\nif X:\n    from pipeline import c\nX += c.y\n",
+        pipeline__b="CONST = 1\n@register\ndef f():\n    pass\n",
+        pipeline__c="y = 1\n",
+    )
+    assert used(tmp_path) == {"p/__init__:", "p/__init__:torch", "p/a:c", "p/a:X", "b:f", "c:y"}
+
+
+def test_decorators_of_libraries_do_not_make_a_function_count(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        stages__stage="from pipeline import a, d\n",
+        pipeline__a="from functools import cache\nfrom pipeline.d import note\n@cache\ndef f():\n    pass\n"
+        "@property\ndef g():\n    pass\n@note(1)\ndef h():\n    pass\n",
+        pipeline__d="def note(x):\n    pass\n",
+    )
+    assert used(tmp_path) == {"a:note", "a:h", "d:note"}
+
+
+@pytest.mark.parametrize(
+    "main",
+    [
+        "import pipeline.a\ngiven = [pipeline.a]\n",
+        "from pipeline import a\ngiven = getattr(a, name)\n",
+        "from pipeline.a import not_a_statement\ngiven = not_a_statement\n",
+        "from pipeline.a import *\n",
+    ],
+)
+def test_a_module_that_is_handed_on_counts_as_a_whole(tmp_path: Path, main: str) -> None:
+    write(
+        tmp_path,
+        stages__stage=main,
+        pipeline__a="x = 1\ndef f():\n    from pipeline import b\n    b.y()\n",
+        pipeline__b="def y():\n    pass\n",
+    )
+    assert used(tmp_path) == ({"a:x", "a:f", "b:y"})
+
+
+def test_names_are_followed_through_other_files_and_into_annotations_of_classes(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        stages__stage="from pipeline.shop import Item as Thing\nThing()\n",
+        pipeline__shop="from pipeline.store import Item\n",
+        pipeline__store='class Item:\n    part: "list[Part]"\n    def use(self, tool: "Tool") -> "Tool": ...\n'
+        "class Part: ...\nclass Tool: ...\n",
+    )
+    assert used(tmp_path) == {"shop:Item", "store:Item", "store:Part"}
+
+
+def test_another_import_of_the_same_name_is_another_code(tmp_path: Path) -> None:
+    write(tmp_path, stages__stage="from pipeline.a import f\nf()\n", pipeline__a="from math import floor as r\nf = r\n")
+    before = code_of(tmp_path, STAGE)
+    write(tmp_path, pipeline__a="from math import ceil as r\nf = r\n")
+    assert code_of(tmp_path, STAGE) != before
 
 
 def test_prose_is_no_code_and_a_constant_is(tmp_path: Path) -> None:
-    write(tmp_path, "stages/stage.py", "from pipeline.used import RATE\n")
-    write(tmp_path, "pipeline/used.py", '"""Words."""\nRATE = 1\n\ndef f():\n    """Words."""\n    return RATE\n')
-    before = code_of(tmp_path, Path("stages/stage.py"))
-    write(tmp_path, "pipeline/used.py", '"""Other."""\n# A reason.\nRATE = 1  # why\n\n\ndef f():\n    return RATE\n')
-    assert code_of(tmp_path, Path("stages/stage.py")) == before
-    write(tmp_path, "pipeline/used.py", '"""Other."""\nRATE = 2\n\n\ndef f():\n    return RATE\n')
-    after = code_of(tmp_path, Path("stages/stage.py"))
+    write(
+        tmp_path,
+        stages__stage="from pipeline.used import f\nf()\n",
+        pipeline__used='"""Words."""\nRATE = 1\n\ndef f():\n    """Words."""\n    return RATE\n',
+    )
+    before = code_of(tmp_path, STAGE)
+    write(tmp_path, pipeline__used='"""Other."""\n# A reason.\nRATE = 1  # why\n\n\ndef f():\n    return RATE\n')
+    assert code_of(tmp_path, STAGE) == before
+    write(tmp_path, pipeline__used='"""Other."""\nRATE = 2\n\n\ndef f():\n    return RATE\n')
+    after = code_of(tmp_path, STAGE)
     assert [line.split()[1] for line in after.splitlines()] == ["pipeline/used.py", "stages/stage.py"]
-    assert (after.splitlines()[0], after.splitlines()[1]) != tuple(before.splitlines())
+    assert after.splitlines()[0] != before.splitlines()[0]
     assert after.splitlines()[1] == before.splitlines()[1]
 
 
@@ -94,7 +191,6 @@ def test_every_method_of_params_has_a_loader_that_is_there() -> None:
 
 
 def test_code_that_is_no_python_is_named(tmp_path: Path) -> None:
-    write(tmp_path, "stages/stage.py", "import pipeline.torn\n")
-    write(tmp_path, "pipeline/torn.py", "x = 1\n  y = 2\n")
+    write(tmp_path, stages__stage="import pipeline.torn\n", pipeline__torn="x = 1\n  y = 2\n")
     with pytest.raises(ValueError, match=r"pipeline/torn.py, line 2: invalid Python: .*; correct it and run again"):
-        code_of(tmp_path, Path("stages/stage.py"))
+        code_of(tmp_path, STAGE)

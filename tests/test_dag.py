@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from evoke.dag import differences, stage_items
 from evoke.preset import load_preset
-from pipeline.closure import PLUMBING, import_closure
+from pipeline.closure import PLUMBING, used_parts
 from pipeline.params import Params, default_values, read_yaml
 
 ROOT = Path(__file__).parents[1]
@@ -144,8 +144,8 @@ def _in_folder(path: str, folder: str) -> bool:
 
 def test_the_plumbing_is_there_and_no_dependency() -> None:
     assert all((ROOT / path).is_file() for path in PLUMBING)
-    closures = [import_closure(path.relative_to(ROOT), ROOT) for path in (ROOT / "stages").glob("*.py")]
-    assert not any(PLUMBING & {file.as_posix() for file in closure} for closure in closures)
+    code = [used_parts(ROOT, path.relative_to(ROOT)) for path in (ROOT / "stages").glob("*.py")]
+    assert not any(PLUMBING & {file.as_posix() for file in files} for files in code)
 
 
 def write(folder: Path, **files: str) -> None:
@@ -158,19 +158,20 @@ def write(folder: Path, **files: str) -> None:
 def test_the_closure_follows_every_form_of_import(tmp_path: Path) -> None:
     write(
         tmp_path,
-        stages__a="import json\nfrom pipeline.b import c, function\nfrom pipeline.stage import Run\n",
-        pipeline__stage="from pipeline import never\n",
-        pipeline__never="",
-        pipeline__b__c="def f():\n    import pipeline.d\n",
-        pipeline__d="from .e import x\nfrom . import f\n",
-        pipeline__e="import torch, pipeline.a_cycle\n",
-        pipeline__a_cycle="import pipeline.d\n",
-        pipeline__f="",
-        pipeline__unused="",
+        stages__a="import json\nfrom pipeline.b import c, function\nfrom pipeline.stage import Run\n"
+        "def main():\n    return c.f, function, Run, json\n",
+        pipeline__stage="from pipeline import never\nRun = never.x\n",
+        pipeline__never="x = 1\n",
+        pipeline__b__c="def f():\n    import pipeline.d\n    return pipeline.d.x, pipeline.d.y\n",
+        pipeline__d="from .e import x\nfrom . import f\ny = f.x\n",
+        pipeline__e="import torch, pipeline.a_cycle\nx = pipeline.a_cycle.x\n",
+        pipeline__a_cycle="import pipeline.d\nx = 1\n",
+        pipeline__f="x = 1\n",
+        pipeline__unused="x = 1\n",
     )
     (tmp_path / "pipeline/__init__.py").write_text('"""Only a docstring."""\n')
     (tmp_path / "pipeline/b/__init__.py").write_text("from pipeline.g import function\n")
     (tmp_path / "pipeline/g.py").write_text("function = 1\n")
     names = ["a_cycle", "b/__init__", "b/c", "d", "e", "f", "g"]
-    found = import_closure(Path("stages/a.py"), tmp_path)
-    assert [path.as_posix() for path in found] == [f"pipeline/{name}.py" for name in names]
+    found = used_parts(tmp_path, Path("stages/a.py"))
+    assert [path.as_posix() for path in found] == [*(f"pipeline/{name}.py" for name in names), "stages/a.py"]

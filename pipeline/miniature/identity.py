@@ -7,7 +7,7 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-from pipeline.closure import syntax
+from pipeline.source import syntax
 
 # These modules store, number or check images and do not define them.
 AROUND = ("__init__", "checks", "identity", "layouts", "small_sets", "stream", "table")

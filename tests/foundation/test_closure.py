@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.closure import import_closure
+from pipeline.closure import used_parts
 
 ROOT = Path(__file__).parents[2]
 FOUNDATION = "pipeline/foundation"
@@ -12,8 +12,8 @@ IDENTITY = "pipeline/miniature/identity.py"  # bundled weights are checked again
 
 
 def foreign(path: str) -> set[str]:
-    """The files of training and of the drawn world that a file imports."""
-    closure = {file.as_posix() for file in import_closure(Path(path), ROOT)}
+    """The files of training and of the drawn world that a file uses."""
+    closure = {file.as_posix() for file in used_parts(ROOT, Path(path))}
     return {file for file in closure if file.startswith((f"{FOUNDATION}/training/", "pipeline/miniature/"))}
 
 
