@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
+from evoke.bundled import BUNDLE, GENERATORS, pack_generator, unpack_generator
 from pipeline.emotion_set import INDEX
 from pipeline.foundation.bundle import add_facts, total_bytes
-from pipeline.generation.bundled import BUNDLE, GENERATORS, pack_generator, unpack_generator
 from pipeline.generation.folder import load_foundation, read_meta
 from pipeline.generation.images import plan
 from pipeline.generation.load import load_generator

@@ -3,7 +3,7 @@
     python -m benchmarks.curate_scale --out benchmarks/results/DATE-curate-scale.json
 
 Images are drawn, of 512 x 384 px, in a tar. CLIPs have constant weights. The second pass runs on tables of two sizes,
-and time and memory are those of the difference. pipeline/plan/rates.yaml holds the figures, and `evoke plan --curate`
+and time and memory are those of the difference. evoke/plan/rates.yaml holds the figures, and `evoke plan --curate`
 uses them.
 """
 
@@ -22,6 +22,7 @@ import pyarrow as pa
 import torch
 from PIL import Image
 
+from evoke.plan.costs import META
 from pipeline.corpora import tar
 from pipeline.corpora.curate import JUDGED_SCHEMA, judge, plan
 from pipeline.corpora.images import read_image, to_rgb
@@ -29,7 +30,6 @@ from pipeline.corpora.pack import reject_table
 from pipeline.corpora.selection import select
 from pipeline.emotion_set import EMOTIONS, polarity
 from pipeline.params import Emoart
-from pipeline.plan.costs import META
 from pipeline.runtime import cpu_name
 
 SIZE = (512, 384)

@@ -28,15 +28,15 @@ import torch
 
 from benchmarks.coemogen import random_batch
 from benchmarks.full_size import all_bf16, full_size, full_size_xl
-from evoke.plan import wanted_params
+from evoke.plan.command import wanted_params
+from evoke.plan.costs import FP32, Captioner, Models
+from evoke.plan.inputs import CLIP, UNET, VAE, XL_SECOND, XL_UNET, XL_VAE
+from evoke.plan.memory import MOMENTS, chain_peak, encoding_peak, sampling_peak, trained_bytes, training_peak
 from pipeline.coemogen.model import build
 from pipeline.emotion_set import EMOTIONS
 from pipeline.foundation.base import Base
 from pipeline.memory import recomputed
 from pipeline.params import Params
-from pipeline.plan.costs import FP32, Captioner, Models
-from pipeline.plan.inputs import CLIP, UNET, VAE, XL_SECOND, XL_UNET, XL_VAE
-from pipeline.plan.memory import MOMENTS, chain_peak, encoding_peak, sampling_peak, trained_bytes, training_peak
 from pipeline.runtime import cpu_name
 
 ROOT = Path(__file__).parents[1]

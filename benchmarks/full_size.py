@@ -12,12 +12,12 @@ from typing import Any
 
 import torch
 
+from evoke.plan.inputs import UNET, VAE, XL_SECOND, XL_UNET, XL_VAE
 from pipeline.conditioning.encoder import TextTower
 from pipeline.foundation.clip import Clip
 from pipeline.foundation.stable_diffusion import StableDiffusion
 from pipeline.foundation.stable_diffusion_xl import StableDiffusionXL
 from pipeline.generation.folder import Foundation
-from pipeline.plan.inputs import UNET, VAE, XL_SECOND, XL_UNET, XL_VAE
 
 TEXT = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12,
         "eos_token_id": 49407, "bos_token_id": 49406, "pad_token_id": 49407}  # fmt: skip

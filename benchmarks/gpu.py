@@ -28,7 +28,7 @@ from torch import nn
 
 from benchmarks.coemogen import random_batch, step_of
 from benchmarks.full_size import FullSize, full_size
-from evoke.plan import wanted_params
+from evoke.plan.command import wanted_params
 from pipeline.coemogen.model import build
 from pipeline.emotion_set import EMOTIONS
 from pipeline.foundation.clip import load_clip
@@ -220,11 +220,11 @@ def count_flops(call: Callable[[], Any]) -> float:
 def peak_flops(device: torch.device) -> float | None:
     """Return the dense bf16 FLOP/s that the card's maker states.
 
-    Returns None on a CPU and for a card that pipeline/plan/rates.yaml does not list.
+    Returns None on a CPU and for a card that evoke/plan/rates.yaml does not list.
     """
     if device.type != "cuda":
         return None
-    cards = read_yaml(ROOT / "pipeline/plan/rates.yaml")["devices"].values()
+    cards = read_yaml(ROOT / "evoke/plan/rates.yaml")["devices"].values()
     name = torch.cuda.get_device_name()
     peaks = [card["peak"]["bf16"] * 1e12 for card in cards if name.startswith(card["name"])]
     return peaks[0] if peaks else None

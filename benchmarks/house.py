@@ -31,7 +31,8 @@ Used = Mapping[Path, list[Part]]
 
 def units() -> dict[str, Used]:
     """Return the code of every unit of the default run, such as images@uniemo_joint: the parts in use by file."""
-    params, found = read_yaml(ROOT / "params.yaml"), {}
+    params = read_yaml(ROOT / "params.yaml")
+    found: dict[str, Used] = {}
     for name, entry in read_yaml(ROOT / "dvc.yaml")["stages"].items():
         declaration = declaration_of(f"stages.{name}")
         for item in stage_items(entry, params) if name != "code" else ():

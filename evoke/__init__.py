@@ -6,7 +6,7 @@ The commands that DVC runs are `python -m stages.NAME`.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline.generation.pipeline import EmotionPipeline
+    from evoke.pipeline import EmotionPipeline
     from pipeline.uniemo.reader import EmotionReader
 
 __all__ = ["EmotionPipeline", "EmotionReader"]
@@ -15,7 +15,7 @@ __all__ = ["EmotionPipeline", "EmotionReader"]
 def __getattr__(name: str) -> type["EmotionPipeline"] | type["EmotionReader"]:
     """Import a class on first access: both classes import torch, which `evoke --help` does not need."""
     if name == "EmotionPipeline":
-        from pipeline.generation.pipeline import EmotionPipeline
+        from evoke.pipeline import EmotionPipeline
 
         return EmotionPipeline
     if name == "EmotionReader":

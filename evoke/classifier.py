@@ -63,9 +63,9 @@ class Classifier:
 
     def load(self) -> "tuple[Clip, EmotionHead]":
         """Load both onto the device."""
+        from evoke.zero_shot import zero_shot_head
         from pipeline.foundation.clip import load_clip
         from pipeline.judges.head import load_head
-        from pipeline.judges.zero_shot import zero_shot_head
         from pipeline.runtime import device
 
         clip = load_clip(self.clip, device())
@@ -201,10 +201,10 @@ def _accuracy() -> str:
 
 def _features(clip: "Clip", labelled: Path) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yield emotions B, features BD of unit length and their norms B of the readable images, batch by batch."""
+    from evoke.scored_folder import emotion_of, plan_emotions
     from pipeline.corpora.curate import batches
     from pipeline.corpora.records import Reject
     from pipeline.emotion_set import INDEX
-    from pipeline.metrics.folder import emotion_of, plan_emotions
 
     planned = plan_emotions(labelled)
     of_image = {file.image_id: INDEX[emotion_of(file)] for file in planned.files}

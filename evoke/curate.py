@@ -211,8 +211,8 @@ def _make(
 
     After an error only finished pieces stay in the work folder.
     """
+    from evoke.corpus.dataset import write_dataset
     from pipeline.corpora.curate import judge_all
-    from pipeline.corpora.dataset import write_dataset
 
     with work.lock():
         try:

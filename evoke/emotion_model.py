@@ -10,7 +10,7 @@ from evoke.completion import emotions, models
 from pipeline.generation.defaults import SOURCE, SOURCES
 
 if TYPE_CHECKING:
-    from pipeline.generation.pipeline import EmotionPipeline
+    from evoke.pipeline import EmotionPipeline
     from pipeline.params import Source
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -21,7 +21,7 @@ def load_model(model: Path, diffusion: Path | None, clip: Path | None, source: "
     from pipeline.runtime import forbid_downloads
 
     forbid_downloads()
-    from pipeline.generation.pipeline import EmotionPipeline
+    from evoke.pipeline import EmotionPipeline
 
     return EmotionPipeline.from_pretrained(at_hand(model), diffusion, clip, source=source)
 
@@ -33,7 +33,7 @@ def at_hand(model: Path, stand_in: str = "") -> Path:
     """
     if model.exists() or model.parent != Path("models"):
         return model
-    from pipeline.generation.bundled import bundled
+    from evoke.bundled import bundled
 
     folder = bundled(stand_in or model.name)
     if folder is None:

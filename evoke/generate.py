@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pipeline.generation.pipeline import EmotionPipeline
+    from evoke.pipeline import EmotionPipeline
     from pipeline.generation.request import Request
     from pipeline.generation.sampling import Sampling
     from pipeline.params import Solver
@@ -42,7 +42,7 @@ def _recipe(context: click.Context, _parameter: click.Parameter, file: Path | No
     """Return the recipe of a PNG file, and make it the default of all options that are not given."""
     if file is None or context.resilient_parsing:
         return None
-    from pipeline.png import recipe_of
+    from evoke.png import recipe_of
 
     recipe = recipe_of(file.read_bytes())
     if recipe is None or not isinstance(recipe.get("seed"), int) or not isinstance(recipe.get("emotions"), dict):
@@ -103,11 +103,11 @@ def generate(
     of each image; runs into the same DIR share it. Each PNG file carries prompt, seed and model, as manifest.csv does.
     Several images come with a contact sheet of the first 64, awe-sheet.png.
     """
-    from pipeline.generation.manifest import add_to_manifest, entry, read_manifest
-    from pipeline.generation.pipeline import planned
+    from evoke.manifest import add_to_manifest, entry, read_manifest
+    from evoke.pipeline import planned
+    from evoke.png import png_bytes
     from pipeline.generation.request import request
     from pipeline.generation.sampling import Sampling
-    from pipeline.png import png_bytes
     from pipeline.runtime import progress
 
     if again and (num_images > 1 or seed):
@@ -151,7 +151,7 @@ def recipe(request: "Request", sampling: "Sampling", pipeline: "EmotionPipeline"
 
 def _sheet(images: "Iterable[NDArray[np.uint8]]", about: "Mapping[str, Any]") -> bytes:
     """Return a contact sheet, about as wide as high, as the bytes of a PNG file that says what it shows."""
-    from pipeline.png import png_bytes
+    from evoke.png import png_bytes
     from pipeline.sheet import contact_sheet
 
     shown = list(images)

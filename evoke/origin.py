@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.coemogen.origin import Origin
+    from evoke.export.origin import Origin
 
 LOCK = Path("dvc.lock")
 OWN_LICENCE = "apache-2.0"  # of the bundled weights, which were trained on drawn images alone (LICENSE)
@@ -20,8 +20,8 @@ def origin_of(
     model: Path, diffusion: Path | None, base_model: str | None, licence: str | None, datasets: tuple[str, ...]
 ) -> "Origin":
     """Return the origin of a model: what the options name, else what the last run recorded."""
+    from evoke.export.origin import Origin
     from pipeline.artifacts import FOUNDATION_DIFFUSION
-    from pipeline.coemogen.origin import Origin
 
     name, place, known = base_model, str(diffusion or model.parent / "foundation" / "diffusion"), None
     if model.parent == Path("models") and not model.exists():  # the bundled generator stands in for it

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from evoke.corpus_params import check_made
+from evoke.corpus.params import check_made
 from evoke.params_text import Comments, default_comments, params_text, read_comments, shown
 from pipeline.params import default_values, load_params, parse_params, read_yaml
 from pipeline.work import written_aside

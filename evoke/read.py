@@ -116,8 +116,8 @@ def _tell(reader: "EmotionReader | ClassifierReader", image: Path, overlays: lis
 
     For a file that is not an image, write a line to standard error and return False.
     """
+    from evoke.png import recipe_of
     from pipeline.corpora.records import RejectedError
-    from pipeline.png import recipe_of
     from pipeline.work import written_aside
 
     try:

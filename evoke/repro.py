@@ -61,7 +61,7 @@ def repro(targets: tuple[str, ...], jobs: int | None, dry: bool, verbose: bool) 
 
     It may be killed at any moment and started again. The output of a stage goes to runs/<stage>.log.
     """
-    from evoke.corpus_params import check_made
+    from evoke.corpus.params import check_made
     from evoke.estimate import estimate_of
     from evoke.progress import Watch, duration
     from pipeline.params import load_own_params

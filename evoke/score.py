@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from pipeline.metrics.folder import EmotionFolder, FolderScores
+    from evoke.scored_folder import EmotionFolder, FolderScores
     from pipeline.metrics.judgement import ModelFiles
     from pipeline.metrics.result import Protocol
     from pipeline.metrics.summary import Flat
@@ -87,8 +87,8 @@ def score(
     """
     from evoke.against import differences, flat_differences
     from evoke.against import lines as difference_lines
+    from evoke.scored_folder import plan_emotions
     from pipeline.artifacts import JUDGES, write_json
-    from pipeline.metrics.folder import plan_emotions
 
     models, panel = choose(clip, classifier), existing(judges or Path(JUDGES.path), "judges")
     settings, name, seed = _settings({key: value for key, value in options.items() if value is not None}, clip)
@@ -179,8 +179,8 @@ def _scored(
 ) -> "list[FolderScores]":  # fmt: skip
     from functools import partial
 
+    from evoke.scored_folder import folder_metrics
     from pipeline.artifacts import REAL_REFERENCE
-    from pipeline.metrics.folder import folder_metrics
     from pipeline.metrics.judgement import load_bench
     from pipeline.metrics.real import PLAUSIBILITY, load_plausibility
     from pipeline.metrics.summary import yardstick_of

@@ -74,7 +74,7 @@ def _written(table: "Compared", form: str, on_miniature: bool) -> str:
 
     if form in ("text", "csv"):
         return to_text(table) if form == "text" else to_csv([table]).removesuffix("\n")
-    from pipeline.report.wide import to_latex, to_markdown
+    from evoke.wide import to_latex, to_markdown
 
     return to_latex(table, on_miniature) if form == "latex" else to_markdown(table, on_miniature)
 

@@ -14,16 +14,16 @@ from dataclasses import dataclass
 
 import click
 
-from evoke.plan import setting_of, this_device
+from evoke.plan.command import setting_of, this_device
+from evoke.plan.inputs import Setting
+from evoke.plan.rates import Device, device_of
+from evoke.plan.stages import STAGES
+from evoke.plan.table import aligned, timed
 from experiments.cell import ROOT, Cell, cells, params_of, read_grid, repository_params, stages_of
 from experiments.inputs import Unit, needs_of, units_above
 from experiments.queue import JOBS, read_queue
 from experiments.run import age_of
 from pipeline.params import parse_params
-from pipeline.plan.inputs import Setting
-from pipeline.plan.rates import Device, device_of
-from pipeline.plan.stages import STAGES
-from pipeline.plan.table import aligned, timed
 from pipeline.runtime import forbid_downloads
 
 HEAD = ("grid", "cells", "to run", "units", "not before", "hours alone", "hours", "longest cell")

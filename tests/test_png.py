@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.png import parameters, png_bytes, recipe_of
+from evoke.png import parameters, png_bytes, recipe_of
 
 RECIPE = {
     "prompt": "{S} café ☂", "negative_prompt": "fog", "emotions": {"awe": 0.6, "fear": 0.4}, "seed": 2**63 - 1,

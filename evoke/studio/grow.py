@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from evoke.pipeline import EmotionPipeline
     from evoke.studio.models import Reader
     from pipeline.foundation.base import Base
-    from pipeline.generation.pipeline import EmotionPipeline
     from pipeline.generation.request import Request
 
 NUM_SHOWN = 8  # steps of one image
@@ -128,7 +128,7 @@ def run(
     """Yield the page's rows as they come: the emotion from the first step on, from `start` on, halfway there, never."""
     from PIL import Image
 
-    from pipeline.generation.pipeline import planned
+    from evoke.pipeline import planned
 
     try:
         if not 0 <= start <= steps:

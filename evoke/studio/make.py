@@ -82,9 +82,9 @@ def wish_of(weights: Sequence[float], transfer: str, negative: str, *numbers: An
 
 def images(studio: Studio, wish: Wish, model: str) -> Iterator[Path]:
     """Yield the PNG files of a wish, each with its recipe in it, as they come. Raises ValueError as `planned` does."""
-    from pipeline.generation.pipeline import planned
+    from evoke.pipeline import planned
+    from evoke.png import png_bytes
     from pipeline.generation.sampling import Sampling
-    from pipeline.png import png_bytes
 
     pipeline = studio.generator(model, wish.source)
     requests = planned(wish.emotions, wish.num_images, wish.seed, wish.prompt, wish.strength)

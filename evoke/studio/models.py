@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.generation.bundled import BUNDLE, GENERATORS
+from evoke.bundled import BUNDLE, GENERATORS
 
 if TYPE_CHECKING:
     from evoke.classifier import ClassifierReader
-    from pipeline.generation.pipeline import EmotionPipeline
+    from evoke.pipeline import EmotionPipeline
     from pipeline.params import Source
     from pipeline.uniemo.reader import EmotionReader
 
@@ -114,7 +114,7 @@ class Studio:
         """Load models in the background, so that the first click does not wait. An error waits for that click."""
 
         def load() -> None:
-            from pipeline.generation.pipeline import planned
+            from evoke.pipeline import planned
             from pipeline.generation.sampling import Sampling
 
             with suppress(ValueError, OSError), self.computing():

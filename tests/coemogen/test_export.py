@@ -16,12 +16,12 @@ import torch
 from diffusers import StableDiffusionPipeline
 from ruamel.yaml import YAML
 
-from pipeline.coemogen.export import Exported, gather, write
-from pipeline.coemogen.origin import Origin
+from evoke.export.emotion import Exported, gather, write
+from evoke.export.origin import Origin
+from evoke.pipeline import EmotionPipeline
 from pipeline.foundation.base import Facts, Format
 from pipeline.foundation.noise import solver
 from pipeline.generation.folder import save_generator
-from pipeline.generation.pipeline import EmotionPipeline
 from pipeline.generation.request import request, weight_matrix
 from pipeline.generation.sampling import Sampling, denoised, generators
 from pipeline.weights import load_safetensors

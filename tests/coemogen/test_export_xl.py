@@ -8,18 +8,18 @@ import pytest
 import torch
 from torch import nn
 
+from evoke.export.emotion import gather, write
+from evoke.export.origin import Origin
+from evoke.pipeline import EmotionPipeline
+from evoke.plan.inputs import XL_UNET
 from pipeline.adapters import ADAPTERS
 from pipeline.coemogen.embedding import EmotionEmbedding, Mapper, PerceptionEncoder
-from pipeline.coemogen.export import gather, write
-from pipeline.coemogen.origin import Origin
 from pipeline.conditioning.encoder import TokenSpace
 from pipeline.foundation.base import Format
 from pipeline.foundation.stable_diffusion import ATTENTION
 from pipeline.foundation.stable_diffusion_xl import original_name
-from pipeline.generation.pipeline import EmotionPipeline
 from pipeline.generation.request import request
 from pipeline.generation.sampling import Sampling
-from pipeline.plan.inputs import XL_UNET
 from pipeline.weights import load_safetensors
 from tests.generation.trained import random_coemogen
 

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from pipeline.corpora import sheets
+from evoke.corpus import sheets
+from evoke.corpus.sheets import CELL_PX, COLUMNS, GAP_PX, TEXT_PX, most_confident, sheet, thumbnails
 from pipeline.corpora.records import KEPT, RARE, UNSURE
-from pipeline.corpora.sheets import CELL_PX, COLUMNS, GAP_PX, TEXT_PX, most_confident, sheet, thumbnails
 from pipeline.schemas import CURATION_SCHEMA
 
 from .gallery import stored

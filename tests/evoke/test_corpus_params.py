@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from evoke.cli import main
-from evoke.corpus_params import with_corpora
+from evoke.corpus.params import with_corpora
 from evoke.preset import laid_over
 from experiments.inputs import needs_of, units_of
 from pipeline.params import ParamsError, default_values, load_params, parse_params, read_yaml

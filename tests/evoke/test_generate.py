@@ -11,9 +11,9 @@ from PIL import Image
 from evoke import EmotionPipeline
 from evoke.cli import main
 from evoke.emotion_model import weights_of
+from evoke.png import recipe_of
 from pipeline.generation.request import request
 from pipeline.generation.sampling import Sampling
-from pipeline.png import recipe_of
 from tests.generation.trained import random_coemogen
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from click.testing import CliRunner
 
 from evoke.cli import main
-from pipeline.foreign.artefacts import ARTEFACTS
+from evoke.foreign.artefacts import ARTEFACTS
 from tests.foreign.published import CLASSIFIER, OBJECT_COEFFICIENTS, POINTER, checkout
 
 

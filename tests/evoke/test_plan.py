@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from evoke.cli import main
-from evoke.plan import made_folders
+from evoke.plan.command import made_folders
 from pipeline.params import ParamsError, load_params, read_yaml
 from pipeline.runtime import cpu_name
 

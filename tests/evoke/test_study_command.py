@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from evoke.cli import main
-from pipeline.study.design import Key
+from evoke.study.design import Key
 from tests.study.people import METHODS, answers_of, write_images
 
 ROOT = Path(__file__).parents[2]

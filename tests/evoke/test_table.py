@@ -12,12 +12,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from evoke.cli import main
-from evoke.corpus_params import with_corpora
+from evoke.corpus.params import with_corpora
 from evoke.preset import apply_preset, laid_over, load_preset
+from evoke.wide import LATEX
 from pipeline.params import read_yaml
 from pipeline.report.papers import TableName, load_papers
 from pipeline.report.tables import number
-from pipeline.report.wide import LATEX
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,12 +11,12 @@ import pytest
 from click.testing import CliRunner
 
 from evoke.cli import main
+from evoke.plan.rates import Device, device_of
 from experiments import cell as layout
 from experiments import run
 from experiments.cell import Cell, cells, grid_names, read_grid
 from experiments.key import Finished, Key, write_finished
 from experiments.plan import GridPlan, digests, plan_of, setting_of_cell, to_csv, to_text
-from pipeline.plan.rates import Device, device_of
 
 PRESENT = Key({"coemogen": "1"}, {}, {}, {})
 

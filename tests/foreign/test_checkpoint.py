@@ -17,10 +17,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.foreign import checkpoint
-from pipeline.foreign.artefacts import classifier
-from pipeline.foreign.checkpoint import checked, load_state_dict, load_tensor
-from pipeline.foreign.refusal import RefusedError
+from evoke.foreign import checkpoint
+from evoke.foreign.artefacts import classifier
+from evoke.foreign.checkpoint import checked, load_state_dict, load_tensor
+from evoke.foreign.refusal import RefusedError
 from tests.foreign.published import DOUBLED, Calls, archived, entries_of, little_memory, rewritten, saved, state_dict
 
 GOOD = saved(state_dict())

@@ -12,13 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from evoke.foreign import emogen
+from evoke.foreign.artefacts import ARTEFACTS, attribute_key, coefficients, image_encoder, place
+from evoke.foreign.emogen import Row, import_emogen
+from evoke.foreign.outputs import ATTRIBUTES_SCHEMA, BALANCE_SCHEMA, VOCABULARY_SCHEMA
+from evoke.foreign.refusal import RefusedError
 from pipeline.artifacts import read_table
 from pipeline.emotions import EMOTIONS, INDEX
-from pipeline.foreign import emogen
-from pipeline.foreign.artefacts import ARTEFACTS, attribute_key, coefficients, image_encoder, place
-from pipeline.foreign.emogen import Row, import_emogen
-from pipeline.foreign.outputs import ATTRIBUTES_SCHEMA, BALANCE_SCHEMA, VOCABULARY_SCHEMA
-from pipeline.foreign.refusal import RefusedError
 from pipeline.judges.head import load_head
 from pipeline.schemas import CORRELATION_SCHEMA
 from pipeline.weights import load_safetensors

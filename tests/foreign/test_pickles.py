@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.foreign import pickles
-from pipeline.foreign.artefacts import attributes, balance, coefficients
-from pipeline.foreign.pickles import parse, vector
-from pipeline.foreign.refusal import RefusedError
+from evoke.foreign import pickles
+from evoke.foreign.artefacts import attributes, balance, coefficients
+from evoke.foreign.pickles import parse, vector
+from evoke.foreign.refusal import RefusedError
 from tests.foreign.published import DOUBLED, Calls, little_memory, pickled, probabilities
 
 GOOD = {protocol: pickled({"tree": probabilities(), "beach": probabilities(1)}, protocol) for protocol in (2, 3, 4, 5)}

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from evoke.bundled import GENERATORS
 from pipeline.foundation import bundle
 from pipeline.foundation.clip import load_clip
 from pipeline.foundation.diffusion import load_pipeline
-from pipeline.generation.bundled import GENERATORS
 from pipeline.miniature.identity import world_hash
 from pipeline.weights import load_safetensors, save_safetensors
 from tests.foundation.conftest import CLIP, World

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from evoke import bundled
+from evoke.pipeline import EmotionPipeline
 from pipeline.artifacts import read_json
-from pipeline.generation import bundled
 from pipeline.generation.folder import digest_of
-from pipeline.generation.pipeline import EmotionPipeline
 from pipeline.weights import load_safetensors
 from tests.generation.trained import random_coemogen
 

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from evoke import EmotionPipeline
+from evoke.pipeline import planned
 from pipeline.generation.defaults import SOLVERS, SOURCES
 from pipeline.generation.folder import save_generator
-from pipeline.generation.pipeline import planned
 from pipeline.generation.sampling import Sampling
 from pipeline.params import Solver, Source
 from pipeline.runtime import seed_of

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from evoke.manifest import MANIFEST
 from pipeline.artifacts import read_json
-from pipeline.generation.manifest import MANIFEST
 from pipeline.generation.request import request
 
 from .running import ROOT, process, refusal, run

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from evoke.scored_folder import plan_emotions
 from pipeline.corpora import folder, wikiart
 from pipeline.corpora.images import MAX_PATH_CHARS
 from pipeline.corpora.labelled import Sample
 from pipeline.corpora.labelled import read as read_labelled
 from pipeline.corpora.picture import Picture
 from pipeline.corpora.records import Reason, Record, Reject, RejectedError
-from pipeline.metrics.folder import plan_emotions
 from pipeline.uniemo.reader import opened
 from tests.corpora.conftest import TinyEmoSet, encoded, picture
 from tests.corpora.gallery import row, stored, write_files, write_wikiart

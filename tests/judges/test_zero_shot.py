@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from evoke.zero_shot import PROMPTS, zero_shot_head
 from pipeline.emotions import EMOTIONS
 from pipeline.foundation.clip import load_clip
 from pipeline.judges.head import load_head, save_head
-from pipeline.judges.zero_shot import PROMPTS, zero_shot_head
 from pipeline.understanding.asking import likeness
 from pipeline.understanding.readers import emotion_texts
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from PIL import Image
 
+from evoke.scored_folder import judge_folder, plan_emotions, reject_counts
 from pipeline.corpora.images import read_image, to_rgb
 from pipeline.emotions import EMOTIONS
 from pipeline.metrics.columns import matrix
 from pipeline.metrics.emogen import opened, stored
-from pipeline.metrics.folder import judge_folder, plan_emotions, reject_counts
 from pipeline.metrics.judgement import Bench, load_bench
 from tests.metrics.bench import encoded, laid_down, models_of_chance, picture, settings, write_folder
 

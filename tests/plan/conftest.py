@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from evoke.plan.costs import Models
+from evoke.plan.inputs import Setting, corpora_of, models_of
 from evoke.preset import load_preset, params_with
 from pipeline.params import Params
-from pipeline.plan.costs import Models
-from pipeline.plan.inputs import Setting, corpora_of, models_of
 
 ROOT = Path(__file__).parents[2]
 ANY = "0" * 40

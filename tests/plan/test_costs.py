@@ -5,9 +5,9 @@ from pathlib import Path
 import open_clip
 import pytest
 
+from evoke.plan.costs import Captioner, Cost, Models, inception, judge
+from evoke.plan.inputs import CLIP, UNET, VAE, XL_SECOND, XL_UNET, XL_VAE
 from pipeline.params import load_params
-from pipeline.plan.costs import Captioner, Cost, Models, inception, judge
-from pipeline.plan.inputs import CLIP, UNET, VAE, XL_SECOND, XL_UNET, XL_VAE
 
 ROOT = Path(__file__).parents[2]
 GFLOP = 1e9

@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from evoke.cli import main
-from pipeline.plan.curation import clip_cost, curations, priced
-from pipeline.plan.rates import value
+from evoke.plan.curation import clip_cost, curations, priced
+from evoke.plan.rates import value
 
 ROOT = Path(__file__).parents[2]
 NUMBER = 100_000_000

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
+from evoke.plan.costs import Captioner
+from evoke.plan.inputs import Curated, Setting, corpora_of, count_art, count_emoset, models_of
+from evoke.plan.stages import STAGES
 from pipeline.params import FoundationClip, load_params
-from pipeline.plan.costs import Captioner
-from pipeline.plan.inputs import Curated, Setting, corpora_of, count_art, count_emoset, models_of
-from pipeline.plan.stages import STAGES
 
 ROOT = Path(__file__).parents[2]
 COSTS = ("unet", "vae_encode", "vae_decode", "clip_image", "clip_text")

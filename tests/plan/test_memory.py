@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.plan.inputs import Setting
-from pipeline.plan.memory import MEMORY, memory_of, peak_bytes, training_peak
-from pipeline.plan.rates import value
-from pipeline.plan.stages import STAGES
+from evoke.plan.inputs import Setting
+from evoke.plan.memory import MEMORY, memory_of, peak_bytes, training_peak
+from evoke.plan.rates import value
+from evoke.plan.stages import STAGES
 
 Make = Callable[..., Setting]
 

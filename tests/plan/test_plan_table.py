@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline.plan import rates
-from pipeline.plan.costs import Cost
-from pipeline.plan.inputs import Setting
-from pipeline.plan.rates import Device, Figure, Speed, device_of, figure, known_devices, load_rates, name_of
-from pipeline.plan.table import Part, Stage, Timed, schedule, sums, timed, to_csv
+from evoke.plan import rates
+from evoke.plan.costs import Cost
+from evoke.plan.inputs import Setting
+from evoke.plan.rates import Device, Figure, Speed, device_of, figure, known_devices, load_rates, name_of
+from evoke.plan.table import Part, Stage, Timed, schedule, sums, timed, to_csv
 from tests.plan.units import work_of
 
 Make = Callable[..., Setting]

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
+from evoke.plan.inputs import Setting
+from evoke.plan.rates import device_of, figure
+from evoke.plan.stages import STAGES
+from evoke.plan.table import Stage, schedule
 from pipeline.params import read_yaml
-from pipeline.plan.inputs import Setting
-from pipeline.plan.rates import device_of, figure
-from pipeline.plan.stages import STAGES
-from pipeline.plan.table import Stage, schedule
 from tests.plan.units import DAG, ROOT, work_of
 
 Make = Callable[..., Setting]

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from evoke.dag import stage_items
+from evoke.plan.inputs import Setting
+from evoke.plan.stages import workload
+from evoke.plan.table import Stage
 from pipeline.params import read_yaml
-from pipeline.plan.inputs import Setting
-from pipeline.plan.stages import workload
-from pipeline.plan.table import Stage
 
 ROOT = Path(__file__).parents[2]
 DAG: dict[str, Any] = read_yaml(ROOT / "dvc.yaml")["stages"]

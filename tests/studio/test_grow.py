@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from evoke.pipeline import EmotionPipeline
 from evoke.studio.grow import Growth, grow, run, shown_steps
 from evoke.studio.models import Studio
-from pipeline.generation.pipeline import EmotionPipeline
 from pipeline.generation.request import Request, request
 from pipeline.generation.sampling import Sampling
 

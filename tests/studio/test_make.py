@@ -10,11 +10,11 @@ from click.testing import CliRunner
 from PIL import Image
 
 from evoke.cli import main
+from evoke.png import recipe_of
 from evoke.studio.make import NONE, Wish, command, images, last_image, python, run, wish_of
 from evoke.studio.models import Studio, generators, readers
 from pipeline.emotion_set import EMOTIONS
 from pipeline.generation.defaults import GUIDANCE, SOLVER, SOURCE, STEPS
-from pipeline.png import recipe_of
 
 MIX = {"amusement": 0.6, "fear": 0.35}
 WISH = Wish(MIX, "small street", 'a "dog"', 0.85, 7, 2, 2, 4.5, "ddim", "mean")

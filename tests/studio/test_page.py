@@ -16,9 +16,9 @@ import pytest
 from PIL import Image
 
 from benchmarks.browser import CHROMIUM, PHONE, Page, browser
+from evoke.png import recipe_of
 from evoke.studio.server import UPLOADS
 from pipeline.emotion_set import EMOTIONS
-from pipeline.png import recipe_of
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here; Debian's is the package chromium")
 ROOT = Path(__file__).parents[2]

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
+from evoke.study.design import Key, Pair, Side, design, questionnaire
 from pipeline.artifacts import shard_name, write_table
 from pipeline.emotions import EMOTIONS, polarity
 from pipeline.schemas import IMAGES_SCHEMA
-from pipeline.study.design import Key, Pair, Side, design, questionnaire
 
 METHODS = ("coemogen_emoset", "emogen", "dreambooth", "textual_inversion", "stable_diffusion")
 Choose = Callable[[Pair, Side], Side]  # of a pair with the first method on this side

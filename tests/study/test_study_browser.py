@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from benchmarks.browser import CHROMIUM, DESKTOP, PHONE, Page, browser
-from pipeline.study.page import write_site
-from pipeline.study.tally import judge
+from evoke.study.page import write_site
+from evoke.study.tally import judge
 from tests.study.people import METHODS, key_of
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here; Debian's is the package chromium")

@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 
+from evoke.study.design import Key, design, questionnaire
 from pipeline.emotions import EMOTIONS
-from pipeline.study.design import Key, design, questionnaire
 from tests.study.people import METHODS, key_of
 
 KEY = key_of()

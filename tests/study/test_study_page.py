@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from pipeline.study.design import design, questionnaire
-from pipeline.study.page import page, write_site
-from pipeline.study.tally import judge, preferences
+from evoke.study.design import design, questionnaire
+from evoke.study.page import page, write_site
+from evoke.study.tally import judge, preferences
 from tests.study.people import METHODS, key_of
 
 KEY = key_of(METHODS[:2])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.study.tally import ALL, agreement, judge, krippendorff_alpha, people_needed, plot, preferences
+from evoke.study.tally import ALL, agreement, judge, krippendorff_alpha, people_needed, plot, preferences
 from tests.study.people import METHODS, answers_of, clicker, key_of, preferring
 
 KEY = key_of()

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
+from evoke.foreign.emogen import import_emogen
 from pipeline.artifacts import CORRELATION, EMOSET, FEATURES, IMPORTED_EMOGEN, encode_words, read_table, write_table
 from pipeline.attributes import attributes_of
-from pipeline.foreign.emogen import import_emogen
 from pipeline.uniemo.imported import matches, named_as
 from stages import correlation
 from tests.foreign.published import OBJECT_COEFFICIENTS, SCENE_COEFFICIENTS, pickled, probabilities
