@@ -33,11 +33,13 @@ class Import(NamedTuple):
 class Part:
     """A part of a file: a definition, one name of an import, or any other statement at the top level.
 
-    names: what it binds. code: its syntax. imports: the imports in it. uses: the names that it refers to.
+    names: what it binds. lines: the numbers of its first and last line. code: its syntax. imports: the imports in it.
+    uses: the names that it refers to.
     """
 
     kind: Literal["definition", "import", "statement"]
     names: tuple[str, ...]
+    lines: tuple[int, int]
     code: str
     imports: tuple[Import, ...]
     uses: tuple[Name, ...] = ()
@@ -80,16 +82,19 @@ def _parts(node: ast.stmt, path: Path, foreign: frozenset[str]) -> Iterator[Part
     """Yield the parts of a statement: one, or one for each name of an import."""
     if isinstance(node, ast.Import | ast.ImportFrom):
         for one in _imports(node, path):
-            yield Part("import", (one.bound,), f"import {'.'.join(one.origin)} as {one.bound}", (one,))
+            code = f"import {'.'.join(one.origin)} as {one.bound}"
+            yield Part("import", (one.bound,), (node.lineno, node.end_lineno or node.lineno), code, (one,))
         return
     inner = list(_executed(node))
     imports = tuple(one for each in inner for one in _imports(each, path))
     uses = tuple(dict.fromkeys(_uses(node)))
+    first = min(one.lineno for one in (node, *getattr(node, "decorator_list", ())))
+    lines = (first, node.end_lineno or node.lineno)
     if names := _defined(node, foreign):
-        yield Part("definition", names, str(_plain(node)), imports, uses)
+        yield Part("definition", names, lines, str(_plain(node)), imports, uses)
     else:
         names = (*(one.bound for one in imports), *(name for each in inner for name in _bound(each)))
-        yield Part("statement", tuple(dict.fromkeys(names)), str(_plain(node)), imports, uses)
+        yield Part("statement", tuple(dict.fromkeys(names)), lines, str(_plain(node)), imports, uses)
 
 
 def _defined(node: ast.stmt, foreign: frozenset[str]) -> tuple[str, ...]:

@@ -13,10 +13,13 @@ import pytest
 from ruamel.yaml import YAML
 from safetensors.torch import load_file
 
+from pipeline.closure import PLUMBING, used_parts
 from pipeline.feedback.reasons import FEEDBACK_REASONS
 from pipeline.params import read_yaml
+from pipeline.stage import declaration_of
 
 ROOT = Path(__file__).parents[1]
+CALLS = "calls"  # the folder of what tests/calls/sitecustomize.py writes
 COPIED = (
     "dvc.yaml",
     "emotions.yaml",
@@ -64,8 +67,47 @@ def copied(folder: Path) -> Path:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = copied(tmp_path_factory.mktemp("repository"))
     run(folder, sys.executable, "-m", "evoke", "preset", "smoke")
-    run(folder, sys.executable, "-m", "evoke", "repro", "--jobs", "2")
+    (folder / CALLS).mkdir()
+    watched = f"{folder}{os.pathsep}{ROOT / 'tests/calls'}"
+    run(
+        folder,
+        sys.executable,
+        "-m",
+        "evoke",
+        "repro",
+        "--jobs",
+        "2",
+        PYTHONPATH=watched,
+        EVOKE_CALLS=str(folder / CALLS),
+    )
     return folder
+
+
+def called(folder: Path) -> dict[tuple[str, str], set[tuple[str, int]]]:
+    """The functions that each unit of a run has called, as (file, first line), by (stage, item)."""
+    found: dict[tuple[str, str], set[tuple[str, int]]] = {}
+    for line in (line for path in (folder / CALLS).glob("*.txt") for line in path.read_text().splitlines()):
+        file, number, command, *arguments = line.split()
+        stage = Path(command).stem if command.endswith(".py") else command.rpartition(".")[2]
+        if (ROOT / "stages" / f"{stage}.py").is_file():
+            found.setdefault((stage, arguments[-1] if arguments else ""), set()).add((file, int(number)))
+    return found
+
+
+def test_whatever_a_stage_calls_is_its_code(made: Path) -> None:
+    """Or an edit would leave an out stale: pipeline/closure.py reads names, and Python can call in other ways."""
+    units, around = called(made), used_parts(made, *map(Path, PLUMBING))
+    assert len(units) >= 40
+    for (stage, item), functions in units.items():
+        code = used_parts(made, *declaration_of(f"stages.{stage}").code_files(item))
+        lines = {
+            (file.as_posix(), number)
+            for parts in (code, around)
+            for file in parts
+            for part in parts[file]
+            for number in range(part.lines[0], part.lines[1] + 1)
+        }
+        assert functions <= lines, f"{stage} {item}: {functions - lines}"
 
 
 def test_every_picture_of_the_smoke_preset_is_packed_captioned_and_filtered(made: Path) -> None:

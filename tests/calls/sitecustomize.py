@@ -1,6 +1,7 @@
-"""Write down which functions of the project every process calls, for tests/test_pipeline.py; Python imports this first.
+"""Write down which functions of pipeline/ every process calls, for tests/test_pipeline.py. Python imports this first.
 
-Each process writes lines to $EVOKE_CALLS/<pid>.txt: its command, then file and first line of each function called.
+Each process adds lines to $EVOKE_CALLS/<pid>.txt: file and first line of a function, then the command that called it.
+What runs while a module is imported is left out.
 """
 
 import inspect
@@ -10,34 +11,30 @@ import threading
 from pathlib import Path
 from types import CodeType, FrameType
 
-FOLDER = os.environ["EVOKE_CALLS"]
-PIPELINE, STAGES = (f"{os.getcwd()}{os.sep}{name}{os.sep}" for name in ("pipeline", "stages"))
+FOLDER, PROJECT = Path(os.environ["EVOKE_CALLS"]), Path.cwd()
+PIPELINE = f"{PROJECT / 'pipeline'}{os.sep}"
 seen: set[tuple[int, CodeType]] = set()
 
 
 def note(frame: FrameType, event: str, _: object) -> None:
-    """Note the first call of a function by a process, if it is part of what the stage computes."""
-    code, process = frame.f_code, os.getpid()
+    """Note the first call of a function by a process."""
+    code = frame.f_code
     if event != "call" or not code.co_filename.startswith(PIPELINE) or not code.co_flags & inspect.CO_OPTIMIZED:
         return
-    if (process, code) not in seen and computes(frame):
-        seen.add((process, code))
-        with Path(FOLDER, f"{process}.txt").open("a", encoding="utf-8") as file:
-            if not file.tell():
-                file.write(f"{' '.join(sys.argv)}\n")
-            file.write(f"{code.co_filename.removeprefix(PIPELINE)} {code.co_firstlineno}\n")
+    if (os.getpid(), code) not in seen and not is_importing(frame):
+        seen.add((os.getpid(), code))
+        with (FOLDER / f"{os.getpid()}.txt").open("a", encoding="utf-8") as file:
+            path = Path(code.co_filename).relative_to(PROJECT).as_posix()
+            file.write(f"{path} {code.co_firstlineno} {' '.join(sys.argv)}\n")
 
 
-def computes(frame: FrameType | None) -> bool:
-    """Return False for what pipeline/stage.py calls around a stage, and for what runs while a module is imported."""
-    while frame is not None and not frame.f_code.co_filename.startswith(STAGES):
-        is_module = frame.f_code.co_name == "<module>" and frame.f_globals["__name__"] != "__main__"
-        if frame.f_code.co_filename == f"{PIPELINE}stage.py" or (
-            is_module and frame.f_code.co_filename.startswith(PIPELINE)
-        ):
-            return False
+def is_importing(frame: FrameType | None) -> bool:
+    """Return True if the frame runs in the body of a module that is not the command itself."""
+    while frame is not None:
+        if frame.f_code.co_name == "<module>" and frame.f_globals["__name__"] != "__main__":
+            return True
         frame = frame.f_back
-    return True
+    return False
 
 
 sys.setprofile(note)
