@@ -31,7 +31,7 @@ from pipeline.foundation.training import judge as judges
 from pipeline.foundation.training.clip import normalized
 from pipeline.foundation.training.sources import planes
 from pipeline.foundation.training.vae import encode, psnr
-from pipeline.miniature.checks.captions import named, objects_right, scene_right
+from pipeline.miniature.checks import named, objects_right, scene_right
 from pipeline.miniature.stream import PictureSet, pictures
 from pipeline.miniature.tone import measure_tone
 from pipeline.miniature.truth import Truth

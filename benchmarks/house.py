@@ -21,7 +21,7 @@ from pipeline.stage import declaration_of
 
 ROOT = Path(__file__).parents[1]
 CONSTANTS = {  # constants whose edit should reach few, or the right, units, and where they are
-    "a plot's color": ("pipeline/colors.py", "KEPT_COLOR"),
+    "a plot's color": ("pipeline/figure.py", "KEPT_COLOR"),
     "BETA_START of UniEmo's queries": ("pipeline/uniemo/queries.py", "BETA_START"),
     "ATTRIBUTE_KINDS": ("pipeline/attributes.py", "ATTRIBUTE_KINDS"),
     "FEEDBACK_REASONS": ("pipeline/feedback/reasons.py", "FEEDBACK_REASONS"),

@@ -28,10 +28,9 @@ import torch
 
 from benchmarks.continue_miniature import cached, facts, save_continued_clip
 from pipeline.foundation import recipes
-from pipeline.foundation.assembly import save_pipeline
 from pipeline.foundation.clip import WEIGHTS as CLIP_WEIGHTS
 from pipeline.foundation.clip import load_clip
-from pipeline.foundation.conversion import load_text_tokenizer
+from pipeline.foundation.conversion import load_text_tokenizer, save_pipeline
 from pipeline.foundation.diffusion import WEIGHTS, load_module
 from pipeline.foundation.recipes import WeakWords
 from pipeline.foundation.training import continuing, sources, texts

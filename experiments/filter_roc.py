@@ -23,7 +23,7 @@ from experiments.verdicts import rounded
 from pipeline.artifacts import CAPTION_FEATURES, CAPTIONS, EMOSET, FEATURES, MINIATURE_TRUTH, read_shards, read_table
 from pipeline.captions.filter import similarities
 from pipeline.features import feature_matrix
-from pipeline.miniature.checks.captions import objects_right, scene_right
+from pipeline.miniature.checks import objects_right, scene_right
 from pipeline.runtime import numpy_generator
 
 DROPPED = (0.1, 0.2, 0.3, 0.4, 0.5)  # fractions of each emotion that the filter drops

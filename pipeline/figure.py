@@ -1,4 +1,4 @@
-"""Draw every figure in one style. No training imports this: trainings write CSV, and the report draws."""
+"""Draw every figure in one style. No training uses this: trainings write CSV, and the report draws."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +7,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+KEPT_COLOR, DROPPED_COLOR = "#2b6f8f", "#d9713f"
+
 
 STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 110}
 

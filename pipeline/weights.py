@@ -1,7 +1,7 @@
 """Write and read weights files whose bytes depend only on tensors and metadata.
 
 The writer of safetensors 0.8 puts several metadata keys in random order, so the header is written here, in sorted
-order.
+order. A trained module's file holds its trained parameters only; frozen weights come from elsewhere.
 """
 
 import json
@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+from torch import nn
+
 from pipeline.work import written_aside
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
 
 
 def save_safetensors(
@@ -116,3 +118,23 @@ def _bytes_of(tensor: "torch.Tensor") -> "torch.Tensor":
     import torch
 
     return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+
+
+def load_trained(module: nn.Module, file: Path, beside: str | None = None) -> None:
+    """Copy the weights of a file into the parameters of a module that require gradients.
+
+    `beside` is the prefix of such parameters that are stored elsewhere. Raises ValueError unless the file holds exactly
+    the remaining ones.
+    """
+    wanted = {name: p for name, p in module.named_parameters() if p.requires_grad}
+    if beside is not None:
+        wanted = {name: p for name, p in wanted.items() if not name.startswith(beside)}
+    state, _ = load_safetensors(file)
+    is_same = {name: t.shape for name, t in state.items()} == {name: p.shape for name, p in wanted.items()}
+    if not is_same or not all(tensor.is_floating_point() for tensor in state.values()):
+        raise ValueError(
+            f"{file} does not match the weights recorded in meta.json; delete the folder and run `dvc repro`"
+        )
+    with torch.no_grad():
+        for name, parameter in wanted.items():
+            parameter.copy_(state[name])

@@ -16,10 +16,9 @@ def main(run: Run) -> None:
     import pyarrow.compute as pc
 
     from pipeline.attributes import attributes_of
-    from pipeline.uniemo.correlation import correlate, summary
+    from pipeline.uniemo.correlation import correlate, named_as, summary
     from pipeline.uniemo.folds import judge_train
     from pipeline.uniemo.heatmap import heat_map
-    from pipeline.uniemo.imported import named_as
 
     rows = run.read(LABELLED, ["image_id", "emotion", "split", "scene", "objects"])
     train = rows.filter(pc.equal(rows["split"], "train"))

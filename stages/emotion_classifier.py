@@ -17,9 +17,8 @@ FEATURES = FEATURES.of("${corpus}")
 def main(run: Run) -> None:
     """Train or import the classifier, calibrate it on val and report on test."""
     from pipeline.judges.classifier import Pictures, imported_classifier, trained_classifier
-    from pipeline.judges.errors import save_calibration, save_confusion
     from pipeline.judges.head import save_head
-    from pipeline.judges.report import emotion_metrics
+    from pipeline.judges.report import emotion_metrics, save_calibration, save_confusion
 
     params, pictures = run.params, Pictures.of(run.read(LABELLED, ["image_id", "emotion", "split"]), run.read(FEATURES))
     if params.source == "imported":

@@ -13,10 +13,10 @@ from pipeline.stage import Run, stage
 @stage(reads=(LABELLED, PRETRAINED), writes=(JUDGES, METRICS, PLOTS), sections=("seed", "judges"))
 def main(run: Run) -> None:
     """Train on one half of the train split, calibrate on val and report on test."""
-    from pipeline.judges.errors import save_confusion
     from pipeline.judges.examples import COLUMNS, attribute_names, examples, in_split, train_half
     from pipeline.judges.fitting import check_weights, fit_judges
     from pipeline.judges.panel import save_judges
+    from pipeline.judges.report import save_confusion
     from pipeline.judges.trial import summary, try_judges
     from pipeline.runtime import seed_of, torch_generator
 

@@ -37,7 +37,7 @@ def main(run: Run) -> None:
     from pipeline.report.measured import Measured
     from pipeline.report.page import Inputs, collect, render
     from pipeline.report.papers import load_papers
-    from pipeline.report.readings import look, shown_rows
+    from pipeline.report.sources import look, shown_rows
     from pipeline.uniemo.reader import EmotionReader
 
     shown = run.take(LABELLED, shown_rows(run.read(LABELLED, ["emotion", "split"])), ["image", "emotion"])

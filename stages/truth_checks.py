@@ -26,19 +26,18 @@ TRUTHS = {"emoset": MINIATURE_TRUTH.of("emoset"), "emoart": MINIATURE_TRUTH.of("
 def main(run: Run) -> None:
     """Check captions and judged or curated emotions of one drawn corpus, and for EmoSet also the correlation."""
     from pipeline.metrics.emotion_accuracy import probabilities
-    from pipeline.miniature.checks import correlation, emotions
-    from pipeline.miniature.checks.captions import caption_checks
-    from pipeline.miniature.checks.rates import of_corpus, of_pictures
+    from pipeline.miniature import checks
+    from pipeline.miniature.checks import caption_checks, of_corpus, of_pictures
 
     truth = of_corpus(run.read(TRUTHS[run.item]), run.item)
     rates = caption_checks(run.read(CAPTIONS, ["image_id", "caption"]), run.read(CAPTION_FILTER), truth)
     if run.item == "emoset":
         scores = run.read(REAL_SCORES, ["image_id", "classifier", "judge"])
         judged = {name: probabilities(scores, name) for name in ("classifier", "judge")}
-        rates |= emotions.emotion_checks(judged, of_pictures(truth, scores["image_id"]))
-        rates |= correlation.correlation_checks(run.read(CORRELATION))
+        rates |= checks.emotion_checks(judged, of_pictures(truth, scores["image_id"]))
+        rates |= checks.correlation_checks(run.read(CORRELATION))
     else:
-        rates |= emotions.curation_checks(run.read(CURATION), truth)
+        rates |= checks.curation_checks(run.read(CURATION), truth)
     run.metrics(rates)
 
 

@@ -33,7 +33,7 @@ LATENTS, IMAGES = LATENTS.of("${corpus}"), IMAGES.of("uniemo_joint")
 )
 def main(run: Run) -> None:
     """Continue training from the joint model."""
-    from pipeline.feedback.images import repeats, survivors
+    from pipeline.feedback.select import repeats, survivors
     from pipeline.foundation.bases import base_of
     from pipeline.generation.folder import load_foundation
     from pipeline.runtime import device, seed_of

@@ -13,7 +13,7 @@ from pipeline.stage import Run, stage
 def main(run: Run) -> None:
     """Train on the labelled corpus's train split, keep the weights that are best on val and report on test."""
     from pipeline.foundation.clip import load_clip
-    from pipeline.judges.errors import save_calibration, save_confusion
+    from pipeline.judges.report import save_calibration, save_confusion
     from pipeline.rows import train_split
     from pipeline.runtime import device, seed_of, torch_generator
     from pipeline.training.curves import save_curve, save_training

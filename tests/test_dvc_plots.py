@@ -12,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.emotions import EMOTIONS
-from pipeline.judges.errors import save_calibration, save_confusion
+from pipeline.judges.report import save_calibration, save_confusion
 from pipeline.params import read_yaml
 from pipeline.training.curves import save_curve
 

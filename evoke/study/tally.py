@@ -17,8 +17,7 @@ import pandas as pd
 from pydantic import Field, ValidationError
 
 from evoke.study.design import OTHER, Key, Name, Record, Side, first_problem
-from pipeline.colors import DROPPED_COLOR
-from pipeline.figure import drawn
+from pipeline.figure import DROPPED_COLOR, drawn
 from pipeline.judges.calibration import wilson_interval
 from pipeline.metrics.means import resampled_means
 from pipeline.runtime import numpy_generator

@@ -1,8 +1,9 @@
-"""The trained baselines as generators."""
+"""The trained baselines as generators, and how they are loaded from their folders."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -10,9 +11,13 @@ from torch import Tensor
 from pipeline.baselines.model import DreamBoothModel, EmoGenModel, TextualInversionModel
 from pipeline.conditioning.encoder import Condition
 from pipeline.conditioning.prompts import GAP
+from pipeline.emotion_set import EMOTIONS
+from pipeline.generation.folder import META, STATE, Foundation, known_emotions, read_meta
 from pipeline.generation.request import Request, weight_matrix
-from pipeline.generation.space import Space
-from pipeline.params import Source
+from pipeline.generation.sampling import EmotionGenerator
+from pipeline.generation.space import Space, load_space
+from pipeline.params import Dreambooth, Emogen, Source, TextualInversion, parse_section
+from pipeline.weights import load_trained
 
 PART = "emotion"  # the only part of EmoGen's space
 
@@ -63,3 +68,26 @@ class DreamBoothGenerator:
     def applied(self, requests: Sequence[Request]) -> Iterator[None]:
         with self.model.hilora.route(weight_matrix(requests).to(self.model.encoder.device)):
             yield
+
+
+def load(folder: Path, foundation: Foundation, source: Source) -> EmotionGenerator:
+    """Return the generator of a baseline's folder on its foundation."""
+    base, meta = foundation.base, read_meta(folder)
+    params, file, emotions = meta["params"], folder / META, known_emotions(folder)
+    draws = torch.Generator().manual_seed(0)
+    match meta["kind"]:
+        case "textual_inversion":
+            inversion = TextualInversionModel(base, parse_section(TextualInversion, params, file))
+            load_trained(inversion, folder / STATE)
+            return WordGenerator(inversion.to(base.device).eval(), emotions)
+        case "dreambooth":
+            booth = DreamBoothModel(base, parse_section(Dreambooth, params, file), draws)
+            load_trained(booth, folder / STATE)
+            return DreamBoothGenerator(booth.to(base.device).eval(), params["prompt"], emotions)
+        case "emogen":
+            space, nothing = load_space(folder), torch.empty(0, len(EMOTIONS))
+            settings, width = parse_section(Emogen, params, file), space.width(PART)
+            mapped = EmoGenModel(base, settings, width, nothing, nothing, draws)
+            load_trained(mapped, folder / STATE)
+            return WordGenerator(mapped.to(base.device).eval(), emotions, space, source)
+    raise AssertionError(f"{folder} does not contain a baseline")

@@ -8,9 +8,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.colors import DROPPED_COLOR, KEPT_COLOR
 from pipeline.emotion_set import EMOTIONS
-from pipeline.figure import drawn
+from pipeline.figure import DROPPED_COLOR, KEPT_COLOR, drawn
 
 if TYPE_CHECKING:
     from PIL import Image

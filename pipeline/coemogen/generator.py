@@ -14,7 +14,7 @@ from pipeline.generation.folder import META, STATE, Foundation, read_meta
 from pipeline.generation.request import Request, weight_matrix
 from pipeline.generation.space import Space, load_space
 from pipeline.params import Source
-from pipeline.training.weights import load_trained
+from pipeline.weights import load_trained
 
 PART = "visual"
 

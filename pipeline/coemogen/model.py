@@ -1,23 +1,50 @@
 """CoEmoGen as one module: a batch of latents, emotions and features -> L_LDM + weight * L_SEM (Eq. 4-5).
 
 Only the embedding (mapper and visual-perception encoder) and the adapters are trained; the U-Net's own weights and the
-text encoder are frozen.
+text encoder are frozen. L_LDM is in pipeline/training/denoising.py.
 """
 
 from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.adapters import HiLora, add_adapters
 from pipeline.coemogen.embedding import EmotionEmbedding, Mapper, PerceptionEncoder
-from pipeline.coemogen.losses import semantic_loss
 from pipeline.emotion_set import EMOTIONS, POLARITIES
 from pipeline.foundation.base import Base
+from pipeline.params import Distance
 from pipeline.training.denoising import diffusion_errors
 
 if TYPE_CHECKING:
     from pipeline.params import Coemogen
+
+
+def semantic_loss(
+    joint: Tensor, caption: Tensor, distance: Distance = "cosine", equalised: bool = False, temperature: float = 0.07
+) -> Tensor:
+    """Return L_SEM: condition BD, caption BD, unit vectors in CLIP's joint space -> scalar (Eq. 5, Table 2c).
+
+    - `cosine`: 1 - cos.
+    - `mae`, `mse`: the mean over entries.
+    - `kl`: KL(caption || condition) of the softmaxes over entries at `temperature`.
+
+    Unscaled, these differ by orders of magnitude (the mse of unit vectors is 2/D (1 - cos)), so Table 2c also compares
+    loss weights. With `equalised`, each is scaled to about 1 for orthogonal vectors, as the cosine distance is.
+    """
+    width = joint.shape[-1]
+    match distance:
+        case "cosine":
+            return (1 - (joint * caption).sum(-1)).mean()
+        case "mae":
+            return F.l1_loss(joint, caption) * ((torch.pi * width) ** 0.5 / 2 if equalised else 1)
+        case "mse":
+            return F.mse_loss(joint, caption) * (width / 2 if equalised else 1)
+        case "kl":
+            said, wanted = (F.log_softmax(vector / temperature, -1) for vector in (joint, caption))
+            divergence = F.kl_div(said, wanted, log_target=True, reduction="batchmean")
+            return divergence * (width * temperature**2 if equalised else 1)
 
 
 class CoEmoGen(nn.Module):

@@ -2,13 +2,16 @@
 
 Images are sorted in descending order by the probability of their emotion and by semantic clarity; the slices
 [floor(.2 n) : floor(.8 n)] of both lists are kept, about 36 % of the images if the two are independent. Equal values
-are in random order: judges saturate, and in the order of rows whole emotions would be dropped.
+are in random order: judges saturate, and in the order of rows whole emotions would be dropped. How often a kept image
+is repeated in training follows from Table VIII's share of generated images.
 """
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.feedback.reasons import FEEDBACK_REASONS
@@ -16,6 +19,7 @@ from pipeline.metrics.emotion_accuracy import asked, probabilities
 
 if TYPE_CHECKING:
     from pipeline.params import Feedback
+
 
 KEPT, EMOTION, CLARITY, BOTH, NOT_DRAWN = FEEDBACK_REASONS
 LEAST = 5  # images whose slices by fifths are not empty
@@ -126,3 +130,19 @@ def summary(selected: pa.Table) -> dict[str, float]:
         for part, members in (("kept", kept), ("dropped", ~kept)):
             numbers |= {f"{name}_{part}": float(values[members].mean())} if members.any() else {}
     return numbers
+
+
+def survivors(shards: Iterable[pa.Table], selected: pa.Table) -> Iterator[pa.Table]:
+    """Yield the rows of each image shard that `selected` (FEEDBACK_SCHEMA) keeps, one shard in memory at a time."""
+    kept = selected.filter(selected["kept"])["image_id"].combine_chunks()
+    return (shard.filter(pc.is_in(shard["image_id"], kept)) for shard in shards)
+
+
+def repeats(draws: int, generated_frac: float, num_generated: int, num_real: int) -> dict[str, float]:
+    """Return how often a real and a generated image is drawn on average in `draws` draws.
+
+    A share `generated_frac` of the draws uses generated images. The keys are repeats_real and, if there are generated
+    images, repeats_generated.
+    """
+    numbers = {"repeats_real": (1 - generated_frac) * draws / num_real}
+    return numbers | ({"repeats_generated": generated_frac * draws / num_generated} if num_generated else {})

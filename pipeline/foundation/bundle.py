@@ -10,8 +10,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.foundation.assembly import save_pipeline
 from pipeline.foundation.compact import compact, restored
+from pipeline.foundation.conversion import save_pipeline
 from pipeline.foundation.diffusion import load_module
 from pipeline.miniature.identity import world_hash
 from pipeline.weights import load_safetensors, save_safetensors

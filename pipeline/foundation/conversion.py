@@ -1,7 +1,8 @@
 """Convert our open_clip CLIP to transformers: the diffusion model's text encoder, the captioner's vision tower.
 
 Only plain CLIP towers are converted: a vision transformer with a class token, a causal text transformer pooled at the
-end token, exact GELU. The outputs equal those of open_clip (tests/foundation/test_conversion.py).
+end token, exact GELU. The outputs equal those of open_clip (tests/foundation/test_conversion.py). A U-Net and an
+autoencoder become a plain StableDiffusionPipeline of diffusers with this text encoder.
 """
 
 import json
@@ -15,7 +16,9 @@ from pipeline.foundation.clip import CONFIG, WEIGHTS
 from pipeline.weights import load_safetensors
 
 if TYPE_CHECKING:
+    from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, UNet2DConditionModel
     from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
+
 
 MLP_NAMES = {"mlp.c_fc": "mlp.fc1", "mlp.c_proj": "mlp.fc2"}
 LAYER_NAMES = {"ln_1": "layer_norm1", "ln_2": "layer_norm2", "attn.out_proj": "self_attn.out_proj", **MLP_NAMES}
@@ -117,3 +120,32 @@ def _layer_entries(prefix: str, name: str, tensor: Tensor) -> dict[str, Tensor]:
 
 def _prefixed(model: torch.nn.Module, prefix: str) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in model.state_dict().items() if name.startswith(prefix)}
+
+
+TRAIN_TIMESTEPS = 1000
+
+
+def save_pipeline(unet: "UNet2DConditionModel", vae: "AutoencoderKL", clip: Path, out: Path) -> None:
+    """Write a StableDiffusionPipeline folder, with the text encoder and tokenizer of the CLIP folder `clip`."""
+    from diffusers import StableDiffusionPipeline
+
+    pipeline = StableDiffusionPipeline(
+        vae=vae, text_encoder=text_encoder(clip), tokenizer=load_text_tokenizer(clip), unet=unet, scheduler=scheduler(),
+        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
+    )  # fmt: skip
+    pipeline.save_pretrained(str(out), safe_serialization=True)
+
+
+def scheduler() -> "DPMSolverMultistepScheduler":
+    """Return a second-order DPM-Solver++ with Stable Diffusion's noise schedule and v-prediction.
+
+    It is meant for about twelve steps. Its SDE form adds noise at each step, which corrects errors of earlier steps
+    (docs/LOG.md).
+    """
+    from diffusers import DPMSolverMultistepScheduler
+
+    return DPMSolverMultistepScheduler(
+        num_train_timesteps=TRAIN_TIMESTEPS, beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear",
+        prediction_type="v_prediction", timestep_spacing="trailing",
+        steps_offset=1, solver_order=2, algorithm_type="sde-dpmsolver++",
+    )  # fmt: skip

@@ -1,6 +1,6 @@
 """Load diffusion models of any size from disk: the pipeline of a diffusers folder, or one module of it.
 
-Nothing is downloaded. Our own is assembled in pipeline/foundation/assembly.py and trained in
+Nothing is downloaded. Our own is assembled in pipeline/foundation/conversion.py and trained in
 pipeline/foundation/training.
 """
 

@@ -9,9 +9,9 @@ LOADERS = {
     "caption": "pipeline.generation.captioned",
     "coemogen": "pipeline.coemogen.generator",
     "uniemo": "pipeline.uniemo.generator",
-    "textual_inversion": "pipeline.baselines.folder",
-    "dreambooth": "pipeline.baselines.folder",
-    "emogen": "pipeline.baselines.folder",
+    "textual_inversion": "pipeline.baselines.generators",
+    "dreambooth": "pipeline.baselines.generators",
+    "emogen": "pipeline.baselines.generators",
 }
 
 

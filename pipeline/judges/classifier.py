@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.features import feature_matrix
-from pipeline.judges.halves import in_half
+from pipeline.judges.examples import in_half
 from pipeline.judges.head import EmotionHead, calibrate, fit_head, load_head
 from pipeline.rows import emotion_indices
 from pipeline.runtime import seed_of

@@ -1,9 +1,11 @@
 """Prepare what the judges learn from and are tested on: decoded square images with their annotations.
 
 A scene or object that was not annotated is unknown. That differs from "none", the answer to an image in which nothing
-can be recognized (pipeline/judges/distortion.py).
+can be recognized (pipeline/judges/distortion.py). The train images are split into two halves, so that the emotion
+classifier and its judge learn from different images.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,11 +17,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from pipeline.features import decoded
-from pipeline.judges.halves import in_half
 from pipeline.rows import emotion_indices
 
 if TYPE_CHECKING:
     from pipeline.params import Half
+
 
 COLUMNS = ("image_id", "image", "emotion", "split", "scene", "objects")
 NONE = "none"
@@ -119,3 +121,10 @@ def in_split(split: str) -> Callable[[pa.Table], NDArray[np.bool_]]:
 def _indices(values: Sequence[str | None], names: tuple[str, ...]) -> NDArray[np.int64]:
     places = {name: index for index, name in enumerate(names)}
     return np.array([UNKNOWN if value is None else places[value] for value in values], np.int64)
+
+
+def in_half(image_ids: Sequence[str], half: "Half") -> NDArray[np.bool_]:
+    """Return a mask N of the images in this half; `first` and `second` each hold about one image in two."""
+    digests = [hashlib.sha256(f"half/{image_id}".encode()).digest() for image_id in image_ids]
+    second = np.array([digest[0] & 1 for digest in digests], bool)
+    return {"first": ~second, "second": second, "both": np.ones(len(second), bool)}[half]

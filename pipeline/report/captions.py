@@ -12,7 +12,7 @@ from pipeline.artifacts import read_shards, read_table, take_rows
 from pipeline.captions.figures import columns, count_words, extremes
 from pipeline.emotion_set import EMOTIONS
 from pipeline.features import pictures
-from pipeline.report.figures import PICTURE_PX, Figure, figure
+from pipeline.report.plots import PICTURE_PX, Figure, figure
 
 NUM_WORDS, NUM_BINS = 16, 30
 MIN_REM, MAX_REM = 0.85, 1.75  # sizes of words

@@ -15,8 +15,8 @@ from PIL import Image
 
 from pipeline.generation.grids import CELL_COLUMNS, Grid, grids
 from pipeline.params import Params
-from pipeline.report.figures import Figure, figure
 from pipeline.report.names import readable
+from pipeline.report.plots import Figure, figure
 from pipeline.sheet import contact_sheet
 
 GAP = 2  # px between the images of a cell, before the figure scales them

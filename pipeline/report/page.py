@@ -10,23 +10,11 @@ import pyarrow as pa
 
 from pipeline.emotion_set import EMOTIONS
 from pipeline.params import Params
-from pipeline.report import (
-    captions,
-    gallery,
-    names,
-    plots,
-    present,
-    receipts,
-    referee,
-    sources,
-    story,
-    tables,
-    verdicts,
-)
-from pipeline.report.figures import LARGE_PX, PICTURE_PX
+from pipeline.report import captions, gallery, names, plots, receipts, referee, sources, story, tables, verdicts
 from pipeline.report.measured import Measured
 from pipeline.report.papers import PaperTable, TableName
-from pipeline.report.readings import Seen
+from pipeline.report.plots import LARGE_PX, PICTURE_PX
+from pipeline.report.sources import Seen
 
 TEMPLATE, STYLE, SCRIPT = "index.html.jinja", "style.css", "script.js"
 
@@ -80,7 +68,7 @@ class Page:
     @property
     def run(self) -> list[tables.Compared]:
         """Return the tables of the present run: methods, and readers of emotions."""
-        found = [present.of_methods(self.measured, self.params.methods), present.of_readers(self.measured)]
+        found = [tables.of_methods(self.measured, self.params.methods), tables.of_readers(self.measured)]
         return [table for table in found if table.metrics]
 
     @property

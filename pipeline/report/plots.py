@@ -1,8 +1,11 @@
 """Prepare what the page draws: curves, matrices, calibrations and histograms, as numbers and as paths of SVG.
 
 The page draws them itself, so that they take its colors, in the dark too, and stay text that can be read and searched.
+Images are embedded as WebP data URIs, no larger than they are shown, so that one file contains everything.
 """
 
+import base64
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +14,36 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from PIL import Image
 
+from pipeline.corpora.images import to_rgb
 from pipeline.emotion_set import EMOTIONS
 from pipeline.report.names import readable
 from pipeline.training.curves import is_loss
+
+PICTURE_PX, LARGE_PX = 128, 256  # longest edges of an image among many, and of one in the story
+QUALITY = 82
+
+
+@dataclass(frozen=True)
+class Figure:
+    """An image as a data URI with its size in px and its alternative text."""
+
+    uri: str
+    width: int
+    height: int
+    alt: str
+
+
+def figure(image: Image.Image, alt: str, longest_px: int) -> Figure:
+    """Return an image as a figure, shrunk if an edge exceeds longest_px."""
+    small = to_rgb(image)
+    small.thumbnail((longest_px, longest_px), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    small.save(buffer, "WEBP", quality=QUALITY, method=4)
+    uri = f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return Figure(uri, small.width, small.height, alt)
+
 
 WIDTH, HEIGHT = 300, 100  # units of the drawings; y grows downwards
 MAX_POINTS = 150  # of a curve

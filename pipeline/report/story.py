@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from pipeline.params import Params
 from pipeline.report.measured import Measured
-from pipeline.report.present import of_method
 from pipeline.report.referee import difference_ends
-from pipeline.report.tables import Cell
+from pipeline.report.tables import Cell, of_method
 
 BASELINE, JUDGED = "stable_diffusion", "emo_a_judge"  # Emo-A by the judge that no method learns from
 

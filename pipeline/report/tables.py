@@ -1,4 +1,7 @@
-"""Show our numbers beside the papers': cells, caveats on what they can show, and output as text or CSV."""
+"""Show our numbers beside the papers': cells, caveats on what they can show, and output as text or CSV.
+
+The numbers of the present run have tables of their own, beside no paper: methods, and readers of emotions.
+"""
 
 import csv
 import io
@@ -7,8 +10,9 @@ from dataclasses import dataclass, replace
 
 from pipeline.params import Params
 from pipeline.report.measured import ALONE, Measured, unit_of
-from pipeline.report.ours import Ours
-from pipeline.report.papers import SHARES, PaperTable
+from pipeline.report.names import readable
+from pipeline.report.ours import CONTENT, Ours
+from pipeline.report.papers import SHARES, PaperTable, Row
 
 TITLES = {
     "fid": "FID", "lpips": "LPIPS", "emo_a": "Emo-A", "emo_a_judge": "Emo-A (judge)", "sem_c": "Sem-C",
@@ -218,3 +222,35 @@ def _record(table: Compared, cell: Cell) -> list[object]:
         table.name, cell.row, cell.metric, *values[:5], ours.measure, as_published, *values[5:], cell.paper,
         table.source, ours.remedy,
     ]  # fmt: skip
+
+
+METRICS = ("emo_a_judge", "emo_a", "fid", "lpips", "sem_c", "sem_d", "ec_content", "ec_a")
+
+
+def of_method(measured: Measured, method: str, metric: str) -> Cell:
+    """Return a number of a method, or of "real" images, in the present run, beside no paper."""
+    is_real = method == "real"
+    ours = measured.real(metric) if is_real else measured.of_method(method, metric)
+    unit = "real_scores" if is_real else f"{'content' if metric in CONTENT else 'scores'}@{method}"
+    return Cell(readable(method), metric, in_unit(ours, metric), None, unit)
+
+
+def of_methods(measured: Measured, methods: Sequence[str]) -> Compared:
+    """Return every metric of real images and of methods in the present run."""
+    cells = [of_method(measured, name, metric) for name in ("real", *methods) for metric in METRICS]
+    return _of_run("methods", "Every method of this run", cells, measured.params)
+
+
+def of_readers(measured: Measured) -> Compared:
+    """Return the accuracy of every reader in the present run on every data set, beside no paper."""
+    cells = [Cell(readable(name), metric, in_unit(ours, metric), None, unit_of(Row(row=name, numbers=()), metric, ours))
+             for name in measured.readers for metric in TITLES if metric.startswith(("accuracy_", "zero_shot_"))
+             for ours in [measured.of_reader(name, metric)]]  # fmt: skip
+    return _of_run("readers", "Who reads emotions how well", cells, measured.params)
+
+
+def _of_run(name: str, heading: str, cells: Sequence[Cell], params: Params) -> Compared:
+    """Return cells of the present run without the metrics that nothing has."""
+    metrics = tuple(dict.fromkeys(cell.metric for cell in cells if cell.ours.value is not None))
+    kept = tuple(cell for cell in cells if cell.metric in metrics)
+    return Compared(name, heading, "", metrics, kept, caveat_of(kept, params))

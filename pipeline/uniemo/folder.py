@@ -21,10 +21,9 @@ from pipeline.corpora.records import shown
 from pipeline.emotion_set import check_recorded_set, recorded_set
 from pipeline.foundation.clip import CONFIG, load_clip
 from pipeline.params import UniemoUnderstanding, parse_section
-from pipeline.training.weights import load_trained
 from pipeline.uniemo.attributes import Base, load_bases, save_bases
 from pipeline.uniemo.chain import UnderstandingChain, build_chain
-from pipeline.weights import save_safetensors
+from pipeline.weights import load_trained, save_safetensors
 
 KIND = "uniemo_understanding"
 UNDERSTANDING = "understanding"  # subfolder of a joint model's folder

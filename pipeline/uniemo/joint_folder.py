@@ -16,12 +16,11 @@ from pipeline.emotion_set import EMOTIONS
 from pipeline.generation.folder import META, STATE, Foundation, read_meta, save_generator
 from pipeline.generation.space import Space
 from pipeline.params import UniemoJoint, parse_section
-from pipeline.training.weights import load_trained
 from pipeline.uniemo.folder import UNDERSTANDING, Understanding, load_understanding, save_understanding
 from pipeline.uniemo.fusion import Fusion, coefficient_table
 from pipeline.uniemo.joint import UniEmo, parts_of
 from pipeline.uniemo.learner import Learner
-from pipeline.weights import load_safetensors, save_safetensors
+from pipeline.weights import load_safetensors, load_trained, save_safetensors
 
 if TYPE_CHECKING:
     from pipeline.params import UniemoFeedback

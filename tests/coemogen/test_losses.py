@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from pipeline.coemogen.losses import semantic_loss
+from pipeline.coemogen.model import semantic_loss
 from pipeline.params import Distance
 
 DISTANCES: list[Distance] = ["cosine", "mae", "mse", "kl"]

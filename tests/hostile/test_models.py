@@ -19,9 +19,8 @@ from pipeline.generation.load import load_generator
 from pipeline.generation.space import load_space
 from pipeline.judges.head import EmotionHead, load_head, save_head
 from pipeline.judges.panel import load_judges
-from pipeline.training.weights import load_trained
 from pipeline.uniemo.folder import load_understanding
-from pipeline.weights import load_safetensors, save_safetensors
+from pipeline.weights import load_safetensors, load_trained, save_safetensors
 from tests.generation.trained import random_coemogen
 from tests.uniemo.test_reader import random_understanding
 

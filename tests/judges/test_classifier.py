@@ -10,7 +10,7 @@ import pytest
 from pipeline.emotions import EMOTIONS
 from pipeline.features import feature_table
 from pipeline.judges.classifier import Pictures, imported_classifier, trained_classifier
-from pipeline.judges.halves import in_half
+from pipeline.judges.examples import in_half
 from pipeline.judges.head import EmotionHead, save_head
 from tests.judges.conftest import head_settings
 

@@ -9,8 +9,7 @@ from PIL import Image
 
 from pipeline.emotions import EMOTIONS
 from pipeline.features import pictures
-from pipeline.judges.examples import UNKNOWN, attribute_names, examples, in_split, square, targets, train_half
-from pipeline.judges.halves import in_half
+from pipeline.judges.examples import UNKNOWN, attribute_names, examples, in_half, in_split, square, targets, train_half
 
 
 def test_names_are_none_and_then_all_annotated_ones_in_order(table: pa.Table) -> None:

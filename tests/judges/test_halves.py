@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.judges.halves import in_half
+from pipeline.judges.examples import in_half
 
 IDS = [f"emoset/amusement_{index:05d}" for index in range(4000)]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.metrics.beside import beside
+from pipeline.metrics.summary import beside
 
 KEY = "sem_d_mse/clip/emogen"
 

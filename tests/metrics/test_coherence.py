@@ -14,7 +14,7 @@ from pipeline.metrics.coherence import (
 )
 from pipeline.miniature import distributions as d
 from pipeline.miniature.annotation import detected_objects
-from pipeline.miniature.checks.conditionals import drawn_objects
+from pipeline.miniature.checks import drawn_objects
 from pipeline.miniature.world import OBJECT_NAMES, SCENE_NAMES, World
 
 WORLD = World(0)

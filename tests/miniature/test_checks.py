@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.miniature.captions import caption
-from pipeline.miniature.checks.captions import caption_checks, named, objects_right, scene_right
+from pipeline.miniature.checks import caption_checks, named, objects_right, scene_right
 from pipeline.miniature.vocabulary import OBJECTS, SCENES
 from pipeline.miniature.world import World
 

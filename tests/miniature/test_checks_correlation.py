@@ -10,8 +10,14 @@ from scipy.stats import spearmanr
 from pipeline.emotions import INDEX
 from pipeline.miniature import distributions as d
 from pipeline.miniature.annotation import detected_objects
-from pipeline.miniature.checks.conditionals import annotated_objects, drawn_objects, label_given_attribute
-from pipeline.miniature.checks.correlation import LEAST_IMAGES, correlation_checks, rank_correlation
+from pipeline.miniature.checks import (
+    LEAST_IMAGES,
+    annotated_objects,
+    correlation_checks,
+    drawn_objects,
+    label_given_attribute,
+    rank_correlation,
+)
 from pipeline.miniature.world import OBJECT_NAMES, SCENE_NAMES, World
 
 

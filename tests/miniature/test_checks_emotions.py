@@ -5,8 +5,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.emotions import INDEX
-from pipeline.miniature.checks.emotions import curation_checks, emotion_checks
-from pipeline.miniature.checks.rates import of_corpus, of_pictures
+from pipeline.miniature.checks import curation_checks, emotion_checks, of_corpus, of_pictures
 
 
 def sure_of(emotions: list[str], probability: float = 0.79) -> np.ndarray:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from pipeline.judges.calibration import expected_calibration_error
-from pipeline.judges.errors import confusion_counts, save_calibration, save_confusion
+from pipeline.judges.report import confusion_counts, save_calibration, save_confusion
 from pipeline.report.plots import HEIGHT, WIDTH, calibrations, confusion, curves, tables
 from pipeline.training.curves import save_curve
 

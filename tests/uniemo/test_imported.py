@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from evoke.foreign.emogen import import_emogen
 from pipeline.artifacts import CORRELATION, EMOSET, FEATURES, IMPORTED_EMOGEN, encode_words, read_table, write_table
 from pipeline.attributes import attributes_of
-from pipeline.uniemo.imported import matches, named_as
+from pipeline.uniemo.correlation import matches, named_as
 from stages import correlation
 from tests.foreign.published import OBJECT_COEFFICIENTS, SCENE_COEFFICIENTS, pickled, probabilities
 from tests.judges.conftest import row

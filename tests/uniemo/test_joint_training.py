@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from pipeline.emotions import EMOTIONS
-from pipeline.feedback.images import repeats, survivors
+from pipeline.feedback.select import repeats, survivors
 from pipeline.foundation.clip import load_clip
 from pipeline.generation.folder import Foundation, load_foundation, model_hash
 from pipeline.generation.load import load_generator

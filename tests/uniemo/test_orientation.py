@@ -15,7 +15,7 @@ from evoke.cli import main
 from pipeline.corpora.labelled import Sample
 from pipeline.emotions import EMOTIONS
 from pipeline.features import pictures
-from pipeline.report.readings import look
+from pipeline.report.sources import look
 from pipeline.understanding.parts import parts_of
 from pipeline.understanding.readers import understood
 from pipeline.uniemo.pictures import cached_squares

@@ -17,8 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pipeline.foundation.assembly import scheduler
-from pipeline.foundation.conversion import text_encoder
+from pipeline.foundation.conversion import scheduler, text_encoder
 from pipeline.foundation.noise import NoiseSchedule, noise_schedule
 from pipeline.foundation.recipes import ContinuedClip, ContinuedUNet
 from pipeline.foundation.training.clip import normalized, pair_loss

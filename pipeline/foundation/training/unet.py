@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.foundation.assembly import TRAIN_TIMESTEPS, save_pipeline, scheduler
-from pipeline.foundation.conversion import load_text_tokenizer, text_encoder
+from pipeline.foundation.conversion import TRAIN_TIMESTEPS, load_text_tokenizer, save_pipeline, scheduler, text_encoder
 from pipeline.foundation.diffusion import load_module
 from pipeline.foundation.noise import NoiseSchedule, noise_schedule
 from pipeline.foundation.recipes import UNetRecipe

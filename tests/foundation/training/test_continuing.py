@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from pipeline.foundation import recipes
-from pipeline.foundation.assembly import scheduler
 from pipeline.foundation.clip import load_clip
-from pipeline.foundation.conversion import text_encoder
+from pipeline.foundation.conversion import scheduler, text_encoder
 from pipeline.foundation.diffusion import load_module
 from pipeline.foundation.noise import noise_schedule
 from pipeline.foundation.training import continuing, texts

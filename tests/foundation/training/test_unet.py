@@ -7,8 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.foundation.assembly import scheduler
-from pipeline.foundation.conversion import text_encoder
+from pipeline.foundation.conversion import scheduler, text_encoder
 from pipeline.foundation.noise import noise_schedule
 from pipeline.foundation.recipes import UNET as BUNDLED_UNET
 from pipeline.foundation.recipes import VAE as BUNDLED_VAE
