@@ -5,9 +5,8 @@ files that this imports, it uses the definitions that are referred to, those tha
 that do something whenever the file is imported. So an edit of a function reruns the stages that may call it.
 
 Syntax trees are read and nothing is executed. Imports inside a function count where the function is used; imports under
-TYPE_CHECKING and the annotations of functions do not count, because they hand over no value. Neither does the plumbing,
-because it runs stages without changing what they compute. Comments, docstrings and layout are not part of the syntax,
-so an edit of prose reruns nothing.
+TYPE_CHECKING do not count. Neither does the plumbing, because it runs stages without changing what they compute.
+Comments, docstrings and layout are not part of the syntax, so an edit of prose reruns nothing.
 """
 
 import hashlib

@@ -130,7 +130,7 @@ def _imports(node: ast.AST, path: Path) -> Iterator[Import]:
 
 
 def _uses(node: ast.AST) -> Iterator[Name]:
-    """Yield the names that a node refers to when it is executed; of a dotted name the whole."""
+    """Yield the names that a node refers to; of a dotted name the whole."""
     names: list[str] = []
     inner = node
     while isinstance(inner, ast.Attribute):
@@ -151,15 +151,10 @@ def _executed(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _children(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield the nodes directly in a node, except what is for type checkers alone.
-
-    The annotations of a class stay, because a dataclass or a pydantic model reads them, also where they are text.
-    """
+    """Yield the nodes directly in a node, annotations that are text among them, except what is for type checkers."""
     for name, value in ast.iter_fields(node):
-        if name == "returns" or (name == "annotation" and isinstance(node, ast.arg)):
-            continue
         for child in value if isinstance(value, list) else [value]:
-            if name == "annotation" and isinstance(child, ast.Constant) and isinstance(child.value, str):
+            if name in ("annotation", "returns") and isinstance(child, ast.Constant) and isinstance(child.value, str):
                 yield ast.parse(child.value, mode="eval")
             elif isinstance(child, ast.AST) and not _is_for_types(child):
                 yield child

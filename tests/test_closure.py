@@ -56,7 +56,7 @@ def test_imports_inside_functions_count_and_those_of_types_do_not(tmp_path: Path
         "if TYPE_CHECKING:\n    import pipeline.typed\n"
         "def main():\n    from pipeline.used import x\n    x()\n",
         pipeline__INIT='"""Nothing but a docstring."""',
-        pipeline__used="from pipeline import deeper, unused\ndef x(given: unused.T):\n    import pipeline.deeper\n"
+        pipeline__used="from pipeline import deeper, unused\ndef x():\n    import pipeline.deeper\n"
         "    return pipeline.deeper.y\ndef z():\n    return unused.T\n",
         pipeline__deeper="y = 1\n",
         pipeline__typed="w = 1\n",
@@ -107,7 +107,7 @@ def test_a_module_that_is_handed_on_counts_as_a_whole(tmp_path: Path, main: str)
     assert used(tmp_path) == ({"a:x", "a:f", "b:y"})
 
 
-def test_names_are_followed_through_other_files_and_into_annotations_of_classes(tmp_path: Path) -> None:
+def test_names_are_followed_through_other_files_and_into_annotations(tmp_path: Path) -> None:
     write(
         tmp_path,
         stages__stage="from pipeline.shop import Item as Thing\nThing()\n",
@@ -115,7 +115,7 @@ def test_names_are_followed_through_other_files_and_into_annotations_of_classes(
         pipeline__store='class Item:\n    part: "list[Part]"\n    def use(self, tool: "Tool") -> "Tool": ...\n'
         "class Part: ...\nclass Tool: ...\n",
     )
-    assert used(tmp_path) == {"shop:Item", "store:Item", "store:Part"}
+    assert used(tmp_path) == {"shop:Item", "store:Item", "store:Part", "store:Tool"}
 
 
 def test_another_import_of_the_same_name_is_another_code(tmp_path: Path) -> None:

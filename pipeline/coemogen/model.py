@@ -104,8 +104,3 @@ def ranks(settings: "Coemogen") -> dict[str, int]:
     kinds = {EMOTIONS: settings.emotion_adapters, POLARITIES: settings.polarity_adapters}
     rank = settings.rank * (2 if settings.matched_rank and sum(kinds.values()) == 1 else 1)
     return {name: rank for names, is_on in kinds.items() if is_on for name in names}
-
-
-def trained(model: CoEmoGen) -> dict[str, Tensor]:
-    """Return the trained parameters by name, as weights.safetensors stores them."""
-    return {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}

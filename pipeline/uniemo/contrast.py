@@ -17,18 +17,6 @@ import torch
 from torch import Tensor
 
 
-def contrastive_loss(
-    joint_BD: Tensor, attributes_KD: Tensor, targets_BK: Tensor, temperature: float, literal: bool = False
-) -> Tensor:
-    """Return the loss: unit vectors of images BD and of attributes KD, targets BK bool -> scalar.
-
-    `targets_BK` tells which image has which attribute; with `literal`, at most one per row. The loss is 0 if no image
-    has an attribute.
-    """
-    positives, candidates = contrast_weights(targets_BK, literal)
-    return weighted_contrast(joint_BD, attributes_KD, positives, candidates, temperature)
-
-
 def contrast_weights(targets_BK: Tensor, literal: bool) -> tuple[Tensor, Tensor]:
     """Return the weight of each pair as a positive and the count of each attribute as a candidate.
 

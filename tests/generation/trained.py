@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from pipeline.coemogen.generator import PART
-from pipeline.coemogen.model import build, trained
+from pipeline.coemogen.model import build
 from pipeline.emotions import EMOTIONS
 from pipeline.generation.folder import load_foundation, save_generator
 from pipeline.generation.space import Space
@@ -22,8 +22,9 @@ def random_coemogen(models: Path, name: str, emotions: tuple[str, ...] = EMOTION
     generator = torch.Generator().manual_seed(3)
     model = build(settings, foundation.base, WIDTH, generator)
     weights = {
-        key: 0.1 * torch.randn(tensor.shape, generator=generator) if ".lora_B." in key else tensor
-        for key, tensor in trained(model).items()
+        key: 0.1 * torch.randn(tensor.shape, generator=generator) if ".lora_B." in key else tensor.detach()
+        for key, tensor in model.named_parameters()
+        if tensor.requires_grad
     }
     space = Space({
         f"{PART}/{emotion}/{what}": scale * torch.randn(shape, generator=generator)

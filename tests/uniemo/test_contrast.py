@@ -9,10 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pipeline.uniemo.contrast import contrast_weights, contrastive_loss, weighted_contrast
+from pipeline.uniemo.contrast import contrast_weights, weighted_contrast
 
 TAU = 0.07
 seeds = st.integers(0, 2**31 - 1)
+
+
+def contrastive_loss(
+    joint: Tensor, attributes: Tensor, targets: Tensor, temperature: float, literal: bool = False
+) -> Tensor:
+    """The loss of one batch: unit vectors of images BD and of attributes KD, targets BK bool -> scalar."""
+    return weighted_contrast(joint, attributes, *contrast_weights(targets, literal), temperature)
 
 
 def unit(number: int, seed: int, width: int = 16) -> Tensor:
