@@ -2,7 +2,8 @@
 
 python -m benchmarks.endurance --kills 100 runs for hours. For each unit the stage is killed, and then, a fifth as
 often, the dvc that started it ("UNIT of dvc" in the figures). The last commit is what runs. A unit that already has a
-figure of at least as many kills is not killed again, even if that figure is from another commit.
+figure of at least as many kills is not killed again, even if that figure is from another commit; with --anew only
+figures of today count.
 """
 
 import json
@@ -59,21 +60,21 @@ def prepare() -> None:
     command(sys.executable, "-m", "evoke", "repro")
 
 
-def most_kills() -> dict[str, int]:
-    """Return the largest number of kills of each unit, and of its dvc, in all existing figures."""
+def most_kills(paths: Iterable[Path]) -> dict[str, int]:
+    """Return the largest number of kills of each unit, and of its dvc, in files of figures."""
     most: dict[str, int] = {}
-    for path in RESULTS.glob("*-endurance.json"):
+    for path in paths:
         for name, figures in json.loads(path.read_text()).items():
             most[name] = max(figures["kills"], most.get(name, 0))
     return most
 
 
-def passes(units: Iterable[str], kills: int) -> Iterator[tuple[str, str, str, int]]:
+def passes(units: Iterable[str], kills: int, paths: Iterable[Path]) -> Iterator[tuple[str, str, str, int]]:
     """Yield name of the figure, unit, what is killed ("stage" or "dvc") and how often.
 
-    Passes that already have a figure of as many kills are left out.
+    Passes that have a figure of as many kills in one of the files are left out.
     """
-    num_kills = most_kills()
+    num_kills = most_kills(paths)
     for unit in units:
         for name, killed, number in ((unit, "stage", kills), (f"{unit} of dvc", "dvc", max(kills // DVC_SHARE, 1))):
             if num_kills.get(name, 0) < number:
@@ -85,12 +86,14 @@ def passes(units: Iterable[str], kills: int) -> Iterator[tuple[str, str, str, in
 @click.option(
     "--kills", default=100, show_default=True, type=click.IntRange(min=1), help="Number of kills of each stage."
 )
-def main(units: tuple[str, ...], kills: int) -> None:
+@click.option("--anew", is_flag=True, help="Kill units again that have figures of earlier days.")
+def main(units: tuple[str, ...], kills: int, anew: bool) -> None:
     """Kill UNITS, or all units that keep pieces, and write the results to benchmarks/results."""
     prepare()
     path = RESULTS / f"{datetime.now(UTC):%Y-%m-%d}-endurance.json"
     results = json.loads(path.read_text()) if path.exists() else {}
-    for name, unit, killed, number in passes(units or UNITS, kills):
+    counted = RESULTS.glob(path.name if anew else "*-endurance.json")
+    for name, unit, killed, number in passes(units or UNITS, kills, counted):
         output = command(sys.executable, "-m", "tests.endurance", unit, "--kills", str(number), "--of", killed)
         results[name] = json.loads(output.splitlines()[-1]) | {"commit": git("rev-parse", "--short", "HEAD")}
         path.write_text(json.dumps(results, indent=2, sort_keys=True) + "\n")

@@ -37,18 +37,17 @@ def test_the_clone_is_at_the_last_commit_and_the_repository_around_it_is_left_al
     assert (root / "file").read_text() == "not committed"
 
 
-def test_a_unit_is_finished_by_a_figure_of_any_day_with_as_many_kills(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(endurance, "RESULTS", tmp_path)
+def test_a_unit_is_finished_by_a_figure_of_any_file_with_as_many_kills(tmp_path: Path) -> None:
     figures = {
         "2026-01-02": {"emoset": {"kills": 100}, "judges of dvc": {"kills": 20}},
         "2026-01-03": {"emoset": {"kills": 8}, "judges": {"kills": 99}},
     }
     for day, found in figures.items():
         (tmp_path / f"{day}-endurance.json").write_text(json.dumps(found))
-    assert list(endurance.passes(["emoset", "judges"], 100)) == [
+    paths = sorted(tmp_path.iterdir())
+    assert list(endurance.passes(["emoset", "judges"], 100, paths)) == [
         ("emoset of dvc", "emoset", "dvc", 20),
         ("judges", "judges", "stage", 100),
     ]
-    assert [number for *_, number in endurance.passes(["emogen"], 3)] == [3, 1]
+    assert len(list(endurance.passes(["emoset"], 100, paths[1:]))) == 2
+    assert [number for *_, number in endurance.passes(["emogen"], 3, paths)] == [3, 1]
