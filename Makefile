@@ -40,9 +40,10 @@ format: setup  ## Format the code and mend what ruff can mend
 	@$(VENV)/bin/ruff check --fix-only --quiet $(SOURCES)
 	@$(VENV)/bin/ruff format $(SOURCES)
 
-lint: setup  ## Lint
+lint: setup  ## Lint, and hold the imports to their contracts (pyproject.toml)
 	@echo "make: linting"
 	@$(VENV)/bin/ruff check $(SOURCES)
+	@$(VENV)/bin/lint-imports --no-cache --no-logo
 
 types: setup  ## Check the types
 	@echo "make: checking the types"
