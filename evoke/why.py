@@ -44,7 +44,7 @@ def reasons(stage: "Stage", status: Any, needs: set[str]) -> str:
 
 
 def changed_code(stage: "Stage", path: str) -> list[str]:
-    """Return the source files that have changed since the last run.
+    """Return what has changed of the code since the last run, by file, such as "pipeline/rows.py: shuffled, Rows".
 
     The list is empty if DVC's cache no longer holds the state of the last run.
     """
@@ -53,7 +53,11 @@ def changed_code(stage: "Stage", path: str) -> list[str]:
     if before is None or not before.is_file() or not Path(path).is_file():
         return []
     lines = (set(file.read_text(encoding="utf-8").splitlines()) for file in (before, Path(path)))
-    return sorted({line.split(" ", 1)[1] for line in set.symmetric_difference(*lines)})
+    names: dict[str, set[str]] = {}
+    for line in set.symmetric_difference(*lines):
+        _, file, *defined = line.split(" ", 2)
+        names.setdefault(file, set()).update(defined)
+    return [": ".join(filter(None, (file, ", ".join(sorted(names[file]))))) for file in sorted(names)]
 
 
 def changed_params(stage: "Stage") -> list[str]:

@@ -1,4 +1,4 @@
-"""Find the code that a stage consists of: the definitions that it uses, directly or not, with one hash for each file.
+"""Find the code that a stage consists of: the definitions that it uses, directly or not, each with a hash.
 
 A definition is a function, a class or a constant at the top level of a file. A stage uses all of its own file; of the
 files that this imports, it uses the definitions that are referred to, those that they refer to in turn, and statements
@@ -25,7 +25,7 @@ PLUMBING = frozenset(f"pipeline/{name}.py" for name in (
 
 
 def code_of(root: Path, *paths: Path) -> str:
-    """Return one line for each file of which the given files use something: 16 hex digits and its path.
+    """Return one line for each definition that the given files use: 16 hex digits, the path of its file, and its name.
 
     Paths are relative to root. Code that knows the emotions has a line for the set that emotions.yaml names, so that
     another set reruns what it reaches. Raises ValueError if a file is not valid Python.
@@ -34,8 +34,9 @@ def code_of(root: Path, *paths: Path) -> str:
 
 
 def _lines(file: Path, parts: list[Part], root: Path) -> Iterator[str]:
-    """Yield the line of a file of code and, for the one that reads the emotions, a line for the set in use."""
-    yield f"{_hash([part.code for part in parts])} {file.as_posix()}\n"
+    """Yield the lines of a file of code and, for the one that reads the emotions, a line for the set in use."""
+    for part in parts:
+        yield f"{_hash(part.code)} {file.as_posix()} {','.join(part.names)}".rstrip() + "\n"
     if file.as_posix() == EMOTIONS_CODE:
         yield f"{_hash(list(read_emotions(root).items()))} {EMOTIONS_FILE}\n"
 

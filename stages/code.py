@@ -1,4 +1,4 @@
-"""Stage code: hash the syntax of every file that a stage imports, so that an edit reruns the stages that it reaches."""
+"""Stage code: hash what each stage uses of the code, so that an edit reruns the stages that it reaches."""
 
 from pathlib import Path
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.closure import code_of, used_parts
-from pipeline.generation.kinds import loader_of
+from pipeline.closure import PLUMBING, code_of, used_parts
+from pipeline.generation.kinds import LOADERS, loader_of
 from pipeline.params import METHODS
+from pipeline.source import source_of
 from pipeline.stage import declaration_of
 
 STAGE = Path("stages/stage.py")
@@ -136,9 +137,12 @@ def test_prose_is_no_code_and_a_constant_is(tmp_path: Path) -> None:
     assert code_of(tmp_path, STAGE) == before
     write(tmp_path, pipeline__used='"""Other."""\nRATE = 2\n\n\ndef f():\n    return RATE\n')
     after = code_of(tmp_path, STAGE)
-    assert [line.split()[1] for line in after.splitlines()] == ["pipeline/used.py", "stages/stage.py"]
-    assert after.splitlines()[0] != before.splitlines()[0]
-    assert after.splitlines()[1] == before.splitlines()[1]
+    assert [line.split(" ", 1)[1] for line in after.splitlines()] == [
+        "pipeline/used.py RATE", "pipeline/used.py f", "stages/stage.py f", "stages/stage.py",
+    ]  # fmt: skip
+    assert [one == other for one, other in zip(before.splitlines(), after.splitlines(), strict=True)] == [
+        False, True, True, True,
+    ]  # fmt: skip
 
 
 ROOT = Path(__file__).parents[1]
@@ -194,3 +198,22 @@ def test_code_that_is_no_python_is_named(tmp_path: Path) -> None:
     write(tmp_path, stages__stage="import pipeline.torn\n", pipeline__torn="x = 1\n  y = 2\n")
     with pytest.raises(ValueError, match=r"pipeline/torn.py, line 2: invalid Python: .*; correct it and run again"):
         code_of(tmp_path, STAGE)
+
+
+MAKERS = {  # what makes the bundled weights, by commands of benchmarks/
+    "pipeline/foundation/training/continuing.py",
+    "pipeline/foundation/training/judge.py",
+}
+
+
+def test_what_no_stage_uses_is_not_in_pipeline() -> None:
+    """It belongs to evoke/: pipeline/ shows what the stages run."""
+    stages = [path.relative_to(ROOT) for path in (ROOT / "stages").glob("*.py")]
+    loaders = [Path(*module.split(".")).with_suffix(".py") for module in set(LOADERS.values())]
+    code = {file.as_posix() for file in used_parts(ROOT, *stages, *loaders)} | PLUMBING
+    defining = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "pipeline").rglob("*.py")
+        if source_of(path.read_text(), path.relative_to(ROOT)).parts
+    }
+    assert defining - code == MAKERS

@@ -1,7 +1,7 @@
 """The kinds of generators, and where each is loaded.
 
 Modules are named as text and imported when they are needed: so the images of one method depend on the code of that
-method alone, and a new method resamples nobody else's (pipeline/closure.py reads import statements).
+method alone, and a new method resamples nobody else's (pipeline/closure.py reads names).
 """
 
 LOADERS = {

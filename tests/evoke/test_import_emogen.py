@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from evoke.cli import main
 from evoke.foreign.artefacts import ARTEFACTS
-from tests.foreign.published import CLASSIFIER, OBJECT_COEFFICIENTS, POINTER, checkout
+from tests.evoke.foreign.published import CLASSIFIER, OBJECT_COEFFICIENTS, POINTER, checkout
 
 
 def run(*arguments: object) -> Any:

@@ -15,7 +15,7 @@ from pipeline.emotions import EMOTIONS
 from pipeline.foundation.clip import CONFIG, WEIGHTS
 from pipeline.foundation.training.clip import build_clip
 from pipeline.weights import save_safetensors
-from tests.foreign.published import checkout
+from tests.evoke.foreign.published import checkout
 from tests.foundation.hubs import REVISION, fill_cache
 from tests.metrics.bench import encoded, models_of_chance, picture
 

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from evoke.cli import main
 from evoke.study.design import Key
-from tests.study.people import METHODS, answers_of, write_images
+from tests.evoke.study.people import METHODS, answers_of, write_images
 
 ROOT = Path(__file__).parents[2]
 MAKE = ("make", "--methods", ",".join(METHODS[:3]), "--group-size", "3")

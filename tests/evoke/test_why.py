@@ -26,7 +26,7 @@ stages:
     outs: [end.txt]
 """
 
-CODE = "aaaa pipeline/one.py\nbbbb pipeline/two.py\n"
+CODE = "aaaa pipeline/one.py f\nbbbb pipeline/two.py g\ncccc pipeline/two.py H\ndddd pipeline/two.py\n"
 
 
 @pytest.fixture
@@ -53,8 +53,10 @@ def test_each_kind_of_change_is_named(repository: Path) -> None:
         "second": "after first",
     }
     Path("params.yaml").write_text("first: {steps: 5, sub: {rate: 0.1}}\n")
-    Path("code.py").write_text(CODE.replace("bbbb", "cccc"))
-    assert reasons()["first"] == "code pipeline/two.py"
+    Path("code.py").write_text(CODE.replace("aaaa", "eeee").replace("dddd", "eeee"))
+    assert reasons()["first"] == "code pipeline/one.py: f, pipeline/two.py"
+    Path("code.py").write_text(CODE.replace("bbbb", "eeee").replace("cccc", "eeee"))
+    assert reasons()["first"] == "code pipeline/two.py: H, g"
     Path("code.py").write_text(CODE)
     Path("in.txt").write_text("2")
     assert reasons()["first"] == "input in.txt modified"

@@ -1,7 +1,7 @@
 """Arguments of commands, and files of results that tables and folders of pictures are made of.
 
 Held elsewhere: unknown emotions and weights (tests/evoke/test_generate.py), missing folders (test_curate_command.py,
-test_score.py), EmoGen's files, each opcode of a pickle, archives with `..` (tests/foreign), damaged override files.
+test_score.py), EmoGen's files, each opcode of a pickle, archives with `..` (tests/evoke/foreign), damaged overrides.
 """
 
 import os

@@ -1,6 +1,6 @@
 """Folders of models: safetensors, meta.json, spaces, heads, judges, understandings, and pickles in their place.
 
-Held elsewhere: foreign checkpoints and pickles (tests/foreign), a 2^60 header and no safetensors at all
+Held elsewhere: foreign checkpoints and pickles (tests/evoke/foreign), a 2^60 header and no safetensors at all
 (tests/test_weights.py), models of another CLIP or diffusion model (tests/uniemo/test_reader.py, tests/generation).
 """
 

@@ -14,7 +14,7 @@ from pipeline.artifacts import CORRELATION, EMOSET, FEATURES, IMPORTED_EMOGEN, e
 from pipeline.attributes import attributes_of
 from pipeline.uniemo.correlation import matches, named_as
 from stages import correlation
-from tests.foreign.published import OBJECT_COEFFICIENTS, SCENE_COEFFICIENTS, pickled, probabilities
+from tests.evoke.foreign.published import OBJECT_COEFFICIENTS, SCENE_COEFFICIENTS, pickled, probabilities
 from tests.judges.conftest import row
 from tests.repository import ROOT, enter_repository
 

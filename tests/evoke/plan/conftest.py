@@ -12,7 +12,7 @@ from evoke.plan.inputs import Setting, corpora_of, models_of
 from evoke.preset import load_preset, params_with
 from pipeline.params import Params
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 ANY = "0" * 40
 
 

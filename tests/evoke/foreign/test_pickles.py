@@ -17,7 +17,7 @@ from evoke.foreign import pickles
 from evoke.foreign.artefacts import attributes, balance, coefficients
 from evoke.foreign.pickles import parse, vector
 from evoke.foreign.refusal import RefusedError
-from tests.foreign.published import DOUBLED, Calls, little_memory, pickled, probabilities
+from tests.evoke.foreign.published import DOUBLED, Calls, little_memory, pickled, probabilities
 
 GOOD = {protocol: pickled({"tree": probabilities(), "beach": probabilities(1)}, protocol) for protocol in (2, 3, 4, 5)}
 

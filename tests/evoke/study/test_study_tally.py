@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from evoke.study.tally import ALL, agreement, judge, krippendorff_alpha, people_needed, plot, preferences
-from tests.study.people import METHODS, answers_of, clicker, key_of, preferring
+from tests.evoke.study.people import METHODS, answers_of, clicker, key_of, preferring
 
 KEY = key_of()
 SHARES = {"emogen": 0.7, "dreambooth": 0.85, "textual_inversion": 0.5, "stable_diffusion": 0.3}

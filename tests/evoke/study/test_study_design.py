@@ -7,7 +7,7 @@ import pytest
 
 from evoke.study.design import Key, design, questionnaire
 from pipeline.emotions import EMOTIONS
-from tests.study.people import METHODS, key_of
+from tests.evoke.study.people import METHODS, key_of
 
 KEY = key_of()
 

@@ -10,7 +10,7 @@ from evoke.cli import main
 from evoke.plan.curation import clip_cost, curations, priced
 from evoke.plan.rates import value
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 NUMBER = 100_000_000
 
 

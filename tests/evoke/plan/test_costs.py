@@ -9,7 +9,7 @@ from evoke.plan.costs import Captioner, Cost, Models, inception, judge
 from evoke.plan.inputs import CLIP, UNET, VAE, XL_SECOND, XL_UNET, XL_VAE
 from pipeline.params import load_params
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 GFLOP = 1e9
 
 

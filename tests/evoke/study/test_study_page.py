@@ -15,7 +15,7 @@ from PIL import Image
 from evoke.study.design import design, questionnaire
 from evoke.study.page import page, write_site
 from evoke.study.tally import judge, preferences
-from tests.study.people import METHODS, key_of
+from tests.evoke.study.people import METHODS, key_of
 
 KEY = key_of(METHODS[:2])
 LENGTH = 8 * 4 + 6

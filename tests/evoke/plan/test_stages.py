@@ -9,7 +9,7 @@ from evoke.plan.rates import device_of, figure
 from evoke.plan.stages import STAGES
 from evoke.plan.table import Stage, schedule
 from pipeline.params import read_yaml
-from tests.plan.units import DAG, ROOT, work_of
+from tests.evoke.plan.units import DAG, ROOT, work_of
 
 Make = Callable[..., Setting]
 

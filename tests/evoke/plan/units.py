@@ -9,7 +9,7 @@ from evoke.plan.stages import workload
 from evoke.plan.table import Stage
 from pipeline.params import read_yaml
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DAG: dict[str, Any] = read_yaml(ROOT / "dvc.yaml")["stages"]
 
 

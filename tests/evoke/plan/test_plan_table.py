@@ -11,7 +11,7 @@ from evoke.plan.costs import Cost
 from evoke.plan.inputs import Setting
 from evoke.plan.rates import Device, Figure, Speed, device_of, figure, known_devices, load_rates, name_of
 from evoke.plan.table import Part, Stage, Timed, schedule, sums, timed, to_csv
-from tests.plan.units import work_of
+from tests.evoke.plan.units import work_of
 
 Make = Callable[..., Setting]
 AVX2_PROBE, AVX2_SECONDS = 95e9, 1495.0

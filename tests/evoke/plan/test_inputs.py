@@ -14,7 +14,7 @@ from evoke.plan.inputs import Curated, Setting, corpora_of, count_art, count_emo
 from evoke.plan.stages import STAGES
 from pipeline.params import FoundationClip, load_params
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 COSTS = ("unet", "vae_encode", "vae_decode", "clip_image", "clip_text")
 
 

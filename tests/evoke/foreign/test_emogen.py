@@ -22,7 +22,7 @@ from pipeline.emotions import EMOTIONS, INDEX
 from pipeline.judges.head import load_head
 from pipeline.schemas import CORRELATION_SCHEMA
 from pipeline.weights import load_safetensors
-from tests.foreign.published import (
+from tests.evoke.foreign.published import (
     BALANCE,
     CLASSIFIER,
     ENCODER,

@@ -11,7 +11,7 @@ from PIL import Image
 from benchmarks.browser import CHROMIUM, DESKTOP, PHONE, Page, browser
 from evoke.study.page import write_site
 from evoke.study.tally import judge
-from tests.study.people import METHODS, key_of
+from tests.evoke.study.people import METHODS, key_of
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here; Debian's is the package chromium")
 KEY = key_of(METHODS[:2])

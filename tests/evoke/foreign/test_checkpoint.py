@@ -21,7 +21,16 @@ from evoke.foreign import checkpoint
 from evoke.foreign.artefacts import classifier
 from evoke.foreign.checkpoint import checked, load_state_dict, load_tensor
 from evoke.foreign.refusal import RefusedError
-from tests.foreign.published import DOUBLED, Calls, archived, entries_of, little_memory, rewritten, saved, state_dict
+from tests.evoke.foreign.published import (
+    DOUBLED,
+    Calls,
+    archived,
+    entries_of,
+    little_memory,
+    rewritten,
+    saved,
+    state_dict,
+)
 
 GOOD = saved(state_dict())
 NAMES = {info.filename: content for info, content in entries_of(GOOD)}
