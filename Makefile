@@ -23,7 +23,7 @@ repro: setup  ## Set up, check params.yaml, run the pipeline (what is up to date
 
 test: setup  ## Set up, run the tests
 	@echo "make: running the tests"
-	@$(RUN) -m pytest -n 2
+	@$(RUN) -m pytest -n 2 --dist loadfile
 
 slow: setup  ## Run the tests that are left out of `make test`: the papers' size, minutes
 	@$(RUN) -m pytest -m slow
