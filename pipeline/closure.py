@@ -16,29 +16,44 @@ from pathlib import Path
 
 from pipeline.emotion_set import FILE as EMOTIONS_FILE
 from pipeline.emotion_set import read_emotions
-from pipeline.source import Import, Name, Part, Source, source_of
+from pipeline.miniature.identity import world_hash
+from pipeline.source import Name, Part, Source, source_of
 
-EMOTIONS_CODE = "pipeline/emotion_set.py"
-PLUMBING = frozenset(f"pipeline/{name}.py" for name in (
-    "ahead", "artifacts", "closure", "engine", "engine_ray", "params", "schemas", "source", "stage", "warm", "work",
-))  # fmt: skip
+EMOTIONS_CODE, WORLD_CODE = "pipeline/emotion_set.py", "pipeline/miniature/identity.py"
+PLUMBING = frozenset(
+    f"pipeline/{name}.py"
+    for name in ("ahead", "closure", "engine", "engine_ray", "params", "source", "stage", "warm", "work")
+)
+THROUGH_RUN = (  # what a stage calls through its `Run`, which is plumbing, and its outs depend on
+    ("pipeline", "artifacts", "read_json"),
+    ("pipeline", "artifacts", "read_shards"),
+    ("pipeline", "artifacts", "read_table"),
+    ("pipeline", "artifacts", "shard_name"),
+    ("pipeline", "artifacts", "shard_paths"),
+    ("pipeline", "artifacts", "take_rows"),
+    ("pipeline", "artifacts", "write_json"),
+    ("pipeline", "artifacts", "write_table"),
+    ("pipeline", "runtime", "numpy_generator"),
+)
 
 
 def code_of(root: Path, *paths: Path) -> str:
     """Return one line for each definition that the given files use: 16 hex digits, the path of its file, and its name.
 
-    Paths are relative to root. Code that knows the emotions has a line for the set that emotions.yaml names, so that
-    another set reruns what it reaches. Raises ValueError if a file is not valid Python.
+    Paths are relative to root. Two files have a line more for what they read: the emotions that emotions.yaml names,
+    and the drawn world, which is all files of its folder. Raises ValueError if a file is not valid Python.
     """
     return "".join(line for file, parts in used_parts(root, *paths).items() for line in _lines(file, parts, root))
 
 
 def _lines(file: Path, parts: list[Part], root: Path) -> Iterator[str]:
-    """Yield the lines of a file of code and, for the one that reads the emotions, a line for the set in use."""
+    """Yield the lines of a file of code."""
     for part in parts:
         yield f"{_hash(part.code)} {file.as_posix()} {','.join(part.names)}".rstrip() + "\n"
     if file.as_posix() == EMOTIONS_CODE:
         yield f"{_hash(list(read_emotions(root).items()))} {EMOTIONS_FILE}\n"
+    if file.as_posix() == WORLD_CODE:
+        yield f"{world_hash(root / file.parent)} {file.parent.as_posix()}\n"
 
 
 def _hash(value: object) -> str:
@@ -52,7 +67,11 @@ def used_parts(root: Path, *paths: Path) -> dict[Path, list[Part]]:
     """
     search = _Search(root)
     for path in paths:
+        search.execute(path.with_suffix("").parts)
         search.use_file(path)
+    if any(path.parts[0] == "stages" for path in paths):
+        for name in THROUGH_RUN:
+            search.use(name)
     return search.run()
 
 
@@ -62,8 +81,9 @@ class _Search:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.used: dict[Path, set[int]] = {}  # numbers of parts
-        self.imported: set[Path] = set()
         self.waiting: list[tuple[Path, Part]] = []
+        self.executed: set[Path] = set()
+        self.followed: set[tuple[Path, Name]] = set()
         self.sources: dict[Path, Source] = {}
         self.files: dict[Name, Path | None] = {}
 
@@ -71,56 +91,70 @@ class _Search:
         """Use all that the parts in use refer to, and return the parts by file."""
         while self.waiting:
             file, part = self.waiting.pop()
-            bound = {one.bound: one.origin for one in part.imports}
             for one in part.imports:
-                self.execute(one)
-                if part.kind == "statement" or one.bound == "*":  # other parts may refer to what it imports
-                    self.use(one.origin)
+                self.execute(one.module, one.origin)
+            if part.kind != "import" or part.names == ("*",):
+                self.use_imports(part)
             for name in part.uses:
-                if name[0] in bound:
-                    self.use((*bound[name[0]], *name[1:]))
-                else:
-                    self.use_in(file, name)
+                self.use_in(file, name)
         return {
             file: [self.source(file).parts[number] for number in sorted(numbers)]
             for file, numbers in sorted(self.used.items())
         }
 
-    def execute(self, one: Import) -> None:
-        """Use the statements that are executed when a module is imported, and the packages that contain it."""
-        whole = max(one.origin, one.module, key=len)
-        for length in range(1, len(whole) + 1):
-            file = self.file_of(whole[:length])
-            if file is None or file in self.imported:
+    def use_imports(self, part: Part) -> None:
+        """Use what a part imports in itself: by the names that it refers to, or all of it if others may refer to it."""
+        for one in part.imports:
+            names = [name for name in part.uses if name[0] == one.bound]
+            if part.kind == "statement" or not names:
+                self.use(one.origin)
+            for name in names:
+                self.use((*one.origin, *name[1:]))
+
+    def execute(self, *modules: Name) -> None:
+        """Use the statements that are executed when modules are imported, and the packages that contain them."""
+        for name in (module[:length] for module in modules for length in range(1, len(module) + 1)):
+            file = self.file_of(name)
+            if file is None or file in self.executed:
                 continue
-            self.imported.add(file)
+            self.executed.add(file)
             for number, part in enumerate(self.source(file).parts):
-                if part.kind == "statement":
+                if part.kind == "statement" and file.as_posix() not in PLUMBING:
                     self.use_part(file, number)
-                elif part.kind == "import":
-                    self.execute(part.imports[0])
+                for one in part.imports if part.kind == "import" else ():
+                    self.execute(one.module, one.origin)
 
     def use(self, name: Name) -> None:
         """Use what a full name stands for: ("a", "b", "c") is c of the module a.b, or all of the module a.b.c."""
         lengths = (length for length in range(len(name), 0, -1) if self.file_of(name[:length]))
-        if length := next(lengths, 0):
-            file = self.file_of(name[:length])
-            assert file is not None
-            if length == len(name) or not self.use_in(file, name[length:]):
-                self.use_file(file)
+        length = next(lengths, 0)
+        file = self.file_of(name[:length])
+        if file is None or file.as_posix() in PLUMBING:
+            return
+        if length == len(name) or not self.use_in(file, name[length:]):
+            self.use_file(file, handed_on=True)
 
     def use_in(self, file: Path, name: Name) -> bool:
-        """Use what a name stands for in a file, and return whether the file defines it."""
-        source = self.source(file)
-        for number in source.binding.get(name[0], ()):
-            part = self.use_part(file, number)
-            if part.kind == "import":
-                self.use((*part.imports[0].origin, *name[1:]))
-        return name[0] in source.binding
+        """Use what a name stands for in a file, and return whether the file binds it."""
+        binding = self.source(file).binding
+        numbers = binding.get(name[0]) or binding.get("*", ())
+        if (file, name) not in self.followed:
+            self.followed.add((file, name))
+            for part in [self.use_part(file, number) for number in numbers]:
+                for one in part.imports if part.kind != "definition" else ():
+                    if one.bound in (name[0], "*"):
+                        self.use((*one.origin, *(name if one.bound == "*" else name[1:])))
+        return bool(numbers)
 
-    def use_file(self, file: Path) -> None:
+    def use_file(self, file: Path, handed_on: bool = False) -> None:
+        """Use all of a file; if it is handed on as a module, what it imports can be reached through it, too."""
+        if (file, ()) in self.followed:
+            return
+        self.followed.add((file, ()))
         for number in range(len(self.source(file).parts)):
-            self.use_part(file, number)
+            part = self.use_part(file, number)
+            for one in part.imports if part.kind == "import" and handed_on else ():
+                self.use(one.origin)
 
     def use_part(self, file: Path, number: int) -> Part:
         part, used = self.source(file).parts[number], self.used.setdefault(file, set())
@@ -135,10 +169,9 @@ class _Search:
         return self.sources[file]
 
     def file_of(self, module: Name) -> Path | None:
-        """Return the file of a module of this repository, None for plumbing and for what is not a module of it."""
+        """Return the file of a module of this repository, None for what is not a module of it."""
         if module not in self.files:
             base = Path(*module)
-            choices = (base.with_suffix(".py"), base / "__init__.py")
-            file = next((choice for choice in choices if (self.root / choice).is_file()), None)
-            self.files[module] = None if file is None or file.as_posix() in PLUMBING else file
+            choices = (base / "__init__.py", base.with_suffix(".py")) if module else ()
+            self.files[module] = next((choice for choice in choices if (self.root / choice).is_file()), None)
         return self.files[module]

@@ -5,15 +5,17 @@ of every stage's code hash (pipeline/closure.py).
 """
 
 import ast
-import builtins
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-OURS = ("pipeline", "stages", "evoke")
+PURE = {  # decorators that only change the function or the class under them
+    "cache", "contextmanager", "dataclass", "inference_mode", "lru_cache", "no_grad", "overload", "wraps",
+}  # fmt: skip
 Name = tuple[str, ...]  # a dotted name: ("np", "linalg", "norm")
 
 
@@ -59,61 +61,54 @@ def source_of(text: str, path: Path) -> Source:
     Raises ValueError if it is not valid Python.
     """
     try:
-        body = [node for node in _parsed(text).body if not _is_for_types(node) and not _is_docstring(node)]
+        nodes = _without_types(_parsed(text).body)
     except SyntaxError as error:
         raise ValueError(
             f"{path}, line {error.lineno}: invalid Python: {error.msg}; correct it and run again"
         ) from None
-    parts = [part for node in body for part in _parts(node, path, frozenset(_foreign(body, path)))]
+    body = [node for node in nodes if isinstance(node, ast.stmt) and not _is_docstring(node)]
+    parts = tuple(part for node in body for part in _parts(node, path))
     binding = defaultdict(list)
     for number, part in enumerate(parts):
         for name in part.names:
             binding[name].append(number)
-    return Source(tuple(parts), {name: tuple(numbers) for name, numbers in binding.items()})
+    return Source(parts, {name: tuple(numbers) for name, numbers in binding.items()})
 
 
-def _foreign(body: list[ast.stmt], path: Path) -> Iterator[str]:
-    """Yield the names that a file has from Python and from other projects."""
-    yield from dir(builtins)
-    yield from (one.bound for node in body for one in _imports(node, path) if one.module[0] not in OURS)
-
-
-def _parts(node: ast.stmt, path: Path, foreign: frozenset[str]) -> Iterator[Part]:
+def _parts(node: ast.stmt, path: Path) -> Iterator[Part]:
     """Yield the parts of a statement: one, or one for each name of an import."""
+    first = min(one.lineno for one in (node, *getattr(node, "decorator_list", ())))
+    lines = first, node.end_lineno or node.lineno
     if isinstance(node, ast.Import | ast.ImportFrom):
         for one in _imports(node, path):
-            code = f"import {'.'.join(one.origin)} as {one.bound}"
-            yield Part("import", (one.bound,), (node.lineno, node.end_lineno or node.lineno), code, (one,))
+            yield Part("import", (one.bound,), lines, f"import {'.'.join(one.origin)} as {one.bound}", (one,))
         return
-    inner = list(_executed(node))
-    imports = tuple(one for each in inner for one in _imports(each, path))
-    uses = tuple(dict.fromkeys(_uses(node)))
-    first = min(one.lineno for one in (node, *getattr(node, "decorator_list", ())))
-    lines = (first, node.end_lineno or node.lineno)
-    if names := _defined(node, foreign):
-        yield Part("definition", names, lines, str(_plain(node)), imports, uses)
-    else:
-        names = (*(one.bound for one in imports), *(name for each in inner for name in _bound(each)))
-        yield Part("statement", tuple(dict.fromkeys(names)), lines, str(_plain(node)), imports, uses)
+    imports = tuple(one for inner in _executed(node) for one in _imports(inner, path))
+    kind: Literal["definition", "statement"] = "definition" if _only_defines(node) else "statement"
+    names, uses = dict.fromkeys(_bound(node, path)), dict.fromkeys(_uses(node))
+    yield Part(kind, tuple(names), lines, str(_plain(node)), imports, tuple(uses))
 
 
-def _defined(node: ast.stmt, foreign: frozenset[str]) -> tuple[str, ...]:
-    """Return what a statement defines, or nothing if it may do more: a decorator of ours may register a function."""
+def _only_defines(node: ast.stmt) -> bool:
+    """Return False if a statement may do more than define names: another decorator might register the function."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        decorators = [next(_uses(decorator), ("",))[0] for decorator in node.decorator_list]
-        return (node.name,) if foreign.issuperset(decorators) else ()
+        return all({name[-1] for name in _uses(decorator)} & PURE for decorator in node.decorator_list)
     targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
-    single = [one for target in targets for one in (target.elts if isinstance(target, ast.Tuple) else [target])]
-    names = tuple(one.id for one in single if isinstance(one, ast.Name))
-    return names if len(names) == len(single) else ()
+    names = [one for target in targets for one in (target.elts if isinstance(target, ast.Tuple) else [target])]
+    assigns_inside = any(isinstance(inner, ast.NamedExpr) for inner in ast.walk(node))
+    return bool(names) and all(isinstance(one, ast.Name) for one in names) and not assigns_inside
 
 
-def _bound(node: ast.AST) -> Iterator[str]:
-    """Yield the name that a node binds, if it binds one."""
+def _bound(node: ast.AST, path: Path) -> Iterator[str]:
+    """Yield the names that a statement binds in its file."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield node.name
+        return
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
         yield node.id
-    elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        yield node.name
+    yield from (one.bound for one in _imports(node, path))
+    for child in _children(node):
+        yield from _bound(child, path)
 
 
 def _imports(node: ast.AST, path: Path) -> Iterator[Import]:
@@ -131,16 +126,18 @@ def _imports(node: ast.AST, path: Path) -> Iterator[Import]:
 
 def _uses(node: ast.AST) -> Iterator[Name]:
     """Yield the names that a node refers to; of a dotted name the whole."""
+    if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+        yield (node.target.id,)
     names: list[str] = []
     inner = node
     while isinstance(inner, ast.Attribute):
         names.append(inner.attr)
         inner = inner.value
-    if isinstance(inner, ast.Name):
-        yield (inner.id, *reversed(names))
-    else:
+    if not isinstance(inner, ast.Name):
         for child in _children(inner):
             yield from _uses(child)
+    elif not isinstance(inner.ctx, ast.Store):
+        yield (inner.id, *reversed(names))
 
 
 def _executed(node: ast.AST) -> Iterator[ast.AST]:
@@ -153,15 +150,33 @@ def _executed(node: ast.AST) -> Iterator[ast.AST]:
 def _children(node: ast.AST) -> Iterator[ast.AST]:
     """Yield the nodes directly in a node, annotations that are text among them, except what is for type checkers."""
     for name, value in ast.iter_fields(node):
-        for child in value if isinstance(value, list) else [value]:
-            if name in ("annotation", "returns") and isinstance(child, ast.Constant) and isinstance(child.value, str):
-                yield ast.parse(child.value, mode="eval")
-            elif isinstance(child, ast.AST) and not _is_for_types(child):
-                yield child
+        nodes = [child for child in (value if isinstance(value, list) else [value]) if isinstance(child, ast.AST)]
+        if name in ("annotation", "returns"):
+            nodes = [read for child in nodes for read in _annotation(child)]
+        yield from _without_types(nodes)
 
 
-def _is_for_types(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+def _annotation(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield an annotation, and what the texts in it say, except those of a Literal."""
+    yield node
+    waiting = [node]
+    while waiting:
+        inner = waiting.pop()
+        if isinstance(inner, ast.Subscript) and "Literal" in {name[-1] for name in _uses(inner.value)}:
+            continue
+        waiting += ast.iter_child_nodes(inner)
+        if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
+            with suppress(SyntaxError):  # a text that is not Python, as in Annotated[int, "pixels high"]
+                yield from _annotation(ast.parse(inner.value.strip(), mode="eval"))
+
+
+def _without_types(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """Yield nodes; in place of `if TYPE_CHECKING` what stands under its `else`."""
+    for node in nodes:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in {name[-1] for name in _uses(node.test)}:
+            yield from _without_types(node.orelse)
+        else:
+            yield node
 
 
 def _is_docstring(node: ast.AST) -> bool:

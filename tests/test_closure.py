@@ -2,15 +2,18 @@
 
 import importlib
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
-from pipeline.closure import PLUMBING, code_of, used_parts
+from pipeline.closure import PLUMBING, THROUGH_RUN, code_of, used_parts
 from pipeline.generation.kinds import LOADERS, loader_of
+from pipeline.miniature.identity import world_hash
 from pipeline.params import METHODS
 from pipeline.source import source_of
 from pipeline.stage import declaration_of
 
+ROOT = Path(__file__).parents[1]
 STAGE = Path("stages/stage.py")
 
 
@@ -83,7 +86,7 @@ def test_decorators_of_libraries_do_not_make_a_function_count(tmp_path: Path) ->
         tmp_path,
         stages__stage="from pipeline import a, d\n",
         pipeline__a="from functools import cache\nfrom pipeline.d import note\n@cache\ndef f():\n    pass\n"
-        "@property\ndef g():\n    pass\n@note(1)\ndef h():\n    pass\n",
+        "@note(1)\ndef h():\n    pass\n",
         pipeline__d="def note(x):\n    pass\n",
     )
     assert used(tmp_path) == {"a:note", "a:h", "d:note"}
@@ -119,6 +122,104 @@ def test_names_are_followed_through_other_files_and_into_annotations(tmp_path: P
     assert used(tmp_path) == {"shop:Item", "store:Item", "store:Part", "store:Tool"}
 
 
+WAYS = {
+    "two imports of one name": (
+        """
+        def f(k):
+            if k:
+                from pipeline.b import x
+                return x()
+            from pipeline.c import x
+            return x()
+        """,
+        {"b:x", "c:x"},
+    ),
+    "an import in a function inside": (
+        """
+        from pipeline.b import x
+        def f():
+            def g():
+                from pipeline.c import x
+                return x()
+            return x(), g()
+        """,
+        {"a:x", "b:x", "c:x"},
+    ),
+    "a class that imports": ("class f:\n    from pipeline.b import x\n", {"b:x"}),
+    "an import for all": ("def f():\n    global x\n    from pipeline.b import x\n", {"b:x"}),
+    "a star": ("from pipeline.b import *\ndef f():\n    x()\n", {"a:*", "b:x"}),
+    "an import that may fail": (
+        """
+        try:
+            import pipeline.b
+        except ImportError:
+            pass
+        def f():
+            return pipeline.b.x()
+        """,
+        {"a:pipeline", "b:x"},
+    ),
+    "an assignment inside": ("y = (z := 1) + 1\ndef f():\n    return z\n", {"a:y,z"}),
+    "text in text": ("def f(n: \"list['x']\"):\n    pass\nfrom pipeline.b import x\n", {"a:x", "b:x"}),
+    "text that is no name": ("def f(n: 'pixels high', m: ''):\n    pass\n", set()),
+    "what is not for type checkers": (
+        """
+        from typing import TYPE_CHECKING
+        if TYPE_CHECKING:
+            from pipeline.c import x
+        else:
+            from pipeline.b import x
+        def f():
+            return x()
+        """,
+        {"a:x", "b:x"},
+    ),
+    "an increment": ("x: int\ndef f():\n    global x\n    x += 1\n", {"a:x"}),
+    "a field named like a module": ("import pipeline.b as x\nclass f:\n    x: int = 1\n", set()),
+    "a file that imports itself": ("from pipeline.a import x\ndef f():\n    x()\n", {"a:x"}),
+    "targets in targets": (
+        """
+        (x, y), z = (1, 2), 3
+        def f():
+            match x:
+                case [1, *w]:
+                    return w
+        """,
+        {"a:x,y,z"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("a", "wanted"), WAYS.values(), ids=WAYS)
+def test_every_way_to_name_a_thing_counts(tmp_path: Path, a: str, wanted: set[str]) -> None:
+    write(
+        tmp_path,
+        stages__stage="from pipeline.a import f\nf()\n",
+        pipeline__a=dedent(a),
+        pipeline__b="def x():\n    pass\n",
+        pipeline__c="def x():\n    pass\n",
+    )
+    assert used(tmp_path) == {"a:f", *wanted}
+
+
+def test_what_a_stage_calls_through_its_run_is_listed() -> None:
+    """`Run` is plumbing, but the functions of artifacts and runtime to which it hands on are the stage's code."""
+    source = source_of((ROOT / "pipeline/stage.py").read_text(), Path("pipeline/stage.py"))
+    (run,) = (source.parts[number] for number in source.binding["Run"])
+    called = {("pipeline", *name) for name in run.uses if name[0] in ("artifacts", "runtime")}
+    assert called == {*THROUGH_RUN, ("pipeline", "artifacts", "METRICS"), ("pipeline", "runtime", "Key")}
+    assert {"numpy_generator", "seed_of"} <= {
+        name
+        for part in used_parts(ROOT, Path("stages/feedback.py"))[Path("pipeline/runtime.py")]
+        for name in part.names
+    }
+
+
+def test_the_drawn_world_counts_where_its_hash_is_kept() -> None:
+    for stage, knows in (("miniature", True), ("foundation_clip", True), ("captions", False)):
+        assert (f"{world_hash()} pipeline/miniature\n" in code_of(ROOT, Path(f"stages/{stage}.py"))) is knows
+
+
 def test_another_import_of_the_same_name_is_another_code(tmp_path: Path) -> None:
     write(tmp_path, stages__stage="from pipeline.a import f\nf()\n", pipeline__a="from math import floor as r\nf = r\n")
     before = code_of(tmp_path, STAGE)
@@ -145,7 +246,6 @@ def test_prose_is_no_code_and_a_constant_is(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-ROOT = Path(__file__).parents[1]
 TRAININGS = (
     "emotion_classifier", "judges", "coemogen", "textual_inversion", "dreambooth", "emogen", "uniemo_understanding",
     "uniemo_joint", "uniemo_feedback",

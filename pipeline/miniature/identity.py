@@ -14,13 +14,13 @@ AROUND = ("__init__", "checks", "identity", "layouts", "small_sets", "stream", "
 
 
 @cache
-def world_hash() -> str:
-    """Return the first 16 hex digits of the SHA-256 over the syntax of all modules that define the world.
+def world_hash(folder: Path = Path(__file__).parent) -> str:
+    """Return the first 16 hex digits of the SHA-256 over the syntax of all modules of a folder that define the world.
 
     Comments, docstrings and layout do not count.
     """
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in sorted(folder.glob("*.py")):
         if path.stem not in AROUND:
             digest.update(path.stem.encode() + syntax(path.read_text(encoding="utf-8")).encode())
     return digest.hexdigest()[:16]
