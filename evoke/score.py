@@ -146,6 +146,7 @@ def _check_drawn(images: "EmotionFolder", models: Classifier, judges: Path | Non
 
 def _settings(options: "Mapping[str, Any]", clip: str | None) -> "tuple[Scores, str | None, int]":
     """Return the scores settings with the given values, the name of the CLIP, and the seed."""
+    from pipeline.metrics.result import clip_name
     from pipeline.params import Scores, load_params
 
     settings, name, seed = Scores(
@@ -154,7 +155,7 @@ def _settings(options: "Mapping[str, Any]", clip: str | None) -> "tuple[Scores, 
     ), None, 0  # fmt: skip
     if PARAMS.exists():
         params = load_params(PARAMS)
-        settings, name, seed = params.scores, params.foundation_clip.name, params.seed
+        settings, name, seed = params.scores, clip_name(params.foundation_clip), params.seed
     if clip:
         hub = HUB.fullmatch(clip)
         name = hub[1] if hub else f"clip_{Path(clip).absolute().name}"

@@ -44,6 +44,7 @@ def table(name: str, power: bool, **formats: bool) -> None:
     """
     from pipeline.params import load_params
     from pipeline.report.measured import Measured
+    from pipeline.report.names import is_drawn
     from pipeline.report.papers import load_papers
     from pipeline.report.tables import compare
 
@@ -65,7 +66,7 @@ def table(name: str, power: bool, **formats: bool) -> None:
             f"params.yaml has changed since the last run in {', '.join(changed)}; the metrics are from the old values"
         )
         click.echo(f"{message}; run `dvc repro` to update them", err=True)
-    click.echo(_written(compared, chosen[0] if chosen else "text", on_miniature=params.is_drawn))
+    click.echo(_written(compared, chosen[0] if chosen else "text", on_miniature=is_drawn(params)))
 
 
 def _written(table: "Compared", form: str, on_miniature: bool) -> str:

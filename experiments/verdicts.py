@@ -24,6 +24,7 @@ from experiments.cell import RESULTS, Cell, cells, is_miniature, params_of, read
 from experiments.kept import JUDGED, Values, per_image, reported, result_of
 from experiments.key import Finished, key_of, merged
 from pipeline.params import parse_params
+from pipeline.report.names import labelled_data
 
 SHARES = (0.0, 1.0)  # range of the values per image
 
@@ -84,7 +85,7 @@ def table(name: str, grid: Mapping[str, Any]) -> dict[str, Any]:
     num = len(values[cell][JUDGED]) if values else 0
     changes = grid.get("common", {}) | (grid.get("base", {}) if is_miniature() else {})
     keys = (result.key for result in found.finished.values() if result.key)
-    return {"grid": name, "data": parse_params(params_of(cell)).labelled_data, "seeds": found.seeds,
+    return {"grid": name, "data": labelled_data(parse_params(params_of(cell))), "seeds": found.seeds,
             "images_per_seed": num, "base": changes, "key": merged(keys), "rows": rows}  # fmt: skip
 
 

@@ -177,11 +177,6 @@ class FoundationClip(Foundation):
         CLIP
     )
 
-    @property
-    def name(self) -> str | None:
-        """Return the name of this CLIP in results, or None for one that was bundled or trained here."""
-        return "clip_folder" if self.source == "folder" else self.hub_id
-
 
 class FoundationDiffusion(Foundation):
     """The latent diffusion model that is trained on emotions (papers: Stable Diffusion 1.5; UniEmo also XL)."""
@@ -894,16 +889,6 @@ class Params(Section):
     content: Content = Content()
     grids: Grids = Grids()
     truth_checks: TruthChecks = TruthChecks()
-
-    @property
-    def labelled_data(self) -> str:
-        """Return what results call the labelled data: the folder of emoset, or the name of the user's own corpus."""
-        return self.emoset.folder if self.corpus == "emoset" else self.corpus
-
-    @property
-    def is_drawn(self) -> bool:
-        """Return True if the labelled data are drawn, so that no number is comparable with the papers'."""
-        return bool(self.miniature.layouts) and self.corpus == "emoset"
 
     @model_validator(mode="after")
     def _corpora_are_made(self) -> Self:

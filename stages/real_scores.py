@@ -28,6 +28,7 @@ def main(run: Run) -> None:
     from pipeline.metrics.coherence import has_pairs, plausibility_of
     from pipeline.metrics.judgement import Bench, ModelFiles, load_bench, taker
     from pipeline.metrics.real import references_of, save_real
+    from pipeline.metrics.result import clip_name
     from pipeline.metrics.summary import real_metrics, yardstick_of
     from pipeline.runtime import device
 
@@ -42,7 +43,8 @@ def main(run: Run) -> None:
     found = corpus.judge_corpus(run.shards(LABELLED), load, settings, run.work, REAL_SCORES.schema)
     run.assemble(REAL_SCORES, found.names)
     bench = load()
-    yardstick = yardstick_of(bench, settings, files.pretrained, run.section("foundation_clip").name, plausibility)
+    clip = clip_name(run.section("foundation_clip"))
+    yardstick = yardstick_of(bench, settings, files.pretrained, clip, plausibility)
     content = corpus.content_of(rows, files, settings)
     references = references_of(found.scores, found.rest, yardstick.names, content)
     save_real(run.out_folder(REAL_REFERENCE), references, plausibility)

@@ -33,6 +33,7 @@ def main(run: Run) -> None:
     from pipeline.metrics.columns import OnDisk
     from pipeline.metrics.judgement import ModelFiles, judged, load_bench, taker
     from pipeline.metrics.real import load_real
+    from pipeline.metrics.result import clip_name
     from pipeline.metrics.summary import method_metrics, yardstick_of
     from pipeline.runtime import device
 
@@ -48,7 +49,7 @@ def main(run: Run) -> None:
     bench = load_bench(files, run.params, device())
     scores = OnDisk([run.work.part(name) for name in names])
     real = load_real(run.path(REAL_REFERENCE), lambda names: run.read(REAL_SCORES, names), run.read(REAL_METRICS))
-    clip = run.section("foundation_clip").name
+    clip = clip_name(run.section("foundation_clip"))
     yardstick = yardstick_of(bench, run.params, files.pretrained, clip, real.plausibility)
     take = taker(lambda rows: run.take(IMAGES, rows, ["image"]), generated=True)
     run.metrics({"seed": run.seed, **method_metrics(scores, take, yardstick, real, run.generator)})

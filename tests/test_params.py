@@ -199,3 +199,8 @@ def test_a_wrong_key_answers_within_a_second_and_without_torch(tmp_path: Path) -
     assert "the nearest right name is caption_filter.drop_fraction" in done.stdout
     assert done.stdout.endswith("False\n")
     assert end.children_user + end.children_system - begin.children_user - begin.children_system < 1.0
+
+
+def test_params_hold_values_alone() -> None:
+    """What follows from them is code of the stages that use it, and params.py is plumbing (pipeline/closure.py)."""
+    assert "@property" not in (ROOT / "pipeline/params.py").read_text()

@@ -12,9 +12,12 @@ There are three protocols (REFERENCE C):
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pipeline.emotion_set import Emotion
+
+if TYPE_CHECKING:
+    from pipeline.params import FoundationClip
 
 Protocol = Literal["clean", "emogen", "clean-fid"]
 VIT_L_14 = ("timm/vit_large_patch14_clip_224.openai", "openai/clip-vit-large-patch14")
@@ -105,3 +108,8 @@ def _with_interval(key: str, result: Result) -> dict[str, float | int | None]:
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
+
+
+def clip_name(settings: "FoundationClip") -> str | None:
+    """Return the name of a CLIP as a backbone, or None for one that was bundled or trained here."""
+    return "clip_folder" if settings.source == "folder" else settings.hub_id

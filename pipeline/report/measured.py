@@ -16,6 +16,7 @@ from pipeline.artifacts import read_object
 from pipeline.corpora.records import shown
 from pipeline.params import COEMOGEN, METHODS, Params
 from pipeline.report.grids import ACCURACY, from_grids, remedies_of
+from pipeline.report.names import labelled_data
 from pipeline.report.ours import CONTENT, EMO_A, Ours, keys_of, preference
 from pipeline.report.papers import PaperTable, Row
 from pipeline.report.summary import all_metrics
@@ -50,7 +51,7 @@ class Measured:
         """
         read = {path.stem: _read_grid(path) for path in sorted(results.glob("*.json"))}
         grids = {name: {**grid, "outdated": age_of(grid, recorded or {})} for name, grid in read.items()}
-        same_data = {name: grid for name, grid in grids.items() if grid.get("data", DRAWN) == params.labelled_data}
+        same_data = {name: grid for name, grid in grids.items() if grid.get("data", DRAWN) == labelled_data(params)}
         return cls(all_metrics(metrics), same_data, params)
 
     def ours(self, table: PaperTable, row: Row, metric: str) -> Ours:

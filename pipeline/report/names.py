@@ -1,4 +1,6 @@
-"""Name methods, corpora, readers and stages as people read them, here and nowhere else."""
+"""Name methods, corpora, readers, stages and data as people read them, here and nowhere else."""
+
+from pipeline.params import Params
 
 CORPORA = {
     "emoset": "EmoSet", "emoart": "EmoArt", "fi": "FI", "emotionroi": "EmotionROI", "twitter_i": "Twitter I",
@@ -35,3 +37,13 @@ def readable(name: str) -> str:
     if known is None and name.startswith(COEMOGEN):
         return f"{NAMES['coemogen']} on {readable(name.removeprefix(COEMOGEN))}"
     return known or name.replace("_", " ")
+
+
+def labelled_data(params: Params) -> str:
+    """Return what results call the labelled data: the folder of emoset, or the name of the user's own corpus."""
+    return params.emoset.folder if params.corpus == "emoset" else params.corpus
+
+
+def is_drawn(params: Params) -> bool:
+    """Return True if the labelled data are drawn, so that no number is comparable with the papers'."""
+    return bool(params.miniature.layouts) and params.corpus == "emoset"

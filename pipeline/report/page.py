@@ -48,7 +48,7 @@ class Page:
 
     @property
     def is_miniature(self) -> bool:
-        return self.params.is_drawn
+        return names.is_drawn(self.params)
 
     @property
     def emotions(self) -> list[str]:

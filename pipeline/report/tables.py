@@ -8,9 +8,10 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from pipeline.metrics.result import clip_name
 from pipeline.params import Params
 from pipeline.report.measured import ALONE, Measured, unit_of
-from pipeline.report.names import readable
+from pipeline.report.names import is_drawn, labelled_data, readable
 from pipeline.report.ours import CONTENT, Ours
 from pipeline.report.papers import SHARES, PaperTable, Row
 
@@ -171,8 +172,8 @@ def caveat_of(given: Sequence[Cell], params: Params) -> str:
              for grid in sorted({cell.ours.grid for cell in cells} - {""})}  # fmt: skip
     comparable = list(dict.fromkeys(TITLES[cell.metric] for cell in cells if cell.ours.as_published))
     others = list(dict.fromkeys(TITLES[cell.metric] for cell in cells if not cell.ours.as_published))
-    data = "the drawn miniature" if params.is_drawn else params.labelled_data
-    clip = params.foundation_clip.name or "the bundled miniature CLIP"
+    data = "the drawn miniature" if is_drawn(params) else labelled_data(params)
+    clip = clip_name(params.foundation_clip) or "the bundled miniature CLIP"
     sentences = []
     if others:
         sentences.append(
