@@ -1,6 +1,7 @@
 """The code of a stage is what it may execute: definitions by name, imports in functions, nothing for type checkers."""
 
 import importlib
+import re
 from pathlib import Path
 from textwrap import dedent
 
@@ -317,3 +318,14 @@ def test_what_no_stage_uses_is_not_in_pipeline() -> None:
         if source_of(path.read_text(), path.relative_to(ROOT)).parts
     }
     assert defining - code == MAKERS
+
+
+def test_nothing_is_in_use_that_the_closure_cannot_see() -> None:
+    unseen = re.compile(r"__init_subclass__|__subclasses__|\bglobals\(|sys\.modules|import_module\(|import \*")
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for folder in ("pipeline", "stages")
+        for path in (ROOT / folder).rglob("*.py")
+        if unseen.search(path.read_text())
+    }
+    assert found - PLUMBING == {"pipeline/generation/load.py"}  # by kind of generator: Declaration.code_files
