@@ -282,7 +282,7 @@ def test_the_busy_workers_of_a_pool_end_with_their_stage(tmp_path: Path) -> None
         "import multiprocessing, os, time\n"
         "from concurrent.futures import ProcessPoolExecutor\n"
         "from pipeline.work import die_with_parent\n"
-        "def work(_):\n    print(os.getpid(), flush=True)\n    time.sleep(60)\n"
+        "def work(_):\n    os.write(1, b'%d\\n' % os.getpid())\n    time.sleep(60)\n"
         "if __name__ == '__main__':\n"
         "    context = multiprocessing.get_context('spawn')\n"
         "    with ProcessPoolExecutor(2, mp_context=context, initializer=die_with_parent) as pool:\n"
