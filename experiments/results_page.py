@@ -39,6 +39,7 @@ HEADLINES = {  # the figure of a grid shows the first that it has
     "accuracy": "accuracy",
 }  # fmt: skip
 SIGNS = {1: "better", -1: "worse", None: ""}
+FINE = 0.01  # differences that four digits show
 OPEN = "unresolved"
 COLUMNS = (
     "| row | metric | mean | difference | against | the paper | verdict | resolves |\n|---|---|---|---|---|---|---|---|"
@@ -131,14 +132,15 @@ def section(entry: Entry) -> Iterator[str]:
 
 
 def _line(grid: Mapping[str, Any], row: str, metric: str, found: Mapping[str, Any]) -> str:
-    spread = f"{found['mean']:.3f}"
+    digits = 4 if found.get("resolves", 1) < FINE else 3
+    spread = f"{found['mean']:.{digits}f}"
     if "difference" not in found:
         return f"| {in_table(row)} | {HEADLINES[metric]} | {spread} | | | | | |"
-    ends = f"{found['difference']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}]"
-    stated = SIGNS[direction(grid, row, metric)]
+    ends = f"{found['difference']:+.{digits}f} [{found['low']:+.{digits}f}, {found['high']:+.{digits}f}]"
+    stated = SIGNS[found["paper"] if "paper" in found else direction(grid, row, metric)]
     return (
         f"| {in_table(row)} | {HEADLINES[metric]} | {spread} | {ends} | {in_table(found['against'])} | {stated} "
-        f"| {found['verdict']}{_more(found)} | {found['resolves']:.3f} |"
+        f"| {found['verdict']}{_more(found)} | {found['resolves']:.{digits}f} |"
     )
 
 

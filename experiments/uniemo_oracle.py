@@ -141,7 +141,7 @@ def table(oracle: Oracle) -> dict[str, Any]:
     accuracy = {name: {"mean": float(np.mean(each)), "by_seed": [float(one.mean()) for one in each]}
                 for name, each in values.items()}  # fmt: skip
     claims = {
-        f"{one} - {other}": compare(values[one], values[other], direction, shared=True)
+        f"{one} - {other}": {**compare(values[one], values[other], direction, shared=True), "paper": direction}
         for one, other, direction in CLAIMS
         if one in values and other in values
     }
