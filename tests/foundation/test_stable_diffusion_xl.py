@@ -91,6 +91,21 @@ def test_the_widened_miniature_says_and_predicts_nearly_what_the_narrow_one_does
     assert (ours - theirs).norm() > 0
 
 
+def test_a_word_that_differs_between_the_encoders_is_no_larger_than_words_that_do_not(xl: Base) -> None:
+    """Or a learned word, which is another in each encoder, would be nothing that the U-Net has ever seen."""
+    of_values = [weight for name, weight in xl.denoiser.named_parameters() if name.endswith("attn2.to_v.weight")]
+    words = torch.stack([xl.encoder.embedding_of(word) for word in ("awe", "fear", "beach", "dog", "tree", "cake")])
+    first, second = xl.encoder.tokens.split(words)
+    mixed = torch.cat([first.roll(1, 0), second], -1)
+
+    def sizes(embeddings: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            states = xl.encoder.of([f"an image of {GAP}"] * len(words), embeddings).states[:, 4:6]
+            return torch.stack([(states @ weight.T).norm(dim=-1).mean() for weight in of_values])
+
+    assert (sizes(mixed) < 1.2 * sizes(words)).all()
+
+
 def test_an_embedding_enters_each_encoder_and_a_word_s_own_is_that_word(xl: Base) -> None:
     encoder = xl.encoder
     word, spoken = encoder.embedding_of("fear"), encoder.of(["an image of fear"])
