@@ -2,7 +2,7 @@
 
 No other string in the project names a data path. In a path, {item} is the item of a foreach stage, {unit} is `stage` or
 `stage/item`, and ${section.key} or ${corpus} is a value of params.yaml, so each path can also be written in dvc.yaml.
-This module is plumbing: it is left out of every stage's code hash (pipeline/closure.py).
+What a stage names here is part of its code, and so are the functions that its `Run` calls (pipeline/closure.py).
 """
 
 import json

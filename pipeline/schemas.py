@@ -1,8 +1,7 @@
 """Define the tables of the pipeline column by column, and check that a table is valid.
 
 A valid table is sorted by its key, has no null where none is declared, and has no non-finite number. Written files
-carry the metadata that lets Hugging Face datasets open them with decoded images. This module is plumbing: it is left
-out of every stage's code hash (pipeline/closure.py).
+carry the metadata that lets Hugging Face datasets open them with decoded images.
 """
 
 import json

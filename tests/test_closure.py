@@ -27,7 +27,7 @@ def write(root: Path, **files: str) -> None:
 
 
 def used(root: Path) -> set[str]:
-    """What the stage uses of other files, such as "b:function"; "b:" for a statement that names nothing."""
+    """Return what the stage uses of other files, such as "b:function", or "b:" for a statement that names nothing."""
     return {
         f"{path.relative_to('pipeline').with_suffix('').as_posix()}:{','.join(part.names)}"
         for path, parts in used_parts(root, STAGE).items()

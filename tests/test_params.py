@@ -202,5 +202,5 @@ def test_a_wrong_key_answers_within_a_second_and_without_torch(tmp_path: Path) -
 
 
 def test_params_hold_values_alone() -> None:
-    """What follows from them is code of the stages that use it, and params.py is plumbing (pipeline/closure.py)."""
+    """A property would be code of the stages that use it, and params.py is left out of it (pipeline/closure.py)."""
     assert "@property" not in (ROOT / "pipeline/params.py").read_text()
