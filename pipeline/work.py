@@ -39,9 +39,9 @@ def fingerprint(unit: str, params: Mapping[str, Any], code: str, deps: Sequence[
     """Return the SHA-256 (hex) over everything that may change the bytes that a stage writes.
 
     unit: the name of the stage, or `stage@item` for a foreach stage. params: its validated sections. code: the hashes
-    of what it uses of the code. deps: every input file, by relative path, size and mtime_ns rather than by content. Reading
-    tens of GB at the start would cost more than it saves, and a wrong guess is always on the safe side: an equal file
-    with another mtime only costs the pieces.
+    of the code that it uses. deps: every input file, by relative path, size and mtime_ns rather than by content.
+    Reading tens of GB at the start would cost more than it saves, and a wrong guess is always on the safe side: an
+    equal file with another mtime only costs the pieces.
     """
     record = {
         "unit": unit,
