@@ -128,11 +128,11 @@ def write_finished(cell: Cell, finished: Finished) -> None:
 
 
 def merged(keys: Iterable[Key]) -> dict[str, Any]:
-    """Return what a table records of its cells' keys: one digest of all, and the code, data and weights by name."""
+    """Return what a table records of its cells' keys: one hash of all params, and code, data and weights by name."""
     found = sorted(keys, key=lambda key: key.digest)
     names = {kind: {name: md5 for key in found for name, md5 in getattr(key, kind).items()}
              for kind in (CODE, "data", "weights")}  # fmt: skip
-    return {"digest": hash_of([key.digest for key in found]), **names}
+    return {"params": hash_of(sorted(hash_of(dict(key.params)) for key in found)), **names}
 
 
 def hash_of(value: Any) -> str:

@@ -21,8 +21,7 @@ from evoke.plan.stages import STAGES
 from evoke.plan.table import aligned, timed
 from experiments.cell import ROOT, Cell, cells, params_of, read_grid, repository_params, stages_of
 from experiments.inputs import Unit, needs_of, units_above
-from experiments.queue import JOBS, read_queue
-from experiments.run import age_of
+from experiments.queue import JOBS, missing, read_queue
 from pipeline.params import parse_params
 from pipeline.runtime import forbid_downloads
 
@@ -61,7 +60,7 @@ def plans(device: Device, made: dict[str, float]) -> list[GridPlan]:
 def plan_of(name: str, reason: str, device: Device, made: dict[str, float]) -> GridPlan:
     """Return the plan of a grid after what is made, to which its units are added."""
     found = list(cells(name, read_grid(name)))
-    wanted = [cell for cell in found if age_of(cell)]
+    wanted = missing(name, found)
     for cell in found:
         if cell not in wanted:
             made |= dict.fromkeys(digests(cell), 0.0)

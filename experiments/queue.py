@@ -69,13 +69,13 @@ def run_entry(entry: Entry, jobs: int, threads: int) -> int:
             run_module([module])
         grid = read_grid(entry.grid)
         found = list(cells(entry.grid, grid))
-        wanted = [cell for cell in found if age_of(cell)]
+        wanted = missing(entry.grid, found)
     except (click.ClickException, *FAILED) as error:
         say(f"{entry.grid}: not begun: {one_line(error)}")
         return 1
     say(f"{entry.grid}: {len(wanted)} of {len(found)} cells to run; {entry.reason}")
     failures = run_cells(grid, wanted, jobs, threads)
-    if not failures and (wanted or not is_compared(entry.grid, found)):
+    if not failures and not is_compared(entry.grid, found):
         failures += compare_rows(entry)
     return failures
 
@@ -121,11 +121,16 @@ def compare_rows(entry: Entry) -> int:
     return 0
 
 
+def missing(name: str, found: list[Cell]) -> list[Cell]:
+    """Return the cells of a grid that have to run: none if its rows have been compared with the present key."""
+    return [] if is_compared(name, found) else [cell for cell in found if age_of(cell)]
+
+
 def is_compared(name: str, found: list[Cell]) -> bool:
     """Return True if the results of a grid are of the present key of its cells."""
     path = layout.RESULTS / f"{name}.json"
     key = json.loads(path.read_text()).get("key") if path.is_file() else None
-    return bool(key) and key["digest"] == merged(key_of(cell) for cell in found)["digest"]
+    return bool(key) and key == merged(key_of(cell) for cell in found)
 
 
 def run_module(command: list[str]) -> None:
@@ -183,7 +188,7 @@ def main(jobs: int, threads: int, only: tuple[str, ...], dry: bool) -> None:
     if dry:
         for entry in entries:
             found = list(cells(entry.grid, read_grid(entry.grid)))
-            click.echo(f"{entry.grid}: {sum(map(bool, map(age_of, found)))} of {len(found)} cells; {entry.reason}")
+            click.echo(f"{entry.grid}: {len(missing(entry.grid, found))} of {len(found)} cells; {entry.reason}")
         return
     with alone(), ended_by_sigterm():
         say(f"{len(entries)} grids, {jobs} cells at a time; process {os.getpid()}")

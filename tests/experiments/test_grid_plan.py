@@ -24,6 +24,7 @@ PRESENT = Key({"coemogen": "1"}, {}, {}, {})
 @pytest.fixture(autouse=True)
 def _cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layout, "CELLS", tmp_path / "cells")
+    monkeypatch.setattr(layout, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(run, "key_of", lambda cell: PRESENT)
 
 

@@ -50,7 +50,7 @@ def test_a_result_without_a_key_is_stale_and_one_with_a_key_is_run(
     monkeypatch.setattr(paper_map, "RESULTS", tmp_path)
     result: dict[str, object] = {"rows": {"whole": {}}}
     assert state_of("coemogen_table1", "whole") == "not run"
-    keyed = {"key": {"digest": "0"}}
+    keyed = {"key": {"params": "0"}}
     for key, state in (({}, "stale"), (keyed, "run"), ({**keyed, "outdated": "a reason"}, "stale")):
         (tmp_path / "coemogen_table1.json").write_text(json.dumps(result | key))
         assert state_of("coemogen_table1", "whole") == state

@@ -16,7 +16,7 @@ from filelock import FileLock
 from experiments import cell as layout
 from experiments import queue, run
 from experiments.cell import Cell, cells, grid_names, read_grid
-from experiments.key import Finished, Key, merged, write_finished
+from experiments.key import FINISHED, Finished, Key, merged, write_finished
 from experiments.queue import main, read_queue, run_module
 
 PRESENT = Key({"coemogen": "1"}, {"coemogen": "2"}, {"data/emoset": "3"}, {"models/miniature/clip": "4"})
@@ -127,12 +127,16 @@ def test_a_grid_whose_results_are_of_the_present_key_is_not_compared_again(
     desk.modules.clear()
     found = list(cells("uniemo_figure8", read_grid("uniemo_figure8")))
     path = tmp_path / "uniemo_figure8.json"
-    for key, again in (({"digest": "another"}, True), (merged(PRESENT for _ in found), False)):
+    for key, again in (({"params": "others"}, True), (merged(PRESENT for _ in found), False)):
         path.write_text(json.dumps({"key": key}))
         assert start(*only).exit_code == 0
         assert bool(desk.modules) == again
         desk.modules.clear()
+    for cell in found:
+        (cell.folder / FINISHED).unlink()
+    assert start(*only).exit_code == 0  # results outlive the folders of their cells
     assert len(desk.cells) == 6
+    assert not desk.modules
 
 
 def test_two_cells_run_at_a_time(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
