@@ -26,11 +26,11 @@ from pipeline.generation.folder import Foundation, load_foundation
 from pipeline.generation.load import load_generator
 from pipeline.generation.request import Request, request
 from pipeline.generation.sampling import sample, sampling_of
-from pipeline.metrics.judgement import Bench, load_bench, luminance_and_chroma
-from pipeline.params import load_params
+from pipeline.metrics.judgement import Bench, ModelFiles, load_bench, luminance_and_chroma
+from pipeline.params import Source, load_params
 from pipeline.runtime import seed_of
 
-SOURCES = ("real", "diagonal", "full", "mean")
+SOURCES: tuple[Source, ...] = ("real", "diagonal", "full", "mean")
 
 
 class Swapped(CoEmoGenGenerator):
@@ -64,9 +64,13 @@ class Probe:
     """A generator on a foundation, with its settings and the judges."""
 
     def __init__(self, folder: Path, models: Path) -> None:
-        self.images = load_params(ROOT / "params.yaml").images
+        params = load_params(ROOT / "params.yaml")
+        self.images = params.images
         self.foundation: Foundation = load_foundation(models / "foundation/diffusion", models / "foundation/clip")
-        self.bench = load_bench(models / "foundation/clip", models / "emotion_classifier", models / "judges")
+        files = ModelFiles(
+            models / "foundation/clip", models / "emotion_classifier", models / "judges", models / "pretrained"
+        )
+        self.bench = load_bench(files, params.scores)
         found = load_generator(folder, self.foundation, self.images.source)
         assert isinstance(found, CoEmoGenGenerator), f"{folder} is no CoEmoGen"
         self.generator = found
