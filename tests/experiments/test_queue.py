@@ -71,7 +71,7 @@ def test_the_file_names_every_grid_once_with_a_reason_and_modules_that_there_are
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("- {grid: coemogen_table1, reason: a}", "look at coemogen_table2a"),
+        ("- {grid: coemogen_table1, reason: a}", "look at coemogen_limits"),
         ("- {grid: coemogen_table1}", "reason"),
         ("- {grid: coemogen_table1, reason: a, jobs: 3}", "jobs"),
     ],

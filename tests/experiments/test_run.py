@@ -21,6 +21,12 @@ from pipeline.params import load_params, read_yaml
 GRIDS = grid_names()
 STAGES: dict[str, Any] = read_yaml(ROOT / "dvc.yaml")["stages"]
 SIZES = ("steps", "batch_size", "num_per_emotion", "sheet_steps")  # what params.yaml alone decides beyond the miniature
+DRAWN = {  # grids of the drawn world alone, and the key by which they are
+    "coemogen_limits": "miniature.polarity_share",
+    "dose_polarity": "miniature.polarity_share",
+    "dose_words": "foundation_folders.diffusion",
+    "null_polarity": "miniature.polarity_share",
+}
 PRESENT = Key({"coemogen": "1"}, {"coemogen": "2"}, {"data/emoset": "3"}, {"models/miniature/clip": "4"})
 
 
@@ -82,7 +88,7 @@ def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("name", sorted(set(GRIDS) - {"null_polarity", "dose_polarity", "dose_words"}))
+@pytest.mark.parametrize("name", sorted(set(GRIDS) - set(DRAWN)))
 def test_beyond_the_miniature_a_cell_has_the_steps_and_batches_of_params(name: str, paper: dict[str, Any]) -> None:
     grid = yaml_of(name)
     for cell in cells(name, grid):
@@ -93,9 +99,7 @@ def test_beyond_the_miniature_a_cell_has_the_steps_and_batches_of_params(name: s
     assert "base" in grid, "the miniature has steps of its own"
 
 
-@pytest.mark.parametrize(
-    ("name", "key"), [("null_polarity", "miniature.polarity_share"), ("dose_words", "foundation_folders.diffusion")]
-)
+@pytest.mark.parametrize(("name", "key"), DRAWN.items())
 def test_a_grid_of_the_drawn_world_is_refused_where_none_is_drawn(name: str, key: str, paper: dict[str, Any]) -> None:
     with pytest.raises(click.ClickException, match=rf"{key}, and params.yaml draws no world"):
         list(cells(name, yaml_of(name)))
