@@ -3,24 +3,38 @@
 dvc.lock holds the params by which models/foundation/diffusion was made, so it names the base model of models/.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from evoke.export.origin import Origin
+from typing import Any
 
 LOCK = Path("dvc.lock")
 OWN_LICENCE = "apache-2.0"  # of the bundled weights, which were trained on drawn images alone (LICENSE)
-LICENCES = {
-    "stable-diffusion-v1-5/stable-diffusion-v1-5": "creativeml-openrail-m"
-}  # it passes on to what is made of it
+LICENCES = {"stable-diffusion-v1-5/stable-diffusion-v1-5": "creativeml-openrail-m"}  # passed on to what is made of them
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Hold what a card says of the origin of an export.
+
+    `base_model` is the base model's name on the hub, `place` the folder that it is loaded from otherwise, `licence` an
+    identifier of the hub, `datasets` the names of the training images on the hub.
+    """
+
+    base_model: str | None = None
+    place: str | None = None
+    licence: str | None = None
+    datasets: tuple[str, ...] = ()
+
+    @property
+    def base(self) -> str | None:
+        """Return the name or the folder by which `from_pretrained` loads the base model."""
+        return self.base_model or self.place
 
 
 def origin_of(
     model: Path, diffusion: Path | None, base_model: str | None, licence: str | None, datasets: tuple[str, ...]
-) -> "Origin":
+) -> Origin:
     """Return the origin of a model: what the options name, else what the last run recorded."""
-    from evoke.export.origin import Origin
     from pipeline.artifacts import FOUNDATION_DIFFUSION
 
     name, place, known = base_model, str(diffusion or model.parent / "foundation" / "diffusion"), None

@@ -20,6 +20,7 @@ from experiments.cell import Cell, named, of_row
 from experiments.key import Finished, Key, read_finished
 from pipeline.artifacts import read_shards
 from pipeline.metrics.emotion_accuracy import JUDGES, right
+from pipeline.metrics.summary import has_clarity
 from pipeline.runtime import cpu_name
 
 Values = dict[str, NDArray[np.float64]]
@@ -70,7 +71,7 @@ def per_image(cell: Cell, grid: Mapping[str, Any]) -> Values:
     if folder.is_dir():
         scores = read_shards(folder)
         judged = {f"emo_a/{judge}": right(scores, judge).astype(np.float64) for judge in JUDGES}
-        if scores["clarity"].null_count:
+        if not has_clarity(scores):
             return judged
         return {**judged, CLARITY: scores["clarity"].to_numpy().astype(np.float64).round(DIGITS)}
     kept = json.loads(path_of(cell).read_text())["images"]

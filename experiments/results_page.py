@@ -117,7 +117,7 @@ def section(entry: Entry) -> Iterator[str]:
         yield f"{'Not run yet' if state == 'not run' else f'Stale: {age_of(result, {})}; nothing is shown'}.\n"
         return
     images = result.get("num_pictures") or result["images_per_seed"]
-    said = f"{len(result['seeds'])} seeds, {images:,} images each"
+    said = f"{len(result['seeds'])} seeds{f', {images:,} images each' if images else ''}"
     num_carried = len(result.get("carried", []))
     yield f"{said}{f'; {num_carried} stages have later code that computes the same' if num_carried else ''}.\n"
     yield f"![{entry.grid}: differences with their intervals](results/{entry.grid}.svg)\n"

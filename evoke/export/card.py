@@ -13,7 +13,7 @@ from pipeline.generation.sampling import noise_seed
 
 if TYPE_CHECKING:
     from evoke.export.emotion import Exported
-    from evoke.export.origin import Origin
+    from evoke.origin import Origin
     from pipeline.foundation.base import Format
 
 

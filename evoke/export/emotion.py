@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from evoke.export.card import card
-from evoke.export.origin import Origin
 from evoke.export.workflow import workflow
+from evoke.origin import Origin
 from pipeline.adapters import ADAPTERS, gates_of, joined
 from pipeline.coemogen.generator import CoEmoGenGenerator
 from pipeline.conditioning.encoder import ConditionEncoder

@@ -17,7 +17,7 @@ from diffusers import StableDiffusionPipeline
 from ruamel.yaml import YAML
 
 from evoke.export.emotion import Exported, gather, write
-from evoke.export.origin import Origin
+from evoke.origin import Origin
 from evoke.pipeline import EmotionPipeline
 from pipeline.foundation.base import Facts, Format
 from pipeline.foundation.noise import solver

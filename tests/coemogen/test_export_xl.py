@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from evoke.export.emotion import gather, write
-from evoke.export.origin import Origin
+from evoke.origin import Origin
 from evoke.pipeline import EmotionPipeline
 from evoke.plan.inputs import XL_UNET
 from pipeline.adapters import ADAPTERS
