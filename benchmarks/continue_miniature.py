@@ -146,8 +146,8 @@ def main() -> None:
         return
     loss = {"clip": clip, "unet": unet}[args.command](args)
     if rank() == 0:
-        told = facts(args.command, RECIPES[args.command], loss, args.bundle)
-        (args.out / f"{args.command}.json").write_text(json.dumps(told, indent=2))
+        notes = facts(args.command, RECIPES[args.command], loss, args.bundle)
+        (args.out / f"{args.command}.json").write_text(json.dumps(notes, indent=2))
 
 
 if __name__ == "__main__":

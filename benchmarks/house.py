@@ -32,12 +32,12 @@ Used = Mapping[Path, list[Part]]
 def units() -> dict[str, Used]:
     """Return the code of every unit of the default run, such as images@uniemo_joint: the parts in use by file."""
     params = read_yaml(ROOT / "params.yaml")
-    found: dict[str, Used] = {}
+    code_of_units: dict[str, Used] = {}
     for name, entry in read_yaml(ROOT / "dvc.yaml")["stages"].items():
         declaration = declaration_of(f"stages.{name}")
         for item in stage_items(entry, params) if name != "code" else ():
-            found[f"{name}@{item}" if item else name] = used_parts(ROOT, *declaration.code_files(item))
-    return found
+            code_of_units[f"{name}@{item}" if item else name] = used_parts(ROOT, *declaration.code_files(item))
+    return code_of_units
 
 
 def edits(used_by: Mapping[str, Used]) -> dict[str, float]:

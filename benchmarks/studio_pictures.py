@@ -74,10 +74,12 @@ def rooms(page: Page, url: str, docs: Path) -> None:
 
 def tab(page: Page, name: str) -> None:
     """Open a room, or a part of one."""
-    found = f"[...document.querySelectorAll('button[role=tab]')].find((one) => one.textContent.trim() === '{name}')"
-    page.wait(found)
-    page.run(f"{found}.click()")
-    page.wait(f"{found}.getAttribute('aria-selected') === 'true'")
+    tab_button = (
+        f"[...document.querySelectorAll('button[role=tab]')].find((one) => one.textContent.trim() === '{name}')"
+    )
+    page.wait(tab_button)
+    page.run(f"{tab_button}.click()")
+    page.wait(f"{tab_button}.getAttribute('aria-selected') === 'true'")
 
 
 def set_slider(page: Page, index: int, value: float) -> None:

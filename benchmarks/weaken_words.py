@@ -103,8 +103,8 @@ def clip(args: argparse.Namespace) -> None:
 
 def write_facts(name: str, recipe: WeakWords, loss: float, args: argparse.Namespace) -> None:
     """Write the metadata of a model that now is of the present world to OUT."""
-    told = facts(name, recipe, loss, args.bundle) | {"world": world_hash()}
-    (args.out / f"{name}.json").write_text(json.dumps(told, indent=2))
+    notes = facts(name, recipe, loss, args.bundle) | {"world": world_hash()}
+    (args.out / f"{name}.json").write_text(json.dumps(notes, indent=2))
 
 
 def recipe_of(recipe: Words, args: argparse.Namespace) -> Words:

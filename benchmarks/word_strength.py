@@ -45,9 +45,9 @@ def planned_images(params: Params, num: int, seed: int = 0) -> list[Planned]:
 
 def generated(models: Path, params: Params, planned: list[Planned]) -> Iterator[NDArray[np.uint8]]:
     """Yield an image HW3 uint8 of plain Stable Diffusion for each planned one; `models` holds clip and diffusion."""
-    found = load_foundation(models / "diffusion", models / "clip", device())
-    generator = PromptGenerator(found.base.encoder, params.stable_diffusion.prompt, EMOTIONS)
-    return sample(found.base, generator, [one.request for one in planned], sampling_of(params.images))
+    foundation = load_foundation(models / "diffusion", models / "clip", device())
+    generator = PromptGenerator(foundation.base.encoder, params.stable_diffusion.prompt, EMOTIONS)
+    return sample(foundation.base, generator, [one.request for one in planned], sampling_of(params.images))
 
 
 def judged_images(planned: list[Planned], images: Iterator[NDArray[np.uint8]], bench: Bench) -> pa.Table:
@@ -71,13 +71,13 @@ def judged_test_images(corpus: Path, bench: Bench) -> pa.Table:
 def compared(generated: pa.Table, real: pa.Table) -> Figures:
     """Return Emo-A of generated and of real images, overall and per emotion, and their ratio by each judge."""
     tables = {"generated": generated, "real": real}
-    told: Figures = {}
+    figures: Figures = {}
     for name, scores in tables.items():
-        found = emotion_accuracy(scores, numpy_generator("word_strength", name))
-        told |= {f"{name}/{key.removeprefix('emo_a/')}": value for key, value in found.items()}
+        accuracy = emotion_accuracy(scores, numpy_generator("word_strength", name))
+        figures |= {f"{name}/{key.removeprefix('emo_a/')}": value for key, value in accuracy.items()}
     for judge in JUDGES:
-        told[f"ratio/{judge}"] = float(told[f"generated/{judge}"] or 0) / float(told[f"real/{judge}"] or 1)
-    return told
+        figures[f"ratio/{judge}"] = float(figures[f"generated/{judge}"] or 0) / float(figures[f"real/{judge}"] or 1)
+    return figures
 
 
 def main() -> None:

@@ -62,12 +62,12 @@ def differences(one: "Columns", other: "Columns", figures: "Flat", others: "Flat
         raise ValueError("the two folders hold readable images of different emotions, so that nothing can be compared")
     is_too_few = any(_is_too_few(table) for table in (one, other))
     by_image, is_paired = _by_image(one, other)
-    found = {}
+    by_key = {}
     for key in _keys(figures, others):
         drawn = by_image.get(key if key.startswith("emo_a/") else f"{key.split('/')[0]}/{key.split('/')[-1]}")
-        each = of_images(*drawn, is_paired) if drawn else of_figures(key, figures, others)
-        found[key] = Difference(**{**asdict(each), "verdict": TOO_FEW}) if is_too_few else each
-    return found
+        difference = of_images(*drawn, is_paired) if drawn else of_figures(key, figures, others)
+        by_key[key] = Difference(**{**asdict(difference), "verdict": TOO_FEW}) if is_too_few else difference
+    return by_key
 
 
 def of_images(one: Sequence[Floats], other: Sequence[Floats], paired: bool) -> Difference:

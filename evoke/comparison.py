@@ -31,8 +31,8 @@ def compare(
     drawn = [np.mean(pairs, 0)] if shared else pairs
     draws = np.mean([resampled(each, generator) for each in drawn], 0)
     low, high = np.quantile(draws, [0.025, 0.975])
-    found = over_seeds([float(each.mean()) for each in pairs], direction)
-    return judged(found, low, high, float(FOUND * draws.std()), direction)
+    result = over_seeds([float(each.mean()) for each in pairs], direction)
+    return judged(result, low, high, float(FOUND * draws.std()), direction)
 
 
 def over_seeds(seeds: list[float], direction: int | None = None) -> dict[str, Any]:
@@ -41,8 +41,8 @@ def over_seeds(seeds: list[float], direction: int | None = None) -> dict[str, An
     A single seed has no interval.
     """
     mean, spread = float(np.mean(seeds)), t_errors(seeds)
-    found = {"difference": mean, "low": mean - spread, "high": mean + spread, "by_seed": seeds, "resolves": 0.0}
-    return judged(found, mean, mean, t_errors(seeds, power=0.8), direction)
+    result = {"difference": mean, "low": mean - spread, "high": mean + spread, "by_seed": seeds, "resolves": 0.0}
+    return judged(result, mean, mean, t_errors(seeds, power=0.8), direction)
 
 
 def judged(found: dict[str, Any], low: float, high: float, resolves: float, direction: int | None) -> dict[str, Any]:

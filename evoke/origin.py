@@ -37,14 +37,14 @@ def origin_of(
     """Return the origin of a model: what the options name, else what the last run recorded."""
     from pipeline.artifacts import FOUNDATION_DIFFUSION
 
-    name, place, known = base_model, str(diffusion or model.parent / "foundation" / "diffusion"), None
+    name, place, licence_known = base_model, str(diffusion or model.parent / "foundation" / "diffusion"), None
     if model.parent == Path("models") and not model.exists():  # the bundled generator stands in for it
-        place, known = FOUNDATION_DIFFUSION.path, OWN_LICENCE
+        place, licence_known = FOUNDATION_DIFFUSION.path, OWN_LICENCE
     elif model.parent == Path("models") and name is None and diffusion is None:
         params = _recorded()
         name = params.get("hub_id") if params.get("source") == "hub" else None
-    known = known or LICENCES.get(name or "")
-    return Origin(name, None if name else place, licence or known, datasets)
+    licence_known = licence_known or LICENCES.get(name or "")
+    return Origin(name, None if name else place, licence or licence_known, datasets)
 
 
 def _recorded() -> dict[str, Any]:

@@ -48,6 +48,6 @@ def parameters(recipe: Mapping[str, Any]) -> str:
     lines = [str(recipe.get("prompt", ""))]
     if recipe.get("negative_prompt"):
         lines.append(f"Negative prompt: {recipe['negative_prompt']}")
-    known = {name: recipe[key] for key, name in SETTINGS.items() if key in recipe}
+    settings = {name: recipe[key] for key, name in SETTINGS.items() if key in recipe}
     others = {key: value for key, value in recipe.items() if key not in (*SETTINGS, *TEXTS)}
-    return "\n".join([*lines, ", ".join(f"{name}: {value}" for name, value in (known | others).items())])
+    return "\n".join([*lines, ", ".join(f"{name}: {value}" for name, value in (settings | others).items())])

@@ -106,8 +106,8 @@ def load_preset(name: str, folder: Path = PRESETS, above: tuple[str, ...] = ()) 
         return Preset({}, is_whole=True)
     path = folder / f"{name}.yaml"
     if not path.is_file():
-        known = ", ".join(sorted({MINIATURE, *(file.stem for file in folder.glob("*.yaml"))}))
-        raise ValueError(f"there is no preset {name!r}; the presets are {known}")
+        presets = ", ".join(sorted({MINIATURE, *(file.stem for file in folder.glob("*.yaml"))}))
+        raise ValueError(f"there is no preset {name!r}; the presets are {presets}")
     values = read_yaml(path)
     if not isinstance(values, dict):
         raise ValueError("the preset holds no sections, such as `seed: 0`; take it again from the repository")

@@ -98,17 +98,17 @@ def score(
     for each in images:
         _check_drawn(each, models, judges, miniature)
     with _files(models, panel) as files:
-        found = _scored(images, real, files, settings, name, seed, plausibility)
-    figures: Flat = {"seed": seed, **found[0].figures}
-    compared = differences(*(one.scores for one in found), *(one.figures for one in found)) if against else {}
+        scored = _scored(images, real, files, settings, name, seed, plausibility)
+    figures: Flat = {"seed": seed, **scored[0].figures}
+    compared = differences(*(one.scores for one in scored), *(one.figures for one in scored)) if against else {}
     if out:
         write_json(out, figures | flat_differences(compared))
-    for path, one in zip(folders, found, strict=True):
+    for path, one in zip(folders, scored, strict=True):
         _name_refused(path, one.rejects)
-    _name_refused(reference, found[0].real_rejects)
-    lines = [line for path, one in zip(folders, found, strict=True) for line in _counts(path, one.figures)]
+    _name_refused(reference, scored[0].real_rejects)
+    lines = [line for path, one in zip(folders, scored, strict=True) for line in _counts(path, one.figures)]
     lines += [*_counts(reference, figures, "real/"), *_overall(figures), *_by_emotion(figures)]
-    lines += difference_lines(compared, dict(_figures(figures)), figures, found[1].figures) if against else ()
+    lines += difference_lines(compared, dict(_figures(figures)), figures, scored[1].figures) if against else ()
     lines += _notes(figures)
     if models.news:
         lines.append(models.news)

@@ -136,12 +136,12 @@ def folder_metrics(
     beside = real_metrics(truth.scores, truth.take, yardstick, references, generator_of)
     reference = Real(references, yardstick.plausibility, truth.scores.select, beside)
     real_counts = {"real/n": len(truth.scores), **reject_counts(truth.rejects, "real/")}
-    found = []
+    folder_scores = []
     for own in judged:
         metrics = method_metrics(own.scores, own.take, yardstick, reference, generator_of)
         figures = metrics | reject_counts(own.rejects) | real_counts
-        found.append(FolderScores(own.scores, figures, own.rejects, truth.rejects))
-    return found
+        folder_scores.append(FolderScores(own.scores, figures, own.rejects, truth.rejects))
+    return folder_scores
 
 
 def emotion_of(file: File) -> str:

@@ -87,10 +87,10 @@ def _ruled(name: str, paper: "PaperTable", measured: "Measured", form: str) -> s
 
     if form == "latex":
         raise ValueError("--power has no form for --latex; give --csv or --markdown, or neither for plain text")
-    found = rulings(name, paper, measured.grids)
+    claims = rulings(name, paper, measured.grids)
     if form == "csv":
-        return to_csv(found)
-    return to_markdown(found) if form == "markdown" else to_text(paper.title, found)
+        return to_csv(claims)
+    return to_markdown(claims) if form == "markdown" else to_text(paper.title, claims)
 
 
 def _lock() -> Lock:

@@ -127,8 +127,8 @@ def repository_params() -> dict[str, Any]:
 
 def stages_of(root: Path) -> Mapping[str, Any]:
     """Return the stages of a dvc.yaml."""
-    found: Mapping[str, Any] = _read(root / "dvc.yaml", (root / "dvc.yaml").stat().st_mtime_ns)["stages"]
-    return found
+    stages: Mapping[str, Any] = _read(root / "dvc.yaml", (root / "dvc.yaml").stat().st_mtime_ns)["stages"]
+    return stages
 
 
 @cache

@@ -71,19 +71,21 @@ class Probe:
             models / "foundation/clip", models / "emotion_classifier", models / "judges", models / "pretrained"
         )
         self.bench = load_bench(files, params.scores)
-        found = load_generator(folder, self.foundation, self.images.source)
-        assert isinstance(found, CoEmoGenGenerator), f"{folder} is no CoEmoGen"
-        self.generator = found
+        generator = load_generator(folder, self.foundation, self.images.source)
+        assert isinstance(generator, CoEmoGenGenerator), f"{folder} is no CoEmoGen"
+        self.generator = generator
 
     def run(self, generator: CoEmoGenGenerator, asked: Sequence[Request]) -> dict[str, NDArray[Any]]:
         foundation = self.foundation
-        made = sample(foundation.base, generator, asked, sampling_of(self.images))
-        return judged(list(made), self.bench)
+        images = sample(foundation.base, generator, asked, sampling_of(self.images))
+        return judged(list(images), self.bench)
 
     def accuracy(self, generator: CoEmoGenGenerator, num: int) -> dict[str, float]:
         """Return Emo-A by both judges over `num` images of each emotion."""
-        said, asked = self.run(generator, requests(num)), np.repeat(np.arange(8), num)
-        return {judge: float((said[judge] == asked).mean()) for judge in ("classifier", "judge")} | {"n": len(asked)}
+        judgements, emotions = self.run(generator, requests(num)), np.repeat(np.arange(8), num)
+        return {judge: float((judgements[judge] == emotions).mean()) for judge in ("classifier", "judge")} | {
+            "n": len(emotions)
+        }
 
     def v_against_label(self, num: int) -> dict[str, Any]:
         """Return the shares of images judged as the requested emotion and as the emotion of v.
@@ -106,26 +108,28 @@ class Probe:
 
     def adapters_alone(self, num: int) -> dict[str, Any]:
         """Return what each kind of adapter changes, compared with no adapters on the same v and noise."""
-        hilora, found = self.generator.model.hilora, {}
+        hilora, by_kind = self.generator.model.hilora, {}
         kinds = {"none": (), "polarity": POLARITIES, "emotion": EMOTIONS, "both": (*EMOTIONS, *POLARITIES)}
         for kind, names in kinds.items():
             self.generator.model.hilora = replace(hilora, ranks={name: hilora.ranks[name] for name in names})
-            found[kind] = self.run(self.generator, requests(num))
+            by_kind[kind] = self.run(self.generator, requests(num))
         self.generator.model.hilora = hilora
-        asked, none = np.repeat(np.arange(8), num), found["none"]
+        asked, none = np.repeat(np.arange(8), num), by_kind["none"]
         return {
             kind: {
-                "judge": float((said["judge"] == asked).mean()),
-                "scene_changed": float((said["scene"] != none["scene"]).mean()),
-                "object_changed": float((said["object"] != none["object"]).mean()),
+                "judge": float((judgements["judge"] == asked).mean()),
+                "scene_changed": float((judgements["scene"] != none["scene"]).mean()),
+                "object_changed": float((judgements["object"] != none["object"]).mean()),
                 **{
-                    f"{tone}_polarity_gap": float(said[tone][asked < 4].mean() - said[tone][asked >= 4].mean())
+                    f"{tone}_polarity_gap": float(
+                        judgements[tone][asked < 4].mean() - judgements[tone][asked >= 4].mean()
+                    )
                     for tone in ("luminance", "chroma")
                 },
-                "luminance_moved": float(np.abs(said["luminance"] - none["luminance"]).mean()),
-                "chroma_moved": float(np.abs(said["chroma"] - none["chroma"]).mean()),
+                "luminance_moved": float(np.abs(judgements["luminance"] - none["luminance"]).mean()),
+                "chroma_moved": float(np.abs(judgements["chroma"] - none["chroma"]).mean()),
             }
-            for kind, said in found.items()
+            for kind, judgements in by_kind.items()
         }
 
 
@@ -137,14 +141,14 @@ def main(model: Path, num: int) -> None:
     torch.set_grad_enabled(False)
     probe = Probe(model, ROOT / "models")
     generator = probe.generator
-    found = {
+    probed = {
         "sources": {source: probe.accuracy(replace(generator, source=source), num) for source in SOURCES},
         "adapters": probe.adapters_alone(num),
         "v_against_label": probe.v_against_label(max(1, num // 2)),
     }
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "coemogen_probe.json").write_text(json.dumps(rounded(found), indent=2) + "\n")
-    print(json.dumps(rounded(found), indent=1))
+    (RESULTS / "coemogen_probe.json").write_text(json.dumps(rounded(probed), indent=2) + "\n")
+    print(json.dumps(rounded(probed), indent=1))
 
 
 if __name__ == "__main__":

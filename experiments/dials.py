@@ -54,15 +54,15 @@ class Eye:
 def strength_curve(eye: Eye, num: int) -> dict[str, dict[str, float]]:
     """Return by strength the mean probability of the requested emotion, and the share of images where it is largest."""
     curve = {}
-    asked = np.repeat(np.arange(len(EMOTIONS)), num)
+    emotions = np.repeat(np.arange(len(EMOTIONS)), num)
     for strength in STRENGTHS:
         seen = eye.see([
             request(emotion, seed_of(index, "dials", emotion), strength=strength)
             for emotion in EMOTIONS for index in range(num)
         ])  # fmt: skip
-        of_asked = seen[np.arange(len(seen)), asked]
+        of_asked = seen[np.arange(len(seen)), emotions]
         curve[f"{strength:g}"] = {
-            "probability": float(of_asked.mean()), "emo_a": float((seen.argmax(1) == asked).mean()), "n": len(seen)
+            "probability": float(of_asked.mean()), "emo_a": float((seen.argmax(1) == emotions).mean()), "n": len(seen)
         }  # fmt: skip
     return curve
 
@@ -82,13 +82,13 @@ def fusion_shares(eye: Eye, num: int) -> dict[str, object]:
                 "either": float((one + other).mean()), "n": num,
                 "both_above_a_fifth": float(((one > 0.2) & (other > 0.2)).mean()),
             }  # fmt: skip
-    asked = np.array([float(share) for cell in cells.values() for share in cell])
+    shares = np.array([float(share) for cell in cells.values() for share in cell])
     judged = np.array([values["judged"] for cell in cells.values() for values in cell.values()])
-    slope, intercept = np.polyfit(asked, judged, 1)
+    slope, intercept = np.polyfit(shares, judged, 1)
     summary = {
         "slope": float(slope),
         "intercept": float(intercept),
-        "calibration": float(np.abs(asked - judged).mean()),
+        "calibration": float(np.abs(shares - judged).mean()),
     }
     return {"cells": cells, **summary}
 

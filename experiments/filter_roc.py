@@ -64,12 +64,12 @@ def curve(
         rank[members[np.argsort(similarity[members])]] = (np.arange(len(members)) + 0.5) / len(
             members
         )  # 0: least similar
-    found = {"n": len(right), "wrong": float((~right).mean()), "area": area(rank, right)}
+    figures = {"n": len(right), "wrong": float((~right).mean()), "area": area(rank, right)}
     for fraction in DROPPED:
         dropped = rank < fraction
-        found[f"wrong_dropped_{fraction}"] = float(dropped[~right].mean())
-        found[f"right_dropped_{fraction}"] = float(dropped[right].mean())
-    return found
+        figures[f"wrong_dropped_{fraction}"] = float(dropped[~right].mean())
+        figures[f"right_dropped_{fraction}"] = float(dropped[right].mean())
+    return figures
 
 
 def area(rank: NDArray[np.floating], right: NDArray[np.bool_]) -> float:
@@ -85,15 +85,15 @@ def main() -> None:
     table = main_table()
     captions, emotions = table["caption"].to_pylist(), np.array(table["emotion"].to_pylist(), object)
     images, texts = (feature_matrix(table.select([name]).rename_columns(["feature"])) for name in ("image", "text"))
-    found = {}
+    curves = {}
     for percent in (0, *DOSES):
         order = np.arange(len(captions))
         rows = chosen(len(captions), percent)
         order[rows] = shuffled(rows.tolist(), [""] * len(rows), numpy_generator("filter_roc", percent))
         right = is_right([captions[row] for row in order], table["scene"].to_pylist(), table["objects"].to_pylist())
-        found[str(percent)] = curve(similarities(images, texts[order]), right, emotions)
-        click.echo(f"{percent} %: {json.dumps(rounded(found[str(percent)]))}")
-    (RESULTS / "filter_roc.json").write_text(json.dumps(rounded(found), indent=1) + "\n")
+        curves[str(percent)] = curve(similarities(images, texts[order]), right, emotions)
+        click.echo(f"{percent} %: {json.dumps(rounded(curves[str(percent)]))}")
+    (RESULTS / "filter_roc.json").write_text(json.dumps(rounded(curves), indent=1) + "\n")
 
 
 if __name__ == "__main__":

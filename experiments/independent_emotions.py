@@ -48,10 +48,10 @@ def dealt_out(emotions: list[str], percent: int, split: str) -> list[str]:
         every: list[str] = generator.permutation(emotions).tolist()
         return every
     rows = generator.permutation(len(emotions))[: round(len(emotions) * percent / 100)]
-    found = np.array(emotions, object)
-    found[rows] = found[generator.permutation(rows)]
-    told: list[str] = found.tolist()
-    return told
+    dealt = np.array(emotions, object)
+    dealt[rows] = dealt[generator.permutation(rows)]
+    emotions_dealt: list[str] = dealt.tolist()
+    return emotions_dealt
 
 
 def relabelled(
@@ -68,8 +68,8 @@ def relabelled(
         for path in paths:
             (target / path).parent.mkdir(parents=True, exist_ok=True)
         os.link(source / image, target / paths[0])
-        told = json.loads((source / annotation).read_text()) | {"image_id": stem, "emotion": emotion}
-        (target / paths[1]).write_text(json.dumps(told))
+        content = json.loads((source / annotation).read_text()) | {"image_id": stem, "emotion": emotion}
+        (target / paths[1]).write_text(json.dumps(content))
         yield [emotion, stem, *paths]
 
 

@@ -26,15 +26,15 @@ class Unit:
 
 def units_of(stages: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Unit]:
     """Return every unit of dvc.yaml by name, such as scores@coemogen_emoset."""
-    found = {}
+    units = {}
     for stage, entry in stages.items():
         body = entry.get("do", entry)
         for item in stage_items(entry, values):
             name = f"{stage}@{item}" if item else stage
             outs = [path for key in ("outs", "metrics", "plots") for path in _filled(body, key, item, values)]
             deps, sections = _filled(body, "deps", item, values), _filled(body, "params", item, values)
-            found[name] = Unit(name, stage, item, tuple(deps), tuple(sections), tuple(outs))
-    return found
+            units[name] = Unit(name, stage, item, tuple(deps), tuple(sections), tuple(outs))
+    return units
 
 
 def units_above(target: str, stages: Mapping[str, Any], values: Mapping[str, Any]) -> list[Unit]:
@@ -45,28 +45,28 @@ def units_above(target: str, stages: Mapping[str, Any], values: Mapping[str, Any
     units = {name: unit for name, unit in units_of(stages, values).items() if unit.stage != CODE}
     if target not in units:
         raise click.ClickException(f"with these params dvc.yaml has no {target}")
-    found: dict[str, Unit] = {}
+    needed: dict[str, Unit] = {}
     waiting = [target]
     while waiting:
         name = waiting.pop()
-        if name not in found:
-            found[name] = units[name]
+        if name not in needed:
+            needed[name] = units[name]
             waiting += [other.name for other in units.values() if _meet(other.outs, units[name].deps)]
-    return [unit for name, unit in units.items() if name in found]
+    return [unit for name, unit in units.items() if name in needed]
 
 
 def needs_of(units: Iterable[Unit]) -> dict[str, list[str]]:
     """Return the names of the units whose outs each of these units reads, directly."""
-    found = list(units)
-    return {unit.name: [other.name for other in found if other is not unit and _meet(other.outs, unit.deps)]
-            for unit in found}  # fmt: skip
+    listed = list(units)
+    return {unit.name: [other.name for other in listed if other is not unit and _meet(other.outs, unit.deps)]
+            for unit in listed}  # fmt: skip
 
 
 def inputs_above(target: str, stages: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
     """Return the paths that a target's units read and that no stage makes: data sets, overrides, bundled weights."""
-    made = [unit.outs for unit in units_of(stages, values).values()]
+    outs_of_stages = [unit.outs for unit in units_of(stages, values).values()]
     read = {dep for unit in units_above(target, stages, values) for dep in unit.deps}
-    return sorted(dep for dep in read if not any(_meet(outs, (dep,)) for outs in made))
+    return sorted(dep for dep in read if not any(_meet(outs, (dep,)) for outs in outs_of_stages))
 
 
 def _filled(body: Mapping[str, Any], key: str, item: str, values: Mapping[str, Any]) -> list[str]:

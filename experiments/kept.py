@@ -40,7 +40,7 @@ def keep(cell: Cell, grid: Mapping[str, Any], finished: Finished) -> None:
         return
     shown = ((named(grid, grid["measure"], cell.row), key) for key in grid.get("shown", SHOWN))
     wanted = [f"{file}:{pattern}" for file, pattern in (*shown, *reported(grid, cell.row))]
-    found: dict[str, Any] = {
+    content: dict[str, Any] = {
         "processor": cpu_name(),
         "key": asdict(finished.key),
         "metrics": {
@@ -48,9 +48,9 @@ def keep(cell: Cell, grid: Mapping[str, Any], finished: Finished) -> None:
         },
     }
     if "images" in grid:
-        found["images"] = {name: _packed(name, values) for name, values in per_image(cell, grid).items()}
+        content["images"] = {name: _packed(name, values) for name, values in per_image(cell, grid).items()}
     path_of(cell).parent.mkdir(parents=True, exist_ok=True)
-    path_of(cell).write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+    path_of(cell).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
 def result_of(cell: Cell) -> Finished | None:

@@ -98,8 +98,8 @@ def _input_hash(root: Path, path: str) -> str:
 
     repo = _repo(root)
     cache = repo.cache.local
-    _, _, found = build(cache, str(root / path), cache.fs, "md5", dry_run=True, ignore=repo.dvcignore)
-    return str(found.hash_info.value)
+    _, _, built = build(cache, str(root / path), cache.fs, "md5", dry_run=True, ignore=repo.dvcignore)
+    return str(built.hash_info.value)
 
 
 @cache
@@ -129,10 +129,10 @@ def write_finished(cell: Cell, finished: Finished) -> None:
 
 def merged(keys: Iterable[Key]) -> dict[str, Any]:
     """Return what a table records of its cells' keys: one hash of all params, and code, data and weights by name."""
-    found = sorted(keys, key=lambda key: key.digest)
-    names = {kind: {name: md5 for key in found for name, md5 in getattr(key, kind).items()}
+    ordered = sorted(keys, key=lambda key: key.digest)
+    names = {kind: {name: md5 for key in ordered for name, md5 in getattr(key, kind).items()}
              for kind in (CODE, "data", "weights")}  # fmt: skip
-    return {"params": hash_of(sorted(hash_of(dict(key.params)) for key in found)), **names}
+    return {"params": hash_of(sorted(hash_of(dict(key.params)) for key in ordered)), **names}
 
 
 def hash_of(value: Any) -> str:

@@ -50,8 +50,8 @@ def line_of(name: str, table: PaperTable, row: Row) -> str:
         return _line(table_name, row.row, shown(row.params) or DEFAULT, "", DEFAULT if not row.params else "not run")
     grid = read_grid(row.grid)
     ways = ", ".join(filter(None, (method_of(grid, row.grid_row), shown(grid["rows"][row.grid_row]))))
-    found = ways or shown(row.params) or DEFAULT
-    return _line(table_name, row.row, found, f"{row.grid}: {row.grid_row}", state_of(row.grid, row.grid_row))
+    reached_by = ways or shown(row.params) or DEFAULT
+    return _line(table_name, row.row, reached_by, f"{row.grid}: {row.grid_row}", state_of(row.grid, row.grid_row))
 
 
 def lines_of_figure(title: str, name: str) -> Iterator[str]:
@@ -71,10 +71,10 @@ def method_of(grid: Mapping[str, Any], row: str) -> str:
 def state_of(grid: str, row: str) -> str:
     """Return whether a row of a grid is run: "run", "stale" or "not run"."""
     path = RESULTS / f"{grid}.json"
-    found = json.loads(path.read_text()) if path.is_file() else {}
-    if row not in found.get("rows", {}):
+    result = json.loads(path.read_text()) if path.is_file() else {}
+    if row not in result.get("rows", {}):
         return "not run"
-    return "stale" if age_of(found, {}) else "run"
+    return "stale" if age_of(result, {}) else "run"
 
 
 def shown(changes: Mapping[str, Any]) -> str:

@@ -59,9 +59,9 @@ def plans(device: Device, made: dict[str, float]) -> list[GridPlan]:
 
 def plan_of(name: str, reason: str, device: Device, made: dict[str, float]) -> GridPlan:
     """Return the plan of a grid after what is made, to which its units are added."""
-    found = list(cells(name, read_grid(name)))
-    wanted = missing(name, found)
-    for cell in found:
+    of_grid = list(cells(name, read_grid(name)))
+    wanted = missing(name, of_grid)
+    for cell in of_grid:
         if cell not in wanted:
             made |= dict.fromkeys(digests(cell), 0.0)
     before, costs, longest = set(made), dict[str, float](), 0.0
@@ -71,7 +71,9 @@ def plan_of(name: str, reason: str, device: Device, made: dict[str, float]) -> G
         longest = max(longest, sum(hours.values()))
     made |= costs
     new = [hours for digest, hours in costs.items() if digest not in before]
-    return GridPlan(name, reason, len(found), len(wanted), len(costs), len(new), sum(costs.values()), sum(new), longest)
+    return GridPlan(
+        name, reason, len(of_grid), len(wanted), len(costs), len(new), sum(costs.values()), sum(new), longest
+    )
 
 
 def hours_of(cell: Cell, device: Device) -> dict[str, float]:
@@ -99,15 +101,15 @@ def digests(cell: Cell) -> dict[str, Unit]:
     """Return the units that a cell needs by digest: equal ones do the same work on the same inputs."""
     values = params_of(cell)
     units = {unit.name: unit for unit in units_above(cell.target, stages_of(ROOT), values)}
-    needs, found = needs_of(units.values()), dict[str, str]()
+    needs, by_name = needs_of(units.values()), dict[str, str]()
 
     def digest_of(name: str) -> str:
-        if name not in found:
+        if name not in by_name:
             params = {section: values[section] for section in units[name].sections}
             inputs = sorted(digest_of(need) for need in needs[name])
             text = json.dumps([name, params, units[name].deps, inputs], sort_keys=True)
-            found[name] = hashlib.sha256(text.encode()).hexdigest()
-        return found[name]
+            by_name[name] = hashlib.sha256(text.encode()).hexdigest()
+        return by_name[name]
 
     return {digest_of(name): unit for name, unit in units.items()}
 
@@ -147,14 +149,14 @@ def main(device: str | None, as_csv: bool) -> None:
     forbid_downloads()
     try:
         hardware = device_of(device or this_device())
-        found = plans(hardware, {})
+        grid_plans = plans(hardware, {})
     except ValueError as error:
         raise click.ClickException(str(error)) from error
     if as_csv:
-        click.echo(to_csv(found), nl=False)
+        click.echo(to_csv(grid_plans), nl=False)
         return
     notes = [f"- {note}" for note in hardware.notes]
-    click.echo("\n".join([to_text(f"experiments, on one {hardware.name}", found), *notes]))
+    click.echo("\n".join([to_text(f"experiments, on one {hardware.name}", grid_plans), *notes]))
 
 
 if __name__ == "__main__":

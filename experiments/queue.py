@@ -68,14 +68,14 @@ def run_entry(entry: Entry, jobs: int, threads: int) -> int:
         for module in entry.before:
             run_module([module])
         grid = read_grid(entry.grid)
-        found = list(cells(entry.grid, grid))
-        wanted = missing(entry.grid, found)
+        of_grid = list(cells(entry.grid, grid))
+        wanted = missing(entry.grid, of_grid)
     except (click.ClickException, *FAILED) as error:
         say(f"{entry.grid}: not begun: {one_line(error)}")
         return 1
-    say(f"{entry.grid}: {len(wanted)} of {len(found)} cells to run; {entry.reason}")
+    say(f"{entry.grid}: {len(wanted)} of {len(of_grid)} cells to run; {entry.reason}")
     failures = run_cells(grid, wanted, jobs, threads)
-    if not failures and not is_compared(entry.grid, found):
+    if not failures and not is_compared(entry.grid, of_grid):
         failures += compare_rows(entry)
     return failures
 
@@ -187,8 +187,8 @@ def main(jobs: int, threads: int, only: tuple[str, ...], dry: bool) -> None:
     entries = [entry for entry in entries if not only or entry.grid in only]
     if dry:
         for entry in entries:
-            found = list(cells(entry.grid, read_grid(entry.grid)))
-            click.echo(f"{entry.grid}: {len(missing(entry.grid, found))} of {len(found)} cells; {entry.reason}")
+            of_grid = list(cells(entry.grid, read_grid(entry.grid)))
+            click.echo(f"{entry.grid}: {len(missing(entry.grid, of_grid))} of {len(of_grid)} cells; {entry.reason}")
         return
     with alone(), ended_by_sigterm():
         say(f"{len(entries)} grids, {jobs} cells at a time; process {os.getpid()}")

@@ -55,8 +55,8 @@ def noted(folder: Path) -> Iterator[Path]:
 def git(root: Path, *arguments: str, **environment: str) -> str | None:
     """Return the output of a git command in `root`, or None if it fails or there is no git."""
     try:
-        found = subprocess.run(["git", *arguments], cwd=root, env={**os.environ, **environment}, capture_output=True,
+        ended = subprocess.run(["git", *arguments], cwd=root, env={**os.environ, **environment}, capture_output=True,
                                text=True, check=True)  # fmt: skip
     except (subprocess.CalledProcessError, FileNotFoundError):
         return None
-    return found.stdout.strip()
+    return ended.stdout.strip()

@@ -57,10 +57,12 @@ def summary(found: Sequence[Ruling]) -> list[str]:
     for metric in dict.fromkeys(ruling.metric for ruling in own):
         of_metric = [ruling for ruling in own if ruling.metric == metric]
         resolved = sum(ruling.verdict != "unresolved" for ruling in of_metric)
-        known = [ruling for ruling in of_metric if ruling.spread]
-        trained = sum(ruling.verdict_of_trainings != "unresolved" for ruling in known)
+        with_spread = [ruling for ruling in of_metric if ruling.spread]
+        trained = sum(ruling.verdict_of_trainings != "unresolved" for ruling in with_spread)
         title = metric_title(metric)
-        lines.append(f"| {title} | {len(of_metric)} | {resolved} | {f'{trained} of {len(known)}' if known else '-'} |")
+        lines.append(
+            f"| {title} | {len(of_metric)} | {resolved} | {f'{trained} of {len(with_spread)}' if with_spread else '-'} |"
+        )
     lines.append("\nShares that n leaves unresolved (Sem-C, of which n gives a bound alone, is in the tables):\n")
     for each in own:
         if each.verdict == "unresolved" and each.sample.kind == "share":

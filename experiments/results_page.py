@@ -55,8 +55,8 @@ def document() -> str:
 def result_of(grid: str) -> dict[str, Any]:
     """Return the result of a grid, an empty dict if it has none."""
     path = RESULTS / f"{grid}.json"
-    found: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
-    return found
+    result: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    return result
 
 
 def state_of(result: Mapping[str, Any]) -> str:
@@ -97,9 +97,9 @@ def summary(entries: list[Entry]) -> Iterator[str]:
     for entry in entries:
         grid, result = read_grid(entry.grid), result_of(entry.grid)
         state = state_of(result)
-        found = [each["verdict"] for _, _, each in comparisons(grid, result)] if state == "run" else []
-        counts += Counter("resolved" if verdict != OPEN else OPEN for verdict in found)
-        numbers = f"{len(found)} | {sum(verdict != OPEN for verdict in found)}" if found else " | "
+        verdicts = [each["verdict"] for _, _, each in comparisons(grid, result)] if state == "run" else []
+        counts += Counter("resolved" if verdict != OPEN else OPEN for verdict in verdicts)
+        numbers = f"{len(verdicts)} | {sum(verdict != OPEN for verdict in verdicts)}" if verdicts else " | "
         yield f"| [{entry.grid}](#{entry.grid}) | {in_table(entry.reason)} | {state} | {numbers} |"
     total = counts.total()
     yield f"\nResolved: {counts['resolved']} of {total} comparisons that are run.\n" if total else "\nNone is run.\n"

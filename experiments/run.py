@@ -58,11 +58,11 @@ def run_cell(cell: Cell, threads: int) -> Mapping[str, Any]:
 def metrics(cell: Cell) -> dict[str, Any]:
     """Return all metrics files of a cell as one flat dict, with keys such as scores/coemogen_emoset:emo_a/judge."""
     folder = cell.folder / "metrics"
-    found: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for path in sorted(folder.rglob("*.json")):
         name = path.relative_to(folder).with_suffix("").as_posix()
-        found |= {f"{name}:{key}": value for key, value in json.loads(path.read_text()).items()}
-    return found
+        flat |= {f"{name}:{key}": value for key, value in json.loads(path.read_text()).items()}
+    return flat
 
 
 def run_all(

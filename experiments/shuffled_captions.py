@@ -22,12 +22,12 @@ DOSES = {percent: OVERRIDES / f"shuffled_{percent}.csv" for percent in (25, 50)}
 
 def shuffled(captions: Sequence[str], groups: Sequence[str], generator: np.random.Generator) -> list[str]:
     """Return captions N in another order within each of the groups N."""
-    found, names = np.array(captions, object), np.array(groups, object)
+    mixed, names = np.array(captions, object), np.array(groups, object)
     for name in sorted(set(groups)):
         rows = np.flatnonzero(names == name)
-        found[rows] = found[generator.permutation(rows)]
-    told: list[str] = found.tolist()
-    return told
+        mixed[rows] = mixed[generator.permutation(rows)]
+    captions_mixed: list[str] = mixed.tolist()
+    return captions_mixed
 
 
 def chosen(num: int, percent: int) -> NDArray[np.int64]:

@@ -100,8 +100,8 @@ def right(cell: Path, model: str, oracle: Oracle) -> NDArray[np.float64]:
         kept.parent.mkdir(exist_ok=True)
         with written_aside(kept) as aside, aside.open("wb") as file:
             np.save(file, said == oracle.emotions)
-    found: NDArray[np.float64] = np.load(kept).astype(np.float64)
-    return found
+    is_right: NDArray[np.float64] = np.load(kept).astype(np.float64)
+    return is_right
 
 
 def by_head(cell: Path, model: str, oracle: Oracle) -> NDArray[np.int64]:
@@ -131,8 +131,8 @@ def table(oracle: Oracle) -> dict[str, Any]:
     A system counts if every seed of its row is finished, and a claim if both of its systems count.
     """
     grid = read_grid(GRID)
-    found = complete(GRID, grid, rows=1)
-    at, seeds = {(cell.row, cell.seed): cell.folder for cell in found.finished}, grid["seeds"]
+    comparable = complete(GRID, grid, rows=1)
+    at, seeds = {(cell.row, cell.seed): cell.folder for cell in comparable.finished}, grid["seeds"]
     values: Mapping[str, list[NDArray[np.float64]]] = {
         name: [right(at[row, seed], model, oracle) for seed in seeds]
         for name, (row, model) in SYSTEMS.items()
@@ -146,7 +146,7 @@ def table(oracle: Oracle) -> dict[str, Any]:
         if one in values and other in values
     }
     return {"num_pictures": len(oracle.emotions), "seeds": seeds, "base": grid["base"],
-            "key": merged(result.key for result in found.finished.values() if result.key), "accuracy": accuracy,
+            "key": merged(result.key for result in comparable.finished.values() if result.key), "accuracy": accuracy,
             "claims": claims}  # fmt: skip
 
 
@@ -154,12 +154,12 @@ def table(oracle: Oracle) -> dict[str, Any]:
 @click.option("--num", default=20_000, show_default=True, type=click.IntRange(min=1), help="Pictures to draw.")
 def main(num: int) -> None:
     """Compare the models of the grid, print the results, and write experiments/results/uniemo_understanding.json."""
-    found = rounded(table(drawn(ROOT / ".work" / f"oracle-{world_hash()}-{num}", num)))
+    result = rounded(table(drawn(ROOT / ".work" / f"oracle-{world_hash()}-{num}", num)))
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{GRID}.json").write_text(json.dumps(found, indent=2) + "\n")
-    for name, each in found["accuracy"].items():
+    (RESULTS / f"{GRID}.json").write_text(json.dumps(result, indent=2) + "\n")
+    for name, each in result["accuracy"].items():
         click.echo(f"{name:30s} {each['mean']:.4f}  {each['by_seed']}")
-    for name, each in found["claims"].items():
+    for name, each in result["claims"].items():
         click.echo(f"{name:60s} {each['difference']:+.4f} [{each['low']:+.4f}, {each['high']:+.4f}] {each['verdict']}")
 
 

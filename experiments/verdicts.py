@@ -36,8 +36,8 @@ def direction(grid: Mapping[str, Any], row: str, metric: str, of_all: bool = Tru
     of_all: whether the metric is one of these.
     """
     said = grid.get("paper", {}).get(row)
-    found: int | None = said.get(metric.split("/")[0]) if isinstance(said, dict) else said if of_all else None
-    return found
+    sign: int | None = said.get(metric.split("/")[0]) if isinstance(said, dict) else said if of_all else None
+    return sign
 
 
 @dataclass(frozen=True)
@@ -78,14 +78,14 @@ def table(name: str, grid: Mapping[str, Any]) -> dict[str, Any]:
 
     That is the first row, or the one in `against` of the grid.
     """
-    found = complete(name, grid)
-    values = {cell: per_image(cell, grid) for cell in found.finished if "images" in grid}
-    rows = {row: compared(grid, row, found, values) for row in grid["rows"]}
-    cell = next(iter(found.finished))
+    comparable = complete(name, grid)
+    values = {cell: per_image(cell, grid) for cell in comparable.finished if "images" in grid}
+    rows = {row: compared(grid, row, comparable, values) for row in grid["rows"]}
+    cell = next(iter(comparable.finished))
     num = len(values[cell][JUDGED]) if values else 0
     changes = grid.get("common", {}) | (grid.get("base", {}) if is_miniature() else {})
-    keys = (result.key for result in found.finished.values() if result.key)
-    return {"grid": name, "data": labelled_data(parse_params(params_of(cell))), "seeds": found.seeds,
+    keys = (result.key for result in comparable.finished.values() if result.key)
+    return {"grid": name, "data": labelled_data(parse_params(params_of(cell))), "seeds": comparable.seeds,
             "images_per_seed": num, "base": changes, "key": merged(keys), "rows": rows}  # fmt: skip
 
 
@@ -151,12 +151,12 @@ def rounded(value: Any) -> Any:
 @click.argument("name")
 def main(name: str) -> None:
     """Compare the rows of experiments/NAME.yaml, print them, and write experiments/results/NAME.json."""
-    found = rounded(table(name, read_grid(name)))
+    result = rounded(table(name, read_grid(name)))
     RESULTS.mkdir(exist_ok=True)
     path: Path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps(found, indent=2) + "\n")
-    click.echo(f"{name}: {found['images_per_seed']} images, seeds {found['seeds']}")
-    for row, metrics in found["rows"].items():
+    path.write_text(json.dumps(result, indent=2) + "\n")
+    click.echo(f"{name}: {result['images_per_seed']} images, seeds {result['seeds']}")
+    for row, metrics in result["rows"].items():
         for metric, each in metrics.items():
             versus = f"{each['difference']:+.3f} [{each['low']:+.3f}, {each['high']:+.3f}] {each['verdict']}" if (
                 "difference" in each) else ""  # fmt: skip

@@ -85,11 +85,11 @@ def list_corpora() -> None:
     from pipeline.params import read_yaml
 
     values = read_yaml(PARAMS)
-    made = {path.name for path in Path(CORPUS.of(".").path).glob("[!.]*") if path.is_dir()}
-    for name in sorted(made | set(values["corpora"])):
+    packed = {path.name for path in Path(CORPUS.of(".").path).glob("[!.]*") if path.is_dir()}
+    for name in sorted(packed | set(values["corpora"])):
         uses = (["captioned"] if name in values["corpora"] else []) + (["labelled"] if name == values["corpus"] else [])
         use = f"  [{', '.join(uses)}]" if uses else ""
-        if name not in made:
+        if name not in packed:
             click.echo(f"{name}: not made yet{use}")
             continue
         rows = read_shards(Path(CORPUS.of(name).path), columns=["emotion", "split"])

@@ -22,12 +22,12 @@ COLUMNS = {  # what a column holds, and the names that it may have
 def columns_of(names: Iterable[str], file: Path, needed: Sequence[str]) -> dict[str, str]:
     """Return the column of each kind of label that a table has. Raises ValueError if one that is needed is missing."""
     own = {str(name).strip().lower(): name for name in names}
-    found = {key: next((own[word] for word in words if word in own), None) for key, words in COLUMNS.items()}
+    columns = {key: next((own[word] for word in words if word in own), None) for key, words in COLUMNS.items()}
     for key in needed:
-        if found[key] is None:
+        if columns[key] is None:
             listed = ", ".join(own) or "none"
             raise ValueError(f"{file}: no column {' or '.join(COLUMNS[key])}; its columns are {shown(listed)}")
-    return {key: column for key, column in found.items() if column is not None}
+    return {key: column for key, column in columns.items() if column is not None}
 
 
 def rows_of(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:

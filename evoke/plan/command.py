@@ -159,8 +159,8 @@ def made_folders(params: "Params") -> Mapping[str, Path]:
     from pipeline.artifacts import FOUNDATION_CAPTIONER, FOUNDATION_CLIP, FOUNDATION_DIFFUSION, FOUNDATION_VIT
     from pipeline.params import read_yaml
 
-    made = (FOUNDATION_CLIP, FOUNDATION_VIT, FOUNDATION_DIFFUSION, FOUNDATION_CAPTIONER)
-    outs = dict(zip(FOUNDATION, made, strict=True))
+    artifacts = (FOUNDATION_CLIP, FOUNDATION_VIT, FOUNDATION_DIFFUSION, FOUNDATION_CAPTIONER)
+    outs = dict(zip(FOUNDATION, artifacts, strict=True))
     folders = {
         name: Path(out.path)
         for name, out in outs.items()

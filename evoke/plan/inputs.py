@@ -147,8 +147,8 @@ class Setting:
 
     def corpus(self, name: str) -> Corpus:
         """Return the corpus of this name."""
-        made = {"emoset": self.corpora.emoset, "emoart": self.corpora.emoart}
-        return made.get(name) or self.corpora.own[name]
+        standard = {"emoset": self.corpora.emoset, "emoart": self.corpora.emoart}
+        return standard.get(name) or self.corpora.own[name]
 
     @property
     def labelled(self) -> Corpus:

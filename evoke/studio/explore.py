@@ -64,13 +64,13 @@ def judged(method: str, emotion: str, verdict: str, order: str) -> list[Item]:
 
     folder, scores = Path(IMAGES.of(method).path), Path(SCORES.of(method).path)
     rows = read_shards(folder, IMAGES.schema, ["image_id", "emotion"]).to_pylist()
-    found: Mapping[str, Sequence[float]] = {}
+    by_image: Mapping[str, Sequence[float]] = {}
     if scores.is_dir():
         table = read_shards(scores, SCORES.schema, ["image_id", "judge"])
-        found = dict(zip(table["image_id"].to_pylist(), table["judge"].to_pylist(), strict=True))
+        by_image = dict(zip(table["image_id"].to_pylist(), table["judge"].to_pylist(), strict=True))
     items = []
     for index, row in enumerate(rows):
-        vector = found.get(row["image_id"])
+        vector = by_image.get(row["image_id"])
         best = int(np.argmax(vector)) if vector else None
         says = EMOTIONS[best] if best is not None else ""
         sure = float(vector[best]) if vector and best is not None else 0.0
@@ -92,9 +92,9 @@ def art(emotion: str, order: str) -> list[Item]:
     items = []
     for index, row in enumerate(read_shards(Path(EMOART.path), EMOART.schema, columns).to_pylist()):
         if emotion in (ALL, row["emotion"]):
-            told = ", ".join(row[name].replace("_", " ") for name in ("artist", "style") if row[name])
+            origin = ", ".join(row[name].replace("_", " ") for name in ("artist", "style") if row[name])
             rank = {SURE_FIRST: -row["confidence"], UNSURE_FIRST: row["confidence"]}.get(order, float(index))
-            text = f"{row['confidence']:.0%}{', ' if told else ''}{told}"
+            text = f"{row['confidence']:.0%}{', ' if origin else ''}{origin}"
             items.append(Item(index, row["image_id"], row["emotion"], text, rank))
     return sorted(items, key=lambda item: item.order)
 
@@ -325,8 +325,8 @@ def _captions(studio: Studio) -> None:
     def caption(corpus: str, image_id: str | None) -> str:
         if not image_id:
             return ""
-        found = [item for item in captions(corpus, ALL, ALL, WORST_FIRST) if item.image_id == image_id]
-        return found[0].caption if found else ""
+        matching = [item for item in captions(corpus, ALL, ALL, WORST_FIRST) if item.image_id == image_id]
+        return matching[0].caption if matching else ""
 
     _wire([tab], [corpus, emotion, state, order], page, [shown, image_id], draw)
     image_id.change(caption, [corpus, image_id], text, show_progress="hidden")

@@ -74,8 +74,10 @@ def gates(request: "Request") -> "tuple[Any, Tensor, Tensor]":
     from pipeline.generation.composition import Composition, composition
 
     neutral = composition([replace(request, strength=0.0)]).terms[0]
-    asked = composition([request])
-    weights = dict.fromkeys([neutral, *asked.terms], 0.0) | dict(zip(asked.terms, asked.weights.tolist(), strict=True))
+    emotional = composition([request])
+    weights = dict.fromkeys([neutral, *emotional.terms], 0.0) | dict(
+        zip(emotional.terms, emotional.weights.tolist(), strict=True)
+    )
     terms = tuple(weights)
     of = torch.zeros(len(terms), dtype=torch.int64)
     on = Composition(terms, of, torch.tensor(list(weights.values())))

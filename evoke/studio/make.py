@@ -161,18 +161,18 @@ def run(studio: Studio, model: str, beside: str, *inputs: Any) -> Iterator[tuple
     except (ValueError, OSError) as error:
         yield failed(error), "", ""
         return
-    made = [Made(name) for name in names]
+    columns = [Made(name) for name in names]
     streams = [images(studio, wish, name) for name in names]
-    yield show(made, wish), commands, code
+    yield show(columns, wish), commands, code
     for index in range(wish.num_images):
-        for one, stream in zip(made, streams, strict=True):
+        for one, stream in zip(columns, streams, strict=True):
             if one.error:
                 continue
             try:
                 one.figures.append(_card(next(stream), index, wish))
             except (ValueError, OSError) as error:
                 one.error = failed(error)
-            yield show(made, wish), commands, code
+            yield show(columns, wish), commands, code
 
 
 def _card(path: Path, index: int, wish: Wish) -> str:

@@ -134,8 +134,8 @@ def door(app: App, token: str = "") -> App:
 
         if not token or _same(_cookie(scope), token):
             return await app(scope, receive, headed)
-        asked = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [""])[0]
-        if scope["type"] == "http" and _same(asked, token):
+        given_token = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [""])[0]
+        if scope["type"] == "http" and _same(given_token, token):
             cookie = f"{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/"
             return await _answer(headed, 303, "", [(b"location", b"/"), (b"set-cookie", cookie.encode())])
         if scope["type"] == "websocket":

@@ -96,10 +96,10 @@ def _ids(folder: Path, method: str) -> dict[str, list[str]]:
     from pipeline.artifacts import read_shards
     from pipeline.schemas import IMAGES_SCHEMA
 
-    made = sorted(path.name for path in folder.glob("*/"))
-    if method not in made:
+    methods = sorted(path.name for path in folder.glob("*/"))
+    if method not in methods:
         raise ValueError(
-            f"{folder} has no images of {method!r}; it has {', '.join(made) or 'none'}. Run `evoke repro images`"
+            f"{folder} has no images of {method!r}; it has {', '.join(methods) or 'none'}. Run `evoke repro images`"
         )
     ids: dict[str, list[str]] = {}
     for row in read_shards(folder / method, IMAGES_SCHEMA, ["image_id", "emotion"]).to_pylist():

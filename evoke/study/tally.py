@@ -98,13 +98,13 @@ def _checked(key: Key, value: object) -> Answers:
     if strange := [name for name, text in answers.about.items() if text not in options.get(name, ())]:
         raise ValueError(f"about: {strange[0][:40]!r} has an answer that was not offered")
     names = [question.name for question in key.questionnaire.questions]
-    asked = [
+    expected = [
         (index, name)
         for index, step in enumerate(key.forms[answers.form])
         for name in (["check"] if step.check else names)
     ]
-    if [(answer.step, answer.question) for answer in answers.answers] != asked:
-        raise ValueError(f"it has {len(answers.answers)} answers, not the {len(asked)} of its form in their order")
+    if [(answer.step, answer.question) for answer in answers.answers] != expected:
+        raise ValueError(f"it has {len(answers.answers)} answers, not the {len(expected)} of its form in their order")
     return answers
 
 
