@@ -60,9 +60,8 @@ def summary(found: Sequence[Ruling]) -> list[str]:
         with_spread = [ruling for ruling in of_metric if ruling.spread]
         trained = sum(ruling.verdict_of_trainings != "unresolved" for ruling in with_spread)
         title = metric_title(metric)
-        lines.append(
-            f"| {title} | {len(of_metric)} | {resolved} | {f'{trained} of {len(with_spread)}' if with_spread else '-'} |"
-        )
+        of_trainings = f"{trained} of {len(with_spread)}" if with_spread else "-"
+        lines.append(f"| {title} | {len(of_metric)} | {resolved} | {of_trainings} |")
     lines.append("\nShares that n leaves unresolved (Sem-C, of which n gives a bound alone, is in the tables):\n")
     for each in own:
         if each.verdict == "unresolved" and each.sample.kind == "share":
