@@ -19,12 +19,14 @@ from experiments.queue import Entry, read_queue
 from experiments.results_figure import forest
 from experiments.verdicts import direction
 from pipeline.report.measured import age_of
+from pipeline.report.verdicts import PAIR
 
 DOCUMENT = ROOT / "docs" / "RESULTS.md"
 FIGURES = ROOT / "docs" / "results"
 HEAD = """# Results: what was asked, and what came out
 Written by `python -m experiments.results_page` and held by tests/experiments/test_results_page.py. Every grid is a
-file in experiments/ that was committed, with the directions of the papers, before it ran. All numbers are of the
+file in experiments/ that was committed, with the directions of the papers, before it ran; only the pairs of UniEmo's
+Table IV were named after their cells had run, with the directions of its numbers. All numbers are of the
 drawn world and its small models: they say how the methods work, not how well they do on photographs. A verdict holds
 for the images and the trainings (three seeds; the hull of a bootstrap over images and Student's t over seeds): a row
 `agrees` if the whole interval and every seed have the paper's direction, `disagrees` if they have the opposite one,
@@ -68,7 +70,7 @@ def comparisons(grid: Mapping[str, Any], result: Mapping[str, Any]) -> Iterator[
     """Yield row, metric and comparison of every headline number of a result that is compared with another row."""
     for claim, found in result.get("claims", {}).items():
         yield claim, "accuracy", found
-    for row, metrics in result.get("rows", {}).items():
+    for row, metrics in (result.get("rows", {}) | result.get("pairs", {})).items():
         for metric in HEADLINES:
             if "difference" in metrics.get(metric, {}):
                 yield row, metric, metrics[metric]
@@ -85,7 +87,7 @@ def figure(name: str) -> str | None:
     others = {values.get("against") for _, values in chosen}
     if len(others) == 1 and (other := others.pop()):
         return forest(f"{name}: {HEADLINES[metric]}, difference to {other}", chosen)
-    named = [(f"{row} - {values['against']}" if "against" in values else row, values) for row, values in chosen]
+    named = [(row if PAIR in row else f"{row}{PAIR}{values['against']}", values) for row, values in chosen]
     return forest(f"{name}: differences in {HEADLINES[metric]}", named)
 
 
@@ -122,10 +124,10 @@ def section(entry: Entry) -> Iterator[str]:
     yield f"{said}{f'; {num_carried} stages have later code that computes the same' if num_carried else ''}.\n"
     yield f"![{entry.grid}: differences with their intervals](results/{entry.grid}.svg)\n"
     yield COLUMNS
-    for row, metrics in result.get("rows", {}).items():
+    for row, metrics in (result.get("rows", {}) | result.get("pairs", {})).items():
         yield from (_line(grid, row, metric, metrics[metric]) for metric in HEADLINES if metric in metrics)
     for claim, found in result.get("claims", {}).items():
-        row, _, other = claim.partition(" - ")
+        row, _, other = claim.partition(PAIR)
         mean = {"mean": result["accuracy"][row]["mean"], "against": other}
         yield _line(grid, row, "accuracy", mean | found)
     yield ""
@@ -136,10 +138,11 @@ def _line(grid: Mapping[str, Any], row: str, metric: str, found: Mapping[str, An
     spread = f"{found['mean']:.{digits}f}"
     if "difference" not in found:
         return f"| {in_table(row)} | {HEADLINES[metric]} | {spread} | | | | | |"
+    title = row.partition(PAIR)[0]
     ends = f"{found['difference']:+.{digits}f} [{found['low']:+.{digits}f}, {found['high']:+.{digits}f}]"
     stated = SIGNS[found["paper"] if "paper" in found else direction(grid, row, metric)]
     return (
-        f"| {in_table(row)} | {HEADLINES[metric]} | {spread} | {ends} | {in_table(found['against'])} | {stated} "
+        f"| {in_table(title)} | {HEADLINES[metric]} | {spread} | {ends} | {in_table(found['against'])} | {stated} "
         f"| {found['verdict']}{_more(found)} | {found['resolves']:.{digits}f} |"
     )
 

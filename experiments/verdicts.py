@@ -25,17 +25,18 @@ from experiments.kept import JUDGED, Values, per_image, reported, result_of
 from experiments.key import Finished, key_of, merged
 from pipeline.params import parse_params
 from pipeline.report.names import labelled_data
+from pipeline.report.verdicts import PAIR
 
 SHARES = (0.0, 1.0)  # range of the values per image
 
 
 def direction(grid: Mapping[str, Any], row: str, metric: str, of_all: bool = True) -> int | None:
-    """Return the paper's direction for a metric of a row, or None if it says nothing.
+    """Return the paper's direction for a metric of a row or of a pair of rows, or None if it says nothing.
 
-    `paper` in the grid has one number for each metric of a row, or one number for all that are compared per image.
-    of_all: whether the metric is one of these.
+    `paper` in the grid has one number for each metric of a row, or one number for all that are compared per image, and
+    so has `pairs`, by names such as "UniEmo - EmoGen". of_all: whether the metric is compared per image.
     """
-    said = grid.get("paper", {}).get(row)
+    said = grid.get("paper", {}).get(row, grid.get("pairs", {}).get(row))
     sign: int | None = said.get(metric.split("/")[0]) if isinstance(said, dict) else said if of_all else None
     return sign
 
@@ -76,23 +77,30 @@ def complete(name: str, grid: Mapping[str, Any], rows: int | None = None) -> Com
 def table(name: str, grid: Mapping[str, Any]) -> dict[str, Any]:
     """Return the means of each row and its comparison with the row that it is held against.
 
-    That is the first row, or the one in `against` of the grid.
+    That is the first row, or the one in `against` of the grid; `pairs` of the grid names further comparisons.
     """
     comparable = complete(name, grid)
     values = {cell: per_image(cell, grid) for cell in comparable.finished if "images" in grid}
-    rows = {row: compared(grid, row, comparable, values) for row in grid["rows"]}
+    rows = {row: compared(grid, row, against(grid, row), row, comparable, values) for row in grid["rows"]}
+    sides = {pair: pair.partition(PAIR) for pair in grid.get("pairs", ())}
+    pairs = {pair: compared(grid, row, other, pair, comparable, values) for pair, (row, _, other) in sides.items()}
     cell = next(iter(comparable.finished))
     num = len(values[cell][JUDGED]) if values else 0
     changes = grid.get("common", {}) | (grid.get("base", {}) if is_miniature() else {})
     keys = (result.key for result in comparable.finished.values() if result.key)
     return {"grid": name, "data": labelled_data(parse_params(params_of(cell))), "seeds": comparable.seeds,
-            "images_per_seed": num, "base": changes, "key": merged(keys), "rows": rows}  # fmt: skip
+            "images_per_seed": num, "base": changes, "key": merged(keys), "rows": rows,
+            **({"pairs": pairs} if pairs else {})}  # fmt: skip
 
 
-def compared(grid: Mapping[str, Any], row: str, found: Complete, values: Mapping[Cell, Values]) -> dict[str, Any]:
-    """Return the metrics of one row: per image where the grid has images, then those in `reported`."""
-    other = against(grid, row)
-    ours, theirs = ([values[cell] for cell in found.of(name)] if values else [] for name in (row, other))
+def compared(
+    grid: Mapping[str, Any], row: str, other: str, name: str, found: Complete, values: Mapping[Cell, Values]
+) -> dict[str, Any]:
+    """Return the metrics of a row, compared with another: per image where the grid has images, then `reported`.
+
+    name: that of the row or of the pair, by which the grid has the paper's direction.
+    """
+    ours, theirs = ([values[cell] for cell in found.of(each)] if values else [] for each in (row, other))
     if any(len(one[JUDGED]) != len(two[JUDGED]) for one, two in zip(ours, theirs, strict=True)):
         raise click.ClickException(f"{row} has images of other emotions than {other}: they make no pairs")
     metrics: dict[str, Any] = {}
@@ -100,13 +108,13 @@ def compared(grid: Mapping[str, Any], row: str, found: Complete, values: Mapping
         metrics[metric] = mean_over([float(each[metric].mean()) for each in ours], SHARES)
         if row != other:
             pair = [each[metric] for each in ours], [each[metric] for each in theirs]
-            metrics[metric] |= compare(*pair, direction(grid, row, metric)) | {"against": other}
+            metrics[metric] |= compare(*pair, direction(grid, name, metric)) | {"against": other}
     for key, means in over_trainings(grid, row, found).items():
         others = over_trainings(grid, other, found)
         metrics[key] = mean_over(means)
         if row != other and key in others:
             differences = [one - two for one, two in zip(means, others[key], strict=True)]
-            metrics[key] |= over_seeds(differences, direction(grid, row, key, of_all=False)) | {"against": other}
+            metrics[key] |= over_seeds(differences, direction(grid, name, key, of_all=False)) | {"against": other}
     return metrics
 
 
@@ -154,9 +162,12 @@ def main(name: str) -> None:
     result = rounded(table(name, read_grid(name)))
     RESULTS.mkdir(exist_ok=True)
     path: Path = RESULTS / f"{name}.json"
+    former = json.loads(path.read_text()) if path.is_file() else {}
+    if former.get("key") == result["key"] and "carried" in former:
+        result["carried"] = former["carried"]  # experiments/carry.py
     path.write_text(json.dumps(result, indent=2) + "\n")
     click.echo(f"{name}: {result['images_per_seed']} images, seeds {result['seeds']}")
-    for row, metrics in result["rows"].items():
+    for row, metrics in (result["rows"] | result.get("pairs", {})).items():
         for metric, each in metrics.items():
             versus = f"{each['difference']:+.3f} [{each['low']:+.3f}, {each['high']:+.3f}] {each['verdict']}" if (
                 "difference" in each) else ""  # fmt: skip

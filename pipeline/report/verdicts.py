@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+PAIR = " - "  # between the rows of a pair or a claim
 SHARES = ("emo_a/", "sem_c", "accuracy", "content/", "ec_a/")  # begin metrics that are shown in percent
 
 
@@ -44,8 +45,8 @@ class Experiment:
 
 def experiments(grids: Mapping[str, Mapping[str, Any]]) -> list[Experiment]:
     """Return every experiment with a comparison, the present ones first."""
-    found = [_experiment(name, grid) for name, grid in grids.items()]
-    return sorted((one for one in found if one.verdicts), key=lambda one: (bool(one.outdated), one.name))
+    all_experiments = [_experiment(name, grid) for name, grid in grids.items()]
+    return sorted((one for one in all_experiments if one.verdicts), key=lambda one: (bool(one.outdated), one.name))
 
 
 def _experiment(name: str, grid: Mapping[str, Any]) -> Experiment:
@@ -57,16 +58,18 @@ def _experiment(name: str, grid: Mapping[str, Any]) -> Experiment:
 
 
 def _rows(grid: Mapping[str, Any]) -> Iterator[Verdict]:
+    """Yield the verdicts on rows, then those on pairs of rows, such as "UniEmo - EmoGen"."""
     rows = grid.get("rows", {})
-    for row, metrics in rows.items():
+    for name, metrics in (rows | grid.get("pairs", {})).items():
         for metric, cell in metrics.items():
             if "difference" in cell:
+                row, _, _ = name.partition(PAIR)
                 yield _verdict(row, metric, cell["mean"], cell, cell.get("against") or next(iter(rows)))
 
 
 def _claims(grid: Mapping[str, Any]) -> Iterator[Verdict]:
     for claim, cell in grid.get("claims", {}).items():
-        row, _, against = claim.partition(" - ")
+        row, _, against = claim.partition(PAIR)
         yield _verdict(row, "accuracy", grid["accuracy"][row]["mean"], cell, against)
 
 

@@ -186,6 +186,16 @@ def test_a_row_may_be_held_against_another_than_the_first() -> None:
     assert (rows["half"]["emo_a/judge"]["difference"], rows["half"]["emo_a/judge"]["against"]) == (-0.5, "whole")
 
 
+def test_a_paper_may_set_any_two_rows_against_each_other() -> None:
+    grid = {**GRID, "rows": {"whole": {}, "half": {}, "quarter": {}}, "pairs": {"half - quarter": 1}}
+    for cell in cells("grid", grid):
+        write_cell(cell, {"whole": 40, "half": 20, "quarter": 10}[cell.row])
+    found = table("grid", grid)
+    pair = found["pairs"]["half - quarter"]["emo_a/judge"]
+    assert (pair["mean"], pair["difference"], pair["against"], pair["verdict"]) == (0.5, 0.25, "quarter", "agrees")
+    assert found["rows"]["half"]["emo_a/judge"]["against"] == "whole"
+
+
 def test_a_grid_without_images_compares_what_it_reports() -> None:
     grid = {**GRID, "reported": ["{method}:accuracy"], "paper": {"half": {"accuracy": -1}}}
     del grid["images"]
