@@ -50,16 +50,16 @@ def main(run: Run) -> None:
     captions, kept = run.read(CAPTION_FEATURES), run.read(CAPTION_FILTER)
     if settings.sem_space != "clip":
         captions = training.caption_vectors(run.read(CAPTIONS), foundation.base.encoder, settings.sem_space)
-    found = training.inputs(corpus, features, captions, kept, latents, splits)
+    data = training.inputs(corpus, features, captions, kept, latents, splits)
     space = training.visual_space(corpus, features, splits)
     generator = torch_generator(run.seed, "coemogen", run.item, "model")
-    model = build(settings, foundation.base, found.visual.shape[1], generator)
-    task = training.task(model, found, space, settings, run.section("images"), run.generator("rows"))
+    model = build(settings, foundation.base, data.visual.shape[1], generator)
+    task = training.task(model, data, space, settings, run.section("images"), run.generator("rows"))
     trained = fit(task, seed_of(run.seed, "coemogen", run.item), run.work.parts, run.work.folder.name)
     save_generator(run.out_folder(COEMOGEN), "coemogen", settings.model_dump(mode="json"), foundation.digest,
                    trained.weights, space)  # fmt: skip
     save_training(trained, run.out_folder(PLOTS))
-    run.metrics(training.summary(trained, model, found))
+    run.metrics(training.summary(trained, model, data))
 
 
 if __name__ == "__main__":

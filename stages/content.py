@@ -44,10 +44,10 @@ def main(run: Run) -> None:
             load_judges(run.path(JUDGES), device()), settings,
         )  # fmt: skip
 
-        def make(asked: list[Asked]) -> Table:
-            requests = [each.request for each in asked]
-            made = list(sample(foundation.base, generator, requests, sampling_of(images)))
-            return content_rows(asked, made, observed(asked, made, by), model)
+        def make(planned: list[Asked]) -> Table:
+            requests = [each.request for each in planned]
+            drawn = list(sample(foundation.base, generator, requests, sampling_of(images)))
+            return content_rows(planned, drawn, observed(planned, drawn, by), model)
 
         return make
 

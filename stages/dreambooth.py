@@ -34,15 +34,15 @@ def main(run: Run) -> None:
     foundation = load_foundation(run.path(FOUNDATION_DIFFUSION), run.path(FOUNDATION_CLIP), device())
     train = training_rows(run.read(LABELLED, ["image_id", "emotion", "split"]), run.params.training_splits)
     latents = LatentCache(run.work, map(read_table, run.shards(LATENTS)), foundation.base.latent_channels)
-    settings, found = run.params, inputs(train, latents)
+    settings, data = run.params, inputs(train, latents)
     model = DreamBoothModel(foundation.base, settings, torch_generator(run.seed, "dreambooth"))
-    asked = task("dreambooth", model, found, settings, run.generator("rows"))
-    trained = fit(asked, seed_of(run.seed, "dreambooth"), run.work.parts, run.work.folder.name)
+    training = task("dreambooth", model, data, settings, run.generator("rows"))
+    trained = fit(training, seed_of(run.seed, "dreambooth"), run.work.parts, run.work.folder.name)
     params = settings.model_dump(mode="json")
     save_generator(run.out_folder(DREAMBOOTH), "dreambooth", params, foundation.digest, trained.weights,
                    emotions=trained_emotions(train))  # fmt: skip
     save_training(trained, run.out_folder(PLOTS))
-    run.metrics(summary(trained, found))
+    run.metrics(summary(trained, data))
 
 
 if __name__ == "__main__":

@@ -35,11 +35,11 @@ def main(run: Run) -> None:
         return load_clip(run.path(FOUNDATION_CLIP), device()), load_head(run.path(EMOTION_CLASSIFIER), device())
 
     pieces = judge_all(units, load, settings, run.work)
-    found = select(pieces("judged"), pieces("rejects"), settings, numpy_generator(run.seed, "emoart", "", "splits"))
-    run.write(EMOART, shards(pieces("confident"), found.splits, settings.shard_images))
-    run.write(CURATION, found.judged)
-    run.write(REJECTS, found.rejects)
-    run.metrics(summary(found, settings))
+    selection = select(pieces("judged"), pieces("rejects"), settings, numpy_generator(run.seed, "emoart", "", "splits"))
+    run.write(EMOART, shards(pieces("confident"), selection.splits, settings.shard_images))
+    run.write(CURATION, selection.judged)
+    run.write(REJECTS, selection.rejects)
+    run.metrics(summary(selection, settings))
 
 
 if __name__ == "__main__":

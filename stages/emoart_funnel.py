@@ -13,9 +13,9 @@ def main(run: Run) -> None:
     """Count and plot the images that pass each curation step."""
     from pipeline.corpora import funnel, funnel_figure
 
-    found = funnel.funnel(run.read(CURATION), len(run.read(REJECTS, ["reason"])), run.read(CAPTION_FILTER))
-    run.metrics(funnel.metrics(found))
-    funnel_figure.draw(found, run.out_folder(FUNNEL_FIGURES) / "funnel.png")
+    steps = funnel.funnel(run.read(CURATION), len(run.read(REJECTS, ["reason"])), run.read(CAPTION_FILTER))
+    run.metrics(funnel.metrics(steps))
+    funnel_figure.draw(steps, run.out_folder(FUNNEL_FIGURES) / "funnel.png")
 
 
 if __name__ == "__main__":

@@ -48,18 +48,18 @@ def main(run: Run) -> None:
     splits = settings.training_splits
     space, train = emogen.space_of(points, corpus, splits), training_rows(corpus, splits)
     latents = LatentCache(run.work, map(read_table, run.shards(LATENTS)), base.latent_channels)
-    known, found = emogen.attributes(train, run.read(CORRELATION), base.encoder), inputs(train, latents)
+    attributes, data = emogen.attributes(train, run.read(CORRELATION), base.encoder), inputs(train, latents)
     model = EmoGenModel(
-        base, settings, points.shape[1], known.features, known.coefficients,
+        base, settings, points.shape[1], attributes.features, attributes.coefficients,
         torch_generator(run.seed, "emogen"), head if settings.emotion_weight else None,
     )  # fmt: skip
-    more = emogen.more_of(points[is_trained_on(corpus, splits)], known)
-    asked = task("emogen", model, found, settings, run.generator("rows"), more)
-    trained = fit(asked, seed_of(run.seed, "emogen"), run.work.parts, run.work.folder.name)
+    more = emogen.more_of(points[is_trained_on(corpus, splits)], attributes)
+    training = task("emogen", model, data, settings, run.generator("rows"), more)
+    trained = fit(training, seed_of(run.seed, "emogen"), run.work.parts, run.work.folder.name)
     params = settings.model_dump(mode="json")
     save_generator(run.out_folder(EMOGEN), "emogen", params, foundation.digest, trained.weights, space)
     save_training(trained, run.out_folder(PLOTS))
-    run.metrics(summary(trained, found))
+    run.metrics(summary(trained, data))
 
 
 if __name__ == "__main__":

@@ -28,15 +28,15 @@ def main(run: Run) -> None:
     )
     rejects = pa.concat_tables([read_table(run.work.part(name)) for name in names["rejects"]])
     parts = (read_table(run.work.part(name), columns=pack.REPORTED) for name in names["records"])
-    found = report(pack.outcomes(parts, rejects), emoset.vocabulary(folder))
-    for problem in found.problems:
+    validation = report(pack.outcomes(parts, rejects), emoset.vocabulary(folder))
+    for problem in validation.problems:
         run.log.warning(problem)
-    if not found.is_usable:
-        raise ValueError(f"{folder} cannot be used: {'; '.join(found.problems)}")
+    if not validation.is_usable:
+        raise ValueError(f"{folder} cannot be used: {'; '.join(validation.problems)}")
     pack.check_rejects(len(rejects), len(rows), run.params.max_reject_frac)
     run.assemble(EMOSET, names["records"])
     run.write(REJECTS, rejects.sort_by("image_id"))
-    run.metrics(found.flat())
+    run.metrics(validation.flat())
 
 
 if __name__ == "__main__":

@@ -29,13 +29,13 @@ def main(run: Run) -> None:
 
     test, temperature, plots = pictures.in_split("test"), float(head.temperature), run.out_folder(PLOTS)
     probabilities = head.probabilities(test.features, test.norms)
-    told = {
+    origin = {
         "source": params.source,
         "half": params.half if num_train else None,
         "num_train": num_train or None,
         "epoch": head.epoch or None,
     }
-    run.metrics(emotion_metrics(probabilities, temperature, test.emotions) | told)
+    run.metrics(emotion_metrics(probabilities, temperature, test.emotions) | origin)
     save_confusion(probabilities, test.emotions, plots)
     save_calibration(probabilities, temperature, test.emotions, plots)
 

@@ -24,12 +24,12 @@ def main(run: Run) -> None:
     model, sampling = model_hash(run.path(GENERATOR)), sampling_of(run.params)
 
     def load() -> Callable[[list[Planned]], Table]:
-        found = load_foundation(run.path(FOUNDATION_DIFFUSION), run.path(FOUNDATION_CLIP), device())
-        generator = load_generator(run.path(GENERATOR), found, run.params.source)
+        foundation = load_foundation(run.path(FOUNDATION_DIFFUSION), run.path(FOUNDATION_CLIP), device())
+        generator = load_generator(run.path(GENERATOR), foundation, run.params.source)
 
         def make(planned: list[Planned]) -> Table:
-            made = sample(found.base, generator, [each.request for each in planned], sampling)
-            return image_rows(planned, made, run.item, model)
+            drawn = sample(foundation.base, generator, [each.request for each in planned], sampling)
+            return image_rows(planned, drawn, run.item, model)
 
         return make
 

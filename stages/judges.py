@@ -31,8 +31,8 @@ def main(run: Run) -> None:
     save_judges(judges, run.out_folder(JUDGES), {"params": params.model_dump_json(), "seed": str(run.seed)})
 
     trial = try_judges(judges, tables(), torch_generator(run.seed, "judges", "destroyed"))
-    told = {"half": params.half, "backbone": params.backbone, "num_train": len(train.targets)}
-    run.metrics(summary(trial, judges) | told)
+    origin = {"half": params.half, "backbone": params.backbone, "num_train": len(train.targets)}
+    run.metrics(summary(trial, judges) | origin)
     save_confusion(trial.verdicts.emotions, trial.targets.emotions, run.out_folder(PLOTS))
 
 

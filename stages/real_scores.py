@@ -40,16 +40,16 @@ def main(run: Run) -> None:
     rows = run.read(LABELLED, corpus.COLUMNS)
     places, train = corpus.test_places(rows), corpus.train_rows(rows)
     plausibility = plausibility_of(train) if has_pairs(train) else None
-    found = corpus.judge_corpus(run.shards(LABELLED), load, settings, run.work, REAL_SCORES.schema)
-    run.assemble(REAL_SCORES, found.names)
+    judged = corpus.judge_corpus(run.shards(LABELLED), load, settings, run.work, REAL_SCORES.schema)
+    run.assemble(REAL_SCORES, judged.names)
     bench = load()
     clip = clip_name(run.section("foundation_clip"))
     yardstick = yardstick_of(bench, settings, files.pretrained, clip, plausibility)
     content = corpus.content_of(rows, files, settings)
-    references = references_of(found.scores, found.rest, yardstick.names, content)
+    references = references_of(judged.scores, judged.rest, yardstick.names, content)
     save_real(run.out_folder(REAL_REFERENCE), references, plausibility)
     take = taker(lambda wanted: run.take(LABELLED, places[wanted].tolist(), ["image"]), generated=False)
-    run.metrics({"seed": run.seed, **real_metrics(found.scores, take, yardstick, references, run.generator)})
+    run.metrics({"seed": run.seed, **real_metrics(judged.scores, take, yardstick, references, run.generator)})
 
 
 if __name__ == "__main__":

@@ -28,8 +28,8 @@ def main(run: Run) -> None:
     of_items = {FILTER_METRICS: "corpora", SCORES_METRICS: "methods", CONTENT_METRICS: "methods"}
     files = [run.path(artifact) / f"{item}.json" for artifact, items in of_items.items() for item in run.section(items)]
     files += [run.path(artifact) for artifact in run.declaration.reads if artifact not in of_items]
-    found = {path.relative_to(ALL_METRICS.path).with_suffix("").as_posix(): read_json(path) for path in files}
-    run.write(SUMMARY, headlines(found, run.path(LABELLED_METRICS).stem))
+    metrics = {path.relative_to(ALL_METRICS.path).with_suffix("").as_posix(): read_json(path) for path in files}
+    run.write(SUMMARY, headlines(metrics, run.path(LABELLED_METRICS).stem))
 
 
 if __name__ == "__main__":

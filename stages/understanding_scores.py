@@ -70,12 +70,12 @@ def main(run: Run) -> None:
     readings, rejects = (pa.concat_tables([read_table(run.work.part(name)) for name in names[kind]]) for kind in kinds)
     counts = parts.reject_counts(units, rejects, params.max_reject_frac)
     rare = scores.rare_classes(readings, params.folds)
-    found = scores.scores(readings, params.folds, params.probe_strength, partial(run.generator, "folds"))
+    accuracies = scores.scores(readings, params.folds, params.probe_strength, partial(run.generator, "folds"))
     run.assemble(READINGS, names["readings"])
     run.write(REJECTS, rejects.sort_by("image_id"))
     counts |= {f"{dataset}/num_rare_classes": len(names) for dataset, names in rare.items()}
-    run.metrics(scores.flat(found) | counts | {"folds": params.folds, "question": params.question})
-    figures.accuracies(found, run.out_folder(FIGURES) / "accuracy.png")
+    run.metrics(scores.flat(accuracies) | counts | {"folds": params.folds, "question": params.question})
+    figures.accuracies(accuracies, run.out_folder(FIGURES) / "accuracy.png")
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def main(run: Run) -> None:
 
     params, fits = run.params, run.section("latents")
     foundation = load_foundation(run.path(FOUNDATION_DIFFUSION), run.path(FOUNDATION_CLIP), device())
-    model, known = load_joint(run.path(UNIEMO_JOINT), foundation, params)
+    model, understanding = load_joint(run.path(UNIEMO_JOINT), foundation, params)
     vae, diffusion = foundation.base.vae, run.path(FOUNDATION_DIFFUSION)
     edge = base_of(diffusion).image_px(diffusion)
     selected = run.read(FEEDBACK) if params.generated_frac else run.read(FEEDBACK).slice(0, 0)
@@ -59,23 +59,24 @@ def main(run: Run) -> None:
 
     corpus = run.read(LABELLED, ["image_id", "emotion", "split", "scene", "objects"])
     real = (read_table(path, columns=["image"]) for path in run.shards(LABELLED))
-    squares = cached_squares(run.work, chain(real, images()), known.settings.image_px)
+    squares = cached_squares(run.work, chain(real, images()), understanding.settings.image_px)
     encoded = (encode_pictures(vae, rows, edge, fits.fit, fits.batch_size) for rows in images())
     latents = LatentCache(
         run.work, chain(map(read_table, run.shards(LATENTS)), encoded), foundation.base.latent_channels
     )
-    pictures = inputs_of(corpus, squares[: len(corpus)], known.bases, known.settings)
+    pictures = inputs_of(corpus, squares[: len(corpus)], understanding.bases, understanding.settings)
     pictures = joint_training.with_generated(pictures, kept, squares)
     settings = model.settings
-    found = joint_training.inputs(corpus, pictures, latents, kept, settings.training_splits)
-    order = mixed_order(found.emotions[: found.num_real], settings.sampler, len(kept), params.generated_frac)
-    spaces = joint_training.Gaussians(model, found.pictures)
-    task = joint_training.task("uniemo_feedback", model, found, run.section("images"), order, spaces)
+    data = joint_training.inputs(corpus, pictures, latents, kept, settings.training_splits)
+    order = mixed_order(data.emotions[: data.num_real], settings.sampler, len(kept), params.generated_frac)
+    spaces = joint_training.Gaussians(model, data.pictures)
+    task = joint_training.task("uniemo_feedback", model, data, run.section("images"), order, spaces)
     trained = fit(task, seed_of(run.seed, "uniemo_feedback"), run.work.parts, run.work.folder.name)
     save_training(trained, run.out_folder(PLOTS))
-    shown = repeats(settings.steps * settings.batch_size, params.generated_frac, len(kept), found.num_real)
+    shown = repeats(settings.steps * settings.batch_size, params.generated_frac, len(kept), data.num_real)
     run.metrics(
-        joint_training.leave(run.out_folder(UNIEMO_FEEDBACK), model, trained, found, known, foundation, spaces) | shown
+        joint_training.leave(run.out_folder(UNIEMO_FEEDBACK), model, trained, data, understanding, foundation, spaces)
+        | shown
     )
 
 

@@ -37,22 +37,24 @@ def main(run: Run) -> None:
     from pipeline.uniemo.understanding import inputs_of
 
     foundation = load_foundation(run.path(FOUNDATION_DIFFUSION), run.path(FOUNDATION_CLIP), device())
-    known = load_understanding(run.path(UNIEMO_UNDERSTANDING), foundation.clip, device())
+    understanding = load_understanding(run.path(UNIEMO_UNDERSTANDING), foundation.clip, device())
     settings, draws = run.params, torch_generator(run.seed, "uniemo_joint", "model")
-    tables = joint_folder.tables_of(run.read(CORRELATION), known, settings, draws)
-    model = joint_folder.build(known, foundation, tables, settings, draws)
+    tables = joint_folder.tables_of(run.read(CORRELATION), understanding, settings, draws)
+    model = joint_folder.build(understanding, foundation, tables, settings, draws)
     corpus = run.read(LABELLED, ["image_id", "emotion", "split", "scene", "objects"])
     images = (read_table(path, columns=["image"]) for path in run.shards(LABELLED))
-    squares = cached_squares(run.work, images, known.settings.image_px)
+    squares = cached_squares(run.work, images, understanding.settings.image_px)
     latents = LatentCache(run.work, map(read_table, run.shards(LATENTS)), foundation.base.latent_channels)
-    pictures = inputs_of(corpus, squares, known.bases, known.settings)
-    found = joint_training.inputs(corpus, pictures, latents, splits=settings.training_splits)
-    order = row_order(found.emotions, settings.sampler, run.generator("rows"))
-    spaces = joint_training.Gaussians(model, found.pictures)
-    task = joint_training.task("uniemo_joint", model, found, run.section("images"), order, spaces)
+    pictures = inputs_of(corpus, squares, understanding.bases, understanding.settings)
+    data = joint_training.inputs(corpus, pictures, latents, splits=settings.training_splits)
+    order = row_order(data.emotions, settings.sampler, run.generator("rows"))
+    spaces = joint_training.Gaussians(model, data.pictures)
+    task = joint_training.task("uniemo_joint", model, data, run.section("images"), order, spaces)
     trained = fit(task, seed_of(run.seed, "uniemo_joint"), run.work.parts, run.work.folder.name)
     save_training(trained, run.out_folder(PLOTS))
-    run.metrics(joint_training.leave(run.out_folder(UNIEMO_JOINT), model, trained, found, known, foundation, spaces))
+    run.metrics(
+        joint_training.leave(run.out_folder(UNIEMO_JOINT), model, trained, data, understanding, foundation, spaces)
+    )
 
 
 if __name__ == "__main__":

@@ -28,20 +28,20 @@ def main(run: Run) -> None:
     images = (read_table(path, columns=["image"]) for path in run.shards(LABELLED))
     squares = cached_squares(run.work, images, settings.image_px)
     bases = bases_of(train_split(corpus), clip)
-    found = understanding.inputs_of(corpus, squares, bases, settings)
+    data = understanding.inputs_of(corpus, squares, bases, settings)
     learner = understanding.build(clip, bases, settings, torch_generator(run.seed, "uniemo_understanding", "model"))
-    task = understanding.task(learner, found, run.generator("rows"))
+    task = understanding.task(learner, data, run.generator("rows"))
     trained = fit(task, seed_of(run.seed, "uniemo_understanding"), run.work.parts, run.work.folder.name)
-    told, plots = understanding.report(learner, trained, found, bases), run.out_folder(PLOTS)
+    result, plots = understanding.report(learner, trained, data, bases), run.out_folder(PLOTS)
     save_understanding(
         run.out_folder(UNIEMO_UNDERSTANDING), settings, run.path(FOUNDATION_VIT), trained.weights, bases,
-        told.temperature, is_own_clip=run.section("foundation_vit") is not None,
+        result.temperature, is_own_clip=run.section("foundation_vit") is not None,
     )  # fmt: skip
-    run.metrics(told.metrics)
+    run.metrics(result.metrics)
     save_training(trained, plots)
     save_curve(trained.scores, plots / "val")
-    save_confusion(told.probabilities, told.emotions, plots)
-    save_calibration(told.probabilities, told.temperature, told.emotions, plots)
+    save_confusion(result.probabilities, result.emotions, plots)
+    save_calibration(result.probabilities, result.temperature, result.emotions, plots)
 
 
 if __name__ == "__main__":

@@ -70,11 +70,11 @@ def answer_of(text: str, finish_reason: str | None = None, has_reasoning: bool =
     finish_reason: that of the chat completion; "length" says that the text was cut. has_reasoning: whether the server
     sent reasoning in a field of its own.
     """
-    told = without_reasoning(text)
-    caption = cleaned(unwrapped(told))
+    answer = without_reasoning(text)
+    caption = cleaned(unwrapped(answer))
     is_empty = not any(character.isalnum() for character in caption)
     shown = cleaned(text)[:SHOWN]
-    if is_empty and (has_reasoning or told.strip() != text.strip()):
+    if is_empty and (has_reasoning or answer.strip() != text.strip()):
         return Answer("", REASONING, shown)
     if finish_reason == "length":
         return Answer("", CUT, shown)

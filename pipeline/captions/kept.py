@@ -43,8 +43,8 @@ class Answers:
         self.by_key |= answers
         if self.folder:
             self.folder.mkdir(parents=True, exist_ok=True)
-            asked = hashlib.sha256("".join(sorted(answers)).encode()).hexdigest()[:32]
-            write_answers(answers, self.folder / f"answers-{self.max_new_tokens}-{asked}.json")
+            digest = hashlib.sha256("".join(sorted(answers)).encode()).hexdigest()[:32]
+            write_answers(answers, self.folder / f"answers-{self.max_new_tokens}-{digest}.json")
 
 
 def forget_empty(folder: Path) -> None:

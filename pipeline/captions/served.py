@@ -72,8 +72,8 @@ class ServedCaptioner:
             answers = list(pool.map(lambda request: self._ask(request[0], request[1], max_new_tokens), requests))
         reasons = _reasons([answer for answer in answers if not answer.caption])
         if len(answers) >= FEW and not any(answer.caption for answer in answers):
-            told = "; ".join(f"{number} times {reason}" for reason, number in reasons.items())
-            raise ValueError(f"{self.url} returned no caption for any of {len(answers)} images: {told}")
+            counts = "; ".join(f"{number} times {reason}" for reason, number in reasons.items())
+            raise ValueError(f"{self.url} returned no caption for any of {len(answers)} images: {counts}")
         for reason, number in reasons.items():
             LOG.warning("%d of %d images have no caption: %s", number, len(answers), reason)
         return [answer.caption for answer in answers]

@@ -44,10 +44,10 @@ def write_captions(
     keys = [answer_key(image["bytes"].as_py(), text) for image, text in zip(rows["image"], prompts, strict=True)]
     image_ids = rows["image_id"].to_pylist()
     is_new = [image_id not in own and key not in answers.by_key for image_id, key in zip(image_ids, keys, strict=True)]
-    asked = rows.append_column("prompt", pa.array(prompts, pa.string())).append_column(
+    prompted = rows.append_column("prompt", pa.array(prompts, pa.string())).append_column(
         "key", pa.array(keys, pa.string())
     )
-    for batch, images in decoded(asked.filter(pa.array(is_new, pa.bool_())), settings.batch_size):
+    for batch, images in decoded(prompted.filter(pa.array(is_new, pa.bool_())), settings.batch_size):
         texts = load().caption(images, batch["prompt"].to_pylist(), settings.max_new_tokens)
         answers.add(dict(zip(batch["key"].to_pylist(), map(cleaned, texts), strict=True)))
     captions = [

@@ -52,12 +52,12 @@ def kept_captions(captions: pa.Table, kept: pa.Table) -> Captions:
 
     The tables list the same images in the same order. `captions` has caption, `kept` emotion and kept.
     """
-    found: Captions = {}
+    by_emotion: Captions = {}
     rows = zip(captions["caption"].to_pylist(), kept["emotion"].to_pylist(), kept["kept"].to_pylist(), strict=True)
     for caption, emotion, is_kept in rows:
         if is_kept and caption:
-            found.setdefault(emotion, []).append(caption)
-    return found
+            by_emotion.setdefault(emotion, []).append(caption)
+    return by_emotion
 
 
 def load(folder: Path, foundation: Foundation, source: Source) -> CaptionGenerator:

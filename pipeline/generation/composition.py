@@ -47,8 +47,8 @@ class Composition:
     @property
     def firsts(self) -> list[int]:
         """Return the index of the first term of each request; all terms of a request become the same image."""
-        found = self.of.tolist()
-        return [found.index(request) for request in dict.fromkeys(found)]
+        places = self.of.tolist()
+        return [places.index(request) for request in dict.fromkeys(places)]
 
     def matrix(self) -> Tensor:
         """Return the matrix PP that maps the predictions for all terms to their weighted sum for each term."""

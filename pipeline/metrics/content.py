@@ -79,7 +79,7 @@ def plan(method: str, emotions: Sequence[str], settings: "Content", seed: int) -
 
     All methods start from the same noise for the same noun, emotion and index.
     """
-    asked = [
+    planned = [
         Asked(
             f"{method}/{emotion}/{noun.name}/{index:03d}", emotion, noun,
             request(emotion, seed_of(seed, "content", emotion, noun.name, index), f"{GAP} {noun.words}"),
@@ -89,8 +89,8 @@ def plan(method: str, emotions: Sequence[str], settings: "Content", seed: int) -
         for noun in nouns_of(settings)
         for index in range(settings.num_per_cell)
     ]  # fmt: skip
-    asked.sort(key=lambda each: each.image_id)
-    return [asked[start : start + SHARD_IMAGES] for start in range(0, len(asked), SHARD_IMAGES)]
+    planned.sort(key=lambda each: each.image_id)
+    return [planned[start : start + SHARD_IMAGES] for start in range(0, len(planned), SHARD_IMAGES)]
 
 
 def observers(clip: "Clip", classifier: "EmotionHead", judges: "Judges", settings: "Content") -> Observers:

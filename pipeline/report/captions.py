@@ -67,9 +67,9 @@ def read_corpus(name: str, captions: Path, filtered: Path) -> Corpus:
             total[word] = total.get(word, 0) + num
     bins = {emotion: [np.histogram(similarity[rows & chosen].clip(low, high), NUM_BINS, (low, high))[0].tolist()
                       for chosen in (is_kept, ~is_kept)] for emotion, rows in members.items()}  # fmt: skip
-    found = [Words(emotion, _sized(count, total), *bins[emotion]) for emotion, count in counts.items()]
-    top = max((max(map(sum, zip(one.kept, one.dropped, strict=True))) for one in found), default=0)
-    return Corpus(name, found, low, high, max(top, 1))
+    words = [Words(emotion, _sized(count, total), *bins[emotion]) for emotion, count in counts.items()]
+    top = max((max(map(sum, zip(one.kept, one.dropped, strict=True))) for one in words), default=0)
+    return Corpus(name, words, low, high, max(top, 1))
 
 
 def examples(corpus: Path, captions: Path, filtered: Path) -> list[Example]:

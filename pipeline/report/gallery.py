@@ -70,13 +70,13 @@ def dials(plots: Path, params: Params, known: Mapping[str, Sequence[str]], edge:
 
     `known` has the emotions that each method draws, which are the rows of its sheets; `edge` is that of images in px.
     """
-    found: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[Tiles]] = {}
+    by_cells: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[Tiles]] = {}
     for method, emotions in known.items():
         for kind, grid in grids(emotions, params.grids).items():
             path = plots / method / f"{kind}.png"
             if path.exists():
-                found.setdefault((kind, grid.rows, grid.columns), []).append(_tiles(method, kind, path, grid, edge))
-    return [Dial(*cells, params.grids.images_per_cell, tuple(tiles)) for cells, tiles in found.items()]
+                by_cells.setdefault((kind, grid.rows, grid.columns), []).append(_tiles(method, kind, path, grid, edge))
+    return [Dial(*cells, params.grids.images_per_cell, tuple(tiles)) for cells, tiles in by_cells.items()]
 
 
 def cut(sheet: Image.Image, num_rows: int, num_columns: int, per_cell: int, edge: int) -> list[Image.Image]:

@@ -33,10 +33,10 @@ def readable(name: str) -> str:
     CoEmoGen of another corpus than EmoSet names the corpus: "CoEmoGen on mine" for coemogen_mine. An unknown name
     stays, with spaces for underscores.
     """
-    known = NAMES.get(name) or CORPORA.get(name)
-    if known is None and name.startswith(COEMOGEN):
+    readable_name = NAMES.get(name) or CORPORA.get(name)
+    if readable_name is None and name.startswith(COEMOGEN):
         return f"{NAMES['coemogen']} on {readable(name.removeprefix(COEMOGEN))}"
-    return known or name.replace("_", " ")
+    return readable_name or name.replace("_", " ")
 
 
 def labelled_data(params: Params) -> str:

@@ -68,8 +68,8 @@ class Page:
     @property
     def run(self) -> list[tables.Compared]:
         """Return the tables of the present run: methods, and readers of emotions."""
-        found = [tables.of_methods(self.measured, self.params.methods), tables.of_readers(self.measured)]
-        return [table for table in found if table.metrics]
+        compared = [tables.of_methods(self.measured, self.params.methods), tables.of_readers(self.measured)]
+        return [table for table in compared if table.metrics]
 
     @property
     def compared(self) -> list[tables.Compared]:
@@ -78,10 +78,10 @@ class Page:
     @property
     def rulings(self) -> list[referee.Ruling]:
         """Return what the papers' own n says of their numbers, of those that n says something of."""
-        found = [
+        rulings = [
             one for name, table in self.papers.items() for one in referee.rulings(name, table, self.measured.grids)
         ]
-        return [ruling for ruling in found if ruling.difference is not None]
+        return [ruling for ruling in rulings if ruling.difference is not None]
 
     @property
     def experiments(self) -> list[verdicts.Experiment]:
@@ -91,17 +91,17 @@ class Page:
     def dials(self) -> list[gallery.Dial]:
         """Return the dials over the grids of the methods in the story."""
         shown = [method for method in self.shown if method.name in self.params.grids.methods and method.pictures]
-        known = {method.name: [emotion for emotion in EMOTIONS if emotion in method.pictures] for method in shown}
+        emotions = {method.name: [emotion for emotion in EMOTIONS if emotion in method.pictures] for method in shown}
         edge = next(iter(shown[0].pictures.values()))[0].image.width if shown else 0
-        return gallery.dials(self.inputs.plots / "grids", self.params, known, edge)
+        return gallery.dials(self.inputs.plots / "grids", self.params, emotions, edge)
 
     @property
     def corpora(self) -> list[captions.Corpus]:
-        found = {
+        paths_of = {
             name: (self.inputs.captions / name, self.inputs.filtered / f"{name}.parquet")
             for name in self.params.corpora
         }
-        return [captions.read_corpus(name, *paths) for name, paths in found.items() if all(map(Path.exists, paths))]
+        return [captions.read_corpus(name, *paths) for name, paths in paths_of.items() if all(map(Path.exists, paths))]
 
     @property
     def examples(self) -> list[captions.Example]:
@@ -141,8 +141,8 @@ class Page:
     def funnels(self) -> list[tuple[str, list[sources.Counted]]]:
         steps, _ = sources.labelled_funnel(self.measured.metrics, self.params.corpus)
         art = sources.emoart_funnel(self.measured.metrics) if self.params.emoart.corpora else []
-        found = [(names.readable(self.params.corpus), steps), ("EmoArt, curated from WikiArt", art)]
-        return [(name, counts) for name, counts in found if counts]
+        titled = [(names.readable(self.params.corpus), steps), ("EmoArt, curated from WikiArt", art)]
+        return [(name, counts) for name, counts in titled if counts]
 
     @property
     def rejects(self) -> list[tuple[str, int]]:

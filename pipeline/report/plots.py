@@ -119,15 +119,15 @@ def matrix(
 
 def calibrations(title: str, table: pd.DataFrame) -> list[Calibration]:
     """Return the calibration before and after temperature scaling."""
-    found = []
+    curves = []
     for name, bins in table.groupby("scaling", sort=False):
         gaps = bins["images"] * (bins["accuracy"] - bins["confidence"]).abs()
         some = bins[bins["images"] > 0]
         points = [(float(x), float(y), int(num)) for x, y, num in
                   zip(some["confidence"], some["accuracy"], some["images"], strict=True)]  # fmt: skip
         error = gaps.sum() / max(bins["images"].sum(), 1)
-        found.append(Calibration(f"{title}, {name} scaling: ECE {error:.3f}", points))
-    return found
+        curves.append(Calibration(f"{title}, {name} scaling: ECE {error:.3f}", points))
+    return curves
 
 
 def emotions_by(metrics: Mapping[str, Mapping[str, Any]], methods: Sequence[str], key: str) -> Matrix | None:

@@ -123,7 +123,7 @@ def rulings(name: str, table: PaperTable, grids: Grids) -> list[Ruling]:
 
     grids: the results of our experiments by name, with `outdated` (Measured.grids); only their spread is taken.
     """
-    found = []
+    results = []
     for row in table.rows:
         sign, others = table.opponents(row)
         for metric, number in zip(table.metrics, row.numbers, strict=True):
@@ -131,19 +131,21 @@ def rulings(name: str, table: PaperTable, grids: Grids) -> list[Ruling]:
                 other = strongest(table, others, metric) if SAMPLES[metric].kind != "none" else None
                 against = None if other is None else (other.row, _number(table, other, metric))
                 spread = spread_of((row, *([other] if other else [])), metric, grids)
-                found.append(ruling(name, row.row, metric, number, against, sign, spread))
-    return found
+                results.append(ruling(name, row.row, metric, number, against, sign, spread))
+    return results
 
 
 def across(papers: Mapping[TableName, PaperTable], grids: Grids) -> list[Ruling]:
     """Return rulings on Emo-A of methods that no table sets side by side, though readers do."""
-    found = []
+    results = []
     for (name, row_name), (other_name, other_row) in ACROSS:
         row, other = (_row(papers[table], key) for table, key in ((name, row_name), (other_name, other_row)))
         numbers = _number(papers[name], row, "emo_a"), _number(papers[other_name], other, "emo_a")
         spread = spread_of((row, other), "emo_a", grids)
-        found.append(ruling(name, row.row, "emo_a", numbers[0], (f"{other.row} ({other_name})", numbers[1]), 1, spread))
-    return found
+        results.append(
+            ruling(name, row.row, "emo_a", numbers[0], (f"{other.row} ({other_name})", numbers[1]), 1, spread)
+        )
+    return results
 
 
 def ruling(

@@ -102,8 +102,8 @@ def _pictures(rows: Sequence[Mapping[str, Any]], folder: Path, scores: Path) -> 
 
 def _picture(row: Mapping[str, Any], image: Image.Image, readings: Mapping[str, tuple[str, float]]) -> Picture:
     read, probability = readings.get(row["image_id"], ("", 0.0))
-    made = {key: str(row[key]) for key in ("prompt", "seed", "model") if key in row}
-    return Picture(image, row["image_id"], row["emotion"], read, probability, **made)
+    recipe = {key: str(row[key]) for key in ("prompt", "seed", "model") if key in row}
+    return Picture(image, row["image_id"], row["emotion"], read, probability, **recipe)
 
 
 def _readings(scores: Path) -> dict[str, tuple[str, float]]:

@@ -37,11 +37,11 @@ def told(params: Params) -> list[str]:
 def gains(measured: Measured, methods: Sequence[str]) -> list[Gain]:
     """Return the gain of each method over the baseline, of those with as many images as the baseline has."""
     base = of_method(measured, BASELINE, JUDGED).ours
-    found = []
+    results = []
     for name in methods:
         cell = of_method(measured, name, JUDGED)
         value, n = cell.ours.value, cell.ours.n
         if name != BASELINE and value is not None and base.value is not None and n and n == base.n:
             low, high = difference_ends(value / 100, base.value / 100, n)
-            found.append(Gain(cell, value - base.value, 100 * low, 100 * high))
-    return found
+            results.append(Gain(cell, value - base.value, 100 * low, 100 * high))
+    return results

@@ -368,13 +368,13 @@ class Meter:
 
     def __init__(self, name: str, steps: int, first: int) -> None:
         self.name, self.steps, self.first = name, steps, first
-        self.begin = self.told = time.monotonic()
+        self.begin = self.last_line_s = time.monotonic()
 
     def tell(self, step: int, losses: dict[str, Tensor]) -> None:
         now = time.monotonic()
-        if now - self.told < LOG_SECONDS and step + 1 < self.steps:
+        if now - self.last_line_s < LOG_SECONDS and step + 1 < self.steps:
             return
-        self.told = now
+        self.last_line_s = now
         rate = (step + 1 - self.first) / max(now - self.begin, 1e-9)
         text = " ".join(f"{name} {float(loss):.4f}" for name, loss in losses.items())
         left = (self.steps - step - 1) / rate

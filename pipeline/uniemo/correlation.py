@@ -175,13 +175,13 @@ def named_as(annotated: Sequence[str], table: pa.Table) -> pa.Table:
     names = [renamed.get(name, name) for name in listed]
     unmatched = sorted(set(annotated) - set(names))
     if unmatched:
-        told = f"{len(unmatched)} of {len(annotated)} attributes of the corpus have no imported coefficient"
+        problem = f"{len(unmatched)} of {len(annotated)} attributes of the corpus have no imported coefficient"
         if len(unmatched) == len(annotated):
             raise ValueError(
-                f"{told}: the corpus has names such as {', '.join(unmatched[:3])}, the imported table such as "
+                f"{problem}: the corpus has names such as {', '.join(unmatched[:3])}, the imported table such as "
                 f"{', '.join(listed[:3])}; import the table of this corpus, or set correlation.source to computed"
             )
-        log.warning("%s and get the mean of their kind: %s", told, ", ".join(unmatched))
+        log.warning("%s and get the mean of their kind: %s", problem, ", ".join(unmatched))
     for column, values in (("attribute", names), ("name", [name.partition("/")[2] for name in names])):
         table = table.set_column(table.column_names.index(column), column, pa.array(values, pa.string()))
     return table.sort_by("attribute")
