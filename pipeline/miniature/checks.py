@@ -23,6 +23,10 @@ from pipeline.miniature.annotation import FALSE_RATE
 from pipeline.miniature.vocabulary import OBJECTS, SCENES
 from pipeline.miniature.world import OBJECT_NAMES, SCENE_NAMES, Floats, World, normalised
 
+CONFIDENCE_BINS = ((0.00, 0.30), (0.30, 0.50), (0.50, 0.75), (0.75, 0.90), (0.90, 1.00))  # the last includes both ends
+LEAST_IMAGES = 10  # attributes on fewer images are not compared
+COLUMNS = {"": "coefficient", "_out_of_fold": "mean", "_in_sample": "in_sample"}
+
 
 def share(values: NDArray[np.bool_]) -> float:
     """Return the share of True values, or NaN for an empty array."""
@@ -99,9 +103,6 @@ def caption_checks(captions: pa.Table, filtered: pa.Table, truth: pa.Table) -> d
         for emotion in EMOTIONS:
             rates[f"both_right_{part}_{emotion}"] = share((scene_ok & object_ok)[members & (emotions == emotion)])
     return {key: value for key, value in rates.items() if np.isfinite(value)}
-
-
-CONFIDENCE_BINS = ((0.00, 0.30), (0.30, 0.50), (0.50, 0.75), (0.75, 0.90), (0.90, 1.00))  # the last includes both ends
 
 
 def emotion_checks(judged: Mapping[str, NDArray[np.floating]], truth: pa.Table) -> dict[str, float]:
@@ -205,10 +206,6 @@ def after_two(weights: Floats) -> Floats:
     table[diagonal, :, diagonal] = 0
     table[:, diagonal, diagonal] = 0
     return normalised(table)
-
-
-LEAST_IMAGES = 10  # attributes on fewer images are not compared
-COLUMNS = {"": "coefficient", "_out_of_fold": "mean", "_in_sample": "in_sample"}
 
 
 def correlation_checks(table: pa.Table) -> dict[str, float]:

@@ -26,6 +26,7 @@ COLUMNS = ("table", "row", "metric", "ours", "low", "high", "n", "real", "measur
            "remedy")  # fmt: skip
 WIDTHS = (15, 9, 20, 7, 9, 9)  # columns of a text line: metric, ours, interval, n, real, paper
 
+METRICS = ("emo_a_judge", "emo_a", "fid", "lpips", "sem_c", "sem_d", "ec_content", "ec_a")
 CROPPED = "FID by clean is of center crops, which is not the package clean-fid: that squashes whole images."
 
 
@@ -223,9 +224,6 @@ def _record(table: Compared, cell: Cell) -> list[object]:
         table.name, cell.row, cell.metric, *values[:5], ours.measure, as_published, *values[5:], cell.paper,
         table.source, ours.remedy,
     ]  # fmt: skip
-
-
-METRICS = ("emo_a_judge", "emo_a", "fid", "lpips", "sem_c", "sem_d", "ec_content", "ec_a")
 
 
 def of_method(measured: Measured, method: str, metric: str) -> Cell:
