@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pipeline.corpora.funnel import STEPS, Counts, Funnel
 from pipeline.emotion_set import EMOTIONS
 from pipeline.figure import drawn
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Mikels' four positive emotions have light and warm colors, the four negative ones dark colors.
 HUES = ("#f7c548", "#8ecae6", "#95c27e", "#f08a4b", "#b3263e", "#6b7a2f", "#4b3b6b", "#3c5a7d")
@@ -34,7 +37,7 @@ def draw(funnel: Funnel, path: Path) -> None:
             _rates(axis, group, funnel.by[group], longest)
 
 
-def _totals(axis: Any, funnel: Funnel) -> None:
+def _totals(axis: "Axes", funnel: Funnel) -> None:
     """Draw centered bars, each with its number of images and its share of the previous step."""
     steps, numbers = ("collected", *STEPS), (funnel.num_collected, *funnel.total)
     places = range(len(steps))
@@ -51,7 +54,7 @@ def _totals(axis: Any, funnel: Funnel) -> None:
     axis.set_title("images, and fraction of the previous step", loc="left")
 
 
-def _emotions(axis: Any, funnel: Funnel) -> None:
+def _emotions(axis: "Axes", funnel: Funnel) -> None:
     """Draw the share of each emotion among the images of each step."""
     left = [0.0] * len(STEPS)
     for emotion in EMOTIONS:
@@ -67,7 +70,7 @@ def _emotions(axis: Any, funnel: Funnel) -> None:
     axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=4, frameon=False)
 
 
-def _rates(axis: Any, group: str, counts: Mapping[str, Counts], num_places: int) -> None:
+def _rates(axis: "Axes", group: str, counts: Mapping[str, Counts], num_places: int) -> None:
     """Draw, for each name, which share of its readable images is confident and which is kept at the end.
 
     The names are sorted by the confident share, highest first.

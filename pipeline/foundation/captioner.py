@@ -7,12 +7,15 @@ folder runs through the same code.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from PIL import Image
 
 from pipeline.weights import damage_named
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, ProcessorMixin
 
 MAX_PX = 1024  # a photograph of 12 megapixels would be ten thousand tokens for a Qwen-VL
 
@@ -24,8 +27,8 @@ class Captioner:
     max_px: the long side to which larger images are reduced.
     """
 
-    model: Any
-    processor: Any
+    model: "PreTrainedModel"
+    processor: "ProcessorMixin"
     device: torch.device
     max_px: int = MAX_PX
 

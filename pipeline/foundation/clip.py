@@ -7,7 +7,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,6 +17,8 @@ from torch import Tensor
 from pipeline.weights import damage_named
 
 if TYPE_CHECKING:
+    import open_clip
+    from torchvision.transforms import Compose
     from transformers import CLIPTokenizer
 
 WEIGHTS, CONFIG = "open_clip_model.safetensors", "open_clip_config.json"
@@ -26,8 +28,8 @@ WEIGHTS, CONFIG = "open_clip_model.safetensors", "open_clip_config.json"
 class Clip:
     """An open_clip model in evaluation mode, with its own transform and tokenizer."""
 
-    model: Any
-    transform: Any
+    model: "open_clip.model.CLIP"
+    transform: "Compose"
     tokenizer: "CLIPTokenizer"
     device: torch.device
 

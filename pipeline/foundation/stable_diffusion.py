@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from pipeline.foundation.noise import noise_schedule, solver
 from pipeline.weights import load_safetensors
 
 if TYPE_CHECKING:
-    from diffusers import SchedulerMixin, UNet2DConditionModel
+    from diffusers import SchedulerMixin, StableDiffusionPipeline, UNet2DConditionModel
 
     from pipeline.params import Solver
 
@@ -60,7 +60,7 @@ class StableDiffusion(Base):
         return cls.around(pipeline, tower, text_projection(clip, tower))
 
     @classmethod
-    def around(cls, pipeline: Any, tower: TextTower, projection: Tensor) -> "StableDiffusion":
+    def around(cls, pipeline: "StableDiffusionPipeline", tower: TextTower, projection: Tensor) -> "StableDiffusion":
         """Return the base of a loaded pipeline with its text tower, whose projection is WD."""
         encoder = ClipEncoder(tower, projection).to(pipeline.device)
         return cls(pipeline, encoder, noise_schedule(pipeline.scheduler))

@@ -8,7 +8,7 @@ whole and of the size that the base generates.
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from pipeline.foundation.noise import noise_schedule
 from pipeline.foundation.stable_diffusion import StableDiffusion, text_projection
 
 if TYPE_CHECKING:
-    from diffusers import SchedulerMixin
+    from diffusers import SchedulerMixin, StableDiffusionXLPipeline
 
 PUBLISHED = (2048, 2816)  # widths of the text states and of pooled text with time ids in stable-diffusion-xl-base-1.0
 
@@ -72,7 +72,7 @@ class StableDiffusionXL(StableDiffusion):
         return cls.around(pipeline, tower, text_projection(clip, tower))
 
     @classmethod
-    def around(cls, pipeline: Any, tower: TextTower, projection: Tensor) -> "StableDiffusionXL":
+    def around(cls, pipeline: "StableDiffusionXLPipeline", tower: TextTower, projection: Tensor) -> "StableDiffusionXL":
         towers = [tower, TextTower(pipeline.text_encoder_2, pipeline.tokenizer_2)]
         encoder = ClipPairEncoder(towers, projection, bool(pipeline.config.force_zeros_for_empty_prompt))
         return cls(pipeline, encoder.to(pipeline.device), noise_schedule(pipeline.scheduler))

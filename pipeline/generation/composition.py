@@ -11,7 +11,7 @@ the foundation model draws of the rest of the prompt, 1 the emotion as trained, 
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -19,6 +19,9 @@ from torch import Tensor
 from pipeline.conditioning.prompts import GAP
 from pipeline.emotion_set import EMOTIONS
 from pipeline.generation.request import Request
+
+if TYPE_CHECKING:
+    from diffusers import SchedulerMixin
 
 NO_EMOTION = (0.0,) * len(EMOTIONS)
 
@@ -77,7 +80,7 @@ def _terms(request: Request) -> list[tuple[float, Request]]:
     return [term for term in ((1 - strength, neutral), *emotions) if term[0] != 0]
 
 
-def mixing(scheduler: Any, matrix: Tensor) -> Any:
+def mixing(scheduler: "SchedulerMixin", matrix: Tensor) -> "SchedulerMixin":
     """Return a diffusers scheduler that steps with matrix PP times the predictions PCHW."""
     step = scheduler.step
 

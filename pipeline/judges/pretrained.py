@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from pipeline.weights import load_safetensors, save_safetensors
 
 if TYPE_CHECKING:
     from PIL import Image
+    from torchvision.models import ResNet
 
 RESIZED_PX, CROPPED_PX = 256, 224  # as in the evaluation code of torchvision and Places365
 NAMES = "names"
@@ -27,7 +28,7 @@ REMEDY = "expected a torchvision state dict as safetensors: torch.load the publi
 class PublishedJudge:
     """A ResNet-50 with its own class names, none of which is `none`, and the preprocessing it was trained with."""
 
-    net: Any
+    net: "ResNet"
     names: tuple[str, ...]
 
     @torch.inference_mode()

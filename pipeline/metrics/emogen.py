@@ -24,7 +24,7 @@ Deviations that stay:
 
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -35,6 +35,8 @@ from torch import Tensor
 from pipeline.metrics.pairs import Pairs
 
 if TYPE_CHECKING:
+    from torchvision.transforms import Compose
+
     from pipeline.foundation.clip import Clip
 
 JPEG_QUALITY = 75  # Pillow's default; the published code sets none
@@ -65,7 +67,7 @@ def twice_rescaled_features(clip: "Clip", pictures: Sequence[Image.Image]) -> ND
     return features
 
 
-def twice_rescaled(transform: Any, picture: Image.Image) -> Tensor:
+def twice_rescaled(transform: "Compose", picture: Image.Image) -> Tensor:
     """Return CLIP's input CHW for an image, as if its pixels had been divided by 255 again before normalization."""
     normalize = transform.transforms[-1]
     mean, deviation = (torch.as_tensor(values)[:, None, None] for values in (normalize.mean, normalize.std))

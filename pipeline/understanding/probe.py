@@ -6,10 +6,13 @@ folds.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 Floats = NDArray[np.floating]
 Integers = NDArray[np.int64]
@@ -21,7 +24,7 @@ MAX_ITERATIONS = 2000
 class Probe:
     """A fitted regression; a class that was missing from its training data has probability 0."""
 
-    model: Any
+    model: "LogisticRegression"
     num_classes: int
 
     def probabilities(self, features: Floats) -> NDArray[np.float64]:

@@ -135,7 +135,8 @@ def widened_unet(unet: "UNet2DConditionModel", mapping: Tensor, pooled: Tensor) 
     """Return the U-Net on states W that `mapping` WV maps to its own V, with added conditions on pooled texts NP."""
     from diffusers import UNet2DConditionModel
 
-    wider: Any = UNet2DConditionModel.from_config(widened_config(unet.config, mapping.shape[0], pooled.shape[1]))
+    config = widened_config(unet.config, mapping.shape[0], pooled.shape[1])
+    wider: UNet2DConditionModel = UNet2DConditionModel.from_config(config)
     state = {
         name: tensor @ mapping.T if name.endswith(("attn2.to_k.weight", "attn2.to_v.weight")) else tensor
         for name, tensor in unet.state_dict().items()
