@@ -105,6 +105,26 @@ def summary(entries: list[Entry]) -> Iterator[str]:
         yield f"| [{entry.grid}](#{entry.grid}) | {in_table(entry.reason)} | {state} | {numbers} |"
     total = counts.total()
     yield f"\nResolved: {counts['resolved']} of {total} comparisons that are run.\n" if total else "\nNone is run.\n"
+    yield from claims(entries)
+
+
+def claims(entries: list[Entry]) -> Iterator[str]:
+    """Yield what became of the comparisons that have a direction of a paper: how many, and those that are resolved."""
+    stated: dict[str, list[str]] = {"agrees": [], "disagrees": [], OPEN: []}
+    for entry in entries:
+        grid, result = read_grid(entry.grid), result_of(entry.grid)
+        for name, metric, values in comparisons(grid, result) if state_of(result) == "run" else ():
+            if stated_of(grid, name, metric, values) is not None:
+                row = name.partition(PAIR)[0]
+                other = values.get("against") or name.partition(PAIR)[2]
+                title = f"{in_table(row)} against {in_table(other)}, {HEADLINES[metric]} {interval(values)}"
+                stated.setdefault(values["verdict"], []).append(f"{title} ({entry.grid})")
+    if any(stated.values()):
+        numbers = f"{len(stated['agrees'])} agree, {len(stated['disagrees'])} disagree, {len(stated[OPEN])}"
+        yield f"Of those for which a paper states a direction, {numbers} are unresolved.\n"
+    for verdict in ("agrees", "disagrees"):
+        yield from (f"- {verdict}: {title}" for title in stated[verdict])
+    yield ""
 
 
 def section(entry: Entry) -> Iterator[str]:
@@ -134,17 +154,33 @@ def section(entry: Entry) -> Iterator[str]:
 
 
 def _line(grid: Mapping[str, Any], row: str, metric: str, found: Mapping[str, Any]) -> str:
-    digits = 4 if found.get("resolves", 1) < FINE else 3
+    digits = digits_of(found)
     spread = f"{found['mean']:.{digits}f}"
     if "difference" not in found:
         return f"| {in_table(row)} | {HEADLINES[metric]} | {spread} | | | | | |"
     title = row.partition(PAIR)[0]
-    ends = f"{found['difference']:+.{digits}f} [{found['low']:+.{digits}f}, {found['high']:+.{digits}f}]"
-    stated = SIGNS[found["paper"] if "paper" in found else direction(grid, row, metric)]
+    stated, other = SIGNS[stated_of(grid, row, metric, found)], in_table(found["against"])
     return (
-        f"| {in_table(title)} | {HEADLINES[metric]} | {spread} | {ends} | {in_table(found['against'])} | {stated} "
+        f"| {in_table(title)} | {HEADLINES[metric]} | {spread} | {interval(found)} | {other} | {stated} "
         f"| {found['verdict']}{_more(found)} | {found['resolves']:.{digits}f} |"
     )
+
+
+def digits_of(found: Mapping[str, Any]) -> int:
+    """Return how many digits a number needs so that the differences that are resolved can be seen."""
+    return 4 if found.get("resolves", 1) < FINE else 3
+
+
+def interval(found: Mapping[str, Any]) -> str:
+    """Return a difference with its interval."""
+    digits = digits_of(found)
+    return f"{found['difference']:+.{digits}f} [{found['low']:+.{digits}f}, {found['high']:+.{digits}f}]"
+
+
+def stated_of(grid: Mapping[str, Any], row: str, metric: str, found: Mapping[str, Any]) -> int | None:
+    """Return the direction that the paper states for a comparison, or None."""
+    stated: int | None = found["paper"] if "paper" in found else direction(grid, row, metric)
+    return stated
 
 
 def _more(found: Mapping[str, Any]) -> str:

@@ -57,6 +57,9 @@ def test_a_row_has_its_direction_its_verdict_and_what_would_resolve_it(monkeypat
     assert list(summary([ENTRY]))[2:] == [
         "| [coemogen_table1](#coemogen_table1) | what its parts are worth | run | 2 | 1 |",
         "\nResolved: 1 of 2 comparisons that are run.\n",
+        "Of those for which a paper states a direction, 1 agree, 0 disagree, 1 are unresolved.\n",
+        "- agrees: without L_SEM against whole, Sem-C -0.020 [-0.050, +0.010] (coemogen_table1)",
+        "",
     ]
 
 
