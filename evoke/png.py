@@ -33,6 +33,12 @@ def png_bytes(image: NDArray[np.uint8] | Image.Image, recipe: Mapping[str, Any])
     return buffer.getvalue()
 
 
+def is_sheet(data: bytes) -> bool:
+    """Return True for the PNG file of a contact sheet, whose recipe has a list of seeds."""
+    recipe = recipe_of(data)
+    return recipe is not None and isinstance(recipe.get("seed"), list)
+
+
 def recipe_of(data: bytes) -> dict[str, Any] | None:
     """Return the recipe in the bytes of a PNG file; None for any other file and for a PNG without one."""
     try:

@@ -51,13 +51,14 @@ def read(
     evoke read *.jpg --json              for other programs
     evoke read *.jpg --clip hub:OWNER/NAME@REVISION      zero-shot, without any training: emotions alone
 
-    For an image that `evoke generate` has made, the recipe in its file is printed too.
+    For an image that `evoke generate` has made, the recipe in its file is printed too; its contact sheets are left out.
 
     A file that is not a whole image gives one line on standard error; the others are read, and the exit status is 1.
     Overlays of images whose names differ only in the suffix have it in their names: photo.png-scene.png.
     """
     from evoke.emotion_model import check_new
 
+    images = tuple(without_sheets(images))
     reader: EmotionReader | ClassifierReader
     if model is None and (clip or classifier):
         if out:
@@ -72,6 +73,23 @@ def read(
     refused = [image for image in images if not _tell(reader, image, overlays.get(image, []), as_json)]
     if refused:
         raise click.exceptions.Exit(1)
+
+
+def without_sheets(images: Sequence[Path]) -> Iterator[Path]:
+    """Yield the images that are no contact sheets of `evoke generate`, naming those that are.
+
+    Raises ValueError if all are.
+    """
+    from evoke.png import is_sheet
+
+    sheets = [image for image in images if image.suffix == ".png" and image.is_file() and is_sheet(image.read_bytes())]
+    if len(sheets) == len(images):
+        raise ValueError(f"{', '.join(map(str, sheets))}: nothing but contact sheets; name the images themselves")
+    for image in images:
+        if image in sheets:
+            click.echo(f"{image}: a contact sheet, left out", err=True)
+        else:
+            yield image
 
 
 def _uniemo_reader(images: Sequence[Path], model: Path, clip: Path | None, miniature: bool) -> "EmotionReader":

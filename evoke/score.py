@@ -94,6 +94,9 @@ def score(
     settings, name, seed = _settings({key: value for key, value in options.items() if value is not None}, clip)
     folders = [folder, *([against] if against else [])]
     *images, real = (plan_emotions(path, follow_links) for path in (*folders, reference))
+    for planned in (*images, real):
+        for sheet in planned.sheets:
+            click.echo(f"{planned.folder / sheet}: a contact sheet, left out", err=True)
     _check_emotions(images, real)
     for each in images:
         _check_drawn(each, models, judges, miniature)

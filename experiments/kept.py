@@ -62,6 +62,11 @@ def result_of(cell: Cell) -> Finished | None:
     return Finished(kept["metrics"], Key(**kept["key"]))
 
 
+def processor_of(cell: Cell) -> str | None:
+    """Return the processor on which a cell has run, or None if nothing is kept of it."""
+    return str(json.loads(path_of(cell).read_text())["processor"]) if path_of(cell).is_file() else None
+
+
 def per_image(cell: Cell, grid: Mapping[str, Any]) -> Values:
     """Return the compared values of each image of a cell, in the order of the ids.
 

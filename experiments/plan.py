@@ -22,6 +22,7 @@ from evoke.plan.table import aligned, timed
 from experiments.cell import ROOT, Cell, cells, params_of, read_grid, repository_params, stages_of
 from experiments.inputs import Unit, needs_of, units_above
 from experiments.queue import JOBS, missing, read_queue
+from experiments.run import age_of
 from pipeline.params import parse_params
 from pipeline.runtime import forbid_downloads
 
@@ -62,7 +63,7 @@ def plan_of(name: str, reason: str, device: Device, made: dict[str, float]) -> G
     of_grid = list(cells(name, read_grid(name)))
     wanted = missing(name, of_grid)
     for cell in of_grid:
-        if cell not in wanted:
+        if not age_of(cell):
             made |= dict.fromkeys(digests(cell), 0.0)
     before, costs, longest = set(made), dict[str, float](), 0.0
     for cell in wanted:

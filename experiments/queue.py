@@ -28,6 +28,7 @@ from experiments import run
 from experiments.cell import QUEUE, ROOT, Cell, cells, grid_names, named, read_grid
 from experiments.key import key_of, merged
 from experiments.run import Line, age_of, run_all
+from experiments.verdicts import comparisons_hash
 from pipeline.params import read_yaml
 
 JOBS = 2
@@ -75,7 +76,7 @@ def run_entry(entry: Entry, jobs: int, threads: int) -> int:
         return 1
     say(f"{entry.grid}: {len(wanted)} of {len(of_grid)} cells to run; {entry.reason}")
     failures = run_cells(grid, wanted, jobs, threads)
-    if not failures and not is_compared(entry.grid, of_grid):
+    if not failures and not has_present_verdicts(entry.grid, of_grid):
         failures += compare_rows(entry)
     return failures
 
@@ -121,16 +122,23 @@ def compare_rows(entry: Entry) -> int:
     return 0
 
 
-def missing(name: str, found: list[Cell]) -> list[Cell]:
+def missing(name: str, of_grid: list[Cell]) -> list[Cell]:
     """Return the cells of a grid that have to run: none if its rows have been compared with the present key."""
-    return [] if is_compared(name, found) else [cell for cell in found if age_of(cell)]
+    return [] if is_compared(name, of_grid) else [cell for cell in of_grid if age_of(cell)]
 
 
-def is_compared(name: str, found: list[Cell]) -> bool:
+def is_compared(name: str, of_grid: list[Cell]) -> bool:
     """Return True if the results of a grid are of the present key of its cells."""
     path = layout.RESULTS / f"{name}.json"
     key = json.loads(path.read_text()).get("key") if path.is_file() else None
-    return bool(key) and key == merged(key_of(cell) for cell in found)
+    return bool(key) and key == merged(key_of(cell) for cell in of_grid)
+
+
+def has_present_verdicts(name: str, of_grid: list[Cell]) -> bool:
+    """Return True if the results of a grid are of its present cells, and of all comparisons that it names now."""
+    path = layout.RESULTS / f"{name}.json"
+    present = comparisons_hash(read_grid(name))
+    return is_compared(name, of_grid) and json.loads(path.read_text()).get("comparisons", present) == present
 
 
 def run_module(command: list[str]) -> None:

@@ -25,15 +25,16 @@ DOCUMENT = ROOT / "docs" / "RESULTS.md"
 FIGURES = ROOT / "docs" / "results"
 HEAD = """# Results: what was asked, and what came out
 Written by `python -m experiments.results_page` and held by tests/experiments/test_results_page.py. Every grid is a
-file in experiments/ that was committed, with the directions of the papers, before it ran; only the pairs of UniEmo's
-Table IV were named after their cells had run, with the directions of its numbers. All numbers are of the
-drawn world and its small models: they say how the methods work, not how well they do on photographs. A verdict holds
-for the images and the trainings (three seeds; the hull of a bootstrap over images and Student's t over seeds): a row
-`agrees` if the whole interval and every seed have the paper's direction, `disagrees` if they have the opposite one,
-and is `unresolved` otherwise. Where the paper has no direction the verdict is `higher` or `lower`. "Resolves" is the
-difference that four of five such experiments would find. docs/LOG.md has what was tried and failed,
-[REFEREE.md](REFEREE.md) what the papers' own numbers carry. In the figures green agrees with the paper, red disagrees,
-blue is resolved where the paper has no direction, and gray is unresolved.
+file in experiments/ that was committed, with the directions of the papers, before it ran. Named later were the pairs
+of UniEmo's Table IV (with the directions of its numbers), and of coemogen_limits and dose_sem what repeats the row
+without L_SEM, which coemogen_table1 had shown by then. All numbers are of the drawn world and its small models: they
+say how the methods work, not how well they do on photographs. A verdict holds for the images and the trainings (three
+seeds; the hull of a bootstrap over images and Student's t over seeds): a row `agrees` if the whole interval and every
+seed have the paper's direction, `disagrees` if they have the opposite one, and is `unresolved` otherwise. Where the
+paper has no direction the verdict is `higher` or `lower`. "Resolves" is the difference that four of five such
+experiments would find. docs/LOG.md has what was tried and failed, [REFEREE.md](REFEREE.md) what the papers' own
+numbers carry. In the figures green agrees with the paper, red disagrees, blue is resolved where the paper has no
+direction, and gray is unresolved.
 """
 HEADLINES = {  # the figure of a grid shows the first that it has
     "ec_a/clip": "EC-A by CLIP and the classifier", "content/clip": "content by CLIP",
@@ -68,8 +69,8 @@ def state_of(result: Mapping[str, Any]) -> str:
 
 def comparisons(grid: Mapping[str, Any], result: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """Yield row, metric and comparison of every headline number of a result that is compared with another row."""
-    for claim, found in result.get("claims", {}).items():
-        yield claim, "accuracy", found
+    for claim, values in result.get("claims", {}).items():
+        yield claim, "accuracy", values
     for row, metrics in (result.get("rows", {}) | result.get("pairs", {})).items():
         for metric in HEADLINES:
             if "difference" in metrics.get(metric, {}):
@@ -140,54 +141,56 @@ def section(entry: Entry) -> Iterator[str]:
         return
     images = result.get("num_pictures") or result["images_per_seed"]
     said = f"{len(result['seeds'])} seeds{f', {images:,} images each' if images else ''}"
+    if len(processors := result.get("processors", [])) > 1:
+        said += f"; cells of {' and '.join(processors)}"
     num_carried = len(result.get("carried", []))
     yield f"{said}{f'; {num_carried} stages have later code that computes the same' if num_carried else ''}.\n"
     yield f"![{entry.grid}: differences with their intervals](results/{entry.grid}.svg)\n"
     yield COLUMNS
     for row, metrics in (result.get("rows", {}) | result.get("pairs", {})).items():
         yield from (_line(grid, row, metric, metrics[metric]) for metric in HEADLINES if metric in metrics)
-    for claim, found in result.get("claims", {}).items():
+    for claim, values in result.get("claims", {}).items():
         row, _, other = claim.partition(PAIR)
         mean = {"mean": result["accuracy"][row]["mean"], "against": other}
-        yield _line(grid, row, "accuracy", mean | found)
+        yield _line(grid, row, "accuracy", mean | values)
     yield ""
 
 
-def _line(grid: Mapping[str, Any], row: str, metric: str, found: Mapping[str, Any]) -> str:
-    digits = digits_of(found)
-    spread = f"{found['mean']:.{digits}f}"
-    if "difference" not in found:
+def _line(grid: Mapping[str, Any], row: str, metric: str, values: Mapping[str, Any]) -> str:
+    digits = digits_of(values)
+    spread = f"{values['mean']:.{digits}f}"
+    if "difference" not in values:
         return f"| {in_table(row)} | {HEADLINES[metric]} | {spread} | | | | | |"
     title = row.partition(PAIR)[0]
-    stated, other = SIGNS[stated_of(grid, row, metric, found)], in_table(found["against"])
+    stated, other = SIGNS[stated_of(grid, row, metric, values)], in_table(values["against"])
     return (
-        f"| {in_table(title)} | {HEADLINES[metric]} | {spread} | {interval(found)} | {other} | {stated} "
-        f"| {found['verdict']}{_more(found)} | {found['resolves']:.{digits}f} |"
+        f"| {in_table(title)} | {HEADLINES[metric]} | {spread} | {interval(values)} | {other} | {stated} "
+        f"| {values['verdict']}{_more(values)} | {values['resolves']:.{digits}f} |"
     )
 
 
-def digits_of(found: Mapping[str, Any]) -> int:
+def digits_of(values: Mapping[str, Any]) -> int:
     """Return how many digits a number needs so that the differences that are resolved can be seen."""
-    return 4 if found.get("resolves", 1) < FINE else 3
+    return 4 if values.get("resolves", 1) < FINE else 3
 
 
-def interval(found: Mapping[str, Any]) -> str:
+def interval(values: Mapping[str, Any]) -> str:
     """Return a difference with its interval."""
-    digits = digits_of(found)
-    return f"{found['difference']:+.{digits}f} [{found['low']:+.{digits}f}, {found['high']:+.{digits}f}]"
+    digits = digits_of(values)
+    return f"{values['difference']:+.{digits}f} [{values['low']:+.{digits}f}, {values['high']:+.{digits}f}]"
 
 
-def stated_of(grid: Mapping[str, Any], row: str, metric: str, found: Mapping[str, Any]) -> int | None:
+def stated_of(grid: Mapping[str, Any], row: str, metric: str, values: Mapping[str, Any]) -> int | None:
     """Return the direction that the paper states for a comparison, or None."""
-    stated: int | None = found["paper"] if "paper" in found else direction(grid, row, metric)
+    stated: int | None = values["paper"] if "paper" in values else direction(grid, row, metric)
     return stated
 
 
-def _more(found: Mapping[str, Any]) -> str:
-    """Return how many times the seeds an unresolved difference of the size found would need, at most a thousand."""
-    if found["verdict"] != OPEN or not found["difference"]:
+def _more(values: Mapping[str, Any]) -> str:
+    """Return how many times the seeds an unresolved difference of this size would need, at most a thousand."""
+    if values["verdict"] != OPEN or not values["difference"]:
         return ""
-    times = math.ceil((found["resolves"] / abs(found["difference"])) ** 2)
+    times = math.ceil((values["resolves"] / abs(values["difference"])) ** 2)
     return f" (needs {times} times the seeds)" if 1 < times <= 1000 else ""
 
 

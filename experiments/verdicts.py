@@ -21,8 +21,8 @@ import numpy as np
 
 from evoke.comparison import compare, over_seeds, t_errors
 from experiments.cell import RESULTS, Cell, cells, is_miniature, params_of, read_grid
-from experiments.kept import JUDGED, Values, per_image, reported, result_of
-from experiments.key import Finished, key_of, merged
+from experiments.kept import JUDGED, Values, per_image, processor_of, reported, result_of
+from experiments.key import Finished, hash_of, key_of, merged
 from pipeline.params import parse_params
 from pipeline.report.names import labelled_data
 from pipeline.report.verdicts import PAIR
@@ -88,19 +88,25 @@ def table(name: str, grid: Mapping[str, Any]) -> dict[str, Any]:
     num = len(values[cell][JUDGED]) if values else 0
     changes = grid.get("common", {}) | (grid.get("base", {}) if is_miniature() else {})
     keys = (result.key for result in comparable.finished.values() if result.key)
+    processors = sorted({processor for cell in comparable.finished if (processor := processor_of(cell))})
     return {"grid": name, "data": labelled_data(parse_params(params_of(cell))), "seeds": comparable.seeds,
-            "images_per_seed": num, "base": changes, "key": merged(keys), "rows": rows,
-            **({"pairs": pairs} if pairs else {})}  # fmt: skip
+            "images_per_seed": num, "base": changes, "key": merged(keys), "comparisons": comparisons_hash(grid),
+            "processors": processors, "rows": rows, **({"pairs": pairs} if pairs else {})}  # fmt: skip
+
+
+def comparisons_hash(grid: Mapping[str, Any]) -> str:
+    """Return a hash of what a grid compares: its rows' opponents, pairs, directions and reported metrics."""
+    return hash_of({name: grid.get(name) for name in ("against", "pairs", "paper", "reported")})
 
 
 def compared(
-    grid: Mapping[str, Any], row: str, other: str, name: str, found: Complete, values: Mapping[Cell, Values]
+    grid: Mapping[str, Any], row: str, other: str, name: str, cells_of: Complete, values: Mapping[Cell, Values]
 ) -> dict[str, Any]:
     """Return the metrics of a row, compared with another: per image where the grid has images, then `reported`.
 
     name: that of the row or of the pair, by which the grid has the paper's direction.
     """
-    ours, theirs = ([values[cell] for cell in found.of(each)] if values else [] for each in (row, other))
+    ours, theirs = ([values[cell] for cell in cells_of.of(each)] if values else [] for each in (row, other))
     if any(len(one[JUDGED]) != len(two[JUDGED]) for one, two in zip(ours, theirs, strict=True)):
         raise click.ClickException(f"{row} has images of other emotions than {other}: they make no pairs")
     metrics: dict[str, Any] = {}
@@ -109,8 +115,8 @@ def compared(
         if row != other:
             pair = [each[metric] for each in ours], [each[metric] for each in theirs]
             metrics[metric] |= compare(*pair, direction(grid, name, metric)) | {"against": other}
-    for key, means in over_trainings(grid, row, found).items():
-        others = over_trainings(grid, other, found)
+    for key, means in over_trainings(grid, row, cells_of).items():
+        others = over_trainings(grid, other, cells_of)
         metrics[key] = mean_over(means)
         if row != other and key in others:
             differences = [one - two for one, two in zip(means, others[key], strict=True)]
@@ -130,12 +136,12 @@ def mean_over(values: list[float], ends: tuple[float, float] = (-math.inf, math.
     return {"mean": mean, "mean_low": max(mean - spread, ends[0]), "mean_high": min(mean + spread, ends[1])}
 
 
-def over_trainings(grid: Mapping[str, Any], row: str, found: Complete) -> dict[str, list[float]]:
+def over_trainings(grid: Mapping[str, Any], row: str, cells_of: Complete) -> dict[str, list[float]]:
     """Return the metrics in `reported` of the grid by key, each with its value for each seed of a row.
 
     Keys are patterns, such as fid/*/clean, because the names of the backbones differ between scales.
     """
-    results = [found.finished[cell].metrics for cell in found.of(row)]
+    results = [cells_of.finished[cell].metrics for cell in cells_of.of(row)]
     wanted = [
         (f"{file}:", key.removeprefix(f"{file}:"))
         for file, pattern in reported(grid, row)

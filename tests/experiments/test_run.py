@@ -17,6 +17,7 @@ from experiments.key import Finished, Key, read_finished, write_finished
 from experiments.run import Line, run_all
 from experiments.uniemo_oracle import CLAIMS, GRID, SYSTEMS
 from pipeline.params import load_params, read_yaml
+from pipeline.report.verdicts import PAIR
 
 GRIDS = grid_names()
 STAGES: dict[str, Any] = read_yaml(ROOT / "dvc.yaml")["stages"]
@@ -40,6 +41,7 @@ def test_every_cell_of_a_grid_is_valid_params_and_ends_at_a_stage(name: str) -> 
     grid = read_grid(name)
     assert set(grid.get("paper", {})) <= set(grid["rows"])
     assert set(grid.get("against", {})) | set(grid.get("against", {}).values()) <= set(grid["rows"])
+    assert {row for pair in grid.get("pairs", ()) for row in pair.split(PAIR)} <= set(grid["rows"])
     found = list(cells(name, grid))
     assert found
     assert len({cell.folder for cell in found}) == len(found)

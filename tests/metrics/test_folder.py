@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from evoke.png import png_bytes
 from evoke.scored_folder import judge_folder, plan_emotions, reject_counts
 from pipeline.corpora.images import read_image, to_rgb
 from pipeline.emotions import EMOTIONS
@@ -39,6 +41,16 @@ def test_every_file_is_scored_or_a_reject_with_its_reason(bench: Bench, tmp_path
     assert reject_counts(found.rejects) == {
         "rejects": 3, "rejects/truncated_image": 1, "rejects/unknown_emotion": 1, "rejects/unsupported_format": 1,
     }  # fmt: skip
+
+
+def test_contact_sheets_are_no_images_of_a_folder(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "mine", range(8))
+    (folder / "awe/awe-sheet.png").write_bytes(png_bytes(np.zeros((10, 20, 3), np.uint8), {"seed": [1, 2]}))
+    (folder / "awe/my-sheet.png").write_bytes(encoded(picture(3)))  # anyone's file of such a name is an image
+    planned = plan_emotions(folder)
+    assert planned.sheets == ("awe/awe-sheet.png",)
+    assert sorted(file.path for file in planned.files if file.path.startswith("awe/"))[-1] == "awe/my-sheet.png"
+    assert len(planned.files) == 9
 
 
 def test_pictures_are_taken_again_by_row_and_png_of_generated_ones_goes_through_jpeg(

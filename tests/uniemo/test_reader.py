@@ -12,6 +12,7 @@ from PIL import Image
 
 from evoke import EmotionReader
 from evoke.cli import main
+from evoke.png import png_bytes
 from pipeline.emotions import EMOTIONS
 from pipeline.foundation.clip import load_clip
 from pipeline.uniemo.attributes import Base
@@ -64,6 +65,19 @@ def _quiet_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(*words: object) -> Result:
     return CliRunner().invoke(main, ["read", "--miniature", *map(str, words)])
+
+
+def test_what_generate_leaves_in_a_folder_can_be_read_as_a_whole(model: Path, tmp_path: Path) -> None:
+    for name, seed, size in (("awe-00000", 7, 64), ("awe-00001", 8, 64), ("awe-sheet", [7, 8], 134)):
+        image = np.random.default_rng(0).integers(0, 256, (64, size, 3), dtype=np.uint8)
+        (tmp_path / f"{name}.png").write_bytes(png_bytes(image, {"seed": seed}))
+    words = ["read", *map(str, sorted(tmp_path.glob("*.png"))), "--model", str(model)]  # as the README has it
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0, result.output
+    assert "awe-sheet.png: a contact sheet, left out" in result.stderr
+    assert [line for line in result.stdout.splitlines() if line.endswith(".png")] == words[1:3]
+    alone = CliRunner().invoke(main, ["read", words[3], "--model", str(model)])
+    assert (alone.exit_code, "nothing but contact sheets" in alone.output) == (1, True)
 
 
 def test_a_reading_is_what_the_chain_says_of_the_middle_square(
