@@ -132,6 +132,12 @@ def test_a_grid_whose_results_are_of_the_present_key_is_not_compared_again(
         assert start(*only).exit_code == 0
         assert bool(desk.modules) == again
         desk.modules.clear()
+    path.write_text(json.dumps({"key": merged(PRESENT for _ in found), "comparisons": "others"}))
+    assert start(*only).exit_code == 0  # another pair or direction is compared without a run
+    assert desk.modules
+    assert len(desk.cells) == 6
+    desk.modules.clear()
+    path.write_text(json.dumps({"key": merged(PRESENT for _ in found)}))
     for cell in found:
         (cell.folder / FINISHED).unlink()
     assert start(*only).exit_code == 0  # results outlive the folders of their cells

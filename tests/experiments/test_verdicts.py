@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
 from evoke import comparison
 from evoke.comparison import compare, over_seeds, t_errors, verdict
@@ -194,6 +195,22 @@ def test_a_paper_may_set_any_two_rows_against_each_other() -> None:
     pair = found["pairs"]["half - quarter"]["emo_a/judge"]
     assert (pair["mean"], pair["difference"], pair["against"], pair["verdict"]) == (0.5, 0.25, "quarter", "agrees")
     assert found["rows"]["half"]["emo_a/judge"]["against"] == "whole"
+
+
+def test_what_was_carried_over_stays_told_while_the_key_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verdicts, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(verdicts, "read_grid", lambda name: GRID)
+    for cell in cells("grid", GRID):
+        write_cell(cell, 40)
+    path = tmp_path / "results/grid.json"
+    for key, kept in (({}, ["coemogen"]), ({"code": {}}, None)):
+        assert CliRunner().invoke(verdicts.main, ["grid"]).exit_code == 0
+        former = json.loads(path.read_text())
+        path.write_text(json.dumps(former | {"carried": ["coemogen"], "key": former["key"] | key}))
+        assert CliRunner().invoke(verdicts.main, ["grid"]).exit_code == 0
+        assert json.loads(path.read_text()).get("carried") == kept
 
 
 def test_a_grid_without_images_compares_what_it_reports() -> None:
