@@ -20,6 +20,7 @@ from pipeline.stage import declaration_of
 
 WEIGHTS = "models/"  # the inputs in this folder are weights, all others are data
 FINISHED = "finished.json"
+ABSENT = "absent"  # in place of the hash of an input that is not there
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,16 @@ class Key:
         return hash_of(asdict(self))
 
     def differences(self, other: "Key") -> list[str]:
-        """Return what differs between two keys, such as "code coemogen"."""
+        """Return what differs between two keys, such as "code coemogen".
+
+        An input that is not there counts as no difference: a module of the queue writes it before the grid runs.
+        """
         pairs = ((kind, getattr(self, kind), getattr(other, kind)) for kind in ("params", "code", "data", "weights"))
         return [
             f"{kind} {name}"
             for kind, one, two in pairs
             for name in sorted(one.keys() | two.keys())
-            if one.get(name) != two.get(name)
+            if one.get(name) != two.get(name) and ABSENT not in (one.get(name), two.get(name))
         ]
 
 
@@ -96,6 +100,8 @@ def input_hashes(paths: Iterable[str]) -> dict[str, str]:
 def _input_hash(root: Path, path: str) -> str:
     from dvc_data.hashfile.build import build
 
+    if not (root / path).exists():
+        return ABSENT
     repo = _repo(root)
     cache = repo.cache.local
     _, _, built = build(cache, str(root / path), cache.fs, "md5", dry_run=True, ignore=repo.dvcignore)

@@ -117,6 +117,14 @@ def test_the_key_changes_with_params_code_data_and_weights_that_the_cell_depends
     assert fresh_key().digest != before.digest
 
 
+def test_an_input_that_the_queue_writes_before_a_grid_makes_no_result_stale(repository: Path) -> None:
+    with_all = fresh_key()
+    shutil.rmtree(repository / "data" / "emoset118k")
+    without = fresh_key()
+    assert without != with_all
+    assert with_all.differences(without) == without.differences(with_all) == []
+
+
 def test_the_key_does_not_change_with_what_the_cell_does_not_depend_on(repository: Path) -> None:
     before = fresh_key()
     assert fresh_key(replace(CELL, changes={**CHANGES, "uniemo_joint.steps": 7})) == before
