@@ -51,16 +51,14 @@ def main() -> None:
             raise
     by_file: dict[str, list[CodeType]] = defaultdict(list)
     for code in called:
-        by_file[Path(code.co_filename).relative_to(PIPELINE).as_posix()].append(code)
+        if (file := Path(code.co_filename).relative_to(PIPELINE).as_posix()) not in PLUMBING:
+            by_file[file].append(code)
     total = 0
-    for file in sorted(set(by_file) - set(PLUMBING)):
-        lines = sum(
-            max(line for *_, line in code.co_lines() if line) - code.co_firstlineno + 1 for code in by_file[file]
-        )
+    for file, codes in sorted(by_file.items()):
+        lines = sum(max(line for *_, line in code.co_lines() if line) - code.co_firstlineno + 1 for code in codes)
         total += lines
-        print(f"{file}: {lines} lines: {', '.join(sorted(code.co_qualname for code in by_file[file]))}")
-    functions = sum(len(codes) for file, codes in by_file.items() if file not in PLUMBING)
-    print(f"{len(set(by_file) - set(PLUMBING))} files, {functions} functions, {total} lines")
+        print(f"{file}: {lines} lines: {', '.join(sorted(code.co_qualname for code in codes))}")
+    print(f"{len(by_file)} files, {sum(map(len, by_file.values()))} functions, {total} lines")
 
 
 if __name__ == "__main__":

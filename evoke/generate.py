@@ -105,7 +105,7 @@ def generate(
     """
     from evoke.manifest import add_to_manifest, entry, read_manifest
     from evoke.pipeline import planned
-    from evoke.png import png_bytes
+    from evoke.png import SHEET, png_bytes
     from pipeline.generation.request import request
     from pipeline.generation.sampling import Sampling
     from pipeline.runtime import progress
@@ -117,7 +117,7 @@ def generate(
         requests = [request(emotions, again["seed"], prompt, strength)]
     sampling = Sampling(steps, guidance, solver, batch_size, negative_prompt=negative_prompt)
     files = [out / f"{request.stem}-{index:05d}.png" for index, request in enumerate(requests)]
-    sheet = out / f"{requests[0].stem}-sheet.png"
+    sheet = out / f"{requests[0].stem}{SHEET}"
     check_new([*files, *([sheet] if len(files) > 1 else [])], overwrite)
     read_manifest(out)
     pipeline, entries = load_model(**model), []

@@ -7,6 +7,7 @@ UI, which most galleries and tools for Stable Diffusion read.
 import io
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 
 RECIPE, PARAMETERS = "evoke", "parameters"
 SETTINGS = {"steps": "Steps", "solver": "Sampler", "guidance": "CFG scale", "seed": "Seed", "model": "Model"}
+SHEET = "-sheet.png"  # end of a contact sheet's name
 TEXTS = ("prompt", "negative_prompt")
 
 
@@ -33,9 +35,9 @@ def png_bytes(image: NDArray[np.uint8] | Image.Image, recipe: Mapping[str, Any])
     return buffer.getvalue()
 
 
-def is_sheet(data: bytes) -> bool:
+def is_sheet(path: Path) -> bool:
     """Return True for the PNG file of a contact sheet, whose recipe has a list of seeds."""
-    recipe = recipe_of(data)
+    recipe = recipe_of(path.read_bytes()) if path.suffix == ".png" and path.is_file() else None
     return recipe is not None and isinstance(recipe.get("seed"), list)
 
 

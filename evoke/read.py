@@ -58,7 +58,7 @@ def read(
     """
     from evoke.emotion_model import check_new
 
-    images = tuple(without_sheets(images))
+    images = without_sheets(images)
     reader: EmotionReader | ClassifierReader
     if model is None and (clip or classifier):
         if out:
@@ -75,21 +75,19 @@ def read(
         raise click.exceptions.Exit(1)
 
 
-def without_sheets(images: Sequence[Path]) -> Iterator[Path]:
-    """Yield the images that are no contact sheets of `evoke generate`, naming those that are.
+def without_sheets(images: Sequence[Path]) -> tuple[Path, ...]:
+    """Return the images that are no contact sheets of `evoke generate`, and name those that are on standard error.
 
     Raises ValueError if all are.
     """
     from evoke.png import is_sheet
 
-    sheets = [image for image in images if image.suffix == ".png" and image.is_file() and is_sheet(image.read_bytes())]
+    sheets = [image for image in images if is_sheet(image)]
     if len(sheets) == len(images):
         raise ValueError(f"{', '.join(map(str, sheets))}: nothing but contact sheets; name the images themselves")
-    for image in images:
-        if image in sheets:
-            click.echo(f"{image}: a contact sheet, left out", err=True)
-        else:
-            yield image
+    for sheet in sheets:
+        click.echo(f"{sheet}: a contact sheet, left out", err=True)
+    return tuple(image for image in images if image not in sheets)
 
 
 def _uniemo_reader(images: Sequence[Path], model: Path, clip: Path | None, miniature: bool) -> "EmotionReader":

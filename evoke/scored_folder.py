@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 from PIL import Image
 
-from evoke.png import is_sheet
+from evoke.png import SHEET, is_sheet
 from pipeline.corpora.curate import batches
 from pipeline.corpora.folder import File, Files, is_system_name, plan
 from pipeline.corpora.images import read_image
@@ -25,7 +25,6 @@ from pipeline.metrics.result import Protocol
 from pipeline.metrics.summary import Flat, Yardstick, method_metrics, real_metrics
 from pipeline.runtime import progress
 
-SHEET = "-sheet.png"
 UNIT = 1000  # files planned at the same time
 JPEG = b"\xff\xd8\xff"
 
@@ -91,7 +90,9 @@ def plan_emotions(folder: Path, follow_links: bool = False) -> EmotionFolder:
     for name in names:
         if name not in EMOTIONS:
             raise ValueError(f"{folder / name} is not named after an emotion; {allowed(name, EMOTIONS)}")
-    sheets = {file.path for file in files if not file.reject and _is_sheet(folder / file.path)}
+    sheets = {
+        file.path for file in files if file.path.endswith(SHEET) and not file.reject and is_sheet(folder / file.path)
+    }
     files = [file for file in files if file.path not in sheets]
     inside, strays = (tuple(file for file in files if ("/" in file.path) == is_in) for is_in in (True, False))
     planned = EmotionFolder(folder, inside, strays, follow_links, tuple(sorted(sheets)))
@@ -100,10 +101,6 @@ def plan_emotions(folder: Path, follow_links: bool = False) -> EmotionFolder:
         why = links.get(empty[0], "add images or remove the folder")
         raise ValueError(f"{folder / empty[0]} has no images; {why}")
     return planned
-
-
-def _is_sheet(path: Path) -> bool:
-    return path.name.endswith(SHEET) and path.is_file() and is_sheet(path.read_bytes())
 
 
 def judge_folder(planned: EmotionFolder, bench: Bench, batch_size: int, generated: bool) -> JudgedFolder:

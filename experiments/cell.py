@@ -5,6 +5,7 @@ weights that its params name, and the DVC cache that all cells share. So a cell 
 """
 
 import copy
+import json
 import re
 import shutil
 import subprocess
@@ -67,6 +68,22 @@ def read_grid(name: str) -> dict[str, Any]:
         raise click.ClickException(f"there is no grid {name!r}; these are: {', '.join(grid_names())}")
     grid: dict[str, Any] = read_yaml(path)
     return grid
+
+
+def read_result(name: str) -> dict[str, Any]:
+    """Return the result of a grid, an empty dict if it has none."""
+    path = RESULTS / f"{name}.json"
+    result: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    return result
+
+
+def write_result(name: str, result: Mapping[str, Any]) -> None:
+    """Write the result of a grid. What experiments/carry.py has noted in a result of the same key stays."""
+    former = read_result(name)
+    is_same = "carried" in former and former.get("key") == result["key"]
+    kept = {"carried": former["carried"]} if is_same else {}
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps({**result, **kept}, indent=2) + "\n")
 
 
 def is_miniature() -> bool:

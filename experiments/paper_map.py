@@ -5,14 +5,13 @@
 It follows from pipeline/report/papers.yaml, the grids and experiments/results/; a test holds the document to it.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from experiments.cell import RESULTS, ROOT, read_grid
+from experiments.cell import ROOT, read_grid, read_result
 from experiments.document import in_table
 from pipeline.report.measured import age_of
 from pipeline.report.papers import PaperTable, Row, load_papers
@@ -70,8 +69,7 @@ def method_of(grid: Mapping[str, Any], row: str) -> str:
 
 def state_of(grid: str, row: str) -> str:
     """Return whether a row of a grid is run: "run", "stale" or "not run"."""
-    path = RESULTS / f"{grid}.json"
-    result = json.loads(path.read_text()) if path.is_file() else {}
+    result = read_result(grid)
     if row not in result.get("rows", {}):
         return "not run"
     return "stale" if age_of(result, {}) else "run"

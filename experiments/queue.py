@@ -8,7 +8,6 @@ again. A finished cell does not run again while its key is the present one (expe
 the cells that run are finished.
 """
 
-import json
 import os
 import signal
 import subprocess
@@ -25,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from evoke.progress import duration
 from experiments import cell as layout
 from experiments import run
-from experiments.cell import QUEUE, ROOT, Cell, cells, grid_names, named, read_grid
+from experiments.cell import QUEUE, ROOT, Cell, cells, grid_names, named, read_grid, read_result
 from experiments.key import key_of, merged
 from experiments.run import Line, age_of, run_all
 from experiments.verdicts import comparisons_hash
@@ -129,16 +128,14 @@ def missing(name: str, of_grid: list[Cell]) -> list[Cell]:
 
 def is_compared(name: str, of_grid: list[Cell]) -> bool:
     """Return True if the results of a grid are of the present key of its cells."""
-    path = layout.RESULTS / f"{name}.json"
-    key = json.loads(path.read_text()).get("key") if path.is_file() else None
+    key = read_result(name).get("key")
     return bool(key) and key == merged(key_of(cell) for cell in of_grid)
 
 
 def has_present_verdicts(name: str, of_grid: list[Cell]) -> bool:
     """Return True if the results of a grid are of its present cells, and of all comparisons that it names now."""
-    path = layout.RESULTS / f"{name}.json"
     present = comparisons_hash(read_grid(name))
-    return is_compared(name, of_grid) and json.loads(path.read_text()).get("comparisons", present) == present
+    return is_compared(name, of_grid) and read_result(name).get("comparisons", present) == present
 
 
 def run_module(command: list[str]) -> None:

@@ -5,7 +5,6 @@
 It follows from experiments/queue.yaml, the grids and experiments/results/; a test holds the document to it.
 """
 
-import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -13,11 +12,11 @@ from typing import Any
 
 import click
 
-from experiments.cell import RESULTS, ROOT, grid_names, read_grid
+from experiments.cell import ROOT, grid_names, read_grid, read_result
 from experiments.document import in_table, write_document
 from experiments.queue import Entry, read_queue
 from experiments.results_figure import forest
-from experiments.verdicts import direction
+from experiments.verdicts import direction, rows_and_pairs
 from pipeline.report.measured import age_of
 from pipeline.report.verdicts import PAIR
 
@@ -55,13 +54,6 @@ def document() -> str:
     return "\n".join([HEAD, *summary(entries), *(line for entry in entries for line in section(entry))])
 
 
-def result_of(grid: str) -> dict[str, Any]:
-    """Return the result of a grid, an empty dict if it has none."""
-    path = RESULTS / f"{grid}.json"
-    result: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
-    return result
-
-
 def state_of(result: Mapping[str, Any]) -> str:
     """Return "run", "stale" or "not run"."""
     return "not run" if not result else "stale" if age_of(result, {}) else "run"
@@ -71,7 +63,7 @@ def comparisons(grid: Mapping[str, Any], result: Mapping[str, Any]) -> Iterator[
     """Yield row, metric and comparison of every headline number of a result that is compared with another row."""
     for claim, values in result.get("claims", {}).items():
         yield claim, "accuracy", values
-    for row, metrics in (result.get("rows", {}) | result.get("pairs", {})).items():
+    for row, metrics in rows_and_pairs(result).items():
         for metric in HEADLINES:
             if "difference" in metrics.get(metric, {}):
                 yield row, metric, metrics[metric]
@@ -79,7 +71,7 @@ def comparisons(grid: Mapping[str, Any], result: Mapping[str, Any]) -> Iterator[
 
 def figure(name: str) -> str | None:
     """Return the SVG of a grid's comparisons by its first headline metric, or None for a grid without a result."""
-    result = result_of(name)
+    result = read_result(name)
     if state_of(result) != "run":
         return None
     rows = list(comparisons(read_grid(name), result))
@@ -98,7 +90,7 @@ def summary(entries: list[Entry]) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     counts: Counter[str] = Counter()
     for entry in entries:
-        grid, result = read_grid(entry.grid), result_of(entry.grid)
+        grid, result = read_grid(entry.grid), read_result(entry.grid)
         state = state_of(result)
         verdicts = [each["verdict"] for _, _, each in comparisons(grid, result)] if state == "run" else []
         counts += Counter("resolved" if verdict != OPEN else OPEN for verdict in verdicts)
@@ -113,7 +105,7 @@ def claims(entries: list[Entry]) -> Iterator[str]:
     """Yield what became of the comparisons that have a direction of a paper: how many, and those that are resolved."""
     stated: dict[str, list[str]] = {"agrees": [], "disagrees": [], OPEN: []}
     for entry in entries:
-        grid, result = read_grid(entry.grid), result_of(entry.grid)
+        grid, result = read_grid(entry.grid), read_result(entry.grid)
         for name, metric, values in comparisons(grid, result) if state_of(result) == "run" else ():
             if stated_of(grid, name, metric, values) is not None:
                 row = name.partition(PAIR)[0]
@@ -130,7 +122,7 @@ def claims(entries: list[Entry]) -> Iterator[str]:
 
 def section(entry: Entry) -> Iterator[str]:
     """Yield the lines of one grid: its question, how it runs, and its rows."""
-    grid, result = read_grid(entry.grid), result_of(entry.grid)
+    grid, result = read_grid(entry.grid), read_result(entry.grid)
     yield f"## {entry.grid}"
     yield f"{entry.reason[0].upper()}{entry.reason[1:]}.\n"
     before = "".join(f"python -m {module} && " for module in entry.before)
@@ -147,7 +139,7 @@ def section(entry: Entry) -> Iterator[str]:
     yield f"{said}{f'; {num_carried} stages have later code that computes the same' if num_carried else ''}.\n"
     yield f"![{entry.grid}: differences with their intervals](results/{entry.grid}.svg)\n"
     yield COLUMNS
-    for row, metrics in (result.get("rows", {}) | result.get("pairs", {})).items():
+    for row, metrics in rows_and_pairs(result).items():
         yield from (_line(grid, row, metric, metrics[metric]) for metric in HEADLINES if metric in metrics)
     for claim, values in result.get("claims", {}).items():
         row, _, other = claim.partition(PAIR)

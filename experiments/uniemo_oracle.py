@@ -4,7 +4,6 @@ Reads the models that `python -m experiments.run uniemo_understanding` left. The
 the best possible accuracy is the Bayes rate of the drawn world.
 """
 
-import json
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from evoke.comparison import compare
-from experiments.cell import RESULTS, ROOT, read_grid
+from experiments.cell import ROOT, read_grid, write_result
 from experiments.key import merged
 from experiments.verdicts import complete, rounded
 from pipeline.artifacts import read_table
@@ -155,8 +154,7 @@ def table(oracle: Oracle) -> dict[str, Any]:
 def main(num: int) -> None:
     """Compare the models of the grid, print the results, and write experiments/results/uniemo_understanding.json."""
     result = rounded(table(drawn(ROOT / ".work" / f"oracle-{world_hash()}-{num}", num)))
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{GRID}.json").write_text(json.dumps(result, indent=2) + "\n")
+    write_result(GRID, result)
     for name, each in result["accuracy"].items():
         click.echo(f"{name:30s} {each['mean']:.4f}  {each['by_seed']}")
     for name, each in result["claims"].items():

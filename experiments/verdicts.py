@@ -8,19 +8,17 @@ direction, and is `unresolved` otherwise; with fewer than three seeds there is n
 `resolves` is the difference that would be found in four of five such experiments.
 """
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
 from evoke.comparison import compare, over_seeds, t_errors
-from experiments.cell import RESULTS, Cell, cells, is_miniature, params_of, read_grid
+from experiments.cell import Cell, cells, is_miniature, params_of, read_grid, write_result
 from experiments.kept import JUDGED, Values, per_image, processor_of, reported, result_of
 from experiments.key import Finished, hash_of, key_of, merged
 from pipeline.params import parse_params
@@ -100,13 +98,13 @@ def comparisons_hash(grid: Mapping[str, Any]) -> str:
 
 
 def compared(
-    grid: Mapping[str, Any], row: str, other: str, name: str, cells_of: Complete, values: Mapping[Cell, Values]
+    grid: Mapping[str, Any], row: str, other: str, name: str, comparable: Complete, values: Mapping[Cell, Values]
 ) -> dict[str, Any]:
     """Return the metrics of a row, compared with another: per image where the grid has images, then `reported`.
 
     name: that of the row or of the pair, by which the grid has the paper's direction.
     """
-    ours, theirs = ([values[cell] for cell in cells_of.of(each)] if values else [] for each in (row, other))
+    ours, theirs = ([values[cell] for cell in comparable.of(each)] if values else [] for each in (row, other))
     if any(len(one[JUDGED]) != len(two[JUDGED]) for one, two in zip(ours, theirs, strict=True)):
         raise click.ClickException(f"{row} has images of other emotions than {other}: they make no pairs")
     metrics: dict[str, Any] = {}
@@ -115,8 +113,8 @@ def compared(
         if row != other:
             pair = [each[metric] for each in ours], [each[metric] for each in theirs]
             metrics[metric] |= compare(*pair, direction(grid, name, metric)) | {"against": other}
-    for key, means in over_trainings(grid, row, cells_of).items():
-        others = over_trainings(grid, other, cells_of)
+    for key, means in over_trainings(grid, row, comparable).items():
+        others = over_trainings(grid, other, comparable)
         metrics[key] = mean_over(means)
         if row != other and key in others:
             differences = [one - two for one, two in zip(means, others[key], strict=True)]
@@ -136,12 +134,12 @@ def mean_over(values: list[float], ends: tuple[float, float] = (-math.inf, math.
     return {"mean": mean, "mean_low": max(mean - spread, ends[0]), "mean_high": min(mean + spread, ends[1])}
 
 
-def over_trainings(grid: Mapping[str, Any], row: str, cells_of: Complete) -> dict[str, list[float]]:
+def over_trainings(grid: Mapping[str, Any], row: str, comparable: Complete) -> dict[str, list[float]]:
     """Return the metrics in `reported` of the grid by key, each with its value for each seed of a row.
 
     Keys are patterns, such as fid/*/clean, because the names of the backbones differ between scales.
     """
-    results = [cells_of.finished[cell].metrics for cell in cells_of.of(row)]
+    results = [comparable.finished[cell].metrics for cell in comparable.of(row)]
     wanted = [
         (f"{file}:", key.removeprefix(f"{file}:"))
         for file, pattern in reported(grid, row)
@@ -150,6 +148,11 @@ def over_trainings(grid: Mapping[str, Any], row: str, cells_of: Complete) -> dic
     ]
     return {key: [each[f"{prefix}{key}"] for each in results] for prefix, key in wanted
             if all(isinstance(each.get(f"{prefix}{key}"), int | float) for each in results)}  # fmt: skip
+
+
+def rows_and_pairs(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metrics of every row of a result, then those of every pair of rows, by name."""
+    return {**result.get("rows", {}), **result.get("pairs", {})}
 
 
 def rounded(value: Any) -> Any:
@@ -166,14 +169,9 @@ def rounded(value: Any) -> Any:
 def main(name: str) -> None:
     """Compare the rows of experiments/NAME.yaml, print them, and write experiments/results/NAME.json."""
     result = rounded(table(name, read_grid(name)))
-    RESULTS.mkdir(exist_ok=True)
-    path: Path = RESULTS / f"{name}.json"
-    former = json.loads(path.read_text()) if path.is_file() else {}
-    if former.get("key") == result["key"] and "carried" in former:
-        result["carried"] = former["carried"]  # experiments/carry.py
-    path.write_text(json.dumps(result, indent=2) + "\n")
+    write_result(name, result)
     click.echo(f"{name}: {result['images_per_seed']} images, seeds {result['seeds']}")
-    for row, metrics in (result["rows"] | result.get("pairs", {})).items():
+    for row, metrics in rows_and_pairs(result).items():
         for metric, each in metrics.items():
             versus = f"{each['difference']:+.3f} [{each['low']:+.3f}, {each['high']:+.3f}] {each['verdict']}" if (
                 "difference" in each) else ""  # fmt: skip

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import paper_map
+from experiments import cell as layout
 from experiments.cell import read_grid
 from experiments.paper_map import DOCUMENT, HEAD, method_of, section, state_of, written
 from pipeline.report.papers import load_papers
@@ -47,7 +47,7 @@ def test_a_row_is_reached_by_the_params_of_its_grid_and_its_method() -> None:
 def test_a_result_without_a_key_is_stale_and_one_with_a_key_is_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paper_map, "RESULTS", tmp_path)
+    monkeypatch.setattr(layout, "RESULTS", tmp_path)
     result: dict[str, object] = {"rows": {"whole": {}}}
     assert state_of("coemogen_table1", "whole") == "not run"
     keyed = {"key": {"params": "0"}}

@@ -34,7 +34,7 @@ def test_the_figures_are_of_the_present_results() -> None:
 
 
 def test_a_figure_has_every_interval_in_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(results_page, "result_of", lambda grid: RESULT)
+    monkeypatch.setattr(results_page, "read_result", lambda grid: RESULT)
     svg = ElementTree.fromstring(figure("coemogen_table1") or "")
     names = {"svg": "http://www.w3.org/2000/svg"}
     low, high = (float(svg.findall("svg:line", names)[-1].attrib[end]) for end in ("x1", "x2"))
@@ -47,7 +47,7 @@ def test_a_figure_has_every_interval_in_its_place(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_row_has_its_direction_its_verdict_and_what_would_resolve_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(results_page, "result_of", lambda grid: RESULT)
+    monkeypatch.setattr(results_page, "read_result", lambda grid: RESULT)
     lines = list(section(ENTRY))
     assert (
         "| without L_SEM | Emo-A by the judge | 0.700 | -0.020 [-0.050, +0.010] | whole | worse | unresolved (needs 4 "
@@ -64,7 +64,7 @@ def test_a_row_has_its_direction_its_verdict_and_what_would_resolve_it(monkeypat
 
 
 def test_a_stale_result_shows_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(results_page, "result_of", lambda grid: RESULT | {"outdated": "with older weights"})
+    monkeypatch.setattr(results_page, "read_result", lambda grid: RESULT | {"outdated": "with older weights"})
     text = "\n".join(section(ENTRY))
     assert "Stale: with older weights; nothing is shown" in text
     assert "0.7" not in text

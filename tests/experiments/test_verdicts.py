@@ -200,7 +200,7 @@ def test_a_paper_may_set_any_two_rows_against_each_other() -> None:
 def test_what_was_carried_over_stays_told_while_the_key_is_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verdicts, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(layout, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(verdicts, "read_grid", lambda name: GRID)
     for cell in cells("grid", GRID):
         write_cell(cell, 40)
