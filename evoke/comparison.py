@@ -1,7 +1,9 @@
 """Compute differences with intervals and verdicts: of the rows of experiments, and of folders of images.
 
 A difference varies for two reasons: the images, drawn with replacement, and the trainings, of which each seed is one
-(Student's t over seeds). The interval is the hull of both intervals, so it is never narrower than either.
+(Student's t over seeds). The interval is the hull of both intervals, so it is never narrower than either. What is known
+of the spread of other comparisons of the metric moderates that of the trainings (evoke/spread.py); the result then says
+as `alone` what the comparison's own seeds would have given.
 """
 
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evoke.spread import Spread
 from pipeline.runtime import numpy_generator
 
 NUM_SAMPLES = 2000
@@ -19,30 +22,39 @@ WORDS = {1: "higher", 0: "unresolved", -1: "lower"}
 
 
 def compare(
-    row: list[NDArray[np.float64]], whole: list[NDArray[np.float64]], direction: int | None, shared: bool = False
+    row: list[NDArray[np.float64]],
+    whole: list[NDArray[np.float64]],
+    direction: int | None,
+    shared: bool = False,
+    spread: Spread | None = None,
 ) -> dict[str, Any]:
     """Return the differences between a row and the first row, by seed and overall.
 
     direction: the paper's, 1 for better, -1 for worse, None if the paper says nothing. shared: True if all seeds use
-    the same images. The images are then drawn once, and more seeds do not count as more images.
+    the same images. The images are then drawn once, and more seeds do not count as more images. spread: that of other
+    comparisons of the metric.
     """
     generator = numpy_generator("verdicts")
     pairs = [one - other for one, other in zip(row, whole, strict=True)]
     drawn = [np.mean(pairs, 0)] if shared else pairs
     draws = np.mean([resampled(each, generator) for each in drawn], 0)
     low, high = np.quantile(draws, [0.025, 0.975])
-    result = over_seeds([float(each.mean()) for each in pairs], direction)
-    return judged(result, low, high, float(FOUND * draws.std()), direction)
+    seeds, resolves = [float(each.mean()) for each in pairs], float(FOUND * draws.std())
+    alone = judged(over_seeds(seeds, direction), low, high, resolves, direction)
+    if spread is None:
+        return alone
+    found = judged(over_seeds(seeds, direction, spread), low, high, resolves, direction)
+    return found | {"alone": {key: alone[key] for key in ("low", "high", "verdict")}}
 
 
-def over_seeds(seeds: list[float], direction: int | None = None) -> dict[str, Any]:
-    """Return the mean of the differences by seed with the interval of Student's t.
+def over_seeds(seeds: list[float], direction: int | None = None, spread: Spread | None = None) -> dict[str, Any]:
+    """Return the mean of the differences by seed with the interval of Student's t, moderated by a spread.
 
     A single seed has no interval.
     """
-    mean, spread = float(np.mean(seeds)), t_errors(seeds)
-    result = {"difference": mean, "low": mean - spread, "high": mean + spread, "by_seed": seeds, "resolves": 0.0}
-    return judged(result, mean, mean, t_errors(seeds, power=0.8), direction)
+    mean, error = float(np.mean(seeds)), t_errors(seeds, spread=spread)
+    result = {"difference": mean, "low": mean - error, "high": mean + error, "by_seed": seeds, "resolves": 0.0}
+    return judged(result, mean, mean, t_errors(seeds, 0.8, spread), direction)
 
 
 def judged(found: dict[str, Any], low: float, high: float, resolves: float, direction: int | None) -> dict[str, Any]:
@@ -52,7 +64,7 @@ def judged(found: dict[str, Any], low: float, high: float, resolves: float, dire
     return found | widened | {"verdict": verdict(found["by_seed"], low, high, direction)}
 
 
-def t_errors(seeds: list[float], power: float = 0.5) -> float:
+def t_errors(seeds: list[float], power: float = 0.5, spread: Spread | None = None) -> float:
     """Return half the width of the 95 % interval of the mean over seeds.
 
     With a power, return the difference that would be found that often.
@@ -61,8 +73,10 @@ def t_errors(seeds: list[float], power: float = 0.5) -> float:
         return 0.0
     from scipy.stats import t
 
-    quantiles = t.ppf([0.975, power], len(seeds) - 1).sum()
-    return float(quantiles * np.std(seeds, ddof=1) / len(seeds) ** 0.5)
+    variance, degrees = float(np.var(seeds, ddof=1)), float(len(seeds) - 1)
+    if spread is not None:
+        variance, degrees = spread.moderated(variance, len(seeds) - 1)
+    return float(t.ppf([0.975, power], degrees).sum() * (variance / len(seeds)) ** 0.5)
 
 
 def resampled(values: NDArray[np.float64], generator: np.random.Generator) -> NDArray[np.float64]:

@@ -26,6 +26,7 @@ CELLS = ROOT / ".work" / "experiments"
 RESULTS = ROOT / "experiments" / "results"
 KEPT = ROOT / "experiments" / "cells"  # what verdicts need of finished cells, in git
 CODE = ("stages", "pipeline", "evoke", "presets", "dvc.yaml", "emotions.yaml", ".dvcignore")
+SPREAD = ROOT / "experiments" / "spread.json"  # how much trainings differ, by metric (experiments/spread.py)
 QUEUE = "queue.yaml"  # the order in which grids run (experiments/queue.py)
 DRAWN = ("miniature.", "foundation_folders.")  # prefixes of the params of the drawn world and of its models
 

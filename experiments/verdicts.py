@@ -2,7 +2,8 @@
 
 Images of two rows with one seed start from the same noise, so they are compared pair by pair. A difference varies for
 two reasons: the images, drawn with replacement within each seed, and the trainings, of which each seed is one
-(Student's t over seeds). The interval is the hull of both intervals, so it is never narrower than either. A row
+(Student's t over seeds, moderated by the spread of experiments/spread.json where the metric has one). The interval is
+the hull of both intervals, so it is never narrower than either. A row
 `agrees` if the whole interval and every seed have the paper's direction, `disagrees` if they have the opposite
 direction, and is `unresolved` otherwise; with fewer than three seeds there is no verdict. Three seeds resolve little:
 `resolves` is the difference that would be found in four of five such experiments.
@@ -10,7 +11,7 @@ direction, and is `unresolved` otherwise; with fewer than three seeds there is n
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fnmatch import fnmatch
 from typing import Any
 
@@ -18,6 +19,8 @@ import click
 import numpy as np
 
 from evoke.comparison import compare, over_seeds, t_errors
+from evoke.spread import read_spreads
+from experiments import cell as layout
 from experiments.cell import Cell, cells, is_miniature, params_of, read_grid, write_result
 from experiments.kept import JUDGED, Values, per_image, processor_of, reported, result_of
 from experiments.key import Finished, hash_of, key_of, merged
@@ -93,8 +96,10 @@ def table(name: str, grid: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def comparisons_hash(grid: Mapping[str, Any]) -> str:
-    """Return a hash of what a grid compares: its rows' opponents, pairs, directions and reported metrics."""
-    return hash_of({name: grid.get(name) for name in ("against", "pairs", "paper", "reported")})
+    """Return a hash of what a grid compares and how: rows' opponents, pairs, directions, reported metrics, spreads."""
+    of_grid = {name: grid.get(name) for name in ("against", "pairs", "paper", "reported")}
+    spreads = read_spreads(layout.SPREAD)
+    return hash_of(of_grid | {"spreads": {name: asdict(each) for name, each in spreads.items()}})
 
 
 def compared(
@@ -112,7 +117,8 @@ def compared(
         metrics[metric] = mean_over([float(each[metric].mean()) for each in ours], SHARES)
         if row != other:
             pair = [each[metric] for each in ours], [each[metric] for each in theirs]
-            metrics[metric] |= compare(*pair, direction(grid, name, metric)) | {"against": other}
+            spread = read_spreads(layout.SPREAD).get(metric)
+            metrics[metric] |= compare(*pair, direction(grid, name, metric), spread=spread) | {"against": other}
     for key, means in over_trainings(grid, row, comparable).items():
         others = over_trainings(grid, other, comparable)
         metrics[key] = mean_over(means)
