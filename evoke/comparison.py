@@ -40,11 +40,10 @@ def compare(
     draws = np.mean([resampled(each, generator) for each in drawn], 0)
     low, high = np.quantile(draws, [0.025, 0.975])
     seeds, resolves = [float(each.mean()) for each in pairs], float(FOUND * draws.std())
-    alone = judged(over_seeds(seeds, direction), low, high, resolves, direction)
+    alone = judged(_by_trainings(seeds, direction), low, high, resolves, direction)
     if spread is None:
         return alone
-    found = judged(over_seeds(seeds, direction, spread), low, high, resolves, direction)
-    return found | {"alone": {key: alone[key] for key in ("low", "high", "verdict")}}
+    return _beside(judged(_by_trainings(seeds, direction, spread), low, high, resolves, direction), alone)
 
 
 def over_seeds(seeds: list[float], direction: int | None = None, spread: Spread | None = None) -> dict[str, Any]:
@@ -52,9 +51,18 @@ def over_seeds(seeds: list[float], direction: int | None = None, spread: Spread 
 
     A single seed has no interval.
     """
+    alone = _by_trainings(seeds, direction)
+    return alone if spread is None else _beside(_by_trainings(seeds, direction, spread), alone)
+
+
+def _by_trainings(seeds: list[float], direction: int | None, spread: Spread | None = None) -> dict[str, Any]:
     mean, error = float(np.mean(seeds)), t_errors(seeds, spread=spread)
     result = {"difference": mean, "low": mean - error, "high": mean + error, "by_seed": seeds, "resolves": 0.0}
     return judged(result, mean, mean, t_errors(seeds, 0.8, spread), direction)
+
+
+def _beside(found: dict[str, Any], alone: dict[str, Any]) -> dict[str, Any]:
+    return found | {"alone": {key: alone[key] for key in ("low", "high", "verdict")}}
 
 
 def judged(found: dict[str, Any], low: float, high: float, resolves: float, direction: int | None) -> dict[str, Any]:

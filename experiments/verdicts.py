@@ -113,18 +113,20 @@ def compared(
     if any(len(one[JUDGED]) != len(two[JUDGED]) for one, two in zip(ours, theirs, strict=True)):
         raise click.ClickException(f"{row} has images of other emotions than {other}: they make no pairs")
     metrics: dict[str, Any] = {}
+    spreads = read_spreads(layout.SPREAD)
     for metric in ours[0] if ours else ():
         metrics[metric] = mean_over([float(each[metric].mean()) for each in ours], SHARES)
         if row != other:
             pair = [each[metric] for each in ours], [each[metric] for each in theirs]
-            spread = read_spreads(layout.SPREAD).get(metric)
-            metrics[metric] |= compare(*pair, direction(grid, name, metric), spread=spread) | {"against": other}
+            found = compare(*pair, direction(grid, name, metric), spread=spreads.get(metric))
+            metrics[metric] |= found | {"against": other}
     for key, means in over_trainings(grid, row, comparable).items():
         others = over_trainings(grid, other, comparable)
         metrics[key] = mean_over(means)
         if row != other and key in others:
             differences = [one - two for one, two in zip(means, others[key], strict=True)]
-            metrics[key] |= over_seeds(differences, direction(grid, name, key, of_all=False)) | {"against": other}
+            found = over_seeds(differences, direction(grid, name, key, of_all=False), spreads.get(key))
+            metrics[key] |= found | {"against": other}
     return metrics
 
 

@@ -12,12 +12,13 @@ from experiments.results_page import DOCUMENT, FIGURES, document, figure, sectio
 
 ENTRY = Entry(grid="coemogen_table1", reason="what its parts are worth")
 FOUND = {"mean": 0.7, "difference": -0.02, "low": -0.05, "high": 0.01, "resolves": 0.04, "verdict": "unresolved",
-         "against": "whole"}  # fmt: skip
+         "against": "whole", "by_seed": [-0.03, -0.02, -0.01]}  # fmt: skip
+MODERATED = {"verdict": "agrees", "alone": {"low": -0.05, "high": 0.01, "verdict": "unresolved"}}
 RESULT: dict[str, Any] = {
     "key": {"code": {}, "data": {}, "weights": {}}, "seeds": [0, 1, 2], "images_per_seed": 1024,
     "rows": {
         "whole": {"emo_a/judge": {"mean": 0.72}},
-        "without L_SEM": {"emo_a/judge": FOUND, "sem_c": FOUND | {"verdict": "agrees"}},
+        "without L_SEM": {"emo_a/judge": FOUND, "sem_c": FOUND | MODERATED},
     },
 }  # fmt: skip
 
@@ -55,12 +56,22 @@ def test_a_row_has_its_direction_its_verdict_and_what_would_resolve_it(monkeypat
     )
     assert "1,024 images each" in "\n".join(lines)
     assert list(summary([ENTRY]))[2:] == [
-        "| [coemogen_table1](#coemogen_table1) | what its parts are worth | run | 2 | 1 |",
-        "\nResolved: 1 of 2 comparisons that are run.\n",
+        "| [coemogen_table1](#coemogen_table1) | what its parts are worth | run | 2 | 1 | 0 |",
+        "\nResolved: 1 of 2 different comparisons (50%); 0 by each comparison's own seeds.\n",
         "Of those for which a paper states a direction, 1 agree, 0 disagree, 1 are unresolved.\n",
-        "- agrees: without L_SEM against whole, Sem-C -0.020 [-0.050, +0.010] (coemogen_table1)",
+        "- agrees: without L_SEM against whole, Sem-C -0.020 [-0.050, +0.010] (coemogen_table1; alone unresolved)",
         "",
     ]
+
+
+def test_what_two_grids_repeat_counts_once_and_a_null_world_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results_page, "read_result", lambda grid: RESULT)
+    text = "\n".join(summary([ENTRY, ENTRY.model_copy(update={"grid": "dose_sem"})]))
+    assert "1 of 2 different comparisons" in text
+    assert text.count("- agrees") == 1
+    null = "\n".join(summary([ENTRY.model_copy(update={"grid": "null_emotions"})]))
+    assert "must vanish and were found all the same: null_emotions: 1 of 2" in null
+    assert "different comparisons" not in null
 
 
 def test_a_stale_result_shows_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
