@@ -26,7 +26,7 @@ from pipeline.features import feature_matrix
 from pipeline.miniature.checks import objects_right, scene_right
 from pipeline.runtime import numpy_generator
 
-DROPPED = (0.1, 0.2, 0.3, 0.4, 0.5)  # fractions of each emotion that the filter drops
+DROPPED = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # fractions of each emotion that the filter drops
 
 
 def main_table() -> pa.Table:
@@ -61,9 +61,8 @@ def curve(
     rank = np.empty(len(similarity))
     for emotion in np.unique(emotions):
         members = np.flatnonzero(emotions == emotion)
-        rank[members[np.argsort(similarity[members])]] = (np.arange(len(members)) + 0.5) / len(
-            members
-        )  # 0: least similar
+        ordered = members[np.argsort(similarity[members])]
+        rank[ordered] = (np.arange(len(members)) + 0.5) / len(members)  # 0: least similar
     figures = {"n": len(right), "wrong": float((~right).mean()), "area": area(rank, right)}
     for fraction in DROPPED:
         dropped = rank < fraction

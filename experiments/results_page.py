@@ -13,8 +13,9 @@ import click
 
 from experiments.cell import ROOT, grid_names, read_grid, read_result
 from experiments.document import in_table, write_document
+from experiments.filter_roc import DROPPED
 from experiments.queue import Entry, read_queue
-from experiments.results_figure import forest
+from experiments.results_figure import curves, forest
 from experiments.verdicts import direction, rows_and_pairs
 from pipeline.report.measured import age_of
 from pipeline.report.verdicts import PAIR
@@ -49,6 +50,7 @@ HEADLINES = {  # the figure of a grid shows the first that it has
 SIGNS = {1: "better", -1: "worse", None: ""}
 FINE = 0.01  # differences that four digits show
 OPEN = "unresolved"
+FILTER = "filter_roc"  # experiments/filter_roc.py
 COLUMNS = (
     "| row | metric | mean | difference | against | the paper | verdict | resolves | alone |\n"
     "|---|---|---|---|---|---|---|---|---|"
@@ -58,7 +60,8 @@ COLUMNS = (
 def document() -> str:
     """Return the whole document."""
     entries = read_queue()
-    return "\n".join([HEAD, *summary(entries), *(line for entry in entries for line in section(entry))])
+    lines = [HEAD, *summary(entries), *(line for entry in entries for line in section(entry)), *filter_section()]
+    return "\n".join(lines)
 
 
 def state_of(result: Mapping[str, Any]) -> str:
@@ -89,6 +92,19 @@ def figure(name: str) -> str | None:
         return forest(f"{name}: {HEADLINES[metric]}, difference to {other}", chosen)
     named = [(row if PAIR in row else f"{row}{PAIR}{values['against']}", values) for row, values in chosen]
     return forest(f"{name}: differences in {HEADLINES[metric]}", named)
+
+
+def dose_curve(name: str) -> str | None:
+    """Return the SVG of the first headline metric of a grid by dose, or None without doses or a result."""
+    grid, result = read_grid(name), read_result(name)
+    if "curve" not in grid or state_of(result) != "run":
+        return None
+    metric = next(each for each in HEADLINES if each in next(iter(result["rows"].values())))
+    lines = {
+        line: [(dose, result["rows"][row][metric]["trainings"]) for dose, row in rows.items()]
+        for line, rows in grid["curve"]["lines"].items()
+    }
+    return curves(f"{name}: {HEADLINES[metric]} by dose", grid["curve"]["dose"], lines)
 
 
 def summary(entries: list[Entry]) -> Iterator[str]:
@@ -164,6 +180,8 @@ def section(entry: Entry) -> Iterator[str]:
     num_carried = len(result.get("carried", []))
     yield f"{said}{f'; {num_carried} stages have later code that computes the same' if num_carried else ''}.\n"
     yield f"![{entry.grid}: differences with their intervals](results/{entry.grid}.svg)\n"
+    if "curve" in grid:
+        yield f"![{entry.grid}: by dose, a dot for every training](results/{entry.grid}_by_dose.svg)\n"
     yield COLUMNS
     for row, metrics in rows_and_pairs(result).items():
         yield from (_line(grid, row, metric, metrics[metric]) for metric in HEADLINES if metric in metrics)
@@ -172,6 +190,30 @@ def section(entry: Entry) -> Iterator[str]:
         mean = {"mean": result["accuracy"][row]["mean"], "against": other}
         yield _line(grid, row, "accuracy", mean | values)
     yield ""
+
+
+def filter_section() -> Iterator[str]:
+    """Yield the lines on how well the CLIP filter tells wrong captions from right ones."""
+    yield f"## {FILTER}"
+    yield "How well CLIP similarity tells wrong captions from right ones, by the truth of the drawn world. A wrong one"
+    yield "names another scene, or an object that is not there. A dose is the share of captions that are of other images.\n"
+    yield f"`evoke repro caption_filter@emoset && python -m experiments.{FILTER}`\n"
+    yield f"![{FILTER}: share of wrong captions dropped by share of right ones](results/{FILTER}.svg)\n"
+    yield "| dose | captions | wrong | area under the curve | wrong dropped at 20 % | right dropped at 20 % |"
+    yield "|---|---|---|---|---|---|"
+    for dose, each in read_result(FILTER).items():
+        shares = " | ".join(f"{each[key]:.3f}" for key in ("wrong", "area", "wrong_dropped_0.2", "right_dropped_0.2"))
+        yield f"| {dose} % | {each['n']:,} | {shares} |"
+    yield ""
+
+
+def filter_figure() -> str:
+    """Return the SVG of the filter's curves, from nothing dropped to all."""
+    lines = {}
+    for dose, each in read_result(FILTER).items():
+        inner = [(each[f"right_dropped_{fraction}"], [each[f"wrong_dropped_{fraction}"]]) for fraction in DROPPED]
+        lines[f"{dose} % of other images"] = [(0.0, [0.0]), *inner, (1.0, [1.0])]
+    return curves("Share of wrong captions that the filter drops", "share of right captions that it drops", lines)
 
 
 def _line(grid: Mapping[str, Any], row: str, metric: str, values: Mapping[str, Any]) -> str:
@@ -226,6 +268,9 @@ def main() -> None:
     for name in grid_names():
         if (svg := figure(name)) is not None:
             (FIGURES / f"{name}.svg").write_text(svg, encoding="utf-8")
+        if (svg := dose_curve(name)) is not None:
+            (FIGURES / f"{name}_by_dose.svg").write_text(svg, encoding="utf-8")
+    (FIGURES / f"{FILTER}.svg").write_text(filter_figure(), encoding="utf-8")
     write_document(DOCUMENT, document())
 
 

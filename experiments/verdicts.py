@@ -137,9 +137,10 @@ def against(grid: Mapping[str, Any], row: str) -> str:
 
 
 def mean_over(values: list[float], ends: tuple[float, float] = (-math.inf, math.inf)) -> dict[str, Any]:
-    """Return the mean over seeds with the interval of Student's t, cut at the ends of the metric's range."""
+    """Return the mean over seeds with the interval of Student's t, cut at the ends of the metric's range, and each."""
     mean, spread = float(np.mean(values)), t_errors(values)
-    return {"mean": mean, "mean_low": max(mean - spread, ends[0]), "mean_high": min(mean + spread, ends[1])}
+    low, high = max(mean - spread, ends[0]), min(mean + spread, ends[1])
+    return {"mean": mean, "mean_low": low, "mean_high": high, "trainings": values}
 
 
 def over_trainings(grid: Mapping[str, Any], row: str, comparable: Complete) -> dict[str, list[float]]:

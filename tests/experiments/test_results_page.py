@@ -6,9 +6,10 @@ from xml.etree import ElementTree
 import pytest
 
 from experiments import results_page
-from experiments.cell import grid_names
+from experiments.cell import grid_names, read_grid
 from experiments.queue import Entry
-from experiments.results_page import DOCUMENT, FIGURES, document, figure, section, summary
+from experiments.results_figure import curves
+from experiments.results_page import DOCUMENT, FIGURES, document, dose_curve, figure, filter_figure, section, summary
 
 ENTRY = Entry(grid="coemogen_table1", reason="what its parts are worth")
 FOUND = {"mean": 0.7, "difference": -0.02, "low": -0.05, "high": 0.01, "resolves": 0.04, "verdict": "unresolved",
@@ -31,7 +32,31 @@ def test_the_document_is_what_the_grids_and_their_results_say() -> None:
 
 def test_the_figures_are_of_the_present_results() -> None:
     drawn = {path.stem: path.read_text(encoding="utf-8") for path in FIGURES.glob("*.svg")}
-    assert drawn == {name: svg for name in grid_names() if (svg := figure(name)) is not None}
+    named = {name: figure(name) for name in grid_names()} | {
+        f"{name}_by_dose": dose_curve(name) for name in grid_names()
+    }
+    assert drawn == {name: svg for name, svg in named.items() if svg is not None} | {"filter_roc": filter_figure()}
+
+
+@pytest.mark.parametrize("name", [name for name in grid_names() if "curve" in read_grid(name)])
+def test_a_curve_is_of_rows_that_its_grid_has(name: str) -> None:
+    grid = read_grid(name)
+    drawn = [row for line in grid["curve"]["lines"].values() for row in line.values()]
+    assert sorted(drawn) == sorted(grid["rows"])
+
+
+def test_a_curve_goes_through_the_means_of_the_trainings() -> None:
+    svg = ElementTree.fromstring(
+        curves("title", "dose", {"one": [(0, [1.0, 3.0]), (10, [4.0, 4.0])], "other": [(0, [0.0])]})
+    )
+    names = {"svg": "http://www.w3.org/2000/svg"}
+    dots = [(float(each.attrib["cx"]), float(each.attrib["cy"])) for each in svg.findall("svg:circle", names)]
+    path = svg.findall("svg:polyline", names)[0].attrib["points"].split()
+    (left, middle), (right, high) = ([float(end) for end in point.split(",")] for point in path)
+    assert {x for x, _ in dots[:2]} == {left}
+    assert {x for x, _ in dots[2:4]} == {right}
+    assert middle == pytest.approx((dots[0][1] + dots[1][1]) / 2, abs=0.1)
+    assert high < middle  # more is further up
 
 
 def test_a_figure_has_every_interval_in_its_place(monkeypatch: pytest.MonkeyPatch) -> None:

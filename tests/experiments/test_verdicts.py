@@ -131,7 +131,12 @@ def test_a_table_is_of_the_seeds_that_every_row_has_finished_and_says_on_what_da
             write_cell(cell, 40 if cell.row == "whole" else 20)
     found = table("grid", GRID)
     assert (found["seeds"], found["images_per_seed"], found["data"]) == ([0, 1, 2], 40, "data/miniature/emoset")
-    assert found["rows"]["whole"]["emo_a/judge"] == {"mean": 1.0, "mean_low": 1.0, "mean_high": 1.0}
+    assert found["rows"]["whole"]["emo_a/judge"] == {
+        "mean": 1.0,
+        "mean_low": 1.0,
+        "mean_high": 1.0,
+        "trainings": [1.0] * 3,
+    }
     half = found["rows"]["half"]
     assert (half["emo_a/judge"]["difference"], half["emo_a/judge"]["verdict"]) == (-0.5, "agrees")
     assert half["sem_c"]["verdict"] == "unresolved"
