@@ -196,7 +196,7 @@ def filter_section() -> Iterator[str]:
     """Yield the lines on how well the CLIP filter tells wrong captions from right ones."""
     yield f"## {FILTER}"
     yield "How well CLIP similarity tells wrong captions from right ones, by the truth of the drawn world. A wrong one"
-    yield "names another scene, or an object that is not there. A dose is the share of captions that are of other images.\n"
+    yield "names another scene, or an object that is not there. A dose is the share of captions of other images.\n"
     yield f"`evoke repro caption_filter@emoset && python -m experiments.{FILTER}`\n"
     yield f"![{FILTER}: share of wrong captions dropped by share of right ones](results/{FILTER}.svg)\n"
     yield "| dose | captions | wrong | area under the curve | wrong dropped at 20 % | right dropped at 20 % |"
