@@ -22,7 +22,8 @@ class Mapper(nn.Module):
 
     Emotion weights B8 -> e BW. `kind` selects the input (Table 2b): `onehot` as in the paper; `learnable`, a free
     vector per emotion; or `text`, the frozen text feature of the emotion's name, which passes no mapper.
-    `name_features` is 8D and needed for `text` only.
+    `name_features` is 8D and needed for `text` only. `onehot_centered` takes the mean over emotions off what the mapper
+    gives for one-hot vectors: what all emotions share outgrows in training what tells them apart (docs/LOG.md).
 
     Deviates from the paper, which does not mention the scale: each e is brought to unit root mean square, so that the
     three inputs are equally strong beside v at first. The text features are centred before, because those of emotion
@@ -32,8 +33,9 @@ class Mapper(nn.Module):
     def __init__(self, width: int, hidden: int, kind: Input = "onehot", name_features: Tensor | None = None) -> None:
         super().__init__()
         self.layers: nn.Module = nn.Identity()
+        self.is_centered = kind == "onehot_centered"
         match kind:
-            case "onehot":
+            case "onehot" | "onehot_centered":
                 self.register_buffer("table", torch.eye(len(EMOTIONS)), persistent=False)
                 self.layers = nn.Sequential(nn.Linear(len(EMOTIONS), hidden), nn.ReLU(), nn.Linear(hidden, width))
             case "learnable":
@@ -45,6 +47,8 @@ class Mapper(nn.Module):
 
     def forward(self, weights: Tensor) -> Tensor:
         vectors = self.layers(self.table)
+        if self.is_centered:
+            vectors = vectors - vectors.mean(0)
         return weights @ F.rms_norm(vectors, vectors.shape[-1:])
 
 

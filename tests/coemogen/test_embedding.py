@@ -53,7 +53,7 @@ def test_with_tokens_the_query_matters_and_everything_gets_a_gradient() -> None:
     assert all(p.grad is not None and p.grad.abs().max() > 0 for p in module.parameters())
 
 
-@pytest.mark.parametrize("kind", ["onehot", "learnable", "text"])
+@pytest.mark.parametrize("kind", ["onehot", "onehot_centered", "learnable", "text"])
 def test_every_input_tells_emotions_apart_and_mixes_by_weight(kind: Input) -> None:
     mapper = build(kind=kind).mapper
     each = mapper(torch.eye(8))
@@ -61,7 +61,19 @@ def test_every_input_tells_emotions_apart_and_mixes_by_weight(kind: Input) -> No
     assert torch.allclose(mapper(torch.full((1, 8), 1 / 8)), each.mean(0, keepdim=True), atol=1e-6)
     assert torch.allclose(each.square().mean(1).sqrt(), torch.ones(8), atol=1e-3)
     trained = {name.split(".")[0] for name, _ in mapper.named_parameters()}
-    assert trained == {"onehot": {"layers"}, "learnable": {"table"}, "text": set()}[kind]
+    assert trained == {"learnable": {"table"}, "text": set()}.get(kind, {"layers"})
+
+
+def test_what_all_emotions_share_does_not_drown_what_tells_them_apart_once_it_is_taken_off() -> None:
+    cosines = {}
+    for kind in ("onehot", "onehot_centered"):
+        mapper = Mapper(WIDTH, 16, kind)
+        with torch.no_grad():
+            mapper.layers[2].bias.fill_(10.0)  # type: ignore[index]  # what training adds to every emotion
+            each = normalize(mapper(torch.eye(8)))
+        cosines[kind] = float((each @ each.T)[~torch.eye(8, dtype=torch.bool)].mean())
+    assert cosines["onehot"] > 0.95
+    assert cosines["onehot_centered"] < 0.2
 
 
 @pytest.mark.parametrize("width", [WIDTH, 768])
