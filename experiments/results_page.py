@@ -13,9 +13,9 @@ import click
 
 from experiments.cell import ROOT, grid_names, read_grid, read_result
 from experiments.document import in_table, write_document
-from experiments.filter_roc import DROPPED
 from experiments.queue import Entry, read_queue
 from experiments.results_figure import curves, forest
+from experiments.results_others import FILTER, alike_section, filter_figure, filter_section
 from experiments.verdicts import direction, rows_and_pairs
 from pipeline.report.measured import age_of
 from pipeline.report.verdicts import PAIR
@@ -50,7 +50,6 @@ HEADLINES = {  # the figure of a grid shows the first that it has
 SIGNS = {1: "better", -1: "worse", None: ""}
 FINE = 0.01  # differences that four digits show
 OPEN = "unresolved"
-FILTER = "filter_roc"  # experiments/filter_roc.py
 COLUMNS = (
     "| row | metric | mean | difference | against | the paper | verdict | resolves | alone |\n"
     "|---|---|---|---|---|---|---|---|---|"
@@ -60,7 +59,8 @@ COLUMNS = (
 def document() -> str:
     """Return the whole document."""
     entries = read_queue()
-    lines = [HEAD, *summary(entries), *(line for entry in entries for line in section(entry)), *filter_section()]
+    sections = (line for entry in entries for line in section(entry))
+    lines = [HEAD, *summary(entries), *sections, *filter_section(), *alike_section()]
     return "\n".join(lines)
 
 
@@ -190,30 +190,6 @@ def section(entry: Entry) -> Iterator[str]:
         mean = {"mean": result["accuracy"][row]["mean"], "against": other}
         yield _line(grid, row, "accuracy", mean | values)
     yield ""
-
-
-def filter_section() -> Iterator[str]:
-    """Yield the lines on how well the CLIP filter tells wrong captions from right ones."""
-    yield f"## {FILTER}"
-    yield "How well CLIP similarity tells wrong captions from right ones, by the truth of the drawn world. A wrong one"
-    yield "names another scene, or an object that is not there. A dose is the share of captions of other images.\n"
-    yield f"`evoke repro caption_filter@emoset && python -m experiments.{FILTER}`\n"
-    yield f"![{FILTER}: share of wrong captions dropped by share of right ones](results/{FILTER}.svg)\n"
-    yield "| dose | captions | wrong | area under the curve | wrong dropped at 20 % | right dropped at 20 % |"
-    yield "|---|---|---|---|---|---|"
-    for dose, each in read_result(FILTER).items():
-        shares = " | ".join(f"{each[key]:.3f}" for key in ("wrong", "area", "wrong_dropped_0.2", "right_dropped_0.2"))
-        yield f"| {dose} % | {each['n']:,} | {shares} |"
-    yield ""
-
-
-def filter_figure() -> str:
-    """Return the SVG of the filter's curves, from nothing dropped to all."""
-    lines = {}
-    for dose, each in read_result(FILTER).items():
-        inner = [(each[f"right_dropped_{fraction}"], [each[f"wrong_dropped_{fraction}"]]) for fraction in DROPPED]
-        lines[f"{dose} % of other images"] = [(0.0, [0.0]), *inner, (1.0, [1.0])]
-    return curves("Share of wrong captions that the filter drops", "share of right captions that it drops", lines)
 
 
 def _line(grid: Mapping[str, Any], row: str, metric: str, values: Mapping[str, Any]) -> str:

@@ -9,7 +9,8 @@ from experiments import results_page
 from experiments.cell import grid_names, read_grid
 from experiments.queue import Entry
 from experiments.results_figure import curves
-from experiments.results_page import DOCUMENT, FIGURES, document, dose_curve, figure, filter_figure, section, summary
+from experiments.results_others import filter_figure
+from experiments.results_page import DOCUMENT, FIGURES, document, dose_curve, figure, section, summary
 
 ENTRY = Entry(grid="coemogen_table1", reason="what its parts are worth")
 FOUND = {"mean": 0.7, "difference": -0.02, "low": -0.05, "high": 0.01, "resolves": 0.04, "verdict": "unresolved",
