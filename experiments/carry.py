@@ -8,7 +8,7 @@ files dvc.lock of one machine show what computes the same: a stage whose inputs,
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import click
 
 from experiments import cell as layout
 from experiments.kept import path_of
-from experiments.key import FINISHED, hash_of
+from experiments.key import FINISHED, hash_of, hashes_of, params_hash, sections_of
 from pipeline.params import read_yaml
 
 CODE = "code/"
@@ -102,11 +102,34 @@ def carried_params(key: dict[str, Any], params: Mapping[str, Any], added: Mappin
     """Give a key the hashes of the present params where they differ by added keys alone, and return the sections."""
     moved = []
     for section, keys in added.items():
-        former = {name: value for name, value in params[section].items() if name not in keys}
-        if key["params"].get(section) == hash_of(former):
+        if key["params"].get(section) == hash_of(_without(params[section], keys)):
             key["params"][section] = hash_of(params[section])
             moved.append(section)
     return moved
+
+
+def carried_table(key: dict[str, Any], cells: Sequence[Mapping[str, Any]], added: Mapping[str, set[str]]) -> bool:
+    """Give a table's key the hash of its cells' present params where they differ by added keys alone; say if it did.
+
+    cells: the sections of params on which each cell depends.
+    """
+    former = [
+        {section: _without(values, added.get(section, set())) for section, values in each.items()} for each in cells
+    ]
+    if not added or key.get("params") != params_hash(map(hashes_of, former)):
+        return False
+    key["params"] = params_hash(map(hashes_of, cells))
+    return True
+
+
+def _carried_grid(name: str, key: dict[str, Any], added: Mapping[str, set[str]]) -> bool:
+    if not added or name not in layout.grid_names():
+        return False
+    return carried_table(key, [sections_of(cell) for cell in layout.cells(name, layout.read_grid(name))], added)
+
+
+def _without(values: Any, keys: set[str]) -> Any:
+    return {name: value for name, value in values.items() if name not in keys} if keys else values
 
 
 @click.command()
@@ -119,8 +142,12 @@ def main(old: Path, new: Path) -> None:
     click.echo(f"computes the same as before: {', '.join(shown) or 'no code that has changed'}")
     for path in sorted(layout.RESULTS.glob("*.json")):
         result = json.loads(path.read_text())
-        if isinstance(result.get("key"), dict) and (moved := carried(result["key"], shown)):
+        if not isinstance(result.get("key"), dict):
+            continue
+        moved = carried(result["key"], shown)
+        if moved:
             result["carried"] = sorted({*result.get("carried", []), *moved})
+        if _carried_grid(path.stem, result["key"], added) or moved:
             path.write_text(json.dumps(result, indent=2) + "\n")
             click.echo(f"{path.name}: {len(moved)} codes")
     for cell in (cell for name in layout.grid_names() for cell in layout.cells(name, layout.read_grid(name))):

@@ -76,11 +76,23 @@ def key_of(cell: Cell, root: Path | None = None) -> Key:
     units = units_above(cell.target, stages, values)
     inputs = input_hashes(inputs_above(cell.target, stages, values))
     return Key(
-        params={section: hash_of(values[section]) for unit in units for section in unit.sections},
+        params=hashes_of(sections_of(cell)),
         code=dict(code_hash(unit.stage, unit.item, root) for unit in units),
         data={path: md5 for path, md5 in inputs.items() if not path.startswith(WEIGHTS)},
         weights={path: md5 for path, md5 in inputs.items() if path.startswith(WEIGHTS)},
     )
+
+
+def sections_of(cell: Cell) -> dict[str, Any]:
+    """Return the sections of params on which a cell's result depends."""
+    values = params_of(cell)
+    units = units_above(cell.target, stages_of(layout.ROOT), values)
+    return {section: values[section] for unit in units for section in unit.sections}
+
+
+def hashes_of(sections: Mapping[str, Any]) -> dict[str, str]:
+    """Return the hash of each section of params by name."""
+    return {section: hash_of(values) for section, values in sections.items()}
 
 
 @cache
@@ -138,7 +150,12 @@ def merged(keys: Iterable[Key]) -> dict[str, Any]:
     ordered = sorted(keys, key=lambda key: key.digest)
     names = {kind: {name: md5 for key in ordered for name, md5 in getattr(key, kind).items()}
              for kind in (CODE, "data", "weights")}  # fmt: skip
-    return {"params": hash_of(sorted(hash_of(dict(key.params)) for key in ordered)), **names}
+    return {"params": params_hash(key.params for key in ordered), **names}
+
+
+def params_hash(of_cells: Iterable[Mapping[str, str]]) -> str:
+    """Return one hash of the params of many cells, each with a hash by section, in any order."""
+    return hash_of(sorted(hash_of(dict(hashes)) for hashes in of_cells))
 
 
 def hash_of(value: Any) -> str:

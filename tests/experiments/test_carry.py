@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from experiments import cell as layout
-from experiments.carry import main, same_code
-from experiments.key import hash_of
+from experiments.carry import carried_table, main, same_code
+from experiments.key import Key, hash_of, merged
 
 
 def unit(name: str, code: str, dep: str = "d", out: str = "o", steps: int = 5) -> dict[str, Any]:
@@ -74,3 +74,20 @@ def test_results_of_the_old_code_are_carried_and_say_so(tmp_path: Path, monkeypa
         "code": {"a": "2", "b": "0"}, "params": {"scores": now, "images": "0"}
     }  # fmt: skip
     assert found["older.json"] == {"key": {"code": {"a": "0"}}}
+
+
+def test_a_table_goes_over_to_params_with_an_added_key_and_to_no_other() -> None:
+    cells = [{"x": {"steps": steps, "added": 0}, "y": {"width": 8}} for steps in (5, 6)]
+
+    def table(*drawn: dict[str, Any]) -> dict[str, Any]:
+        keys = [Key({name: hash_of(values) for name, values in each.items()}, {}, {}, {}) for each in drawn]
+        return {"params": merged(keys)["params"]}
+
+    former = [{"x": {"steps": steps}, "y": {"width": 8}} for steps in (6, 5)]
+    key = table(*former)
+    assert carried_table(key, cells, {"x": {"added"}})
+    assert key == table(*cells)
+    for other in (table(former[0]), table({"x": {"steps": 7}, "y": {"width": 8}}, former[1])):
+        before = dict(other)
+        assert not carried_table(other, cells, {"x": {"added"}})
+        assert other == before
