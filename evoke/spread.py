@@ -1,11 +1,12 @@
 """Estimate how much trainings differ from many comparisons at once, since three seeds of one say little.
 
-The standard deviation of a difference over three seeds has two degrees of freedom, so Student's t is 4.30 and every
-second interval is far too wide or, by luck, too narrow. Comparisons of one metric have variances of one size, though,
-and their distribution can be fitted: a scaled inverse chi-square whose degrees of freedom say how alike they are. The
-variance of one comparison is then the weighted mean of its own and of the fitted one, and t has the degrees of freedom
-of both (Smyth 2004, "Linear models and empirical Bayes methods for assessing differential expression", section 3 for
-the moderated t-statistic, section 6 for the fit; usual where few replicates of many comparisons are made).
+The standard deviation of a difference over three seeds has two degrees of freedom, so Student's t is 4.30 and the
+widths of intervals vary by chance more than by anything else. Comparisons of one metric have variances of one size,
+though, and their distribution can be fitted: a scaled inverse chi-square whose degrees of freedom say how alike they
+are. The variance of one comparison is then the weighted mean of its own and of the fitted one, and t has the degrees
+of freedom of both (Smyth 2004, "Linear models and empirical Bayes methods for assessing differential expression",
+section 3 for the moderated t-statistic, section 6 for the fit; usual where few replicates of many comparisons are
+made).
 """
 
 import json
@@ -36,7 +37,7 @@ class Spread:
         return (self.degrees * self.deviation**2 + degrees * variance) / total, min(total, self.pooled)
 
 
-def fitted(variances: Sequence[float], degrees: int) -> Spread:
+def fit_spread(variances: Sequence[float], degrees: int) -> Spread:
     """Return the spread that the variances of many comparisons have, each with so many degrees of freedom.
 
     The logarithms of the variances have a mean and a variance that follow from those of the chi-square distribution

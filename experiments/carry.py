@@ -149,7 +149,7 @@ def main(old: Path, new: Path) -> None:
             result["carried"] = sorted({*result.get("carried", []), *moved})
         if _carried_grid(path.stem, result["key"], added) or moved:
             path.write_text(json.dumps(result, indent=2) + "\n")
-            click.echo(f"{path.name}: {len(moved)} codes")
+            click.echo(f"{path.name}: {', '.join(moved) or 'params'}")
     for cell in (cell for name in layout.grid_names() for cell in layout.cells(name, layout.read_grid(name))):
         for path in filter(Path.is_file, (path_of(cell), cell.folder / FINISHED)):
             result = json.loads(path.read_text())

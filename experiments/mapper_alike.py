@@ -3,8 +3,8 @@
     .venv/bin/python -m experiments.mapper_alike coemogen_mapper coemogen_table1
 
 Reads the models that `python -m experiments.run GRID` has left. Writes experiments/results/mapper_alike.json: by grid
-and row, for each training, the mean cosine between the mapper's vectors e of two emotions, and the share of the
-variance of the word e^v that lies between emotions; the rest lies between the v of one emotion.
+and row, for each training, the mean cosine between the mapper's vectors e of two emotions, the share of the variance
+of the word e^v that lies between emotions (the rest lies between the v of one emotion), and the Emo-A by the judge.
 """
 
 from typing import Any
@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from experiments.cell import Cell, cells, read_grid, read_result, write_result
+from experiments.kept import result_of
 from experiments.verdicts import rounded
 from pipeline.coemogen.generator import CoEmoGenGenerator, load
 from pipeline.emotion_set import EMOTIONS
@@ -24,16 +25,17 @@ from pipeline.runtime import seed_of
 
 NAME = "mapper_alike"
 MODEL = "models/coemogen_emoset"
+EMO_A = "scores/coemogen_emoset:emo_a/judge"
 NUM_DRAWS = 64  # of v, for each emotion
 
 
-def measured(cell: Cell) -> dict[str, float]:
+def measure_cell(cell: Cell) -> dict[str, float]:
     """Return the mean cosine of e between emotions, and the share of the variance of e^v between emotions."""
     foundation = load_foundation(cell.folder / "models/foundation/diffusion", cell.folder / "models/foundation/clip")
     generator = load(cell.folder / MODEL, foundation, "diagonal")
     with torch.inference_mode():
         vectors = generator.model.embedding.mapper(torch.eye(len(EMOTIONS)))
-        return {"cosine": mean_cosine(vectors), "between": between(words(generator))}
+        return {"cosine": mean_cosine(vectors), "between": share_between(words(generator))}
 
 
 def words(generator: CoEmoGenGenerator) -> Tensor:
@@ -48,7 +50,7 @@ def mean_cosine(vectors: Tensor) -> float:
     return float((unit @ unit.T)[~torch.eye(len(unit), dtype=torch.bool)].mean())
 
 
-def between(groups: Tensor) -> float:
+def share_between(groups: Tensor) -> float:
     """Return the share of the variance of GNW that lies between the G groups."""
     middle = groups.mean((0, 1))
     return float((groups.mean(1) - middle).square().sum(-1).mean() / (groups - middle).square().sum(-1).mean())
@@ -62,8 +64,9 @@ def main(grids: tuple[str, ...]) -> None:
     for grid in grids:
         found: dict[str, dict[str, list[float]]] = {}
         for cell in cells(grid, read_grid(grid)):
-            if (cell.folder / MODEL / "meta.json").is_file():
-                for key, value in measured(cell).items():
+            finished = result_of(cell)
+            if finished and (cell.folder / MODEL / "meta.json").is_file():
+                for key, value in {**measure_cell(cell), "emo_a": finished.metrics[EMO_A]}.items():
                     found.setdefault(cell.row, {}).setdefault(key, []).append(value)
         result[grid] = found
         for row, values in found.items():

@@ -4,6 +4,7 @@ curves of a metric by dose.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import cycle
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
@@ -43,7 +44,7 @@ def curves(title: str, x_title: str, lines: Mapping[str, Line]) -> str:
     for value in sorted(set(xs)) if len(set(xs)) <= NUM_TICKS else across.ticks():
         drawn.append(f'<text x="{across.at(value):.1f}" y="{bottom + 26}" text-anchor="middle">{value:.3g}</text>')
     drawn.append(f'<text x="{left + CURVE_PX / 2}" y="{bottom + 50}" text-anchor="middle">{escape(x_title)}</text>')
-    for index, ((name, line), color) in enumerate(zip(lines.items(), LINE_COLORS, strict=False)):
+    for index, ((name, line), color) in enumerate(zip(lines.items(), cycle(LINE_COLORS), strict=False)):
         drawn += _line(across, up, line, color)
         y, x = MARGIN_PX + ROW_PX * (index + 0.75), left + CURVE_PX + MARGIN_PX
         drawn.append(f'<circle cx="{x}" cy="{y:.1f}" r="4.5" fill="{color}"/>')

@@ -6,6 +6,7 @@ It follows from experiments/queue.yaml, the grids and experiments/results/; a te
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -26,17 +27,18 @@ HEAD = """# Results: what was asked, and what came out
 Written by `python -m experiments.results_page` and held by tests/experiments/test_results_page.py. Every grid is a
 file in experiments/ that was committed, with the directions of the papers, before it ran. Named later were the pairs
 of UniEmo's Table IV (with the directions of its numbers), and of coemogen_limits and dose_sem what repeats the row
-without L_SEM, which coemogen_table1 had shown by then. All numbers are of the drawn world and its small models: they
-say how the methods work, not how well they do on photographs. A verdict holds for the images and the trainings (three
-seeds; the hull of a bootstrap over images and Student's t over seeds): a row `agrees` if the whole interval and every
-seed have the paper's direction, `disagrees` if they have the opposite one, and is `unresolved` otherwise. Where the
-paper has no direction the verdict is `higher` or `lower`. "Resolves" is the difference that four of five such
-experiments would find.
+without L_SEM, which coemogen_table1 had shown by then, and of coemogen_mapper what repeats coemogen_table2b. All
+numbers are of the drawn world and its small models: they say how the methods work, not how well they do on
+photographs. A verdict holds for the images and the trainings (three seeds; the hull of a bootstrap over images and
+Student's t over seeds): a row `agrees` if the whole interval and every seed have the paper's direction, `disagrees` if
+they have the opposite one, and is `unresolved` otherwise. Where the paper has no direction the verdict is `higher` or
+`lower`. "Resolves" is the difference that four of five such experiments would find.
 
 Three seeds of one comparison say little of how much its trainings differ, so the variance of Emo-A and Sem-C is
 moderated by that of forty comparisons (Smyth 2004; evoke/spread.py, experiments/spread.json). This was declared before
-the grids that spread.json calls unseen had run; for those it calls seen it came afterwards, and what was preregistered
-for them is the verdict by each comparison's own seeds, which stands beside it ("alone").
+the grids that spread.json calls unseen had a result on the present weights; for those it calls seen it came afterwards,
+and what was preregistered for them is the verdict by each comparison's own seeds, which stands beside it ("alone").
+How alike the comparisons are is itself uncertain, most of all for Sem-C (docs/LOG.md).
 
 docs/LOG.md has what was tried and failed, [REFEREE.md](REFEREE.md) what the papers' own numbers carry.
 In the figures green agrees with the paper, red disagrees, blue is resolved where the paper has no direction, and gray
@@ -123,13 +125,19 @@ def summary(entries: list[Entry]) -> Iterator[str]:
         if not grid.get("must_vanish"):
             every |= found
         elif found:
-            null.append(f"{entry.grid}: {resolved} of {len(found)}")
+            null.append(f"{entry.grid}: {', '.join(_false_alarms(found))}")
     if every:
         resolved, alone = _resolved(every.values()), _resolved(map(alone_of, every.values()))
         share = f"{resolved} of {len(every)} different comparisons ({resolved / len(every):.0%})"
         yield f"\nResolved: {share}; {alone} by each comparison's own seeds.\n"
     yield from (f"Differences that must vanish and were found all the same: {each}.\n" for each in null)
     yield from claims(entries)
+
+
+def _false_alarms(found: Mapping[tuple[Any, ...], Mapping[str, Any]]) -> Iterator[str]:
+    for metric in dict.fromkeys(metric for metric, *_ in found):
+        of_metric = [values for (name, *_), values in found.items() if name == metric]
+        yield f"{HEADLINES[metric]} {_resolved(of_metric)} of {len(of_metric)}"
 
 
 def _same(metric: str, values: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -142,24 +150,41 @@ def _resolved(found: Iterable[Mapping[str, Any]]) -> int:
 
 
 def claims(entries: list[Entry]) -> Iterator[str]:
-    """Yield what became of the comparisons that have a direction of a paper: how many, and those that are resolved."""
-    stated: dict[str, dict[Any, str]] = {"agrees": {}, "disagrees": {}, OPEN: {}}
+    """Yield what became of the comparisons that have a direction of a paper: how many, and those that are resolved.
+
+    Those that are resolved by their own seeds come first.
+    """
+    stated: dict[Any, tuple[str, str, str]] = {}  # what is said, then the verdict and the one by own seeds
     for entry in entries:
         grid, result = read_grid(entry.grid), read_result(entry.grid)
         for name, metric, values in comparisons(grid, result) if state_of(result) == "run" else ():
             if stated_of(grid, name, metric, values) is not None:
                 row = name.partition(PAIR)[0]
                 other = values.get("against") or name.partition(PAIR)[2]
-                title = f"{in_table(row)} against {in_table(other)}, {HEADLINES[metric]} {interval(values)}"
-                note = "; alone unresolved" if alone_of(values)["verdict"] == OPEN else ""
-                of_verdict = stated.setdefault(values["verdict"], {})
-                of_verdict.setdefault(_same(metric, values), f"{title} ({entry.grid}{note})")
-    if any(stated.values()):
-        numbers = f"{len(stated['agrees'])} agree, {len(stated['disagrees'])} disagree, {len(stated[OPEN])}"
-        yield f"Of those for which a paper states a direction, {numbers} are unresolved.\n"
-    for verdict in ("agrees", "disagrees"):
-        yield from (f"- {verdict}: {title}" for title in stated[verdict].values())
-    yield ""
+                title = (
+                    f"{in_table(row)} against {in_table(other)}, {HEADLINES[metric]} {interval(values)} ({entry.grid})"
+                )
+                stated.setdefault(_same(metric, values), (title, values["verdict"], alone_of(values)["verdict"]))
+    if not stated:
+        return
+    counts = [Counter(verdicts) for verdicts in list(zip(*stated.values(), strict=True))[1:]]
+    said, alone = (
+        f"{each['agrees']} agree, {each['disagrees']} disagree and {each[OPEN]} are unresolved" for each in counts
+    )
+    yield f"Of those for which a paper states a direction, {said}; by each comparison's own seeds {alone}.\n"
+    for by_own, heading in (
+        (True, "Resolved by their own seeds as well"),
+        (False, "Resolved by the moderated interval alone"),
+    ):
+        titles = [
+            f"- {verdict}: {title}"
+            for wanted in ("agrees", "disagrees")
+            for title, verdict, own in stated.values()
+            if verdict == wanted and (own == verdict) == by_own
+        ]
+        yield from [f"{heading}:", *titles, ""] if titles else ()
+    lost = [f"- {title}" for title, verdict, own in stated.values() if verdict == OPEN != own]
+    yield from ["Resolved by their own seeds alone:", *lost, ""] if lost else ()
 
 
 def section(entry: Entry) -> Iterator[str]:

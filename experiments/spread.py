@@ -2,9 +2,10 @@
 
     .venv/bin/python -m experiments.spread
 
-It was fitted once, before the grids that it names as `unseen` ran, and is not fitted again: their verdicts rest on a
-spread that none of them has touched. `covered` says how often two seeds foretell the third: the share of seeds inside
-the 95 % interval that the other two give, by their own deviation alone and with the spread fitted to such pairs.
+It was fitted once, before the grids that it names as `unseen` had a result of the present weights, and is not fitted
+again: their verdicts rest on a spread that none of them has touched. `covered` says how often two seeds foretell the
+third: the share of seeds inside the 95 % interval that the other two give, by their own deviation alone and with the
+spread fitted to such pairs.
 """
 
 import json
@@ -16,16 +17,18 @@ import click
 import numpy as np
 
 from evoke.comparison import MIN_SEEDS
-from evoke.spread import fitted
+from evoke.spread import fit_spread
 from experiments.cell import SPREAD, grid_names, read_grid, read_result
 from experiments.results_page import comparisons, state_of
 
 ENOUGH = 20  # comparisons of a metric without which nothing is fitted: fewer share their rows, and so their chance
-ORACLE = "accuracy/oracle"  # of claims, by 20,000 images; the test split's `accuracy` has another spread
 
 
 def by_metric(names: Sequence[str]) -> dict[str, list[tuple[float, ...]]]:
-    """Return the differences by seed of every comparison of some grids, by metric; what two grids repeat once."""
+    """Return the differences by seed of every comparison of some grids, by metric; what two grids repeat once.
+
+    Claims on accuracy are left out: they are by other images than the accuracy of the test split.
+    """
     found: dict[str, dict[tuple[float, ...], None]] = {}
     for name in names:
         for metric, seeds in _differences(name):
@@ -35,12 +38,12 @@ def by_metric(names: Sequence[str]) -> dict[str, list[tuple[float, ...]]]:
 
 def _differences(name: str) -> Iterator[tuple[str, tuple[float, ...]]]:
     result = read_result(name)
-    for _, metric, values in comparisons(read_grid(name), result):
+    for _, metric, values in comparisons(read_grid(name), result) if "claims" not in result else ():
         if len(seeds := tuple(values["by_seed"])) == MIN_SEEDS:
-            yield (ORACLE if "claims" in result else metric), seeds
+            yield metric, seeds
 
 
-def covered(differences: Sequence[tuple[float, ...]], is_moderated: bool) -> float:
+def coverage(differences: Sequence[tuple[float, ...]], is_moderated: bool) -> float:
     """Return the share of seeds inside the 95 % interval for one more training that the other two give."""
     from scipy.stats import t
 
@@ -48,7 +51,7 @@ def covered(differences: Sequence[tuple[float, ...]], is_moderated: bool) -> flo
     for left in range(MIN_SEEDS):
         others = np.delete(np.array(differences), left, axis=1)
         variances = others.var(axis=1, ddof=1).tolist()
-        spread = fitted(variances, 1)
+        spread = fit_spread(variances, 1)
         for seeds, two, variance in zip(differences, others, variances, strict=True):
             moderated, degrees = spread.moderated(variance, 1) if is_moderated else (variance, 1.0)
             half = t.ppf(0.975, degrees) * (moderated * (1 + 1 / len(two))) ** 0.5
@@ -61,8 +64,8 @@ def fit(names: Sequence[str]) -> dict[str, Any]:
     metrics = {}
     for metric, differences in by_metric(names).items():
         variances = [float(np.var(seeds, ddof=1)) for seeds in differences]
-        spread = asdict(fitted(variances, MIN_SEEDS - 1))
-        shares = {way: covered(differences, way == "moderated") for way in ("alone", "moderated")}
+        spread = asdict(fit_spread(variances, MIN_SEEDS - 1))
+        shares = {way: coverage(differences, way == "moderated") for way in ("alone", "moderated")}
         metrics[metric] = {**spread, "comparisons": len(differences), "covered": shares}
     return {"seen": list(names), "unseen": [name for name in grid_names() if name not in names], "metrics": metrics}
 

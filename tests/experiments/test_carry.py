@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from experiments import cell as layout
 from experiments.carry import carried_table, main, same_code
-from experiments.key import Key, hash_of, merged
+from experiments.key import Key, hash_of, hashes_of, merged, params_hash, sections_of
 
 
 def unit(name: str, code: str, dep: str = "d", out: str = "o", steps: int = 5) -> dict[str, Any]:
@@ -60,6 +60,10 @@ def test_results_of_the_old_code_are_carried_and_say_so(tmp_path: Path, monkeypa
     (results / "grid.json").write_text(json.dumps({"key": {"code": {"a": "1", "b": "0"}}, "rows": {}}))
     key = {"code": {"a": "1", "b": "0"}, "params": {"scores": former, "images": "0"}}
     (cell.folder / "finished.json").write_text(json.dumps({"key": key, "metrics": {}}))
+    of_grid = [sections_of(each) for each in layout.cells("null_polarity", layout.read_grid("null_polarity"))]
+    before = [{**each, "scores": {"batch_size": own["batch_size"]}} for each in of_grid]
+    table = {"key": {"code": {"a": "0"}, "params": params_hash(map(hashes_of, before))}, "rows": {}}
+    (results / "null_polarity.json").write_text(json.dumps(table))
     (results / "older.json").write_text(json.dumps({"key": {"code": {"a": "0"}}}))
     (results / "dials.json").write_text(json.dumps({"method": {}}))
     for name, code in (("old", "1"), ("new", "2")):
@@ -73,6 +77,7 @@ def test_results_of_the_old_code_are_carried_and_say_so(tmp_path: Path, monkeypa
     assert found["finished.json"]["key"] == {
         "code": {"a": "2", "b": "0"}, "params": {"scores": now, "images": "0"}
     }  # fmt: skip
+    assert found["null_polarity.json"]["key"]["params"] == params_hash(map(hashes_of, of_grid))
     assert found["older.json"] == {"key": {"code": {"a": "0"}}}
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from experiments.mapper_alike import between, mean_cosine
+from experiments.mapper_alike import mean_cosine, share_between
 
 
 def test_the_cosine_is_of_different_vectors_whatever_their_length() -> None:
@@ -16,8 +16,8 @@ def test_the_share_between_emotions_is_what_groups_differ_by() -> None:
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(8, 500, 16, generator=generator)
     emotions = torch.randn(8, 1, 16, generator=generator)
-    assert between(emotions.expand(8, 500, 16)) == pytest.approx(1)
-    assert between(noise) < 0.01
+    assert share_between(emotions.expand(8, 500, 16)) == pytest.approx(1)
+    assert share_between(noise) < 0.01
     shift = emotions - emotions.mean(0)
     wanted = float(shift.square().sum(-1).mean() / (shift.square().sum(-1).mean() + 16))
-    assert between(noise + emotions) == pytest.approx(wanted, abs=0.02)
+    assert share_between(noise + emotions) == pytest.approx(wanted, abs=0.02)

@@ -5,11 +5,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from experiments import results_page
+from experiments import results_others, results_page
 from experiments.cell import grid_names, read_grid
 from experiments.queue import Entry
 from experiments.results_figure import curves
-from experiments.results_others import filter_figure
+from experiments.results_others import alike_rows, filter_figure
 from experiments.results_page import DOCUMENT, FIGURES, document, dose_curve, figure, section, summary
 
 ENTRY = Entry(grid="coemogen_table1", reason="what its parts are worth")
@@ -84,8 +84,10 @@ def test_a_row_has_its_direction_its_verdict_and_what_would_resolve_it(monkeypat
     assert list(summary([ENTRY]))[2:] == [
         "| [coemogen_table1](#coemogen_table1) | what its parts are worth | run | 2 | 1 | 0 |",
         "\nResolved: 1 of 2 different comparisons (50%); 0 by each comparison's own seeds.\n",
-        "Of those for which a paper states a direction, 1 agree, 0 disagree, 1 are unresolved.\n",
-        "- agrees: without L_SEM against whole, Sem-C -0.020 [-0.050, +0.010] (coemogen_table1; alone unresolved)",
+        "Of those for which a paper states a direction, 1 agree, 0 disagree and 1 are unresolved; by each "
+        "comparison's own seeds 0 agree, 0 disagree and 2 are unresolved.\n",
+        "Resolved by the moderated interval alone:",
+        "- agrees: without L_SEM against whole, Sem-C -0.020 [-0.050, +0.010] (coemogen_table1)",
         "",
     ]
 
@@ -96,7 +98,7 @@ def test_what_two_grids_repeat_counts_once_and_a_null_world_apart(monkeypatch: p
     assert "1 of 2 different comparisons" in text
     assert text.count("- agrees") == 1
     null = "\n".join(summary([ENTRY.model_copy(update={"grid": "null_emotions"})]))
-    assert "must vanish and were found all the same: null_emotions: 1 of 2" in null
+    assert "must vanish and were found all the same: null_emotions: Emo-A by the judge 0 of 1, Sem-C 1 of 1" in null
     assert "different comparisons" not in null
 
 
@@ -105,3 +107,13 @@ def test_a_stale_result_shows_no_number(monkeypatch: pytest.MonkeyPatch) -> None
     text = "\n".join(section(ENTRY))
     assert "Stale: with older weights; nothing is shown" in text
     assert "0.7" not in text
+
+
+def test_trainings_that_two_grids_share_and_ablations_the_mapper_does_not_see_stand_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = {"cosine": [0.9, 0.8], "between": [0.6, 0.7], "emo_a": [0.8, 0.9]}
+    other = {**whole, "emo_a": [0.7, 0.7]}
+    measured = {"a": {"whole": whole, "without LoRAs": other}, "b": {"first": whole, "second": other}}
+    monkeypatch.setattr(results_others, "read_result", lambda name: measured)
+    assert [(grid, row) for grid, row, _ in alike_rows()] == [("a", "whole"), ("b", "second")]
