@@ -40,10 +40,7 @@ def compare(
     draws = np.mean([resampled(each, generator) for each in drawn], 0)
     low, high = np.quantile(draws, [0.025, 0.975])
     seeds, resolves = [float(each.mean()) for each in pairs], float(FOUND * draws.std())
-    alone = judged(_by_trainings(seeds, direction), low, high, resolves, direction)
-    if spread is None:
-        return alone
-    return _beside(judged(_by_trainings(seeds, direction, spread), low, high, resolves, direction), alone)
+    return _moderated(seeds, (low, high), resolves, direction, spread)
 
 
 def over_seeds(seeds: list[float], direction: int | None = None, spread: Spread | None = None) -> dict[str, Any]:
@@ -51,18 +48,25 @@ def over_seeds(seeds: list[float], direction: int | None = None, spread: Spread 
 
     A single seed has no interval.
     """
-    alone = _by_trainings(seeds, direction)
-    return alone if spread is None else _beside(_by_trainings(seeds, direction, spread), alone)
+    mean = float(np.mean(seeds))
+    return _moderated(seeds, (mean, mean), 0.0, direction, spread)
 
 
-def _by_trainings(seeds: list[float], direction: int | None, spread: Spread | None = None) -> dict[str, Any]:
-    mean, error = float(np.mean(seeds)), t_errors(seeds, spread=spread)
-    result = {"difference": mean, "low": mean - error, "high": mean + error, "by_seed": seeds, "resolves": 0.0}
-    return judged(result, mean, mean, t_errors(seeds, 0.8, spread), direction)
-
-
-def _beside(found: dict[str, Any], alone: dict[str, Any]) -> dict[str, Any]:
+def _moderated(
+    seeds: list[float], ends: tuple[float, float], resolves: float, direction: int | None, spread: Spread | None
+) -> dict[str, Any]:
+    """Return a comparison whose interval reaches to the ends that its images give, and `alone` beside it."""
+    alone = judged(_by_trainings(seeds, None), *ends, resolves, direction)
+    if spread is None:
+        return alone
+    found = judged(_by_trainings(seeds, spread), *ends, resolves, direction)
     return found | {"alone": {key: alone[key] for key in ("low", "high", "verdict")}}
+
+
+def _by_trainings(seeds: list[float], spread: Spread | None) -> dict[str, Any]:
+    mean, error = float(np.mean(seeds)), t_errors(seeds, spread=spread)
+    resolves = t_errors(seeds, 0.8, spread)
+    return {"difference": mean, "low": mean - error, "high": mean + error, "by_seed": seeds, "resolves": resolves}
 
 
 def judged(found: dict[str, Any], low: float, high: float, resolves: float, direction: int | None) -> dict[str, Any]:

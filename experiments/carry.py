@@ -116,7 +116,7 @@ def carried_table(key: dict[str, Any], cells: Sequence[Mapping[str, Any]], added
     former = [
         {section: _without(values, added.get(section, set())) for section, values in each.items()} for each in cells
     ]
-    if not added or key.get("params") != params_hash(map(hashes_of, former)):
+    if key.get("params") != params_hash(map(hashes_of, former)):
         return False
     key["params"] = params_hash(map(hashes_of, cells))
     return True

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from experiments.cell import RESULTS, ROOT
+from experiments.cell import ROOT, write_result
 from experiments.verdicts import rounded
 from pipeline.coemogen.generator import PART, CoEmoGenGenerator
 from pipeline.emotion_set import EMOTIONS, POLARITIES
@@ -146,8 +146,7 @@ def main(model: Path, num: int) -> None:
         "adapters": probe.adapters_alone(num),
         "v_against_label": probe.v_against_label(max(1, num // 2)),
     }
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "coemogen_probe.json").write_text(json.dumps(rounded(probed), indent=2) + "\n")
+    write_result("coemogen_probe", rounded(probed))
     print(json.dumps(rounded(probed), indent=1))
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from experiments import cell as layout
 from experiments.cell import Cell, params_of, stages_of
-from experiments.inputs import CODE, inputs_above, units_above
+from experiments.inputs import CODE, Unit, inputs_above, units_above
 from pipeline.closure import code_of
 from pipeline.stage import declaration_of
 
@@ -76,7 +76,7 @@ def key_of(cell: Cell, root: Path | None = None) -> Key:
     units = units_above(cell.target, stages, values)
     inputs = input_hashes(inputs_above(cell.target, stages, values))
     return Key(
-        params=hashes_of(sections_of(cell)),
+        params=hashes_of(_sections(units, values)),
         code=dict(code_hash(unit.stage, unit.item, root) for unit in units),
         data={path: md5 for path, md5 in inputs.items() if not path.startswith(WEIGHTS)},
         weights={path: md5 for path, md5 in inputs.items() if path.startswith(WEIGHTS)},
@@ -86,7 +86,10 @@ def key_of(cell: Cell, root: Path | None = None) -> Key:
 def sections_of(cell: Cell) -> dict[str, Any]:
     """Return the sections of params on which a cell's result depends."""
     values = params_of(cell)
-    units = units_above(cell.target, stages_of(layout.ROOT), values)
+    return _sections(units_above(cell.target, stages_of(layout.ROOT), values), values)
+
+
+def _sections(units: Iterable[Unit], values: Mapping[str, Any]) -> dict[str, Any]:
     return {section: values[section] for unit in units for section in unit.sections}
 
 

@@ -29,10 +29,8 @@ def forest(title: str, rows: Sequence[Row]) -> str:
 
 def curves(title: str, x_title: str, lines: Mapping[str, Line]) -> str:
     """Return the SVG of named lines through the means of the values at each x, with a dot for every value."""
-    xs, ys = (
-        [x for line in lines.values() for x, _ in line],
-        [y for line in lines.values() for _, at in line for y in at],
-    )
+    xs = [x for line in lines.values() for x, _ in line]
+    ys = [y for line in lines.values() for _, at in line for y in at]
     left, bottom = AXIS_PX, MARGIN_PX + CURVE_HEIGHT_PX
     across = _Scale(min(xs), max(xs), left, CURVE_PX)
     up = _Scale(min(ys), max(ys), bottom, -CURVE_HEIGHT_PX)

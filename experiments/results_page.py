@@ -8,6 +8,7 @@ It follows from experiments/queue.yaml, the grids and experiments/results/; a te
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from operator import itemgetter
 from typing import Any
 
 import click
@@ -52,6 +53,8 @@ HEADLINES = {  # the figure of a grid shows the first that it has
 SIGNS = {1: "better", -1: "worse", None: ""}
 FINE = 0.01  # differences that four digits show
 OPEN = "unresolved"
+AS_WELL = "Resolved by their own seeds as well"
+MODERATED, OWN = "Resolved by the moderated interval alone", "Resolved by their own seeds alone"
 COLUMNS = (
     "| row | metric | mean | difference | against | the paper | verdict | resolves | alone |\n"
     "|---|---|---|---|---|---|---|---|---|"
@@ -172,19 +175,14 @@ def claims(entries: list[Entry]) -> Iterator[str]:
         f"{each['agrees']} agree, {each['disagrees']} disagree and {each[OPEN]} are unresolved" for each in counts
     )
     yield f"Of those for which a paper states a direction, {said}; by each comparison's own seeds {alone}.\n"
-    for by_own, heading in (
-        (True, "Resolved by their own seeds as well"),
-        (False, "Resolved by the moderated interval alone"),
-    ):
-        titles = [
-            f"- {verdict}: {title}"
-            for wanted in ("agrees", "disagrees")
-            for title, verdict, own in stated.values()
-            if verdict == wanted and (own == verdict) == by_own
-        ]
+    groups: dict[str, list[str]] = {AS_WELL: [], MODERATED: [], OWN: []}
+    for title, verdict, own in sorted(stated.values(), key=itemgetter(1)):
+        if verdict in ("agrees", "disagrees"):
+            groups[AS_WELL if own == verdict else MODERATED].append(f"- {verdict}: {title}")
+        elif own != verdict:
+            groups[OWN].append(f"- {title}")
+    for heading, titles in groups.items():
         yield from [f"{heading}:", *titles, ""] if titles else ()
-    lost = [f"- {title}" for title, verdict, own in stated.values() if verdict == OPEN != own]
-    yield from ["Resolved by their own seeds alone:", *lost, ""] if lost else ()
 
 
 def section(entry: Entry) -> Iterator[str]:

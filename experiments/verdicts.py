@@ -3,10 +3,10 @@
 Images of two rows with one seed start from the same noise, so they are compared pair by pair. A difference varies for
 two reasons: the images, drawn with replacement within each seed, and the trainings, of which each seed is one
 (Student's t over seeds, moderated by the spread of experiments/spread.json where the metric has one). The interval is
-the hull of both intervals, so it is never narrower than either. A row
-`agrees` if the whole interval and every seed have the paper's direction, `disagrees` if they have the opposite
-direction, and is `unresolved` otherwise; with fewer than three seeds there is no verdict. Three seeds resolve little:
-`resolves` is the difference that would be found in four of five such experiments.
+the hull of both intervals, so it is never narrower than either. A row `agrees` if the whole interval and every seed
+have the paper's direction, `disagrees` if they have the opposite direction, and is `unresolved` otherwise; with fewer
+than three seeds there is no verdict. Three seeds resolve little: `resolves` is the difference that would be found in
+four of five such experiments.
 """
 
 import math

@@ -61,7 +61,8 @@ def test_every_input_tells_emotions_apart_and_mixes_by_weight(kind: Input) -> No
     assert torch.allclose(mapper(torch.full((1, 8), 1 / 8)), each.mean(0, keepdim=True), atol=1e-6)
     assert torch.allclose(each.square().mean(1).sqrt(), torch.ones(8), atol=1e-3)
     trained = {name.split(".")[0] for name, _ in mapper.named_parameters()}
-    assert trained == {"learnable": {"table"}, "text": set()}.get(kind, {"layers"})
+    wanted = {"onehot": {"layers"}, "onehot_centered": {"layers"}, "learnable": {"table"}, "text": set()}
+    assert trained == wanted[kind]
 
 
 def test_what_all_emotions_share_does_not_drown_what_tells_them_apart_once_it_is_taken_off() -> None:
